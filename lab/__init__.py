@@ -1,0 +1,1 @@
+"""What a person touches: the semlink command, the demo, evaluation."""

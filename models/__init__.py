@@ -1,0 +1,1 @@
+"""Trained weights that ship with Semlink, each with its model card."""

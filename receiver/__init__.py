@@ -1,0 +1,1 @@
+"""The receiver: packets in, a picture and its quality out."""

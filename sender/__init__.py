@@ -1,0 +1,1 @@
+"""The sender: a picture in, guidance streams and packets out."""

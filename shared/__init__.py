@@ -1,0 +1,1 @@
+"""What both ends of the link must agree on: streams, bitstream, packets, entropy coders, errors, RPC."""

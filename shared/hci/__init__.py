@@ -1,0 +1,1 @@
+"""HCI stream: the highly compressed image, a down-sampled picture coded by one of two coders."""

@@ -1,0 +1,32 @@
+"""The interface that every HCI coder implements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class HciCoder(Protocol):
+    """Codes one small picture. ``decode`` inverts ``encode`` bit-exactly on any machine.
+
+    ``qualities`` is a range of integers, coarse to fine: a larger quality never means to spend fewer bytes, so that
+    a byte budget can be met by bisection.
+    """
+
+    name: str
+    qualities: range
+
+    def encode(self, small: NDArray[np.uint8], quality: int) -> bytes:
+        """Code ``small`` (``[h, w, 3]`` RGB or ``[h, w]`` grey, uint8) at ``quality`` and return its payload."""
+        ...
+
+    def decode(self, payload: bytes, width: int, height: int, *, grey: bool) -> NDArray[np.uint8]:
+        """Return the small picture of ``width`` × ``height`` pixels, ``[h, w, 3]`` or, if ``grey``, ``[h, w]``.
+
+        Raises:
+            BitstreamError: the payload was not made by ``encode`` for a picture of this size.
+        """
+        ...
