@@ -1,0 +1,73 @@
+# `make help` lists the targets. `make demo` and `make test` set up everything they need.
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON_FOLDERS := sender receiver channel shared lab training benchmarks tests models
+RPC := shared/rpc/semlink/v1
+
+.PHONY: help setup demo test test-slow check format proto proto-check bench train-setup lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not on the PATH; name yours: make PYTHON=python3.12 ..."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+setup: $(VENV)/ready ## Make the virtual environment with pinned versions
+
+demo: setup ## Send real photographs over the link at three SNRs; leaves out/demo/grid.png and a table
+	$(BIN)/semlink demo --out out/demo
+
+test: setup check proto-check ## Check style, types, layers and contracts, then run the fast tests
+	$(BIN)/pytest
+
+test-slow: setup ## Run the tests that take minutes
+	$(BIN)/pytest -m slow
+
+check: setup ## ruff, mypy, import-linter
+	$(BIN)/ruff check $(PYTHON_FOLDERS)
+	$(BIN)/ruff format --check $(PYTHON_FOLDERS)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Let ruff format and fix
+	$(BIN)/ruff check --fix $(PYTHON_FOLDERS)
+	$(BIN)/ruff format $(PYTHON_FOLDERS)
+
+proto: setup ## Generate the RPC code from proto/
+	cd proto && ../$(BIN)/buf lint
+	$(call generate,shared/rpc)
+
+proto-check: setup ## Lint the contracts and fail if the generated code is not what proto/ says
+	cd proto && ../$(BIN)/buf lint
+	rm -rf build/rpc && mkdir -p build/rpc
+	$(call generate,build/rpc)
+	diff -r -x '__pycache__' build/rpc/semlink shared/rpc/semlink
+
+# protoc writes absolute imports of `semlink.v1`; the second step moves them below shared.rpc.
+define generate
+	$(BIN)/python -m grpc_tools.protoc -Iproto --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
+		--plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+		--python_out=$(1) --grpc_python_out=$(1) --mypy_out=$(1) --mypy_grpc_out=$(1) proto/semlink/v1/*.proto
+	sed -i -E 's/^(from|import) semlink\.v1/\1 shared.rpc.semlink.v1/' $(1)/semlink/v1/*.py $(1)/semlink/v1/*.pyi
+	touch $(1)/semlink/__init__.py $(1)/semlink/v1/__init__.py
+endef
+
+bench: setup ## Run the benchmarks (minutes); results print as tables
+	$(BIN)/python benchmarks/codec_time.py
+	$(BIN)/python benchmarks/phy_throughput.py
+	$(BIN)/python benchmarks/startup.py
+
+train-setup: setup ## Add what only training needs
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt '.[training]'
+	$(BIN)/python -m pip install --quiet --no-deps --requirement training/requirements.txt
+
+lock: setup ## Write constraints.txt from what is installed now
+	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' | grep -E '^[A-Za-z0-9._-]+==' > constraints.txt
+
+clean: ## Remove everything that the targets make
+	rm -rf $(VENV) build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,178 @@
+"""The channel's gRPC service: reads packets into a bounded queue, transmits them in batches, paces their arrival."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from channel.clock import wall_wait_s
+from channel.config import ChannelConfig
+from channel.link import Arrival, Fate, Link, link_report
+from shared.errors import InputError
+from shared.rpc.limits import QUEUE_PACKETS
+from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc, packet_pb2
+from shared.rpc.server import ServiceSpec
+from shared.rpc.status import serves
+from shared.validation import checked
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import grpc.aio
+
+    from channel.phy import ChainCache
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+    Queue = asyncio.Queue[bytes | Exception | None]
+
+_SNR_KINDS = {channel_pb2.SNR_KIND_ES_N0: "esn0", channel_pb2.SNR_KIND_EB_N0: "ebn0"}
+
+
+class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
+    """Carries packets. All calls share one worker thread and one cache of built codes.
+
+    Args:
+        device: where the physical layer runs, ``cpu`` or ``cuda:N``.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        self._device = device
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="phy")
+        self._chains: ChainCache | None = None
+
+    @serves
+    async def Transmit(  # noqa: N802 - gRPC's name
+        self, request_iterator: AsyncIterator[channel_pb2.TransmitRequest], context: Context
+    ) -> AsyncIterator[channel_pb2.TransmitResponse]:
+        """Carry one transmission; see ``proto/semlink/v1/channel.proto``."""
+        del context
+        settings = await _settings(request_iterator)
+        config = _config(settings, self._device)
+        queue: Queue = asyncio.Queue(QUEUE_PACKETS)
+        reading = asyncio.create_task(_read_packets(request_iterator, queue))
+        arrivals: list[Arrival] = []
+        started_s = time.perf_counter()
+        try:
+            link = await self._run(self._link, config)
+            async for batch in _batches(queue):
+                start_s = arrivals[-1].departure_s + arrivals[-1].air_time_s if arrivals else 0.0
+                carried = await self._run(_transmit, link, batch, settings.picture_index, len(arrivals), start_s)
+                for arrival in carried:
+                    await asyncio.sleep(
+                        wall_wait_s(arrival.arrival_s, time.perf_counter() - started_s, config.time_scale)
+                    )
+                    yield channel_pb2.TransmitResponse(arrival=_arrival_message(arrival))
+                arrivals += carried
+        finally:
+            reading.cancel()
+        yield channel_pb2.TransmitResponse(report=_report_message(config, arrivals))
+
+    def _link(self, config: ChannelConfig) -> Link:
+        from channel.phy import ChainCache  # noqa: PLC0415 - imports Sionna, seconds
+
+        if self._chains is None:
+            self._chains = ChainCache()
+        return Link(config, self._chains)
+
+    async def _run(self, function: Any, *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, function, *args)
+
+
+def channel_spec(device: str = "cpu") -> ServiceSpec:
+    """Return the channel as a service to run."""
+    return ServiceSpec(
+        channel_pb2.DESCRIPTOR.services_by_name["ChannelService"].full_name,
+        lambda server: channel_pb2_grpc.add_ChannelServiceServicer_to_server(ChannelService(device), server),
+    )
+
+
+def _transmit(link: Link, packets: list[bytes], picture_index: int, first_index: int, start_s: float) -> list[Arrival]:
+    return link.transmit(packets, picture_index=picture_index, first_index=first_index, start_s=start_s)
+
+
+async def _settings(requests: AsyncIterator[channel_pb2.TransmitRequest]) -> channel_pb2.ChannelSettings:
+    async for request in requests:
+        if request.WhichOneof("part") == "settings":
+            return request.settings
+        break
+    raise InputError("the first message of a transmission must be its settings")
+
+
+def _config(settings: channel_pb2.ChannelSettings, device: str) -> ChannelConfig:
+    if settings.snr_kind not in _SNR_KINDS:
+        raise InputError("snr_kind is not set: say whether snr_db is Es/N0 or Eb/N0")
+    return checked(
+        ChannelConfig,
+        {
+            "snr_db": settings.snr_db,
+            "snr_kind": _SNR_KINDS[settings.snr_kind],
+            "mcs": settings.mcs,
+            "symbol_rate_hz": settings.symbol_rate_hz,
+            "propagation_delay_s": settings.propagation_delay_s,
+            "erasure_rate": settings.erasure_rate,
+            "time_scale": settings.time_scale,
+            "run_seed": settings.run_seed,
+            "device": device,
+        },
+    )
+
+
+async def _read_packets(requests: AsyncIterator[channel_pb2.TransmitRequest], queue: Queue) -> None:
+    """Feed the queue; waiting for room in it stops the reading, and gRPC's flow control then stops the caller."""
+    try:
+        async for request in requests:
+            if request.WhichOneof("part") != "packet":
+                raise InputError("settings came twice: after them only packets")
+            await queue.put(request.packet.data)
+    except Exception as error:  # noqa: BLE001 - handed to the consumer, who raises it
+        await queue.put(error)
+    else:
+        await queue.put(None)
+
+
+async def _batches(queue: Queue) -> AsyncIterator[list[bytes]]:
+    """Yield what is waiting, at least one packet, until the end mark."""
+    while True:
+        items = [await queue.get()]
+        while not queue.empty():
+            items.append(queue.get_nowait())
+        packets = [item for item in items if isinstance(item, bytes)]
+        if packets:
+            yield packets
+        for item in items:
+            if isinstance(item, Exception):
+                raise item
+        if items[-1] is None:
+            return
+
+
+def _arrival_message(arrival: Arrival) -> packet_pb2.Arrival:
+    delivered = arrival.fate is Fate.DELIVERED
+    return packet_pb2.Arrival(
+        index=arrival.index,
+        fate=packet_pb2.Fate.ValueType(arrival.fate),
+        packet=packet_pb2.Packet(data=arrival.packet) if delivered else None,
+        channel_uses=arrival.channel_uses,
+        departure_s=arrival.departure_s,
+        air_time_s=arrival.air_time_s,
+        arrival_s=arrival.arrival_s,
+    )
+
+
+def _report_message(config: ChannelConfig, arrivals: list[Arrival]) -> channel_pb2.LinkReport:
+    report = link_report(config, arrivals)
+    return channel_pb2.LinkReport(
+        packets=report.packets,
+        delivered=report.delivered,
+        fec_failed=report.fec_failed,
+        erased=report.erased,
+        channel_uses=report.channel_uses,
+        information_bits=report.information_bits,
+        coded_bits=report.coded_bits,
+        es_n0_db=report.es_n0_db,
+        eb_n0_db=report.eb_n0_db,
+        spectral_efficiency=report.spectral_efficiency,
+        last_arrival_s=report.last_arrival_s,
+    )

@@ -1,0 +1,69 @@
+"""Fidelity metrics against the reference picture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shared.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MS_SSIM_MIN_SIDE = 161
+"""Five scales halve the picture four times, and the 11-tap window must still fit: side > (11 - 1) * 2^4."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """``psnr_db`` is infinite for equal pictures; ``ms_ssim`` is None where it is not defined."""
+
+    psnr_db: float
+    ms_ssim: float | None
+
+
+def quality(pixels: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Quality:
+    """Return PSNR over all channels and MS-SSIM of ``pixels`` against ``reference``, both ``[H, W, 3]`` or ``[H, W]``.
+
+    Raises:
+        InputError: the pictures differ in size.
+    """
+    if pixels.shape[:2] != reference.shape[:2]:
+        (height, width), (ref_height, ref_width) = pixels.shape[:2], reference.shape[:2]
+        raise InputError(
+            f"the reference is {ref_width}x{ref_height} pixels, the received picture {width}x{height}: "
+            "send the picture that was encoded"
+        )
+    pixels, reference = _as_rgb(pixels), _as_rgb(reference)
+    return Quality(psnr_db(pixels, reference), ms_ssim(pixels, reference))
+
+
+def psnr_db(pixels: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float:
+    """Return 10 log10(255² / MSE), the mean taken over all pixels and channels."""
+    squared = (pixels.astype(np.int32) - reference.astype(np.int32)) ** 2
+    mse = float(squared.mean())
+    return math.inf if mse == 0 else 10 * math.log10(255**2 / mse)
+
+
+def ms_ssim(pixels: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float | None:
+    """Return MS-SSIM (Wang, Simoncelli, Bovik 2003) with five scales, averaged over channels; None below 161 pixels.
+
+    Both are uint8 ``[H, W, 3]``.
+    """
+    if min(pixels.shape[:2]) < MS_SSIM_MIN_SIDE:
+        return None
+    import torch  # noqa: PLC0415 - a second to import
+    from pytorch_msssim import ms_ssim as ms_ssim_of  # noqa: PLC0415
+
+    def batch(values: NDArray[np.uint8]) -> torch.Tensor:
+        return torch.from_numpy(values.astype(np.float32)).permute(2, 0, 1)[None]
+
+    with torch.inference_mode():
+        return float(ms_ssim_of(batch(pixels), batch(reference), data_range=255.0))
+
+
+def _as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)

@@ -1,0 +1,129 @@
+"""The sender's gRPC service."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from sender.encode import encode_picture
+from shared.bitstream import bpp
+from shared.codecs import CODECS, codec_named
+from shared.errors import ConfigError, InputError
+from shared.packets import PICTURE_IDS, SEQUENCE_COUNTS, Packetiser
+from shared.picture import load_picture
+from shared.rpc.chunks import ChunkBuffer
+from shared.rpc.semlink.v1 import packet_pb2, sender_pb2, sender_pb2_grpc
+from shared.rpc.server import ServiceSpec
+from shared.rpc.status import serves
+from shared.streams import StreamKind
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    import grpc.aio
+
+    from shared.bitstream import Bitstream
+    from shared.codecs import Codec
+    from shared.picture import Picture
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+DEFAULT_PACKET_BYTES = 256
+
+
+class SenderService(sender_pb2_grpc.SenderServiceServicer):
+    """Extracts guidance, codes it and packetises it. Keeps no state between calls."""
+
+    @serves
+    async def Send(  # noqa: N802 - gRPC's name
+        self, request_iterator: AsyncIterator[sender_pb2.SendRequest], context: Context
+    ) -> AsyncIterator[sender_pb2.SendResponse]:
+        """Encode one picture; see ``proto/semlink/v1/sender.proto``."""
+        del context
+        settings, data = await _settings_and_picture(request_iterator)
+        codec = codec_named(settings.codec)
+        packetiser = Packetiser(settings.packet_bytes or DEFAULT_PACKET_BYTES)
+        packetiser.next_count.update(_checked_counts(settings.next_sequence_counts))
+        yield _progress("read", 0.1)
+        picture = await asyncio.to_thread(load_picture, data)
+        yield _progress("encode", 0.2)
+        started_s = time.perf_counter()
+        bitstream = await asyncio.to_thread(encode_picture, picture, codec, settings.budget_bytes)
+        encode_s = time.perf_counter() - started_s
+        yield _progress("packetise", 0.9)
+        packets = packetiser.packetise(bitstream, settings.picture_index % PICTURE_IDS)
+        for packet in packets:
+            yield sender_pb2.SendResponse(packet=packet_pb2.Packet(data=packet))
+        report = _report(codec, picture, bitstream, packets)
+        report.encode_s = encode_s
+        report.next_sequence_counts.update({int(kind): count for kind, count in packetiser.next_count.items()})
+        yield sender_pb2.SendResponse(report=report)
+
+    async def ListCodecs(  # noqa: N802 - gRPC's name
+        self, request: sender_pb2.ListCodecsRequest, context: Context
+    ) -> sender_pb2.ListCodecsResponse:
+        """Return the codecs by name."""
+        del request, context
+        return sender_pb2.ListCodecsResponse(
+            codecs=[sender_pb2.Codec(name=codec.name, summary=codec.summary) for codec in CODECS.values()]
+        )
+
+
+def sender_spec() -> ServiceSpec:
+    """Return the sender as a service to run."""
+    return ServiceSpec(
+        sender_pb2.DESCRIPTOR.services_by_name["SenderService"].full_name,
+        lambda server: sender_pb2_grpc.add_SenderServiceServicer_to_server(SenderService(), server),
+    )
+
+
+async def _settings_and_picture(
+    requests: AsyncIterator[sender_pb2.SendRequest],
+) -> tuple[sender_pb2.SendSettings, bytes]:
+    settings: sender_pb2.SendSettings | None = None
+    picture = ChunkBuffer("the picture file")
+    async for request in requests:
+        part = request.WhichOneof("part")
+        if part == "settings" and settings is None and not len(picture):
+            settings = request.settings
+        elif part == "picture_chunk" and settings is not None:
+            picture.add(request.picture_chunk)
+        else:
+            raise InputError(f"unexpected '{part}' message: send settings once, then picture chunks")
+    if settings is None:
+        raise InputError("the call ended without settings: send settings once, then picture chunks")
+    return settings, picture.joined()
+
+
+def _checked_counts(counts: Mapping[int, int]) -> dict[StreamKind, int]:
+    known = {int(kind) for kind in StreamKind}
+    for kind, count in counts.items():
+        if kind not in known or count >= SEQUENCE_COUNTS:
+            raise ConfigError(
+                f"sequence count {count} of stream kind {kind}: kinds are {min(known)} to {max(known)}, "
+                f"counts 0 to {SEQUENCE_COUNTS - 1}"
+            )
+    return {StreamKind(kind): count for kind, count in counts.items()}
+
+
+def _progress(stage: str, done: float) -> sender_pb2.SendResponse:
+    return sender_pb2.SendResponse(progress=sender_pb2.SendProgress(stage=stage, done=done))
+
+
+def _report(codec: Codec, picture: Picture, bitstream: Bitstream, packets: list[bytes]) -> sender_pb2.SendReport:
+    container, header = bitstream.pack(), bitstream.header
+    return sender_pb2.SendReport(
+        codec=codec.name,
+        width=header.width,
+        height=header.height,
+        container=container,
+        streams=[
+            sender_pb2.StreamBytes(kind=packet_pb2.StreamKind.ValueType(stream.kind), bytes=len(stream.payload))
+            for stream in bitstream.streams
+        ],
+        bpp=bpp(len(container), header.width, header.height),
+        packets=len(packets),
+        packet_bytes=sum(map(len, packets)),
+        notes=picture.notes,
+    )

@@ -1,0 +1,1 @@
+"""RPC plumbing that all services and clients share, and the code generated from proto/."""

@@ -1,0 +1,29 @@
+"""Explicit limits of every RPC: both ends set them, so that no library default decides."""
+
+from __future__ import annotations
+
+CHUNK_BYTES = 64 * 1024
+"""Pictures travel in pieces of this size."""
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+"""No single message is larger; the largest is the report with a container in it."""
+
+MAX_PICTURE_BYTES = 256 * 1024 * 1024
+"""Largest picture file that a service takes in: 8192 × 8192 pixels of raw 24-bit RGB, and some."""
+
+MAX_CONCURRENT_CALLS = 16
+"""Calls beyond these are refused with RESOURCE_EXHAUSTED instead of queueing without bound."""
+
+QUEUE_PACKETS = 256
+"""Packets that a service holds before it stops reading from its caller."""
+
+MAX_CALL_S = 900.0
+"""Longest call that a server works on when the caller sets no deadline."""
+
+GRACE_S = 5.0
+"""Time that running calls get to end when a service is told to stop."""
+
+MESSAGE_SIZE_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+)

@@ -1,0 +1,88 @@
+"""One gRPC server as every Semlink service runs it: health, reflection, explicit limits, graceful shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
+from grpc_health.v1.health import aio as health_aio
+from grpc_reflection.v1alpha import reflection
+
+from shared.errors import ConfigError, ServiceError
+from shared.rpc.limits import GRACE_S, MAX_CONCURRENT_CALLS, MESSAGE_SIZE_OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """A service to run: its full proto name and the function that adds its implementation to a server."""
+
+    full_name: str
+    add_to: Callable[[grpc.aio.Server], None]
+
+
+class RunningServer:
+    """A started server. ``address`` is where it listens, with the port that the system chose if none was asked for."""
+
+    def __init__(self, server: grpc.aio.Server, health: health_aio.HealthServicer, address: str) -> None:
+        self._server = server
+        self._health = health
+        self.address = address
+
+    async def stop(self, grace_s: float = GRACE_S) -> None:
+        """Report NOT_SERVING, let running calls end for up to ``grace_s`` seconds, then stop."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)
+
+    async def wait(self) -> None:
+        """Return when the server has stopped."""
+        await self._server.wait_for_termination()
+
+
+async def start_server(spec: ServiceSpec, host: str = "127.0.0.1", port: int = 0) -> RunningServer:
+    """Start ``spec`` on ``host:port`` (port 0: any free one) and return once it serves.
+
+    Raises:
+        ConfigError: the port is not between 0 and 65535.
+        ServiceError: the address cannot be bound.
+    """
+    if not 0 <= port <= 65535:
+        raise ConfigError(f"port {port} is not between 0 and 65535; 0 takes any free port")
+    server = grpc.aio.server(
+        options=[*MESSAGE_SIZE_OPTIONS, ("grpc.so_reuseport", 0)],
+        maximum_concurrent_rpcs=MAX_CONCURRENT_CALLS,
+    )
+    spec.add_to(server)
+    health = health_aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    reflection.enable_server_reflection((spec.full_name, HEALTH_NAME, reflection.SERVICE_NAME), server)
+    try:
+        bound = server.add_insecure_port(f"{host}:{port}")
+    except RuntimeError as error:
+        raise ServiceError(f"cannot listen on {host}:{port}: choose a free port or another host") from error
+    await server.start()
+    for name in (spec.full_name, ""):
+        await health.set(name, health_pb2.HealthCheckResponse.SERVING)
+    return RunningServer(server, health, f"{host}:{bound}")
+
+
+async def stop_on_signal(server: RunningServer) -> None:
+    """Serve until SIGTERM or SIGINT, then stop gracefully."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    waiting = asyncio.ensure_future(server.wait())
+    await asyncio.wait({waiting, asyncio.ensure_future(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    await server.stop()
+    with contextlib.suppress(asyncio.CancelledError):
+        await waiting

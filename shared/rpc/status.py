@@ -1,0 +1,85 @@
+"""LinkErrors across gRPC: the server aborts with the status code of the error, the client raises the same error."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import grpc
+import grpc.aio
+
+from shared import errors
+from shared.rpc.limits import MAX_CALL_S
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ERROR_KEY = "semlink-error"
+"""Trailing metadata that carries the name of the LinkError class."""
+
+_log = logging.getLogger("semlink.rpc")
+
+_CLASS_OF_STATUS: dict[grpc.StatusCode, type[errors.LinkError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: errors.InputError,
+    grpc.StatusCode.DATA_LOSS: errors.DataError,
+    grpc.StatusCode.FAILED_PRECONDITION: errors.SetupError,
+    grpc.StatusCode.UNAVAILABLE: errors.ServiceError,
+    grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: errors.LimitError,
+}
+
+
+def link_error_status(error: errors.LinkError) -> grpc.StatusCode:
+    """Return the gRPC status code that carries ``error``."""
+    return grpc.StatusCode[error.grpc_status]
+
+
+def link_error_from_rpc(error: grpc.aio.AioRpcError, *, service: str) -> errors.LinkError:
+    """Return the LinkError that the server raised, or the one that says how the call to ``service`` failed."""
+    for key, value in error.trailing_metadata() or ():
+        named = getattr(errors, str(value), None) if key == ERROR_KEY else None
+        if isinstance(named, type) and issubclass(named, errors.LinkError):
+            return named(error.details() or named.__name__)
+    code, details = error.code(), " ".join((error.details() or "no details").split())
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return errors.ServiceError(f"{service} cannot be reached ({details}): check its address and that it is running")
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return errors.DeadlineError(f"{service} did not finish in time: raise --timeout or send a smaller picture")
+    return _CLASS_OF_STATUS.get(code, errors.ServiceError)(f"{service} failed with {code.name}: {details}")
+
+
+def serves(
+    method: Callable[[Any, AsyncIterator[Any], Context], AsyncIterator[T]],
+) -> Callable[[Any, AsyncIterator[Any], Context], AsyncIterator[T]]:
+    """Decorate a streaming RPC: bound its time, and end it with a typed status when a LinkError is raised."""
+
+    @functools.wraps(method)
+    async def served(self: Any, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[T]:
+        try:
+            async with asyncio.timeout(MAX_CALL_S):
+                async for response in method(self, requests, context):
+                    yield response
+        except errors.LinkError as error:
+            await _abort(context, error)
+        except TimeoutError:
+            await _abort(context, errors.DeadlineError(f"the call ran over the server's limit of {MAX_CALL_S:.0f} s"))
+        except (asyncio.CancelledError, grpc.aio.AbortError):
+            raise
+        except Exception:
+            _log.exception("%s failed", method.__qualname__)
+            await context.abort(grpc.StatusCode.INTERNAL, "internal error; the server's log has the details")
+
+    return served
+
+
+async def _abort(context: Context, error: errors.LinkError) -> None:
+    await context.abort(
+        link_error_status(error), str(error), trailing_metadata=((ERROR_KEY, type(error).__name__),)
+    )
