@@ -1,0 +1,206 @@
+"""The ``.sem`` container: every guidance stream of one picture, in as few bytes as safely hold it.
+
+Byte layout and overhead arithmetic are in ``docs/bitstream.md``. ``Bitstream.unpack`` is the exact inverse of
+``Bitstream.pack`` and accepts nothing else: there is one encoding per value, and any single changed byte is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from fastcrc import crc16
+
+from shared.errors import BitstreamError, PictureError
+from shared.streams import Stream, StreamKind
+
+VERSION: Final = 1
+MIN_SIDE: Final = 64
+MAX_SIDE: Final = 8192
+HEADER_BYTES: Final = 4
+MAX_BITSTREAM_BYTES: Final = 1 << 20
+
+_CRC_BYTES: Final = 2
+_SIDE_BITS: Final = 13  # a side less one, 0 to 8191
+_SIDE_MASK: Final = (1 << _SIDE_BITS) - 1
+_GREY_BIT: Final = 1 << 28
+_RESERVED_BITS: Final = 0b11 << 26
+_LAST_FLAG: Final = 0x80
+_LENGTH_BYTES: Final = 3  # of LEB128: 2,097,151 at most, more than any container holds
+
+
+@dataclass(frozen=True, slots=True)
+class PictureHeader:
+    """True size of the picture: ``width`` and ``height`` in pixels, 64 to 8192; ``grey`` if it has one channel.
+
+    Raises:
+        PictureError: a side is outside the range.
+    """
+
+    width: int
+    height: int
+    grey: bool = False
+
+    def __post_init__(self) -> None:
+        if not (MIN_SIDE <= self.width <= MAX_SIDE and MIN_SIDE <= self.height <= MAX_SIDE):
+            raise PictureError(
+                f"this picture is {self.width}x{self.height} pixels; the link carries {MIN_SIDE} to {MAX_SIDE} "
+                "on a side; resize it first"
+            )
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels, the denominator of bpp."""
+        return self.width * self.height
+
+    def pack(self) -> bytes:
+        """Return the 4 header bytes."""
+        word = VERSION << 29 | (self.width - 1) << _SIDE_BITS | (self.height - 1)
+        return (word | (_GREY_BIT if self.grey else 0)).to_bytes(HEADER_BYTES, "big")
+
+    @classmethod
+    def unpack(cls, data: bytes) -> PictureHeader:
+        """Read the header that ``data`` starts with.
+
+        Raises:
+            BitstreamError: too short, another version, reserved bits set, or a side below 64 pixels.
+        """
+        if len(data) < HEADER_BYTES:
+            raise BitstreamError(f"a picture header takes {HEADER_BYTES} bytes, only {len(data)} are left")
+        word = int.from_bytes(data[:HEADER_BYTES], "big")
+        if word >> 29 != VERSION:
+            raise BitstreamError(
+                f"bitstream version {word >> 29}; this build reads version {VERSION}; use the release that wrote it"
+            )
+        if word & _RESERVED_BITS:
+            raise BitstreamError("reserved header bits are set; this is not a picture header of version 1")
+        width, height = (word >> _SIDE_BITS & _SIDE_MASK) + 1, (word & _SIDE_MASK) + 1
+        if min(width, height) < MIN_SIDE:
+            raise BitstreamError(f"the header names {width}x{height} pixels; a side is {MIN_SIDE} to {MAX_SIDE}")
+        return cls(width, height, bool(word & _GREY_BIT))
+
+
+@dataclass(frozen=True, slots=True)
+class Bitstream:
+    """The streams of one picture, at most one per kind, in ascending order of kind.
+
+    Raises:
+        BitstreamError: a kind twice or out of order, or more than ``MAX_BITSTREAM_BYTES`` in all.
+    """
+
+    header: PictureHeader
+    streams: tuple[Stream, ...]
+
+    def __post_init__(self) -> None:
+        _require_ascending([stream.kind for stream in self.streams])
+        payload_bytes = sum(len(stream.payload) for stream in self.streams)
+        overhead = HEADER_BYTES + _CRC_BYTES + (1 + _LENGTH_BYTES) * len(self.streams)
+        if payload_bytes + overhead > MAX_BITSTREAM_BYTES:
+            raise BitstreamError(
+                f"{payload_bytes} payload bytes; a bitstream holds {MAX_BITSTREAM_BYTES} in all; lower the budget"
+            )
+
+    def stream(self, kind: StreamKind) -> Stream | None:
+        """Return the stream of ``kind``, or None where the picture has none."""
+        return next((stream for stream in self.streams if stream.kind == kind), None)
+
+    def pack(self) -> bytes:
+        """Return the ``.sem`` file: header, streams, CRC."""
+        body = bytearray(self.header.pack())
+        for position, stream in enumerate(self.streams, start=1):
+            if position == len(self.streams):
+                body.append(stream.kind | _LAST_FLAG)
+            else:
+                body.append(stream.kind)
+                body += _leb128(len(stream.payload))
+            body += stream.payload
+        return bytes(body) + _check_bytes(bytes(body))
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Bitstream:
+        """Read a whole ``.sem`` file; the exact inverse of ``pack``.
+
+        Raises:
+            BitstreamError: ``data`` is not byte for byte what ``pack`` writes for some picture.
+        """
+        if not HEADER_BYTES + _CRC_BYTES <= len(data) <= MAX_BITSTREAM_BYTES:
+            raise BitstreamError(
+                f"{len(data)} bytes; a .sem file has {HEADER_BYTES + _CRC_BYTES} to {MAX_BITSTREAM_BYTES}; "
+                "it is truncated or not a .sem file"
+            )
+        body, check = data[:-_CRC_BYTES], data[-_CRC_BYTES:]
+        if _check_bytes(body) != check:
+            raise BitstreamError("the CRC does not match: the .sem file is damaged, truncated or no .sem file at all")
+        return cls(PictureHeader.unpack(body), _streams(body[HEADER_BYTES:]))
+
+
+def bpp(n_bytes: int, width: int, height: int) -> float:
+    """Return bits per pixel of the full picture for ``n_bytes`` on the wire."""
+    return 8 * n_bytes / (width * height)
+
+
+def _require_ascending(kinds: list[StreamKind]) -> None:
+    if any(second <= first for first, second in pairwise(kinds)):
+        names = ", ".join(kind.name for kind in kinds)
+        raise BitstreamError(f"streams {names}: each kind comes at most once, in ascending order")
+
+
+def _check_bytes(body: bytes) -> bytes:
+    """CRC-16/GENIBUS: the CCITT polynomial with an inverted result.
+
+    Not CCITT-FALSE: without the inversion two zero bytes appended to a whole file would pass as part of its last
+    stream, whose length is implied.
+    """
+    return crc16.genibus(body).to_bytes(_CRC_BYTES, "big")
+
+
+def _streams(data: bytes) -> tuple[Stream, ...]:
+    """Parse the part between header and CRC."""
+    streams: list[Stream] = []
+    position, last = 0, not data
+    while not last:
+        if position == len(data):
+            raise BitstreamError("the bytes end before a stream that is marked as the last one")
+        tag = data[position]
+        position += 1
+        kind, last = _kind(tag), bool(tag & _LAST_FLAG)
+        if last:
+            length = len(data) - position
+        else:
+            length, position = _read_leb128(data, position)
+        if length > len(data) - position:
+            raise BitstreamError(f"stream {kind.name} claims {length} bytes, {len(data) - position} are left")
+        streams.append(Stream(kind, data[position : position + length]))
+        position += length
+        _require_ascending([stream.kind for stream in streams])  # bounds the loop by the number of kinds
+    return tuple(streams)
+
+
+def _kind(tag: int) -> StreamKind:
+    try:
+        return StreamKind(tag & ~_LAST_FLAG)
+    except ValueError as error:
+        raise BitstreamError(f"stream tag {tag:#04x} names no stream kind of version {VERSION}") from error
+
+
+def _leb128(value: int) -> bytes:
+    """Unsigned LEB128 in its shortest form."""
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _read_leb128(data: bytes, position: int) -> tuple[int, int]:
+    """Return the value at ``position`` and the position after it; only the shortest form is accepted."""
+    value = 0
+    for index, byte in enumerate(data[position : position + _LENGTH_BYTES]):
+        value |= (byte & 0x7F) << 7 * index
+        if byte < 0x80:
+            if byte == 0 and index > 0:
+                raise BitstreamError("a stream length is not in its shortest form")
+            return value, position + index + 1
+    raise BitstreamError(f"a stream length does not end within {_LENGTH_BYTES} bytes")

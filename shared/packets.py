@@ -1,0 +1,190 @@
+"""CCSDS Space Packets (CCSDS 133.0-B-2) that carry the streams of a picture, one APID per stream kind.
+
+A stream is cut into segments; sequence flags and the 14-bit sequence count of its APID, which runs on from picture
+to picture, say where a segment belongs. Byte layout is in ``docs/bitstream.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from fastcrc import crc16
+from spacepackets.ccsds.spacepacket import (  # type: ignore[import-untyped]
+    PacketType,
+    SequenceFlags,
+    SpacePacketHeader,
+)
+
+from shared.bitstream import HEADER_BYTES, Bitstream, PictureHeader
+from shared.errors import BitstreamError, ConfigError, PacketError
+from shared.streams import Stream, StreamKind
+
+APID_BASE: Final = 0x40
+PICTURE_IDS: Final = 256
+SEQUENCE_COUNTS: Final = 1 << 14
+# Half of the count's range, so that two segments of one stream are always in a known order.
+MAX_SEGMENTS: Final = SEQUENCE_COUNTS // 2
+MIN_PACKET_BYTES: Final = 32
+MAX_PACKET_BYTES: Final = 1024
+
+_PRIMARY_BYTES: Final = 6
+_ID_BYTES: Final = 1
+_CRC_BYTES: Final = 2
+PACKET_OVERHEAD_BYTES: Final = _PRIMARY_BYTES + _ID_BYTES + _CRC_BYTES
+_FIRST = (SequenceFlags.FIRST_SEGMENT, SequenceFlags.UNSEGMENTED)
+# Importance, not number: the first packet that arrives should already show something.
+_SENDING_ORDER: Final = (
+    StreamKind.HCI,
+    StreamKind.CAPTION,
+    StreamKind.TOKENS,
+    StreamKind.LATENT,
+    StreamKind.REGIONS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One segment of one stream: ``data`` is its slice of the payload.
+
+    ``header`` is present exactly in a stream's first segment, so that whichever stream survives tells the picture's
+    size. ``picture_id`` is 0 to 255, ``sequence_count`` 0 to 16383.
+    """
+
+    kind: StreamKind
+    picture_id: int
+    sequence_flags: SequenceFlags
+    sequence_count: int
+    header: PictureHeader | None
+    data: bytes
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this segment opens its stream."""
+        return self.sequence_flags in _FIRST
+
+    @property
+    def is_last(self) -> bool:
+        """Whether this segment closes its stream."""
+        return self.sequence_flags in (SequenceFlags.LAST_SEGMENT, SequenceFlags.UNSEGMENTED)
+
+    def pack(self) -> bytes:
+        """Return the whole Space Packet: primary header, picture id, [picture header], data, CRC-16/CCITT-FALSE."""
+        field_bytes = bytes([self.picture_id]) + (self.header.pack() if self.header else b"") + self.data
+        primary = SpacePacketHeader(
+            packet_type=PacketType.TM,
+            apid=APID_BASE + self.kind,
+            seq_count=self.sequence_count,
+            data_len=len(field_bytes) + _CRC_BYTES - 1,  # 133.0-B-2, 4.1.3.5: octets of the data field less one
+            seq_flags=self.sequence_flags,
+        )
+        packet = bytes(primary.pack()) + field_bytes
+        return packet + crc16.ibm_3740(packet).to_bytes(_CRC_BYTES, "big")
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Packet:
+        """Read exactly one Space Packet.
+
+        Raises:
+            PacketError: ``data`` is not byte for byte what ``pack`` writes for some segment.
+        """
+        primary = _primary_header(data)
+        kind = _kind(primary.apid)
+        flags = SequenceFlags(primary.seq_flags)
+        start = _PRIMARY_BYTES + _ID_BYTES
+        header = None
+        if flags in _FIRST:
+            try:
+                header = PictureHeader.unpack(data[start:-_CRC_BYTES])
+            except BitstreamError as error:
+                raise PacketError(f"first segment without a picture header: {error}") from error
+            start += HEADER_BYTES
+        return cls(kind, data[_PRIMARY_BYTES], flags, primary.seq_count, header, data[start:-_CRC_BYTES])
+
+
+def _primary_header(data: bytes) -> SpacePacketHeader:
+    """Check length, CRC and the fixed fields, in that order, and return the primary header."""
+    if not PACKET_OVERHEAD_BYTES <= len(data) <= MAX_PACKET_BYTES:
+        raise PacketError(f"{len(data)} bytes; a packet of this link has {PACKET_OVERHEAD_BYTES} to {MAX_PACKET_BYTES}")
+    if crc16.ibm_3740(data[:-_CRC_BYTES]) != int.from_bytes(data[-_CRC_BYTES:], "big"):
+        raise PacketError("the packet's CRC does not match: it was damaged on the way")
+    primary = SpacePacketHeader.unpack(data)
+    if primary.packet_len != len(data):
+        raise PacketError(f"the packet says that it has {primary.packet_len} bytes, it has {len(data)}")
+    if primary.ccsds_version or primary.packet_type != PacketType.TM or primary.sec_header_flag:
+        raise PacketError("not a version-1 telemetry Space Packet without a secondary header")
+    return primary
+
+
+def _kind(apid: int) -> StreamKind:
+    try:
+        return StreamKind(apid - APID_BASE)
+    except ValueError as error:
+        known = ", ".join(f"{APID_BASE + kind:#05x} {kind.name}" for kind in StreamKind)
+        raise PacketError(f"APID {apid:#05x} carries no stream of this link ({known})") from error
+
+
+@dataclass(slots=True)
+class Packetiser:
+    """Cuts bitstreams into packets of at most ``packet_bytes`` (32 to 1024, headers and CRC included).
+
+    ``next_count`` is the next 14-bit sequence count per stream kind; it runs on from picture to picture, and a sender
+    that resumes a link may set it.
+
+    Raises:
+        ConfigError: ``packet_bytes`` is out of range.
+    """
+
+    packet_bytes: int = 256
+    next_count: dict[StreamKind, int] = field(default_factory=lambda: dict.fromkeys(StreamKind, 0))
+
+    def __post_init__(self) -> None:
+        if not MIN_PACKET_BYTES <= self.packet_bytes <= MAX_PACKET_BYTES:
+            raise ConfigError(f"packet size {self.packet_bytes}: give {MIN_PACKET_BYTES} to {MAX_PACKET_BYTES} bytes")
+
+    def packetise(self, bitstream: Bitstream, picture_id: int) -> list[bytes]:
+        """Return the packets of one picture, most important stream first.
+
+        Pictures are numbered 0 to 255 and around again.
+
+        Raises:
+            ConfigError: ``picture_id`` is not 0 to 255, or a stream needs more than ``MAX_SEGMENTS`` packets.
+        """
+        if not 0 <= picture_id < PICTURE_IDS:
+            raise ConfigError(f"picture id {picture_id}: give 0 to {PICTURE_IDS - 1} and start again at 0")
+        by_kind = {stream.kind: stream for stream in bitstream.streams}
+        # All segments are cut before a count moves, so that a refused picture leaves no gap in the numbering.
+        segments = {kind: self._segments(by_kind[kind]) for kind in _SENDING_ORDER if kind in by_kind}
+        return [
+            packet.pack()
+            for kind, slices in segments.items()
+            for packet in self._packets(kind, slices, bitstream.header, picture_id)
+        ]
+
+    def _segments(self, stream: Stream) -> list[bytes]:
+        """Cut a payload: full packets first, the remainder last; the first one leaves room for the header."""
+        room = self.packet_bytes - PACKET_OVERHEAD_BYTES
+        payload = stream.payload
+        segments = [payload[: room - HEADER_BYTES]]
+        segments += [payload[start : start + room] for start in range(room - HEADER_BYTES, len(payload), room)]
+        if len(segments) > MAX_SEGMENTS:
+            raise ConfigError(
+                f"stream {stream.kind.name} needs {len(segments)} packets of {self.packet_bytes} bytes, more than "
+                f"{MAX_SEGMENTS}; raise the packet size"
+            )
+        return segments
+
+    def _packets(self, kind: StreamKind, slices: list[bytes], header: PictureHeader, picture_id: int) -> list[Packet]:
+        packets = []
+        for index, data in enumerate(slices):
+            count = self.next_count[kind]
+            self.next_count[kind] = (count + 1) % SEQUENCE_COUNTS
+            flags = _flags(first=index == 0, last=index == len(slices) - 1)
+            packets.append(Packet(kind, picture_id, flags, count, header if index == 0 else None, data))
+        return packets
+
+
+def _flags(*, first: bool, last: bool) -> SequenceFlags:
+    if first:
+        return SequenceFlags.UNSEGMENTED if last else SequenceFlags.FIRST_SEGMENT
+    return SequenceFlags.LAST_SEGMENT if last else SequenceFlags.CONTINUATION_SEGMENT
