@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from channel.clock import wall_wait_s
 from channel.config import ChannelConfig
-from channel.link import Arrival, Fate, Link, link_report
-from shared.errors import InputError
+from channel.link import Arrival, Link, link_report
+from shared.errors import InputError, UnknownNameError
 from shared.rpc.limits import QUEUE_PACKETS
 from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc, packet_pb2
 from shared.rpc.server import ServiceSpec
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
     Queue = asyncio.Queue[bytes | Exception | None]
 
+PROFILES = ("awgn",)
 _SNR_KINDS = {channel_pb2.SNR_KIND_ES_N0: "esn0", channel_pb2.SNR_KIND_EB_N0: "ebn0"}
 
 
@@ -101,6 +102,8 @@ async def _settings(requests: AsyncIterator[channel_pb2.TransmitRequest]) -> cha
 
 
 def _config(settings: channel_pb2.ChannelSettings, device: str) -> ChannelConfig:
+    if settings.profile not in ("", *PROFILES):
+        raise UnknownNameError(f"unknown channel '{settings.profile}'; known are {', '.join(PROFILES)}")
     if settings.snr_kind not in _SNR_KINDS:
         raise InputError("snr_kind is not set: say whether snr_db is Es/N0 or Eb/N0")
     return checked(
@@ -121,15 +124,16 @@ def _config(settings: channel_pb2.ChannelSettings, device: str) -> ChannelConfig
 
 async def _read_packets(requests: AsyncIterator[channel_pb2.TransmitRequest], queue: Queue) -> None:
     """Feed the queue; waiting for room in it stops the reading, and gRPC's flow control then stops the caller."""
+    end: Exception | None = None
     try:
         async for request in requests:
             if request.WhichOneof("part") != "packet":
-                raise InputError("settings came twice: after them only packets")
+                end = InputError("settings came twice: after them only packets")
+                break
             await queue.put(request.packet.data)
     except Exception as error:  # noqa: BLE001 - handed to the consumer, who raises it
-        await queue.put(error)
-    else:
-        await queue.put(None)
+        end = error
+    await queue.put(end)
 
 
 async def _batches(queue: Queue) -> AsyncIterator[list[bytes]]:
@@ -149,11 +153,10 @@ async def _batches(queue: Queue) -> AsyncIterator[list[bytes]]:
 
 
 def _arrival_message(arrival: Arrival) -> packet_pb2.Arrival:
-    delivered = arrival.fate is Fate.DELIVERED
     return packet_pb2.Arrival(
         index=arrival.index,
         fate=packet_pb2.Fate.ValueType(arrival.fate),
-        packet=packet_pb2.Packet(data=arrival.packet) if delivered else None,
+        packet=None if arrival.packet is None else packet_pb2.Packet(data=arrival.packet),
         channel_uses=arrival.channel_uses,
         departure_s=arrival.departure_s,
         air_time_s=arrival.air_time_s,

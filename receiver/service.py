@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,10 @@ class _Rebuilt:
 
 
 class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
-    """Reassembles, decodes and measures. Keeps no state between calls."""
+    """Reassembles, decodes and measures. Keeps its decoders loaded, and no other state between calls."""
+
+    def __init__(self) -> None:
+        self._decoder = functools.cache(decoder_named)
 
     @serves
     async def Receive(  # noqa: N802 - gRPC's name
@@ -58,7 +62,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
             part = request.WhichOneof("part")
             if part == "settings" and settings is None:
                 settings = request.settings
-                decoder = decoder_named(settings.decoder)
+                decoder = self._decoder(settings.decoder)
             elif part == "reference_chunk" and settings is not None:
                 reference.add(request.reference_chunk)
             elif part == "arrival" and settings is not None:
@@ -95,7 +99,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
             part = request.WhichOneof("part")
             if part == "settings" and settings is None:
                 settings = request.settings
-                decoder = decoder_named(settings.decoder)
+                decoder = self._decoder(settings.decoder)
             elif part == "reference_chunk" and settings is not None:
                 reference.add(request.reference_chunk)
             elif part == "container_chunk" and settings is not None:

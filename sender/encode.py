@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shared.hci.stream import encode_hci
+
 from shared.bitstream import Bitstream
 from shared.errors import BudgetError
-from shared.hci.stream import encode_hci
 from shared.streams import Stream, StreamKind
 
 if TYPE_CHECKING:
@@ -34,5 +35,5 @@ def encode_picture(picture: Picture, codec: Codec, budget_bytes: int = 0) -> Bit
     try:
         payload = encode_hci(picture.pixels, budget_bytes - overhead, coder=codec.hci_coder)
     except BudgetError as error:
-        raise BudgetError(f"budget of {budget_bytes} bytes ({overhead} of them header and checksum): {error}") from error
+        raise BudgetError(f"budget of {budget_bytes} bytes, {overhead} of them header and checksum: {error}") from error
     return Bitstream(picture.header, (Stream(StreamKind.HCI, payload),))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from shared.errors import ConfigError, ServiceError
 from shared.rpc.limits import GRACE_S, MAX_CONCURRENT_CALLS, MESSAGE_SIZE_OPTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +41,6 @@ class RunningServer:
         """Report NOT_SERVING, let running calls end for up to ``grace_s`` seconds, then stop."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_s)
-
-    async def wait(self) -> None:
-        """Return when the server has stopped."""
-        await self._server.wait_for_termination()
 
 
 async def start_server(spec: ServiceSpec, host: str = "127.0.0.1", port: int = 0) -> RunningServer:
@@ -75,14 +70,11 @@ async def start_server(spec: ServiceSpec, host: str = "127.0.0.1", port: int = 0
     return RunningServer(server, health, f"{host}:{bound}")
 
 
-async def stop_on_signal(server: RunningServer) -> None:
-    """Serve until SIGTERM or SIGINT, then stop gracefully."""
+async def stop_on_signal(servers: Sequence[RunningServer]) -> None:
+    """Serve until SIGTERM or SIGINT, then stop all ``servers`` gracefully, at the same time."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    waiting = asyncio.ensure_future(server.wait())
-    await asyncio.wait({waiting, asyncio.ensure_future(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
-    await server.stop()
-    with contextlib.suppress(asyncio.CancelledError):
-        await waiting
+    await stopping.wait()
+    await asyncio.gather(*(server.stop() for server in servers))

@@ -78,6 +78,7 @@ class ChannelSettings(_message.Message):
     TIME_SCALE_FIELD_NUMBER: _builtins.int
     RUN_SEED_FIELD_NUMBER: _builtins.int
     PICTURE_INDEX_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
     snr_db: _builtins.float
     snr_kind: Global___SnrKind.ValueType
     mcs: _builtins.int
@@ -91,6 +92,8 @@ class ChannelSettings(_message.Message):
     run_seed: _builtins.int
     """The noise of a packet follows from (run_seed, picture_index, packet index) alone."""
     picture_index: _builtins.int
+    profile: _builtins.str
+    """Name of the propagation model; empty asks for "awgn"."""
     def __init__(
         self,
         *,
@@ -103,10 +106,11 @@ class ChannelSettings(_message.Message):
         time_scale: _builtins.float = ...,
         run_seed: _builtins.int = ...,
         picture_index: _builtins.int = ...,
+        profile: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasure_rate", b"erasure_rate", "mcs", b"mcs", "picture_index", b"picture_index", "propagation_delay_s", b"propagation_delay_s", "run_seed", b"run_seed", "snr_db", b"snr_db", "snr_kind", b"snr_kind", "symbol_rate_hz", b"symbol_rate_hz", "time_scale", b"time_scale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasure_rate", b"erasure_rate", "mcs", b"mcs", "picture_index", b"picture_index", "profile", b"profile", "propagation_delay_s", b"propagation_delay_s", "run_seed", b"run_seed", "snr_db", b"snr_db", "snr_kind", b"snr_kind", "symbol_rate_hz", b"symbol_rate_hz", "time_scale", b"time_scale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

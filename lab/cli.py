@@ -1,0 +1,204 @@
+"""The ``semlink`` command. Heavy imports wait inside the commands, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shared.errors import LinkError
+
+app = typer.Typer(
+    help="A simulated 6G / deep-space semantic communication link for pictures.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class SnrKind(StrEnum):
+    """How a signal-to-noise ratio is stated."""
+
+    ESN0 = "esn0"
+    EBN0 = "ebn0"
+
+
+class ServiceName(StrEnum):
+    """The services of the link."""
+
+    SENDER = "sender"
+    CHANNEL = "channel"
+    RECEIVER = "receiver"
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+CodecName = Annotated[str, typer.Option("--codec", help="Codec; the README lists them.")]
+DecoderName = Annotated[str, typer.Option("--decoder", help="Decoder of the receiver.")]
+PicturePath = Annotated[Path, typer.Argument(help="Picture file: PNG, JPEG, WebP, AVIF, TIFF ...", metavar="PICTURE")]
+Timeout = Annotated[float, typer.Option("--timeout", help="Deadline of every call, in seconds.", min=0.1)]
+SenderAddress = Annotated[str, typer.Option("--sender", help="host:port of a running sender.", show_default=False)]
+ChannelAddress = Annotated[
+    str, typer.Option("--channel-at", help="host:port of a running channel.", show_default=False)
+]
+ReceiverAddress = Annotated[
+    str, typer.Option("--receiver", help="host:port of a running receiver.", show_default=False)
+]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the grid, the tables and the received pictures.")] = Path(
+        "out/demo"
+    ),
+    seed: Annotated[int, typer.Option(help="Seed of the channel noise.", min=0)] = 0,
+    json: Json = False,
+) -> None:
+    """Send real photographs over the three services at three SNRs; leaves a picture grid and a table."""
+    from lab.demo import run_demo
+
+    run_demo(out, seed=seed, as_json=json)
+
+
+@app.command()
+def send(
+    picture: PicturePath,
+    codec: CodecName = "hci",
+    channel: Annotated[str, typer.Option(help="Channel profile.")] = "awgn",
+    snr: Annotated[float, typer.Option(help="Signal-to-noise ratio in dB; --snr-kind says which.")] = 5.0,
+    snr_kind: Annotated[SnrKind, typer.Option(help="Es/N0 per symbol, or Eb/N0 per information bit.")] = SnrKind.ESN0,
+    budget: Annotated[int, typer.Option(help="Most bytes of the container; 0: the codec's rate.", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="Write the received picture there, as PNG.")] = None,
+    mcs: Annotated[int, typer.Option(help="Row of TS 38.214 table 5.1.3.1-1.")] = 4,
+    packet_bytes: Annotated[int, typer.Option(help="Most bytes of one packet.")] = 256,
+    symbol_rate: Annotated[float, typer.Option(help="Complex symbols per second.")] = 1e6,
+    delay: Annotated[float, typer.Option(help="Propagation delay in seconds.")] = 0.0,
+    erasure: Annotated[float, typer.Option(help="Probability that a packet is dropped.")] = 0.0,
+    time_scale: Annotated[float, typer.Option(help="Wall seconds per simulated second; 0: do not wait.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of the channel noise.", min=0)] = 0,
+    decoder: DecoderName = "hci",
+    sender: SenderAddress = "",
+    channel_at: ChannelAddress = "",
+    receiver: ReceiverAddress = "",
+    timeout: Timeout = 300.0,
+    json: Json = False,
+) -> None:
+    """Send PICTURE over the link and report what arrived. Services that are not given run in this process."""
+    from lab.embedded import Addresses
+    from lab.files import send_file
+    from shared.rpc.semlink.v1 import channel_pb2, sender_pb2
+    from shared.rpc.wire import wire_message
+
+    send_file(
+        picture,
+        out,
+        wire_message(sender_pb2.SendSettings, codec=codec, budget_bytes=budget, packet_bytes=packet_bytes),
+        wire_message(
+            channel_pb2.ChannelSettings,
+            profile=channel,
+            snr_db=snr,
+            snr_kind=channel_pb2.SNR_KIND_EB_N0 if snr_kind is SnrKind.EBN0 else channel_pb2.SNR_KIND_ES_N0,
+            mcs=mcs,
+            symbol_rate_hz=symbol_rate,
+            propagation_delay_s=delay,
+            erasure_rate=erasure,
+            time_scale=time_scale,
+            run_seed=seed,
+        ),
+        decoder=decoder,
+        addresses=Addresses(sender, channel_at, receiver),
+        timeout_s=timeout,
+        as_json=json,
+    )
+
+
+@app.command()
+def encode(
+    picture: PicturePath,
+    file: Annotated[Path, typer.Argument(help="Container to write.", metavar="FILE.sem")],
+    codec: CodecName = "hci",
+    max_bytes: Annotated[int, typer.Option("--bytes", help="Most bytes of FILE; 0: the codec's rate.", min=0)] = 0,
+    sender: SenderAddress = "",
+    timeout: Timeout = 300.0,
+    json: Json = False,
+) -> None:
+    """Encode PICTURE into the container FILE.sem."""
+    from lab.embedded import Addresses
+    from lab.files import encode_file
+    from shared.rpc.semlink.v1 import sender_pb2
+    from shared.rpc.wire import wire_message
+
+    settings = wire_message(sender_pb2.SendSettings, codec=codec, budget_bytes=max_bytes)
+    encode_file(picture, file, settings, addresses=Addresses(sender=sender), timeout_s=timeout, as_json=json)
+
+
+@app.command()
+def decode(
+    file: Annotated[Path, typer.Argument(help="Container to read.", metavar="FILE.sem")],
+    out: Annotated[Path, typer.Argument(help="Picture to write, as PNG.", metavar="OUT.png")],
+    reference: Annotated[Path | None, typer.Option(help="The original picture, to measure quality against.")] = None,
+    decoder: DecoderName = "hci",
+    receiver: ReceiverAddress = "",
+    timeout: Timeout = 300.0,
+    json: Json = False,
+) -> None:
+    """Decode the container FILE.sem into the picture OUT.png."""
+    from lab.embedded import Addresses
+    from lab.files import decode_file
+
+    decode_file(
+        file,
+        out,
+        reference,
+        decoder=decoder,
+        addresses=Addresses(receiver=receiver),
+        timeout_s=timeout,
+        as_json=json,
+    )
+
+
+@app.command()
+def serve(
+    service: Annotated[ServiceName, typer.Argument(help="Which service.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(help="Port; 0: any free one.", show_default="its own")] = None,
+    json: Json = False,
+) -> None:
+    """Run one service until it is told to stop (SIGTERM, Ctrl-C)."""
+    from lab.serving import serve_until_stopped
+
+    serve_until_stopped([service.value], host, {} if port is None else {service.value: port}, as_json=json)
+
+
+@app.command()
+def up(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    json: Json = False,
+) -> None:
+    """Run all three services in this process, on their own ports, until told to stop."""
+    from lab.serving import serve_until_stopped
+
+    serve_until_stopped([name.value for name in ServiceName], host, {}, as_json=json)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Report versions, devices and weights: what is there, what is missing, and how to get it."""
+    from lab.doctor import print_report
+
+    print_report(as_json=json)
+
+
+def main() -> None:
+    """Run the command; a failure that the user can mend prints one line and exits with status 2."""
+    try:
+        app()
+    except LinkError as error:
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        sys.exit(error.exit_status)
+
+
+if __name__ == "__main__":
+    main()

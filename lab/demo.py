@@ -1,0 +1,147 @@
+"""The demo: real photographs over the three services at three SNRs."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from lab.embedded import Addresses, reachable_services
+from lab.grid import Tile, picture_grid
+from lab.output import (
+    markdown_table,
+    number,
+    print_json,
+    print_table,
+    progress_bar,
+    streams_text,
+    transfer_document,
+)
+from lab.transfer import LinkClient, Transfer
+from shared.errors import InputError, SetupError
+from shared.picture import write_file
+from shared.rpc.semlink.v1 import channel_pb2, packet_pb2, sender_pb2
+from shared.rpc.wire import wire_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# Photographs that scikit-image ships: portrait, still life, fur, engineering, deep sky, and one grey picture.
+PICTURES = ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg", "hubble_deep_field.jpg", "camera.png")
+ES_N0_DB = (3.0, -1.5, -6.0)
+MCS = 4
+CODEC = "hci"
+COLUMNS = ("picture", "size", "streams (bytes)", "container", "bpp", "Es/N0 dB", "arrived", "PSNR dB", "MS-SSIM")
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One picture at one SNR."""
+
+    name: str
+    es_n0_db: float
+    transfer: Transfer
+
+
+def run_demo(out: Path, *, seed: int, as_json: bool) -> None:
+    """Send every demo picture at every SNR; leave ``grid.png``, ``table.md`` and the received pictures in ``out``.
+
+    Raises:
+        InputError: ``out`` cannot be made.
+        SetupError: scikit-image's pictures are not installed.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {out}: {error.strerror}; choose another with --out") from error
+    originals = {name: _shipped_picture(name) for name in PICTURES}
+    with progress_bar(len(PICTURES) * len(ES_N0_DB), quiet=as_json) as on_stage:
+        runs = asyncio.run(_runs(originals, seed, on_stage))
+    for run in runs:
+        if run.transfer.received.png:
+            write_file(out / f"{run.name.split('.')[0]}_{run.es_n0_db:+.1f}dB.png", run.transfer.received.png)
+    write_file(out / "grid.png", _grid(originals, runs))
+    rows = [_row(run) for run in runs]
+    write_file(out / "table.md", markdown_table(COLUMNS, rows).encode())
+    if as_json:
+        print_json([{"picture": run.name, **transfer_document(run.transfer)} for run in runs])
+    else:
+        print_table(f"AWGN, MCS {MCS}, codec {CODEC}, seed {seed}", COLUMNS, rows)
+        print(f"Look at {out / 'grid.png'}")
+
+
+async def _runs(originals: dict[str, bytes], seed: int, on_stage: Callable[[str, float], None]) -> list[_Run]:
+    runs: list[_Run] = []
+    counts: dict[int, int] = {}
+    async with reachable_services(Addresses()) as addresses, LinkClient(addresses) as client:
+        for name, data in originals.items():
+            for es_n0_db in ES_N0_DB:
+                send = wire_message(sender_pb2.SendSettings, codec=CODEC, picture_index=len(runs))
+                send.next_sequence_counts.update(counts)
+                transfer = await client.transfer(data, send, _channel_settings(es_n0_db, seed, len(runs)))
+                counts = dict(transfer.sent.next_sequence_counts)
+                runs.append(_Run(name, es_n0_db, transfer))
+                on_stage("done", 1.0)
+    return runs
+
+
+def _channel_settings(es_n0_db: float, seed: int, picture_index: int) -> channel_pb2.ChannelSettings:
+    return wire_message(
+        channel_pb2.ChannelSettings,
+        snr_db=es_n0_db,
+        snr_kind=channel_pb2.SNR_KIND_ES_N0,
+        mcs=MCS,
+        symbol_rate_hz=1e6,
+        run_seed=seed,
+        picture_index=picture_index,
+    )
+
+
+def _shipped_picture(name: str) -> bytes:
+    try:
+        return (files("skimage.data") / name).read_bytes()
+    except (OSError, ModuleNotFoundError) as error:
+        raise SetupError(f"scikit-image's picture {name} is not installed: pip install scikit-image") from error
+
+
+def _row(run: _Run) -> list[str]:
+    sent, link, report = run.transfer.sent, run.transfer.link, run.transfer.received.report
+    quality = report.quality if report.HasField("quality") else None
+    return [
+        run.name,
+        f"{sent.width}x{sent.height}",
+        streams_text(run.transfer),
+        str(len(sent.container)),
+        f"{sent.bpp:.4f}",
+        f"{run.es_n0_db:+.1f}",
+        f"{link.delivered}/{link.packets}",
+        number(quality.psnr_db if quality else None, 2),
+        number(quality.ms_ssim if quality and quality.HasField("ms_ssim") else None, 4),
+    ]
+
+
+def _grid(originals: dict[str, bytes], runs: list[_Run]) -> bytes:
+    rows = []
+    for name, data in originals.items():
+        of_picture = [run for run in runs if run.name == name]
+        sent = of_picture[0].transfer.sent
+        first = Tile(data, (f"{name}, {sent.width}x{sent.height}", f"{len(data)} bytes as shipped"))
+        rows.append([first, *(_tile(run) for run in of_picture)])
+    return picture_grid(["original", *(f"Es/N0 {es_n0_db:+.1f} dB" for es_n0_db in ES_N0_DB)], rows)
+
+
+def _tile(run: _Run) -> Tile:
+    sent, report = run.transfer.sent, run.transfer.received.report
+    fates = [arrival.fate for arrival in run.transfer.arrivals]
+    lost = len(fates) - fates.count(packet_pb2.FATE_DELIVERED)
+    cost = f"{streams_text(run.transfer)}; container {len(sent.container)} B, {sent.bpp:.4f} bpp"
+    if not report.rebuilt:
+        return Tile(
+            b"",
+            (cost, f"{lost} of {len(fates)} packets lost"),
+            lost=f"not rebuilt\n{lost} of {len(fates)} packets lost",
+        )
+    outcome = f"PSNR {report.quality.psnr_db:.2f} dB; {lost} of {len(fates)} packets lost"
+    return Tile(run.transfer.received.png, (cost, outcome))

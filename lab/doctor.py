@@ -1,0 +1,113 @@
+"""What this installation has, what it lacks, and how to get it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import io
+import os
+import platform
+import sys
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+
+from lab.output import print_json, print_table
+
+PACKAGES = (
+    "semlink",
+    "torch",
+    "sionna-no-rt",
+    "numpy",
+    "pillow",
+    "av",
+    "constriction",
+    "grpcio",
+    "protobuf",
+    "pydantic",
+    "spacepackets",
+    "pytorch-msssim",
+    "scikit-image",
+    "safetensors",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; ``remedy`` is empty where nothing is missing."""
+
+    item: str
+    found: str
+    ok: bool = True
+    remedy: str = ""
+
+
+def findings() -> list[Finding]:
+    """Return everything that the link needs or can use, as found on this machine."""
+    return [
+        Finding("python", f"{platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores"),
+        *(_package(name) for name in PACKAGES),
+        _avif_encoder(),
+        _av1_decoder(),
+        _gpu(),
+        _weights(),
+    ]
+
+
+def print_report(*, as_json: bool) -> None:
+    """Print the findings; exit with status 1 if something that the link needs is missing."""
+    report = findings()
+    if as_json:
+        print_json([asdict(finding) for finding in report])
+    else:
+        rows = [[finding.item, "ok" if finding.ok else "MISSING", finding.found, finding.remedy] for finding in report]
+        print_table("semlink doctor", ["item", "", "found", "what to do"], rows)
+    if not all(finding.ok for finding in report):
+        sys.exit(1)
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(name, "not installed", ok=False, remedy=f"pip install {name}")
+
+
+def _avif_encoder() -> Finding:
+    from PIL import Image, features  # noqa: PLC0415
+
+    try:
+        Image.new("RGB", (16, 16)).save(io.BytesIO(), "AVIF", codec="aom")
+    except (OSError, KeyError, ValueError) as error:
+        return Finding(
+            "AV1 encoder", str(error), ok=False, remedy="install a Pillow wheel with AVIF: pip install pillow"
+        )
+    return Finding("AV1 encoder", f"libaom in libavif {features.version('avif')}")
+
+
+def _av1_decoder() -> Finding:
+    try:
+        import av  # noqa: PLC0415
+
+        av.CodecContext.create("libdav1d", "r")
+    except (ImportError, ValueError) as error:
+        return Finding("AV1 decoder", str(error), ok=False, remedy="install a PyAV wheel with dav1d: pip install av")
+    return Finding("AV1 decoder", "libdav1d in PyAV")
+
+
+def _gpu() -> Finding:
+    try:
+        import torch  # noqa: PLC0415
+    except ImportError:
+        return Finding("GPU", "torch is not installed", ok=False, remedy="pip install torch")
+    if torch.cuda.is_available():
+        return Finding("GPU", torch.cuda.get_device_name(0))
+    return Finding("GPU", "none; everything runs on the CPU", remedy="optional: a CUDA build of torch and its driver")
+
+
+def _weights() -> Finding:
+    folder = files("models") / "hci-learned"
+    found = [item for item in folder.iterdir() if item.name.endswith(".safetensors")] if folder.is_dir() else []
+    if not found:
+        remedy = "reinstall semlink, or train them: training/README.md"
+        return Finding("weights hci-learned", "not there", ok=False, remedy=remedy)
+    total = sum(len(item.read_bytes()) for item in found)
+    return Finding("weights hci-learned", f"{', '.join(sorted(item.name for item in found))}, {total} bytes")

@@ -1,0 +1,76 @@
+"""The three services on loopback in this process: the same code path as three containers."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from channel.service import channel_spec
+from receiver.service import receiver_spec
+from sender.service import sender_spec
+from shared.errors import UnknownNameError
+from shared.rpc.server import RunningServer, ServiceSpec, start_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+SERVICE_NAMES = ("sender", "channel", "receiver")
+DEFAULT_PORTS = {"sender": 50051, "channel": 50052, "receiver": 50053}
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the three services listen, each ``host:port``; empty for one that is not wanted."""
+
+    sender: str = ""
+    channel: str = ""
+    receiver: str = ""
+
+
+def service_named(name: str) -> ServiceSpec:
+    """Return the service called ``name`` as a spec to run.
+
+    Raises:
+        UnknownNameError: there is no such service.
+    """
+    specs = {"sender": sender_spec, "channel": channel_spec, "receiver": receiver_spec}
+    if name not in specs:
+        raise UnknownNameError(f"unknown service '{name}'; known are {', '.join(specs)}")
+    return specs[name]()
+
+
+async def start_services(
+    names: Sequence[str] = SERVICE_NAMES, host: str = "127.0.0.1", ports: dict[str, int] | None = None
+) -> dict[str, RunningServer]:
+    """Start the named services, each on its port in ``ports`` (any free one by default); all or none.
+
+    Raises:
+        ServiceError: a port is taken.
+    """
+    running: dict[str, RunningServer] = {}
+    try:
+        for name in names:
+            running[name] = await start_server(service_named(name), host, (ports or {}).get(name, 0))
+    except BaseException:
+        await _stop(running)
+        raise
+    return running
+
+
+@contextlib.asynccontextmanager
+async def reachable_services(given: Addresses, names: Sequence[str] = SERVICE_NAMES) -> AsyncIterator[Addresses]:
+    """Yield addresses of the named services: those given, and services started here for those that are not."""
+    missing = [name for name in names if not getattr(given, name)]
+    running = await start_services(missing)
+    try:
+        yield Addresses(
+            **{name: running[name].address if name in running else getattr(given, name) for name in SERVICE_NAMES}
+        )
+    finally:
+        await _stop(running)
+
+
+async def _stop(running: dict[str, RunningServer]) -> None:
+    for server in running.values():
+        await server.stop(0)

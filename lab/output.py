@@ -1,0 +1,119 @@
+"""What commands print: a table for people, or one JSON document with ``--json``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lab.transfer import OnStage, Transfer
+
+
+def print_json(document: Any) -> None:
+    """Print ``document`` as JSON; infinite and undefined numbers become null, as JSON has none."""
+    sys.stdout.write(json.dumps(_finite(document), indent=2) + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print ``rows`` as a table; columns after the first are right-aligned."""
+    from rich.console import Console  # noqa: PLC0415 - keeps --help quick
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(title=title, title_justify="left")
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="left" if position == 0 else "right", no_wrap=position == 0)
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    # A pipe has no width: leave the lines whole there.
+    console.print(table, width=None if console.is_terminal else 200)
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return ``rows`` as a Markdown table."""
+    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def number(value: float | None, digits: int) -> str:
+    """Return ``value`` with ``digits`` decimals, or a dash where it is not known."""
+    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+@contextlib.contextmanager
+def progress_bar(total: int, *, quiet: bool) -> Iterator[OnStage]:
+    """Yield a callback that shows the stage of each of ``total`` pictures on standard error; nothing when ``quiet``.
+
+    The callback takes the stage's name and the share of the picture that is done; 1.0 of ``"done"`` ends a picture.
+    """
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("start", total=total)
+
+        def on_stage(stage: str, done: float) -> None:
+            progress.update(task, description=stage, advance=1.0 if stage == "done" and done >= 1 else 0.0)
+
+        yield on_stage
+
+
+def transfer_document(transfer: Transfer) -> dict[str, Any]:
+    """Return everything that is known about one picture's journey, ready for JSON."""
+    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415
+
+    sent, link, report = (
+        MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+        for message in (transfer.sent, transfer.link, transfer.received.report)
+    )
+    sent["container_bytes"] = len(transfer.sent.container)
+    for field in ("container", "next_sequence_counts"):
+        sent.pop(field, None)
+    uses, pixels = transfer.link.channel_uses, transfer.sent.width * transfer.sent.height
+    # CBR: complex channel uses per real source dimension, 3 per pixel.
+    return {"sent": sent, "link": {**link, "cbr": uses / (3 * pixels)}, "received": report}
+
+
+def transfer_summary(transfer: Transfer) -> list[tuple[str, str]]:
+    """Return what a person wants to know of one picture's journey, as name and value."""
+    sent, link, report = transfer.sent, transfer.link, transfer.received.report
+    quality = report.quality if report.HasField("quality") else None
+    return [
+        ("picture", f"{sent.width}x{sent.height}" + "".join(f", {note}" for note in sent.notes)),
+        ("codec", sent.codec),
+        ("container", f"{len(sent.container)} bytes, {sent.bpp:.4f} bpp"),
+        ("streams", streams_text(transfer)),
+        ("packets", f"{sent.packets} of {sent.packet_bytes} bytes in all"),
+        ("arrived", f"{link.delivered} of {link.packets}; FEC failed {link.fec_failed}, erased {link.erased}"),
+        ("Es/N0, Eb/N0", f"{link.es_n0_db:.2f} dB, {link.eb_n0_db:.2f} dB"),
+        ("channel uses", f"{link.channel_uses} (CBR 1/{3 * sent.width * sent.height / max(link.channel_uses, 1):.0f})"),
+        ("efficiency", f"{link.spectral_efficiency:.3f} delivered bits per channel use"),
+        ("last arrival", f"{link.last_arrival_s:.6g} s after the first departure"),
+        ("rebuilt", "yes" if report.rebuilt else f"no: {report.reason}"),
+        ("PSNR", f"{number(quality.psnr_db if quality else None, 2)} dB"),
+        ("MS-SSIM", number(quality.ms_ssim if quality and quality.HasField("ms_ssim") else None, 4)),
+    ]
+
+
+def streams_text(transfer: Transfer) -> str:
+    """Return the streams sent with their bytes, as in ``HCI 724``."""
+    from shared.streams import StreamKind  # noqa: PLC0415
+
+    return ", ".join(f"{StreamKind(stream.kind).name} {stream.bytes}" for stream in transfer.sent.streams)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if value in ("Infinity", "-Infinity", "NaN") else value

@@ -1,0 +1,243 @@
+"""Client of the three services: one picture from file to file, or across the whole link."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import grpc.aio
+
+from shared.errors import ServiceError
+from shared.rpc.chunks import chunks_of
+from shared.rpc.limits import MESSAGE_SIZE_OPTIONS
+from shared.rpc.semlink.v1 import (
+    channel_pb2,
+    channel_pb2_grpc,
+    packet_pb2,
+    receiver_pb2,
+    receiver_pb2_grpc,
+    sender_pb2,
+    sender_pb2_grpc,
+)
+from shared.rpc.status import link_error_from_rpc
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from lab.embedded import Addresses
+
+    OnStage = Callable[[str, float], None]
+
+DEFAULT_TIMEOUT_S = 300.0
+NEIGHBOUR_S = 2.0
+"""Time for a service that stopped taking messages to say why."""
+
+
+def ignore_stage(stage: str, done: float) -> None:
+    """Take no notice of progress."""
+
+
+@dataclass(slots=True)
+class Received:
+    """What the receiver returned: the picture as a PNG file (empty if nothing could be rebuilt) and its report."""
+
+    png: bytes
+    report: receiver_pb2.ReceiveReport
+
+
+@dataclass(slots=True)
+class Transfer:
+    """One picture's journey: the reports of the three services, every packet's arrival, and the received picture."""
+
+    sent: sender_pb2.SendReport
+    link: channel_pb2.LinkReport
+    received: Received
+    arrivals: list[packet_pb2.Arrival] = field(default_factory=list)
+
+
+class LinkClient:
+    """Calls the three services at ``addresses``; use as ``async with``.
+
+    Args:
+        addresses: where they listen; only those that a method calls need be given.
+        timeout_s: deadline of every call.
+    """
+
+    def __init__(self, addresses: Addresses, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self._addresses = addresses
+        self._timeout_s = timeout_s
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        for channel in self._channels.values():
+            await channel.close()
+
+    async def encode(
+        self, picture: bytes, settings: sender_pb2.SendSettings, on_stage: OnStage = ignore_stage
+    ) -> sender_pb2.SendReport:
+        """Have the sender encode a picture file and return its report, container included."""
+        call = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(
+            _send_requests(picture, settings), timeout=self._timeout_s
+        )
+        with self._failures_of("sender"):
+            return await _sent(call, None, on_stage)
+
+    async def decode(self, container: bytes, *, decoder: str = "", reference: bytes = b"") -> Received:
+        """Have the receiver decode a ``.sem`` container; with ``reference``, a picture file, it measures quality."""
+        call = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Decode(
+            _decode_requests(container, decoder, reference), timeout=self._timeout_s
+        )
+        with self._failures_of("receiver"):
+            return await _received(call)
+
+    async def transfer(
+        self,
+        picture: bytes,
+        send: sender_pb2.SendSettings,
+        channel: channel_pb2.ChannelSettings,
+        *,
+        decoder: str = "",
+        on_stage: OnStage = ignore_stage,
+    ) -> Transfer:
+        """Send a picture file over the whole link and return what happened on the way.
+
+        Packets are piped from service to service while they are made: none is held here.
+        """
+        sending = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(
+            _send_requests(picture, send), timeout=self._timeout_s
+        )
+        carrying = channel_pb2_grpc.ChannelServiceStub(self._channel("channel")).Transmit(timeout=self._timeout_s)
+        receiving = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Receive(timeout=self._timeout_s)
+
+        async def sent() -> sender_pb2.SendReport:
+            with self._failures_of("sender"):
+                await _write(carrying, channel_pb2.TransmitRequest(settings=channel))
+                return await _sent(sending, carrying, on_stage)
+
+        async def carried() -> tuple[list[packet_pb2.Arrival], channel_pb2.LinkReport]:
+            settings = receiver_pb2.ReceiveSettings(decoder=decoder, picture_index=send.picture_index)
+            with self._failures_of("channel"):
+                await _write(receiving, receiver_pb2.ReceiveRequest(settings=settings))
+                for chunk in chunks_of(picture):
+                    await _write(receiving, receiver_pb2.ReceiveRequest(reference_chunk=chunk))
+                return await _carried(carrying, receiving, on_stage)
+
+        async def received() -> Received:
+            with self._failures_of("receiver"):
+                return await _received(receiving, on_stage)
+
+        tasks = asyncio.create_task(sent()), asyncio.create_task(carried()), asyncio.create_task(received())
+        await _settle(tasks)
+        arrivals, link = tasks[1].result()
+        return Transfer(sent=tasks[0].result(), link=link, received=tasks[2].result(), arrivals=arrivals)
+
+    def _channel(self, service: str) -> grpc.aio.Channel:
+        if service not in self._channels:
+            address = getattr(self._addresses, service)
+            self._channels[service] = grpc.aio.insecure_channel(address, options=list(MESSAGE_SIZE_OPTIONS))
+        return self._channels[service]
+
+    @contextlib.contextmanager
+    def _failures_of(self, service: str) -> Iterator[None]:
+        """Raise the failures of a call to ``service`` as the LinkErrors that they stand for."""
+        try:
+            yield
+        except grpc.aio.AioRpcError as error:
+            address = getattr(self._addresses, service)
+            raise link_error_from_rpc(error, service=f"the {service} at {address}") from error
+
+
+class _NeighbourGoneError(Exception):
+    """A message could not be handed to the next service; what that service says itself tells more."""
+
+
+async def _write(call: Any, message: Any) -> None:
+    await _handed_over(call.write(message))
+
+
+async def _handed_over(writing: Awaitable[None]) -> None:
+    try:
+        await writing
+    except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+        raise _NeighbourGoneError from error
+
+
+async def _settle(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Wait for all tasks; of several failures, raise the one that came first along the road."""
+    try:
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        if pending and all(isinstance(task.exception(), _NeighbourGoneError) for task in done if task.exception()):
+            await asyncio.wait(pending, timeout=NEIGHBOUR_S)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    failures = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
+    if failures:
+        raise min(failures, key=lambda error: isinstance(error, _NeighbourGoneError))
+
+
+def _send_requests(picture: bytes, settings: sender_pb2.SendSettings) -> Iterator[sender_pb2.SendRequest]:
+    yield sender_pb2.SendRequest(settings=settings)
+    for chunk in chunks_of(picture):
+        yield sender_pb2.SendRequest(picture_chunk=chunk)
+
+
+def _decode_requests(container: bytes, decoder: str, reference: bytes) -> Iterator[receiver_pb2.DecodeRequest]:
+    yield receiver_pb2.DecodeRequest(settings=receiver_pb2.DecodeSettings(decoder=decoder))
+    for chunk in chunks_of(reference):
+        yield receiver_pb2.DecodeRequest(reference_chunk=chunk)
+    for chunk in chunks_of(container):
+        yield receiver_pb2.DecodeRequest(container_chunk=chunk)
+
+
+async def _sent(sending: Any, carrying: Any | None, on_stage: OnStage) -> sender_pb2.SendReport:
+    """Pipe the sender's packets into the channel, if there is one; return the sender's report."""
+    async for event in sending:
+        kind = event.WhichOneof("event")
+        if kind == "progress":
+            on_stage(event.progress.stage, event.progress.done)
+        elif kind == "packet" and carrying is not None:
+            await _write(carrying, channel_pb2.TransmitRequest(packet=event.packet))
+        elif kind == "report":
+            if carrying is not None:
+                await _handed_over(carrying.done_writing())
+            report: sender_pb2.SendReport = event.report
+            return report
+    raise ServiceError("the sender ended the call without a report: look at its log")
+
+
+async def _carried(
+    carrying: Any, receiving: Any, on_stage: OnStage
+) -> tuple[list[packet_pb2.Arrival], channel_pb2.LinkReport]:
+    """Pipe the channel's arrivals into the receiver; return them and the channel's report."""
+    arrivals: list[packet_pb2.Arrival] = []
+    async for event in carrying:
+        kind = event.WhichOneof("event")
+        if kind == "arrival":
+            on_stage("transmit", 1.0)
+            arrivals.append(event.arrival)
+            await _write(receiving, receiver_pb2.ReceiveRequest(arrival=event.arrival))
+        elif kind == "report":
+            await _handed_over(receiving.done_writing())
+            return arrivals, event.report
+    raise ServiceError("the channel ended the call without a report: look at its log")
+
+
+async def _received(receiving: Any, on_stage: OnStage = ignore_stage) -> Received:
+    """Gather the receiver's picture and report."""
+    png = bytearray()
+    async for event in receiving:
+        kind = event.WhichOneof("event")
+        if kind == "progress":
+            on_stage(event.progress.stage, 1.0)
+        elif kind == "picture_chunk":
+            png += event.picture_chunk
+        elif kind == "report":
+            return Received(bytes(png), event.report)
+    raise ServiceError("the receiver ended the call without a report: look at its log")

@@ -1,0 +1,28 @@
+"""Building messages from user input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from shared.errors import ConfigError
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+M = TypeVar("M", bound="Message")
+
+
+def wire_message(kind: type[M], **fields: Any) -> M:
+    """Return a message with ``fields``.
+
+    Raises:
+        ConfigError: a value that its field cannot hold, such as a negative number in an unsigned one.
+    """
+    message = kind()
+    for name, value in fields.items():
+        try:
+            setattr(message, name, value)
+        except (ValueError, TypeError, OverflowError) as error:
+            reason = " ".join(str(error).split())
+            raise ConfigError(f"{name} = {value!r} does not fit its field in {kind.__name__}: {reason}") from error
+    return message

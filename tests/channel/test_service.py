@@ -1,0 +1,127 @@
+"""The channel service over real gRPC on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+import grpc.aio
+import pytest
+
+from channel.service import channel_spec
+from shared.bitstream import Bitstream, PictureHeader
+from shared.packets import Packetiser
+from shared.rpc.limits import QUEUE_PACKETS
+from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc, packet_pb2
+from shared.rpc.server import start_server
+from shared.streams import Stream, StreamKind
+
+
+def packets(payload_bytes: int, packet_bytes: int = 64) -> list[bytes]:
+    bitstream = Bitstream(PictureHeader(768, 512), (Stream(StreamKind.HCI, bytes(payload_bytes)),))
+    return Packetiser(packet_bytes).packetise(bitstream, 1)
+
+
+def settings(**changes) -> channel_pb2.ChannelSettings:
+    values = {"snr_db": 20.0, "snr_kind": channel_pb2.SNR_KIND_ES_N0, "mcs": 4, "symbol_rate_hz": 1e6}
+    return channel_pb2.ChannelSettings(**(values | changes))
+
+
+def transmitted(requests, timeout: float = 120.0):
+    async def run():
+        server = await start_server(channel_spec())
+        try:
+            async with grpc.aio.insecure_channel(server.address) as channel:
+                call = channel_pb2_grpc.ChannelServiceStub(channel).Transmit(iter(requests), timeout=timeout)
+                return [event async for event in call]
+        finally:
+            await server.stop(0)
+
+    return asyncio.run(run())
+
+
+def requests_of(data, **changes):
+    yield channel_pb2.TransmitRequest(settings=settings(**changes))
+    for packet in data:
+        yield channel_pb2.TransmitRequest(packet=packet_pb2.Packet(data=packet))
+
+
+def test_every_packet_has_one_arrival_in_order_and_a_report_ends_the_call():
+    sent = packets(400)
+    *arrivals, last = transmitted(requests_of(sent, propagation_delay_s=1.5))
+    assert [event.arrival.packet.data for event in arrivals] == sent
+    assert [event.arrival.index for event in arrivals] == list(range(len(sent)))
+    for event in arrivals:
+        arrival = event.arrival
+        assert arrival.fate == packet_pb2.FATE_DELIVERED
+        assert arrival.air_time_s == pytest.approx(arrival.channel_uses / 1e6)
+        assert arrival.arrival_s == pytest.approx(arrival.departure_s + arrival.air_time_s + 1.5)
+    ends = [event.arrival.departure_s + event.arrival.air_time_s for event in arrivals]
+    assert [event.arrival.departure_s for event in arrivals][1:] == pytest.approx(ends[:-1])
+    report = last.report
+    assert (report.packets, report.delivered) == (len(sent), len(sent))
+    assert report.channel_uses == sum(event.arrival.channel_uses for event in arrivals)
+    assert report.coded_bits == 2 * report.channel_uses
+    assert report.es_n0_db == 20.0
+
+
+def test_more_packets_than_the_queue_holds_all_pass():
+    sent = packets(55 * (QUEUE_PACKETS + 50))
+    assert len(sent) > QUEUE_PACKETS
+    *arrivals, last = transmitted(requests_of(sent, erasure_rate=1.0))
+    assert last.report.erased == len(sent) == len(arrivals)
+
+
+def test_erased_packets_carry_no_data():
+    *arrivals, _ = transmitted(requests_of(packets(100), erasure_rate=1.0))
+    assert all(event.arrival.fate == packet_pb2.FATE_ERASED for event in arrivals)
+    assert not any(event.arrival.HasField("packet") for event in arrivals)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"snr_db": float("nan")}, "snr_db"),
+        ({"snr_db": float("inf")}, "snr_db"),
+        ({"mcs": 99}, "mcs"),
+        ({"symbol_rate_hz": 0.0}, "symbol_rate_hz"),
+        ({"propagation_delay_s": -1.0}, "propagation_delay_s"),
+        ({"erasure_rate": 1.5}, "erasure_rate"),
+        ({"time_scale": -1.0}, "time_scale"),
+        ({"snr_kind": channel_pb2.SNR_KIND_UNSPECIFIED}, "snr_kind"),
+        ({"profile": "telepathy"}, "telepathy"),
+    ],
+)
+def test_a_setting_outside_its_rule_is_named(changes, words):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        transmitted(requests_of([], **changes))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert words in caught.value.details()
+    assert "\n" not in caught.value.details()
+
+
+def test_bytes_that_are_no_packet_are_data_loss():
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        transmitted(requests_of([b"not a packet"]))
+    assert caught.value.code() is grpc.StatusCode.DATA_LOSS
+
+
+def test_packets_without_settings_and_settings_twice_are_refused():
+    packet = channel_pb2.TransmitRequest(packet=packet_pb2.Packet(data=packets(10)[0]))
+    first = channel_pb2.TransmitRequest(settings=settings())
+    for requests in ([], [packet], [first, first]):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            transmitted(requests)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_message_over_the_limit_is_refused():
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        transmitted(requests_of([bytes(5 * 1024 * 1024)]))
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_time_scale_paces_arrivals_and_a_deadline_ends_a_call_that_waits_too_long():
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        transmitted(requests_of(packets(10), erasure_rate=1.0, propagation_delay_s=3600.0, time_scale=1.0), timeout=5.0)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
