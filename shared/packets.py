@@ -112,7 +112,7 @@ def _primary_header(data: bytes) -> SpacePacketHeader:
     if primary.packet_len != len(data):
         raise PacketError(f"the packet says that it has {primary.packet_len} bytes, it has {len(data)}")
     if primary.ccsds_version or primary.packet_type != PacketType.TM or primary.sec_header_flag:
-        raise PacketError("not a version-1 telemetry Space Packet without a secondary header")
+        raise PacketError("not a telemetry Space Packet of version number 0 without a secondary header")
     return primary
 
 

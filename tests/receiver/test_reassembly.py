@@ -1,0 +1,343 @@
+"""Reassembly: whole exactly if every packet arrived, never wrong content, bounded memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from spacepackets.ccsds.spacepacket import SequenceFlags
+
+from receiver.reassembly import Reassembler, StreamEvent
+from shared.bitstream import Bitstream, PictureHeader
+from shared.errors import ConfigError
+from shared.packets import MAX_SEGMENTS, SEQUENCE_COUNTS, Packet, Packetiser
+from shared.streams import Stream, StreamKind
+
+HEADER = PictureHeader(768, 512)
+
+
+@st.composite
+def bitstreams(draw: st.DrawFn) -> Bitstream:
+    header = PictureHeader(draw(st.integers(64, 8192)), draw(st.integers(64, 8192)), draw(st.booleans()))
+    kinds = sorted(draw(st.sets(st.sampled_from(list(StreamKind)), min_size=1)))
+    return Bitstream(header, tuple(Stream(kind, draw(st.binary(max_size=200))) for kind in kinds))
+
+
+@st.composite
+def packetisers(draw: st.DrawFn) -> Packetiser:
+    """Counts that start anywhere, often just before they wrap."""
+    packetiser = Packetiser(draw(st.integers(32, 64)))
+    start = st.integers(SEQUENCE_COUNTS - 10, SEQUENCE_COUNTS - 1) | st.integers(0, SEQUENCE_COUNTS - 1)
+    for kind in StreamKind:
+        packetiser.next_count[kind] = draw(start)
+    return packetiser
+
+
+def damaged(packet: bytes, position: int, change: int) -> bytes:
+    out = bytearray(packet)
+    out[position % len(out)] ^= change
+    return bytes(out)
+
+
+def hci(n_bytes: int, fill: int = 7, header: PictureHeader = HEADER) -> Bitstream:
+    return Bitstream(header, (Stream(StreamKind.HCI, bytes([fill]) * n_bytes),))
+
+
+@given(bitstreams(), packetisers(), st.integers(0, 255), st.data())
+@settings(deadline=None, max_examples=200)
+def test_a_stream_is_whole_exactly_if_all_its_packets_arrived(
+    bitstream: Bitstream, packetiser: Packetiser, picture_id: int, data: st.DataObject
+) -> None:
+    sent = packetiser.packetise(bitstream, picture_id)
+    lost = data.draw(st.sets(st.sampled_from(sent), max_size=3))
+    arrived = [packet for packet in sent if packet not in lost]
+    arrived += data.draw(st.lists(st.sampled_from(arrived), max_size=5)) if arrived else []
+    arrived += [damaged(packet, 9, 1) for packet in lost]
+    reassembler = Reassembler()
+    events = [reassembler.push(packet) for packet in data.draw(st.permutations(arrived))]
+
+    lost_kinds = {Packet.unpack(packet).kind for packet in lost}
+    whole = tuple(stream for stream in bitstream.streams if stream.kind not in lost_kinds)
+    completed = [event for event in events if event is not None]
+    assert sorted(event.stream.kind for event in completed) == [stream.kind for stream in whole]
+    assert all(event == StreamEvent(picture_id, bitstream.header, event.stream) for event in completed)
+    assert {event.stream for event in completed} == set(whole)
+
+    counts = reassembler.counts
+    assert (counts.accepted, counts.damaged) == (len(sent) - len(lost), len(lost))
+    assert counts.accepted + counts.duplicate + counts.damaged == len(arrived)
+    _check_status(reassembler, picture_id, {Packet.unpack(p) for p in sent} - {Packet.unpack(p) for p in lost}, sent)
+    received = reassembler.bitstream(picture_id)
+    if whole:
+        assert received == Bitstream(bitstream.header, whole)
+    if not lost:
+        assert received is not None
+        assert received.pack() == bitstream.pack()
+
+
+def _check_status(reassembler: Reassembler, picture_id: int, arrived: set[Packet], sent: list[bytes]) -> None:
+    status = reassembler.status(picture_id)
+    if not arrived:
+        assert status is None
+        return
+    assert status is not None
+    assert (status.header is not None) == any(packet.is_first for packet in arrived)
+    assert [stream.kind for stream in status.streams] == sorted({packet.kind for packet in arrived})
+    for stream in status.streams:
+        n_sent = sum(Packet.unpack(packet).kind == stream.kind for packet in sent)
+        n_arrived = sum(packet.kind == stream.kind for packet in arrived)
+        assert stream.received == n_arrived
+        assert stream.missing <= n_sent - n_arrived
+        assert stream.total in (None, n_sent)
+        assert stream.total is None or stream.missing == n_sent - n_arrived
+        assert stream.whole == (n_sent == n_arrived)
+        assert not stream.conflict
+
+
+@dataclass
+class _Sent:
+    bitstream: Bitstream
+    packets: list[bytes]
+    arrived: set[bytes]
+
+
+class InterleavedPictures(RuleBasedStateMachine):
+    """A sender numbers pictures on and on while packets of the last eight arrive in any order, or never."""
+
+    WINDOW = 16
+    IN_FLIGHT = 8
+
+    @initialize(packetiser=packetisers(), first_id=st.integers(0, 255))
+    def start(self, packetiser: Packetiser, first_id: int) -> None:
+        self.packetiser = packetiser
+        self.reassembler = Reassembler(max_pictures=self.WINDOW)
+        self.next_id = first_id
+        self.sent: dict[int, _Sent] = {}  # by picture id, oldest first
+        self.pushed = 0
+
+    @rule(bitstream=bitstreams())
+    def send(self, bitstream: Bitstream) -> None:
+        packets = self.packetiser.packetise(bitstream, self.next_id)
+        self.sent[self.next_id] = _Sent(bitstream, packets, set())
+        if len(self.sent) > self.IN_FLIGHT:
+            self.sent.pop(next(iter(self.sent)))
+        self.next_id = (self.next_id + 1) % 256
+
+    @rule(data=st.data(), damage=st.booleans())
+    def deliver_some(self, data: st.DataObject, damage: bool) -> None:
+        if not self.sent:
+            return
+        sent = self.sent[data.draw(st.sampled_from(list(self.sent)))]
+        for packet in data.draw(st.lists(st.sampled_from(sent.packets), max_size=4)):
+            self._push(sent, packet)
+            if damage:
+                assert self.reassembler.push(damaged(packet, data.draw(st.integers(0, 63)), 0x55)) is None
+                self.pushed += 1
+
+    @rule(data=st.data())
+    def deliver_the_rest(self, data: st.DataObject) -> None:
+        if not self.sent:
+            return
+        picture_id = data.draw(st.sampled_from(list(self.sent)))
+        sent = self.sent[picture_id]
+        for packet in data.draw(st.permutations(sent.packets)):
+            self._push(sent, packet)
+        received = self.reassembler.bitstream(picture_id)
+        assert received is not None
+        assert received.pack() == sent.bitstream.pack()
+
+    def _push(self, sent: _Sent, packet: bytes) -> None:
+        event = self.reassembler.push(packet)
+        self.pushed += 1
+        new = packet not in sent.arrived
+        sent.arrived.add(packet)
+        kind = Packet.unpack(packet).kind
+        complete = all(p in sent.arrived for p in sent.packets if Packet.unpack(p).kind == kind)
+        assert (event is not None) == (new and complete)
+        assert event is None or event.stream == sent.bitstream.stream(kind)
+
+    @invariant()
+    def whole_streams_are_those_sent(self) -> None:
+        for picture_id, sent in getattr(self, "sent", {}).items():
+            received = self.reassembler.bitstream(picture_id)
+            if received is not None:
+                assert received.header == sent.bitstream.header
+                assert set(received.streams) <= set(sent.bitstream.streams)
+
+    @invariant()
+    def every_packet_is_counted_once(self) -> None:
+        if hasattr(self, "reassembler"):
+            counts = self.reassembler.counts
+            assert counts.accepted + counts.duplicate + counts.damaged + counts.conflicting == self.pushed
+            assert counts.conflicting == 0
+
+
+TestInterleavedPictures = InterleavedPictures.TestCase
+TestInterleavedPictures.settings = settings(deadline=None, max_examples=100, stateful_step_count=30)
+
+
+@given(st.lists(st.binary(max_size=80), max_size=20))
+@settings(deadline=None)
+def test_any_bytes_may_be_pushed(garbage: list[bytes]) -> None:
+    reassembler = Reassembler()
+    for data in garbage:
+        assert reassembler.push(data) is None
+    assert reassembler.counts.damaged == len(garbage)
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda kind, picture_id, flags, count, fill: Packet(
+                kind, picture_id, flags, count, HEADER if flags & 1 else None, bytes([fill])
+            ),
+            st.sampled_from([StreamKind.HCI, StreamKind.CAPTION]),
+            st.integers(0, 1),
+            st.sampled_from(list(SequenceFlags)),
+            st.integers(0, 6) | st.integers(0, SEQUENCE_COUNTS - 1),
+            st.integers(0, 1),
+        ),
+        max_size=30,
+    )
+)
+@settings(deadline=None, max_examples=300)
+def test_packets_that_contradict_each_other_never_give_a_stream_with_holes(packets: list[Packet]) -> None:
+    reassembler = Reassembler()
+    for packet in packets:
+        event = reassembler.push(packet.pack())
+        if event is not None:
+            # Some run of consecutive counts, first to last, with exactly this content, was pushed for this picture.
+            pushed = {(p.picture_id, p.kind, p.sequence_count, p.data) for p in packets}
+            length, key = len(event.stream.payload), (event.picture_id, event.stream.kind)
+            ends = [p.sequence_count for p in packets if p.is_last and (p.picture_id, p.kind) == key]
+            places = [[(end - length + 1 + i) % SEQUENCE_COUNTS for i in range(length)] for end in ends]
+            assert any(
+                all((*key, c, bytes([b])) in pushed for c, b in zip(run, event.stream.payload, strict=True))
+                for run in places
+            )
+    counts = reassembler.counts
+    assert counts.accepted + counts.duplicate + counts.conflicting == len(packets)
+
+
+def test_two_contents_for_one_place_spoil_the_stream_for_good() -> None:
+    sent = [Packet.unpack(packet) for packet in Packetiser(32).packetise(hci(60), 9)]
+    reassembler = Reassembler()
+    forged = replace(sent[1], data=b"x" * len(sent[1].data))
+    for packet in [sent[0], sent[1], forged, sent[2], sent[1]]:
+        assert reassembler.push(packet.pack()) is None
+    assert reassembler.bitstream(9) == Bitstream(HEADER, ())
+    status = reassembler.status(9)
+    assert status is not None
+    assert status.streams[0].conflict
+    assert not status.streams[0].whole
+    assert reassembler.counts.conflicting == 1
+
+
+def test_a_picture_id_that_comes_around_replaces_the_old_picture() -> None:
+    packetiser = Packetiser(32)
+    old, new = hci(60, fill=1), hci(60, fill=2)
+    reassembler = Reassembler()
+    for packet in packetiser.packetise(old, 5)[:2]:
+        reassembler.push(packet)
+    for picture_id in range(6, 6 + 255):  # all lost
+        packetiser.packetise(hci(60), picture_id % 256)
+    for packet in packetiser.packetise(new, 5):
+        reassembler.push(packet)
+    assert reassembler.bitstream(5) == new
+    assert reassembler.counts.evicted == 1
+    assert reassembler.counts.conflicting == 0
+
+
+def test_another_picture_size_replaces_the_old_picture() -> None:
+    reassembler = Reassembler()
+    packetiser = Packetiser()
+    caption = Bitstream(PictureHeader(100, 100), (Stream(StreamKind.CAPTION, b"new"),))
+    for bitstream in [hci(10), caption]:
+        for packet in packetiser.packetise(bitstream, 5):
+            reassembler.push(packet)
+    assert reassembler.bitstream(5) == caption
+
+
+def test_a_thousand_pictures_with_ids_and_counts_going_around() -> None:
+    packetiser = Packetiser(32)
+    reassembler = Reassembler(max_pictures=4)
+    for number in range(1000):
+        bitstream = hci(400, fill=number % 256)  # 18 packets: the count passes 16384 once
+        for packet in packetiser.packetise(bitstream, number % 256):
+            reassembler.push(packet)
+        assert reassembler.bitstream(number % 256) == bitstream
+    assert len(reassembler.picture_ids) == 4
+    assert reassembler.counts.evicted == 996
+
+
+def test_the_picture_silent_longest_is_dropped_first() -> None:
+    packetiser = Packetiser(32)
+    reassembler = Reassembler(max_pictures=2)
+    one, two, three = (packetiser.packetise(hci(60), picture_id) for picture_id in (1, 2, 3))
+    for packet in [one[0], two[0], one[1], three[0]]:
+        reassembler.push(packet)
+    assert reassembler.picture_ids == (1, 3)
+    assert reassembler.status(2) is None
+    assert reassembler.bitstream(2) is None
+
+
+def test_memory_is_bounded() -> None:
+    packetiser = Packetiser(32)
+    reassembler = Reassembler(max_bytes=20_000)
+    for picture_id in range(20):
+        for packet in packetiser.packetise(hci(1500), picture_id)[:-1]:
+            reassembler.push(packet)
+            assert reassembler.held_bytes <= 20_000
+    assert reassembler.counts.evicted > 0
+
+
+def test_the_longest_stream_is_whole_in_any_direction() -> None:
+    bitstream = hci(MAX_SEGMENTS * 23 - 4)
+    packets = Packetiser(32).packetise(bitstream, 0)
+    for order in (packets, packets[::-1]):
+        reassembler = Reassembler()
+        events = [reassembler.push(packet) for packet in order]
+        assert all(event is None for event in events[:-1])
+        assert reassembler.bitstream(0) == bitstream
+
+
+def test_missing_packets_are_counted_from_the_gaps() -> None:
+    packets = Packetiser(32).packetise(hci(19 + 23 * 8 + 5), 0)
+    reassembler = Reassembler()
+    for index in (2, 4, 5):
+        reassembler.push(packets[index])
+    status = reassembler.status(0)
+    assert status is not None
+    assert status.header is None
+    assert (status.streams[0].received, status.streams[0].missing, status.streams[0].total) == (3, 1, None)
+    for index in (0, 9):
+        reassembler.push(packets[index])
+    status = reassembler.status(0)
+    assert status is not None
+    assert status.header == HEADER
+    assert (status.streams[0].received, status.streams[0].missing, status.streams[0].total) == (5, 5, 10)
+    assert reassembler.bitstream(0) == Bitstream(HEADER, ())
+
+
+def test_forget_drops_a_picture() -> None:
+    reassembler = Reassembler()
+    for packet in Packetiser().packetise(hci(10), 1):
+        reassembler.push(packet)
+    reassembler.forget(1)
+    reassembler.forget(1)
+    assert reassembler.status(1) is None
+    assert reassembler.held_bytes == 0
+
+
+@pytest.mark.parametrize("max_pictures", [0, 129])
+def test_window_outside_the_range_is_refused(max_pictures: int) -> None:
+    with pytest.raises(ConfigError, match="give 1 to 128"):
+        Reassembler(max_pictures=max_pictures)
+
+
+def test_memory_of_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match="at least 1"):
+        Reassembler(max_bytes=0)
