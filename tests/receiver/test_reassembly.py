@@ -304,6 +304,17 @@ def test_the_longest_stream_is_whole_in_any_direction() -> None:
         assert reassembler.bitstream(0) == bitstream
 
 
+def test_segments_further_apart_than_a_stream_is_long_are_of_two_pictures() -> None:
+    first = Packet(StreamKind.HCI, 0, SequenceFlags.FIRST_SEGMENT, 100, HEADER, b"a")
+    for distance, evicted in [(MAX_SEGMENTS - 1, 0), (MAX_SEGMENTS, 1)]:
+        last = Packet(StreamKind.HCI, 0, SequenceFlags.LAST_SEGMENT, 100 + distance, None, b"z")
+        for order in ([first, last], [last, first]):
+            reassembler = Reassembler()
+            for packet in order:
+                reassembler.push(packet.pack())
+            assert reassembler.counts.evicted == evicted
+
+
 def test_missing_packets_are_counted_from_the_gaps() -> None:
     packets = Packetiser(32).packetise(hci(19 + 23 * 8 + 5), 0)
     reassembler = Reassembler()
