@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from shared.errors import LinkError
 
@@ -15,6 +16,7 @@ app = typer.Typer(
     help="A simulated 6G / deep-space semantic communication link for pictures.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -194,10 +196,22 @@ def doctor(json: Json = False) -> None:
 def main() -> None:
     """Run the command; a failure that the user can mend prints one line and exits with status 2."""
     try:
-        app()
+        status = app(standalone_mode=False)
     except LinkError as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
-        sys.exit(error.exit_status)
+        sys.exit(_told(str(error), error.exit_status))
+    except TyperException as error:
+        message = error.format_message().rstrip(".").replace("Value error, ", "")
+        known = [command.callback.__name__ for command in app.registered_commands if command.callback]
+        command = " ".join(["semlink", *(name for name in sys.argv[1:2] if name in known)])
+        sys.exit(_told(f"{message}; see {command} --help", error.exit_code) if message else error.exit_code)
+    except typer.Abort:
+        sys.exit(_told("stopped", 130))
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _told(message: str, status: int) -> int:
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    return status
 
 
 if __name__ == "__main__":

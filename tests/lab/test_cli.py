@@ -1,0 +1,255 @@
+"""The semlink command as a person runs it: real services on loopback, files in, files out."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from lab.cli import app, main
+from shared.bitstream import Bitstream
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SEMLINK = [sys.executable, "-m", "lab.cli"]
+
+
+@pytest.fixture
+def photo(tmp_path: Path, picture_png: bytes) -> Path:
+    path = tmp_path / "photo.png"
+    path.write_bytes(picture_png)
+    return path
+
+
+def run(capsys, monkeypatch, *args: object) -> tuple[int, str, str]:
+    """Run the command in this process; return exit status, standard output, standard error."""
+    monkeypatch.setattr(sys, "argv", ["semlink", *map(str, args)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    captured = capsys.readouterr()
+    return int(ended.value.code or 0), captured.out, captured.err
+
+
+@pytest.fixture
+def semlink(capsys, monkeypatch):
+    return lambda *args: run(capsys, monkeypatch, *args)
+
+
+@pytest.fixture
+def semlink_json(semlink):
+    def run_json(*args):
+        status, out, err = semlink(*args, "--json")
+        assert status == 0, err
+        return json.loads(out)
+
+    return run_json
+
+
+def pixels_of(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_encode_then_decode_equals_what_a_lossless_link_delivers(photo, tmp_path, semlink_json):
+    sem, decoded, sent = tmp_path / "a.sem", tmp_path / "decoded.png", tmp_path / "sent.png"
+    encoded = semlink_json("encode", photo, sem, "--bytes", 700)
+    semlink_json("decode", sem, decoded)
+    link = semlink_json("send", photo, "--budget", 700, "--snr", 30, "--out", sent)
+    assert decoded.read_bytes() == sent.read_bytes()
+    assert link["sent"]["container_bytes"] == encoded["bytes"] == sem.stat().st_size <= 700
+    assert encoded["bpp"] == link["sent"]["bpp"] == 8 * sem.stat().st_size / (384 * 256)
+    assert link["link"]["delivered"] == link["link"]["packets"]
+    assert 15 < link["received"]["quality"]["psnr_db"] < 60
+    assert pixels_of(decoded).shape == (256, 384, 3)
+
+
+def test_the_same_seed_gives_the_same_journey(photo, semlink_json):
+    args = ("send", photo, "--budget", "900", "--snr", "-2", "--packet-bytes", "64", "--seed", "5")
+    first, second = semlink_json(*args), semlink_json(*args)
+    for timed in (first, second):
+        del timed["sent"]["encode_s"], timed["received"]["decode_s"]
+    assert first == second
+
+
+def test_a_dead_channel_is_reported_and_writes_no_picture(photo, tmp_path, semlink):
+    out = tmp_path / "never.png"
+    status, text, _ = semlink("send", photo, "--snr", "-20", "--out", out)
+    assert status == 0
+    assert "no packet that tells the picture's size arrived" in text
+    assert not out.exists()
+
+
+def test_decode_measures_against_a_reference(photo, tmp_path, semlink_json):
+    sem, out = tmp_path / "a.sem", tmp_path / "a.png"
+    semlink_json("encode", photo, sem)
+    report = semlink_json("decode", sem, out, "--reference", photo)
+    assert report["psnr_db"] > 15
+    assert 0 < report["ms_ssim"] <= 1
+
+
+def test_grey_and_odd_sizes_cross_the_link(tmp_path, semlink_json):
+    grey, tall = tmp_path / "grey.png", tmp_path / "tall.png"
+    Image.fromarray(np.tile(np.arange(101, dtype=np.uint8), (333, 1))).save(grey)
+    Image.new("RGBA", (64, 1001), (200, 30, 40, 128)).save(tall)
+    for path, mode, size in ((grey, "L", (101, 333)), (tall, "RGB", (64, 1001))):
+        out = tmp_path / f"out_{path.name}"
+        report = semlink_json("send", path, "--snr", 30, "--out", out)
+        assert report["received"]["rebuilt"]
+        with Image.open(out) as image:
+            assert (image.mode, image.size) == (mode, size)
+
+
+def truncated(png: bytes) -> bytes:
+    return png[: len(png) // 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "empty"),
+        (b"this is text", "picture"),
+        ("truncated", "truncated"),
+        ("tiny", "8x8"),
+        ("bomb", "20000x20000"),
+    ],
+)
+def test_bad_pictures_are_one_clear_line(content, words, picture_png, tmp_path, semlink):
+    if content == "truncated":
+        content = truncated(picture_png)
+    elif content in ("tiny", "bomb"):
+        out = io.BytesIO()
+        side = 8 if content == "tiny" else 20000
+        Image.new("1", (side, side)).save(out, "PNG")
+        content = out.getvalue()
+    bad, target = tmp_path / "bad.png", tmp_path / "bad.sem"
+    bad.write_bytes(content)
+    for args in (("encode", bad, target), ("send", bad, "--out", tmp_path / "out.png")):
+        status, _, err = semlink(*args)
+        assert status == 2
+        assert re.fullmatch(r"error: .*\n", err)
+        assert words in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.png"]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("send", "PHOTO", "--snr", "nan"), "snr_db"),
+        (("send", "PHOTO", "--codec", "telepathy"), "telepathy"),
+        (("send", "PHOTO", "--channel", "telepathy"), "telepathy"),
+        (("send", "PHOTO", "--decoder", "telepathy"), "telepathy"),
+        (("send", "PHOTO", "--mcs", "99"), "mcs"),
+        (("send", "PHOTO", "--mcs", "-1"), "mcs"),
+        (("send", "PHOTO", "--delay", "-1"), "propagation_delay_s"),
+        (("send", "PHOTO", "--packet-bytes", "5"), "packet size 5"),
+        (("send", "PHOTO", "--seed", str(2**64)), "run_seed"),
+        (("send", "PHOTO", "--budget", "12"), "budget of 12 bytes"),
+        (("encode", "PHOTO", "OUT.sem", "--bytes", "5"), "5 bytes"),
+        (("send", "PHOTO", "--out", "picture.jpg"), ".png"),
+        (("send", "PHOTO", "--out", "no/such/folder/x.png"), "folder"),
+        (
+            (
+                "send",
+                "MISSING.png",
+            ),
+            "MISSING.png",
+        ),
+        (("decode", "MISSING.sem", "x.png"), "MISSING.sem"),
+        (("send", "PHOTO", "--receiver", "127.0.0.1:1"), "receiver at 127.0.0.1:1"),
+        (("encode", "PHOTO", "OUT.sem", "--sender", "127.0.0.1:1"), "sender at 127.0.0.1:1"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_2(args, words, photo, tmp_path, monkeypatch, semlink):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = semlink(*(str(photo) if arg == "PHOTO" else arg for arg in args))
+    assert status == 2
+    assert re.fullmatch(r"error: .*\n", err), err
+    assert words in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png"]
+
+
+def test_a_changed_byte_in_a_container_is_refused(photo, tmp_path, semlink, semlink_json):
+    sem, out = tmp_path / "a.sem", tmp_path / "a.png"
+    semlink_json("encode", photo, sem, "--bytes", 300)
+    data = bytearray(sem.read_bytes())
+    assert Bitstream.unpack(bytes(data)).header.width == 384
+    for position in range(0, len(data), 37):
+        changed = data.copy()
+        changed[position] ^= 0x10
+        sem.write_bytes(changed)
+        status, _, err = semlink("decode", sem, out)
+        assert status == 2
+        assert re.fullmatch(r"error: .*CRC.*\n", err)
+        assert not out.exists()
+
+
+def test_help_names_every_command():
+    result = CliRunner().invoke(app, ["--help"])
+    assert result.exit_code == 0
+    for command in ("demo", "send", "encode", "decode", "serve", "up", "doctor"):
+        assert command in result.output
+
+
+def test_the_command_imports_nothing_heavy_to_print_help():
+    code = (
+        "import sys, lab.cli; print([m for m in ('torch', 'sionna', 'grpc', 'numpy', 'av', 'PIL') if m in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_doctor_finds_what_the_link_needs(semlink_json):
+    report = semlink_json("doctor")
+    assert {"python", "torch", "AV1 encoder", "AV1 decoder", "GPU"} <= {line["item"] for line in report}
+    assert all(line["ok"] for line in report)
+
+
+@pytest.mark.parametrize("service", ["sender", "channel", "receiver"])
+def test_a_service_process_serves_and_stops_on_sigterm(service):
+    process = subprocess.Popen(
+        [*SEMLINK, "serve", service, "--port", "0", "--json"], stdout=subprocess.PIPE, text=True, env=os.environ.copy()
+    )
+    assert process.stdout is not None
+    try:
+        lines = [process.stdout.readline() for _ in range(3)]
+        address = json.loads("".join(lines))[service]
+        status = health_of(address)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.wait()
+    assert status == "SERVING"
+
+
+def health_of(address: str) -> str:
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    with grpc.insecure_channel(address) as channel:
+        reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+    return health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
+
+
+def test_a_taken_port_is_named(semlink):
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        status, _, err = semlink("serve", "sender", "--port", port)
+    assert status == 2
+    assert f"127.0.0.1:{port}" in err
+    assert re.fullmatch(r"error: .*\n", err)

@@ -1,0 +1,114 @@
+"""The sender service over real gRPC on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+import grpc.aio
+import pytest
+
+from sender.service import sender_spec
+from shared.bitstream import Bitstream
+from shared.codecs import CODECS
+from shared.packets import Packet
+from shared.rpc.chunks import chunks_of
+from shared.rpc.semlink.v1 import sender_pb2, sender_pb2_grpc
+from shared.rpc.server import start_server
+from shared.rpc.status import ERROR_KEY
+
+
+def called(method: str, request):
+    """Call a method of a fresh sender; return all responses of a stream, or the one of a unary call."""
+
+    async def run():
+        server = await start_server(sender_spec())
+        try:
+            async with grpc.aio.insecure_channel(server.address) as channel:
+                call = getattr(sender_pb2_grpc.SenderServiceStub(channel), method)(request, timeout=120)
+                return [event async for event in call] if hasattr(call, "__aiter__") else await call
+        finally:
+            await server.stop(0)
+
+    return asyncio.run(run())
+
+
+def sent(picture: bytes, **settings):
+    def requests():
+        yield sender_pb2.SendRequest(settings=sender_pb2.SendSettings(**settings))
+        for chunk in chunks_of(picture):
+            yield sender_pb2.SendRequest(picture_chunk=chunk)
+
+    return called("Send", requests())
+
+
+def test_progress_then_packets_then_a_report_whose_container_holds_the_same_streams(picture_png):
+    events = sent(picture_png, budget_bytes=600, packet_bytes=128, picture_index=300)
+    kinds = [event.WhichOneof("event") for event in events]
+    packets = [event.packet.data for event in events if event.HasField("packet")]
+    report = events[-1].report
+    assert kinds == ["progress"] * 3 + ["packet"] * len(packets) + ["report"]
+    dones = [event.progress.done for event in events[:3]]
+    assert dones == sorted(dones)
+    bitstream = Bitstream.unpack(report.container)
+    assert len(report.container) <= 600
+    assert (bitstream.header.width, bitstream.header.height) == (report.width, report.height) == (384, 256)
+    assert report.packets == len(packets)
+    assert report.packet_bytes == sum(map(len, packets))
+    parsed = [Packet.unpack(data) for data in packets]
+    assert all(len(data) <= 128 for data in packets)
+    assert {packet.picture_id for packet in parsed} == {300 % 256}
+    assert b"".join(packet.data for packet in parsed) == bitstream.streams[0].payload
+    assert [(stream.kind, stream.bytes) for stream in report.streams] == [
+        (stream.kind, len(stream.payload)) for stream in bitstream.streams
+    ]
+    assert report.bpp == 8 * len(report.container) / (384 * 256)
+
+
+def test_sequence_counts_go_on_from_the_picture_before(picture_png):
+    first = sent(picture_png, budget_bytes=500, packet_bytes=100)[-1].report
+    events = sent(
+        picture_png, budget_bytes=500, packet_bytes=100, next_sequence_counts=dict(first.next_sequence_counts)
+    )
+    counts = [Packet.unpack(event.packet.data).sequence_count for event in events if event.HasField("packet")]
+    assert counts == list(range(first.packets, 2 * first.packets))
+
+
+def test_codecs_are_listed():
+    reply = called("ListCodecs", sender_pb2.ListCodecsRequest())
+    assert {codec.name for codec in reply.codecs} == set(CODECS)
+    assert all(codec.summary for codec in reply.codecs)
+
+
+@pytest.mark.parametrize("codec", ["hci", "hci-av1", "hci-learned"])
+def test_every_codec_keeps_the_budget(codec, picture_png):
+    report = sent(picture_png, codec=codec, budget_bytes=400)[-1].report
+    assert report.codec == codec
+    assert 0 < len(report.container) <= 400
+
+
+@pytest.mark.parametrize(
+    ("picture", "settings", "error", "words"),
+    [
+        (b"no picture", {}, "PictureError", "picture"),
+        (None, {"codec": "telepathy"}, "UnknownNameError", "telepathy"),
+        (None, {"budget_bytes": 9}, "BudgetError", "9 bytes"),
+        (None, {"packet_bytes": 4096}, "ConfigError", "4096"),
+        (None, {"next_sequence_counts": {1: 20000}}, "ConfigError", "20000"),
+        (None, {"next_sequence_counts": {77: 1}}, "ConfigError", "77"),
+    ],
+)
+def test_bad_requests_are_typed(picture, settings, error, words, picture_png):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        sent(picture_png if picture is None else picture, **settings)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert words in caught.value.details()
+    assert dict(caught.value.trailing_metadata())[ERROR_KEY] == error
+
+
+def test_a_call_without_settings_is_refused():
+    for requests in ([], [sender_pb2.SendRequest(picture_chunk=b"x")]):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            called("Send", iter(requests))
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert "settings" in caught.value.details()
