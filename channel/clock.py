@@ -1,0 +1,44 @@
+"""Simulated time: packets leave one after another and arrive after their air time and the propagation delay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One packet's times in simulated seconds."""
+
+    departure_s: float
+    air_time_s: float
+    arrival_s: float
+
+
+def passages(
+    channel_uses: Sequence[int], *, symbol_rate_hz: float, propagation_delay_s: float, start_s: float = 0.0
+) -> list[Passage]:
+    """Return the times of packets sent without a gap from ``start_s`` on, each taking ``channel_uses`` symbols.
+
+    A packet arrives with its last symbol: arrival = departure + air time + propagation delay. Departures come from
+    the exact count of symbols before them, so that rounding does not add up over a long transmission.
+    """
+    symbols_before = accumulate(channel_uses, initial=0)
+    times = []
+    for before, uses in zip(symbols_before, channel_uses, strict=False):
+        departure_s = start_s + before / symbol_rate_hz
+        air_time_s = uses / symbol_rate_hz
+        times.append(Passage(departure_s, air_time_s, departure_s + air_time_s + propagation_delay_s))
+    return times
+
+
+def wall_wait_s(simulated_s: float, elapsed_wall_s: float, time_scale: float) -> float:
+    """Return the wall seconds to wait until simulated time ``simulated_s``, having spent ``elapsed_wall_s`` so far.
+
+    ``time_scale`` is wall seconds per simulated second; at 0 there is never anything to wait for.
+    """
+    return max(0.0, simulated_s * time_scale - elapsed_wall_s) if time_scale > 0 else 0.0

@@ -1,0 +1,74 @@
+"""Settings of the channel, and the two ways to state its signal-to-noise ratio."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from channel.mcs import Mcs, mcs
+from shared.errors import UnknownNameError
+
+MAX_SNR_DB = 100.0  # beyond ±100 dB nothing changes but the rounding of float32
+
+
+def _known_mcs(index: int) -> int:
+    try:
+        return mcs(index).index
+    except UnknownNameError as exc:
+        raise ValueError(str(exc)) from None
+
+
+class ChannelConfig(BaseModel):
+    """What one transmission meets on its way.
+
+    ``snr_db`` is Es/N0 per complex symbol, or Eb/N0 per information bit where ``snr_kind`` says so. A packet's noise
+    and erasure follow from ``run_seed``, its picture's index and its own index, and from nothing else: ``batch_size``
+    (most packets decoded at once) and ``device`` change the speed only. Build it with ``shared.validation.checked``
+    to get a ``ConfigError`` instead of pydantic's report.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    snr_db: Annotated[float, Field(ge=-MAX_SNR_DB, le=MAX_SNR_DB)]
+    snr_kind: Literal["esn0", "ebn0"] = "esn0"
+    mcs: Annotated[int, AfterValidator(_known_mcs)]
+    symbol_rate_hz: Annotated[float, Field(gt=0)] = 1e6
+    propagation_delay_s: Annotated[float, Field(ge=0)] = 0.0
+    erasure_rate: Annotated[float, Field(ge=0, le=1)] = 0.0
+    time_scale: Annotated[float, Field(ge=0)] = 0.0
+    run_seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
+    max_bp_iterations: Annotated[int, Field(ge=1, le=200)] = 20
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 256
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda:\d{1,3})$")] = "cpu"
+
+    @property
+    def scheme(self) -> Mcs:
+        """The row of the MCS table."""
+        return mcs(self.mcs)
+
+    @property
+    def es_n0_db(self) -> float:
+        """Es/N0 in dB: energy per complex symbol over noise density."""
+        return self.snr_db if self.snr_kind == "esn0" else es_n0_db(self.snr_db, self.scheme)
+
+    @property
+    def eb_n0_db(self) -> float:
+        """Eb/N0 in dB: energy per information bit over noise density, at the scheme's nominal rate."""
+        return self.snr_db if self.snr_kind == "ebn0" else eb_n0_db(self.snr_db, self.scheme)
+
+
+def es_n0_db(eb_n0_db: float, scheme: Mcs) -> float:
+    """Return Es/N0 = Eb/N0 + 10 log10(Qm · R), in dB."""
+    return eb_n0_db + 10 * math.log10(scheme.spectral_efficiency)
+
+
+def eb_n0_db(es_n0_db: float, scheme: Mcs) -> float:
+    """Return Eb/N0 = Es/N0 - 10 log10(Qm · R), in dB."""
+    return es_n0_db - 10 * math.log10(scheme.spectral_efficiency)
+
+
+def noise_variance(es_n0_db: float) -> float:
+    """Return N0, the noise variance per complex symbol of unit energy (N0 / 2 per real dimension)."""
+    return math.pow(10.0, -es_n0_db / 10)
