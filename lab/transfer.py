@@ -81,18 +81,16 @@ class LinkClient:
         self, picture: bytes, settings: sender_pb2.SendSettings, on_stage: OnStage = ignore_stage
     ) -> sender_pb2.SendReport:
         """Have the sender encode a picture file and return its report, container included."""
-        call = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(
-            _send_requests(picture, settings), timeout=self._timeout_s
-        )
+        call = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(timeout=self._timeout_s)
         with self._failures_of("sender"):
+            await _upload(call, _send_requests(picture, settings))
             return await _sent(call, None, on_stage)
 
     async def decode(self, container: bytes, *, decoder: str = "", reference: bytes = b"") -> Received:
         """Have the receiver decode a ``.sem`` container; with ``reference``, a picture file, it measures quality."""
-        call = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Decode(
-            _decode_requests(container, decoder, reference), timeout=self._timeout_s
-        )
+        call = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Decode(timeout=self._timeout_s)
         with self._failures_of("receiver"):
+            await _upload(call, _decode_requests(container, decoder, reference))
             return await _received(call)
 
     async def transfer(
@@ -108,15 +106,14 @@ class LinkClient:
 
         Packets are piped from service to service while they are made: none is held here.
         """
-        sending = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(
-            _send_requests(picture, send), timeout=self._timeout_s
-        )
+        sending = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(timeout=self._timeout_s)
         carrying = channel_pb2_grpc.ChannelServiceStub(self._channel("channel")).Transmit(timeout=self._timeout_s)
         receiving = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Receive(timeout=self._timeout_s)
 
         async def sent() -> sender_pb2.SendReport:
             with self._failures_of("sender"):
                 await _write(carrying, channel_pb2.TransmitRequest(settings=channel))
+                await _upload(sending, _send_requests(picture, send))
                 return await _sent(sending, carrying, on_stage)
 
         async def carried() -> tuple[list[packet_pb2.Arrival], channel_pb2.LinkReport]:
@@ -154,6 +151,17 @@ class LinkClient:
 
 class _NeighbourGoneError(Exception):
     """A message could not be handed to the next service; what that service says itself tells more."""
+
+
+async def _upload(call: Any, requests: Iterator[Any]) -> None:
+    """Write all ``requests``; a call that ended early says why when it is read.
+
+    Written one by one because grpc.aio reports a call with a request iterator as cancelled when it fails early.
+    """
+    with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        for request in requests:
+            await call.write(request)
+        await call.done_writing()
 
 
 async def _write(call: Any, message: Any) -> None:

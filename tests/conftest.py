@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import grpc.aio
 import numpy as np
 import pytest
 from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -20,7 +27,7 @@ def data_folder() -> Path:
     return DATA
 
 
-def synthetic_pixels(width: int, height: int, *, grey: bool = False, seed: int = 0) -> np.ndarray:
+def _synthetic_pixels(width: int, height: int, *, grey: bool = False, seed: int = 0) -> np.ndarray:
     """A picture with smooth shading, edges and a little texture, uint8 [H, W, 3] or [H, W]."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width]
@@ -33,6 +40,12 @@ def synthetic_pixels(width: int, height: int, *, grey: bool = False, seed: int =
     return pixels[:, :, 0] if grey else pixels
 
 
+@pytest.fixture(scope="session")
+def synthetic_pixels() -> Callable[..., np.ndarray]:
+    """A function of (width, height, *, grey=False, seed=0) that returns a synthetic picture."""
+    return _synthetic_pixels
+
+
 def png_of(pixels: np.ndarray) -> bytes:
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
@@ -42,4 +55,22 @@ def png_of(pixels: np.ndarray) -> bytes:
 @pytest.fixture(scope="session")
 def picture_png() -> bytes:
     """A 384x256 colour picture file."""
-    return png_of(synthetic_pixels(384, 256))
+    return png_of(_synthetic_pixels(384, 256))
+
+
+async def _exchanged(call: Any, requests: Iterable[Any]) -> list[Any]:
+    """Write ``requests`` to a streaming call, then read all responses; raises AioRpcError if the call failed.
+
+    grpc.aio reports a call with a request iterator as cancelled when it fails early, hence the writing by hand.
+    """
+    with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        for request in requests:
+            await call.write(request)
+        await call.done_writing()
+    return [event async for event in call]
+
+
+@pytest.fixture(scope="session")
+def exchanged() -> Callable[..., Any]:
+    """An async function of (streaming call, requests) that returns all responses."""
+    return _exchanged

@@ -27,17 +27,18 @@ def settings(**changes) -> channel_pb2.ChannelSettings:
     return channel_pb2.ChannelSettings(**(values | changes))
 
 
-def transmitted(requests, timeout: float = 120.0):
-    async def run():
+@pytest.fixture
+def transmitted(exchanged):
+    async def run(requests, timeout: float):  # noqa: ASYNC109 - the deadline is what is tested
         server = await start_server(channel_spec())
         try:
             async with grpc.aio.insecure_channel(server.address) as channel:
-                call = channel_pb2_grpc.ChannelServiceStub(channel).Transmit(iter(requests), timeout=timeout)
-                return [event async for event in call]
+                call = channel_pb2_grpc.ChannelServiceStub(channel).Transmit(timeout=timeout)
+                return await exchanged(call, requests)
         finally:
             await server.stop(0)
 
-    return asyncio.run(run())
+    return lambda requests, timeout=120.0: asyncio.run(run(requests, timeout))
 
 
 def requests_of(data, **changes):
@@ -46,7 +47,7 @@ def requests_of(data, **changes):
         yield channel_pb2.TransmitRequest(packet=packet_pb2.Packet(data=packet))
 
 
-def test_every_packet_has_one_arrival_in_order_and_a_report_ends_the_call():
+def test_every_packet_has_one_arrival_in_order_and_a_report_ends_the_call(transmitted):
     sent = packets(400)
     *arrivals, last = transmitted(requests_of(sent, propagation_delay_s=1.5))
     assert [event.arrival.packet.data for event in arrivals] == sent
@@ -65,14 +66,14 @@ def test_every_packet_has_one_arrival_in_order_and_a_report_ends_the_call():
     assert report.es_n0_db == 20.0
 
 
-def test_more_packets_than_the_queue_holds_all_pass():
+def test_more_packets_than_the_queue_holds_all_pass(transmitted):
     sent = packets(55 * (QUEUE_PACKETS + 50))
     assert len(sent) > QUEUE_PACKETS
     *arrivals, last = transmitted(requests_of(sent, erasure_rate=1.0))
     assert last.report.erased == len(sent) == len(arrivals)
 
 
-def test_erased_packets_carry_no_data():
+def test_erased_packets_carry_no_data(transmitted):
     *arrivals, _ = transmitted(requests_of(packets(100), erasure_rate=1.0))
     assert all(event.arrival.fate == packet_pb2.FATE_ERASED for event in arrivals)
     assert not any(event.arrival.HasField("packet") for event in arrivals)
@@ -92,7 +93,7 @@ def test_erased_packets_carry_no_data():
         ({"profile": "telepathy"}, "telepathy"),
     ],
 )
-def test_a_setting_outside_its_rule_is_named(changes, words):
+def test_a_setting_outside_its_rule_is_named(changes, words, transmitted):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         transmitted(requests_of([], **changes))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -100,13 +101,13 @@ def test_a_setting_outside_its_rule_is_named(changes, words):
     assert "\n" not in caught.value.details()
 
 
-def test_bytes_that_are_no_packet_are_data_loss():
+def test_bytes_that_are_no_packet_are_data_loss(transmitted):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         transmitted(requests_of([b"not a packet"]))
     assert caught.value.code() is grpc.StatusCode.DATA_LOSS
 
 
-def test_packets_without_settings_and_settings_twice_are_refused():
+def test_packets_without_settings_and_settings_twice_are_refused(transmitted):
     packet = channel_pb2.TransmitRequest(packet=packet_pb2.Packet(data=packets(10)[0]))
     first = channel_pb2.TransmitRequest(settings=settings())
     for requests in ([], [packet], [first, first]):
@@ -115,13 +116,13 @@ def test_packets_without_settings_and_settings_twice_are_refused():
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_a_message_over_the_limit_is_refused():
+def test_a_message_over_the_limit_is_refused(transmitted):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         transmitted(requests_of([bytes(5 * 1024 * 1024)]))
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_time_scale_paces_arrivals_and_a_deadline_ends_a_call_that_waits_too_long():
+def test_time_scale_paces_arrivals_and_a_deadline_ends_a_call_that_waits_too_long(transmitted):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         transmitted(requests_of(packets(10), erasure_rate=1.0, propagation_delay_s=3600.0, time_scale=1.0), timeout=5.0)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED

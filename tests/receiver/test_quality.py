@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from conftest import synthetic_pixels
 
 from receiver.quality import MS_SSIM_MIN_SIDE, quality
 from shared.errors import InputError
@@ -17,13 +16,13 @@ def test_psnr_of_a_constant_error_is_closed_form():
     assert quality(reference + 5, reference).psnr_db == pytest.approx(20 * math.log10(255 / 5))
 
 
-def test_equal_pictures_are_infinitely_close():
+def test_equal_pictures_are_infinitely_close(synthetic_pixels):
     pixels = synthetic_pixels(200, 180)
     assert quality(pixels, pixels).psnr_db == math.inf
     assert quality(pixels, pixels).ms_ssim == pytest.approx(1.0)
 
 
-def test_more_noise_is_worse_on_both():
+def test_more_noise_is_worse_on_both(synthetic_pixels):
     pixels = synthetic_pixels(256, 192)
     rng = np.random.default_rng(1)
     found = [
@@ -34,12 +33,12 @@ def test_more_noise_is_worse_on_both():
     assert [q.ms_ssim for q in found] == sorted((q.ms_ssim for q in found), reverse=True)
 
 
-def test_grey_compares_with_colour_of_equal_channels():
+def test_grey_compares_with_colour_of_equal_channels(synthetic_pixels):
     grey = synthetic_pixels(200, 180, grey=True)
     assert quality(grey, np.repeat(grey[:, :, None], 3, axis=2)).psnr_db == math.inf
 
 
-def test_ms_ssim_is_absent_where_it_is_not_defined():
+def test_ms_ssim_is_absent_where_it_is_not_defined(synthetic_pixels):
     small = synthetic_pixels(MS_SSIM_MIN_SIDE - 1, 300)
     assert quality(small, small).ms_ssim is None
     large = synthetic_pixels(MS_SSIM_MIN_SIDE, 300)

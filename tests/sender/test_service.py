@@ -18,31 +18,32 @@ from shared.rpc.server import start_server
 from shared.rpc.status import ERROR_KEY
 
 
-def called(method: str, request):
-    """Call a method of a fresh sender; return all responses of a stream, or the one of a unary call."""
+@pytest.fixture
+def called(exchanged):
+    """A function that sends requests to a fresh sender and returns all responses."""
 
-    async def run():
+    async def run(requests):
         server = await start_server(sender_spec())
         try:
             async with grpc.aio.insecure_channel(server.address) as channel:
-                call = getattr(sender_pb2_grpc.SenderServiceStub(channel), method)(request, timeout=120)
-                return [event async for event in call] if hasattr(call, "__aiter__") else await call
+                return await exchanged(sender_pb2_grpc.SenderServiceStub(channel).Send(timeout=120), requests)
         finally:
             await server.stop(0)
 
-    return asyncio.run(run())
+    return lambda requests: asyncio.run(run(requests))
 
 
-def sent(picture: bytes, **settings):
-    def requests():
+@pytest.fixture
+def sent(called):
+    def requests(picture, settings):
         yield sender_pb2.SendRequest(settings=sender_pb2.SendSettings(**settings))
         for chunk in chunks_of(picture):
             yield sender_pb2.SendRequest(picture_chunk=chunk)
 
-    return called("Send", requests())
+    return lambda picture, **settings: called(requests(picture, settings))
 
 
-def test_progress_then_packets_then_a_report_whose_container_holds_the_same_streams(picture_png):
+def test_progress_then_packets_then_a_report_whose_container_holds_the_same_streams(picture_png, sent):
     events = sent(picture_png, budget_bytes=600, packet_bytes=128, picture_index=300)
     kinds = [event.WhichOneof("event") for event in events]
     packets = [event.packet.data for event in events if event.HasField("packet")]
@@ -65,7 +66,7 @@ def test_progress_then_packets_then_a_report_whose_container_holds_the_same_stre
     assert report.bpp == 8 * len(report.container) / (384 * 256)
 
 
-def test_sequence_counts_go_on_from_the_picture_before(picture_png):
+def test_sequence_counts_go_on_from_the_picture_before(picture_png, sent):
     first = sent(picture_png, budget_bytes=500, packet_bytes=100)[-1].report
     events = sent(
         picture_png, budget_bytes=500, packet_bytes=100, next_sequence_counts=dict(first.next_sequence_counts)
@@ -75,13 +76,22 @@ def test_sequence_counts_go_on_from_the_picture_before(picture_png):
 
 
 def test_codecs_are_listed():
-    reply = called("ListCodecs", sender_pb2.ListCodecsRequest())
+    async def run():
+        server = await start_server(sender_spec())
+        try:
+            async with grpc.aio.insecure_channel(server.address) as channel:
+                stub = sender_pb2_grpc.SenderServiceStub(channel)
+                return await stub.ListCodecs(sender_pb2.ListCodecsRequest(), timeout=30)
+        finally:
+            await server.stop(0)
+
+    reply = asyncio.run(run())
     assert {codec.name for codec in reply.codecs} == set(CODECS)
     assert all(codec.summary for codec in reply.codecs)
 
 
 @pytest.mark.parametrize("codec", ["hci", "hci-av1", "hci-learned"])
-def test_every_codec_keeps_the_budget(codec, picture_png):
+def test_every_codec_keeps_the_budget(codec, picture_png, sent):
     report = sent(picture_png, codec=codec, budget_bytes=400)[-1].report
     assert report.codec == codec
     assert 0 < len(report.container) <= 400
@@ -98,7 +108,7 @@ def test_every_codec_keeps_the_budget(codec, picture_png):
         (None, {"next_sequence_counts": {77: 1}}, "ConfigError", "77"),
     ],
 )
-def test_bad_requests_are_typed(picture, settings, error, words, picture_png):
+def test_bad_requests_are_typed(picture, settings, error, words, picture_png, sent):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         sent(picture_png if picture is None else picture, **settings)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -106,9 +116,9 @@ def test_bad_requests_are_typed(picture, settings, error, words, picture_png):
     assert dict(caught.value.trailing_metadata())[ERROR_KEY] == error
 
 
-def test_a_call_without_settings_is_refused():
+def test_a_call_without_settings_is_refused(called):
     for requests in ([], [sender_pb2.SendRequest(picture_chunk=b"x")]):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            called("Send", iter(requests))
+            called(requests)
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert "settings" in caught.value.details()
