@@ -71,7 +71,7 @@ def draw(points: list[Point], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     for index in sorted({point.mcs for point in points}):
         scheme = mcs(index)
         curve = [point for point in points if point.mcs == index]
@@ -95,7 +95,7 @@ def draw(points: list[Point], path: Path) -> None:
         title=f"{PACKET_BYTES}-byte packets over AWGN, 20 BP iterations, 95 % intervals",
     )
     axes.grid(which="both", alpha=0.3)
-    axes.legend(loc="lower left", fontsize=8, framealpha=0.9)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
 

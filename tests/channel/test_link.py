@@ -26,7 +26,8 @@ def mixed_packets(space_packet):
 
 def test_golden_fates(chains, mixed_packets):
     arrivals = Link(config(erasure_rate=0.1), chains).transmit(mixed_packets, picture_index=3)
-    assert "".join("-DFE"[arrival.fate] for arrival in arrivals) == "FDDFDDFFEDFEDFEDEFEDFDDEDDFDFFDFDFDDDEDEDFDFFEFFDDDFDFFDDFDDDDDD"
+    fates = "".join("-DFE"[arrival.fate] for arrival in arrivals)
+    assert fates == "FDDFDDFFEDFEDFEDEFEDFDDEDDFDFFDFDFDDDEDEDFDFFEFFDDDFDFFDDFDDDDDD"
 
 
 @pytest.mark.parametrize("index", [4, 13, 28])
