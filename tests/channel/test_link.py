@@ -65,8 +65,7 @@ def test_block_errors_fall_with_snr(chains, space_packet, index, snrs_db):
     assert failed[-1] < 0.1 * len(packets)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("batch_size", [1, 7, 64])
+@pytest.mark.parametrize(("batch_size", "threads"), [(1, 1), (7, 1), (64, 1), (7, 2), (64, 2)])
 def test_the_same_seed_loses_the_same_packets_in_any_batch_on_any_threads(chains, mixed_packets, batch_size, threads):
     reference = Link(config(erasure_rate=0.1), chains).transmit(mixed_packets, picture_index=1)
     assert {arrival.fate for arrival in reference} == set(Fate)
