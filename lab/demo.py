@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # Photographs that scikit-image ships: portrait, still life, fur, engineering, deep sky, and one grey picture.
 PICTURES = ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg", "hubble_deep_field.jpg", "camera.png")
-ES_N0_DB = (3.0, -1.5, -6.0)
+ES_N0_DB = (3.0, -1.7, -3.0)
 MCS = 4
 CODEC = "hci"
 COLUMNS = ("picture", "size", "streams (bytes)", "container", "bpp", "Es/N0 dB", "arrived", "PSNR dB", "MS-SSIM")

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from lab.transfer import OnStage, Transfer
 
 
+PIPE_COLUMNS = 160
+
+
 def print_json(document: Any) -> None:
     """Print ``document`` as JSON; infinite and undefined numbers become null, as JSON has none."""
     sys.stdout.write(json.dumps(_finite(document), indent=2) + "\n")
@@ -29,9 +32,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         table.add_column(column, justify="left" if position == 0 else "right", no_wrap=position == 0)
     for row in rows:
         table.add_row(*row)
-    console = Console()
-    # A pipe has no width: leave the lines whole there.
-    console.print(table, width=None if console.is_terminal else 200)
+    # A pipe has no width of its own: leave the lines whole there.
+    Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table)
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -121,7 +121,7 @@ def truncated(png: bytes) -> bytes:
         (b"this is text", "picture"),
         ("truncated", "truncated"),
         ("tiny", "8x8"),
-        ("bomb", "20000x20000"),
+        ("bomb", "too many pixels"),
     ],
 )
 def test_bad_pictures_are_one_clear_line(content, words, picture_png, tmp_path, semlink):
