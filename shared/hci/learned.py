@@ -1,0 +1,364 @@
+"""The ``learned`` HCI coder: a mean-scale hyperprior with a checkerboard context, decoded in integers.
+
+Minnen, Ballé and Toderici 2018; He et al. 2021 (checkerboard context); Cui et al. 2021 (one model, many rates). The
+weights come from the recipe in ``training/hci_learned``. A payload is one byte of quality and the bytes of a range
+coder; means, scales and pixels come from `integer_net`, probabilities from integer tables that ship with the weights,
+so a payload decodes alike on every machine. The encoder's own transform is ordinary floating point: it may choose
+slightly different bytes elsewhere, and all of them decode to what it meant.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING, Literal
+
+import constriction
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from shared.errors import BitstreamError, ConfigError, PictureError, SetupError
+from shared.hci.integer_net import LEVELS, LIMIT, UNIT, IntegerDecoder, IntegerWeights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Symbols = NDArray[np.int32]
+
+STRIDE = 16
+SIDE_MIN, SIDE_MAX = 8, 2048
+# Symbols are whole steps in ±1023; those outside a table's radius follow as one of 2048 equally likely values.
+SYMBOL_MAX, ESCAPES = 1023, 2048
+WORD_BYTES = 4
+
+
+class Sender:
+    """The encoder's half of `LearnedHciCoder._latent`: rounds what it wants to say, and writes it."""
+
+    def __init__(self, hyper: Tensor, latent: Tensor, tables: GaussianTables) -> None:
+        self.targets = {"hyper": hyper, "latent": latent}
+        self.writer = SymbolWriter(tables)
+
+    def symbols(self, name: Literal["hyper", "latent"], mean: Tensor, level: Tensor, chosen: Tensor) -> Symbols:
+        """Return the ``chosen`` symbols (flat) and append them to the stream."""
+        steps = torch.round(self.targets[name].double() - mean / UNIT).clamp_(-SYMBOL_MAX, SYMBOL_MAX)
+        symbols = flat(steps, chosen)
+        self.writer.write(symbols, flat(level, chosen))
+        return symbols
+
+
+class Receiver:
+    """The decoder's half: reads what was said."""
+
+    def __init__(self, tables: GaussianTables, data: bytes) -> None:
+        self.reader = SymbolReader(tables, data)
+
+    def symbols(self, _name: Literal["hyper", "latent"], _mean: Tensor, level: Tensor, chosen: Tensor) -> Symbols:
+        """Return the ``chosen`` symbols (flat) from the stream."""
+        return self.reader.read(flat(level, chosen))
+
+
+def flat(values: Tensor, chosen: Tensor) -> Symbols:
+    """Return the values where ``chosen`` (which may be broadcast) is true, as int32."""
+    return values[chosen.expand_as(values)].to(torch.int32).cpu().numpy()
+
+
+def units(symbols: Symbols, mean: Tensor, chosen: Tensor) -> Tensor:
+    """Return latents in units, whole steps around ``mean`` where ``chosen`` and zero elsewhere."""
+    known = torch.zeros_like(mean)
+    where = chosen.expand_as(mean)
+    steps = torch.from_numpy(symbols).to(mean.device, mean.dtype)
+    known[where] = (steps * UNIT + mean[where]).clamp_(-LIMIT, LIMIT)
+    return known
+
+
+def even_places(rows: int, columns: int, device: torch.device) -> Tensor:
+    """Return ``[1, 1, rows, columns]``: true where row + column is even, which is coded first."""
+    row, column = torch.arange(rows, device=device)[:, None], torch.arange(columns, device=device)[None]
+    return ((row + column) % 2 == 0)[None, None]
+
+
+class GaussianTables:
+    """Probabilities of whole steps around the mean for 64 scales; the last symbol of each table is the escape."""
+
+    def __init__(self, weights: IntegerWeights) -> None:
+        counts = weights.get("counts", torch.int32, 2).cpu().numpy()
+        radius = weights.get("radius", torch.uint8, 1).cpu().numpy().astype(np.int32)
+        widths = 2 * radius + 2
+        if len(counts) != LEVELS or len(radius) != LEVELS or widths.max() > counts.shape[1] or radius.min() < 1:
+            raise SetupError("weights of hci-learned are damaged: wrong probability tables; install the package again")
+        rows = [row[:width] for row, width in zip(counts, widths, strict=True)]
+        if any(row.min() < 1 for row in rows):
+            raise SetupError("weights of hci-learned are damaged: a probability is zero; install the package again")
+        self.radius = radius
+        # perfect=False takes sums and products of these exact integers only; the search of perfect=True, logarithms.
+        self.models = [
+            constriction.stream.model.Categorical(row.astype(np.float64), perfect=False, lazy=False) for row in rows
+        ]
+        self.escape = constriction.stream.model.Uniform(ESCAPES)
+
+
+class SymbolWriter:
+    """Range-codes symbols, those of one scale together."""
+
+    def __init__(self, tables: GaussianTables) -> None:
+        self.tables, self.encoder = tables, constriction.stream.queue.RangeEncoder()
+
+    def write(self, symbols: Symbols, levels: Symbols) -> None:
+        """Append ``symbols`` (flat), each coded with the table of its entry in ``levels``."""
+        for level in np.unique(levels):
+            radius = self.tables.radius[level]
+            group = symbols[levels == level]
+            far = np.abs(group) > radius
+            inside = np.where(far, 2 * radius + 1, group + radius).astype(np.int32)
+            self.encoder.encode(inside, self.tables.models[level])
+            if far.any():
+                self.encoder.encode((group[far] + ESCAPES // 2).astype(np.int32), self.tables.escape)
+
+    def finished(self) -> bytes:
+        """Return the shortest bytes that say all symbols, given that zeros follow them.
+
+        Any number in the coder's final interval says them. The coder tells the interval's offset and width within its
+        last two words; the words before those are the sealed ones, less a carry that sealing may have caused.
+        """
+        sealed = self.encoder.get_compressed()
+        words, (offset, width) = self.encoder.pos()
+        bits = 32 * (words + 2)
+        point = int.from_bytes(sealed.astype(">u4").tobytes(), "big") << (bits - 32 * len(sealed))
+        before = point >> 64
+        low = (before << 64) + offset
+        if low > point:
+            low -= 1 << 64
+        for length in range(bits // 8 + 1):
+            unused = bits - 8 * length
+            value = -(-low >> unused)
+            if value << unused < low + width:
+                return bytes(value.to_bytes(length, "big"))
+        raise AssertionError("an interval holds its own lower end")
+
+
+class SymbolReader:
+    """Inverts `SymbolWriter`."""
+
+    def __init__(self, tables: GaussianTables, data: bytes) -> None:
+        self.tables, self.data = tables, data
+        self.decoder = constriction.stream.queue.RangeDecoder(words_of(data))
+        self.again = SymbolWriter(tables)
+
+    def read(self, levels: Symbols) -> Symbols:
+        """Return one symbol per entry of ``levels`` (flat).
+
+        Raises:
+            BitstreamError: no encoder writes these bytes.
+        """
+        symbols = np.empty(len(levels), np.int32)
+        try:
+            for level in np.unique(levels):
+                radius, members = self.tables.radius[level], np.flatnonzero(levels == level)
+                inside = self.decoder.decode(self.tables.models[level], len(members)) - radius
+                far = inside == radius + 1
+                if far.any():
+                    inside[far] = self.decoder.decode(self.tables.escape, int(far.sum())) - ESCAPES // 2
+                symbols[members] = inside
+        except (AssertionError, ValueError) as error:  # constriction's "invalid for the employed entropy model"
+            raise BitstreamError("the learned HCI payload is damaged: its bytes decode to no symbol") from error
+        self.again.write(symbols, levels)
+        return symbols
+
+    def finish(self) -> None:
+        """Check that the symbols read so far are all that the bytes say.
+
+        Raises:
+            BitstreamError: the encoder writes these symbols in other bytes, so something was cut off or added.
+        """
+        if self.again.finished() != self.data:
+            raise BitstreamError(
+                f"the learned HCI payload is damaged: {len(self.data) + 1} bytes are not what its symbols are coded in"
+            )
+
+
+def words_of(data: bytes) -> NDArray[np.uint32]:
+    """Return the range coder's words, big-endian in ``data``, whose trailing zero bytes were left out."""
+    padded = data + bytes(-len(data) % WORD_BYTES)
+    return np.frombuffer(padded, ">u4").astype(np.uint32)
+
+
+class Encoder:
+    """The analysis transforms, in float32: they choose what to send and need not agree between machines."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:
+        self.weights, self.device = IntegerWeights(tensors, device), device
+        self.gain = self.weights.get("encoder.gain", torch.float32, 2)[:, :, None, None]
+        self.convs = {
+            name: (
+                self.weights.get(f"encoder.{name}.weight", torch.float16, 4).float(),
+                self.weights.get(f"encoder.{name}.bias", torch.float16, 1).float(),
+            )
+            for name in (
+                *(
+                    "analysis_skip",
+                    "analysis.1",
+                    "analysis.3",
+                    "analysis.6",
+                    "hyper_analysis.0",
+                    "hyper_analysis.2",
+                    "hyper_analysis.4",
+                ),
+                *(f"analysis.{block}.{part}" for block in (2, 4, 5) for part in ("first", "second")),
+            )
+        }
+
+    def _conv(self, x: Tensor, name: str, stride: int = 1) -> Tensor:
+        weight, bias = self.convs[name]
+        return F.conv2d(x, weight, bias, stride, weight.shape[-1] // 2)
+
+    def _residual(self, x: Tensor, name: str) -> Tensor:
+        inner = self._conv(F.leaky_relu(x, 0.125), f"{name}.first")
+        return x + self._conv(F.leaky_relu(inner, 0.125), f"{name}.second")
+
+    def latents(self, picture: Tensor, quality: int) -> tuple[Tensor, Tensor]:
+        """Map a picture ``[1, 3, 16h, 16w]`` (0..1) to the latent ``[1, C, h, w]`` in steps and the hyper-latent."""
+        block = self._conv(F.pixel_unshuffle(picture - 0.5, STRIDE), "analysis_skip")
+        x = self._conv(F.pixel_unshuffle(picture - 0.5, 4), "analysis.1")
+        x = self._conv(self._residual(x, "analysis.2"), "analysis.3", 2)
+        x = self._residual(self._residual(x, "analysis.4"), "analysis.5")
+        y = (self._conv(x, "analysis.6", 2) + block) * self.gain[quality]
+        z = F.leaky_relu(self._conv(y, "hyper_analysis.0"), 0.125)
+        z = F.leaky_relu(self._conv(z, "hyper_analysis.2", 2), 0.125)
+        return y, self._conv(z, "hyper_analysis.4", 2)
+
+
+class LearnedHciCoder:
+    """`shared.hci.coder.HciCoder` by a trained network, for pictures of 8 to 2048 pixels a side."""
+
+    name = "learned"
+    qualities = range(32)
+
+    def __init__(self, weights: Path | None = None, device: str = "cpu") -> None:
+        """Load the shipped weights, or the safetensors file ``weights``.
+
+        Raises:
+            SetupError: they are missing or damaged.
+        """
+        tensors = loaded_tensors(weights)
+        self.device = torch.device(device)
+        self.decoder = IntegerDecoder(tensors, self.device)
+        self.encoder = Encoder(tensors, self.device)
+        self.tables = GaussianTables(IntegerWeights(tensors, self.device))
+        tables = (self.decoder.hyper_mean, self.decoder.hyper_level, self.decoder.inverse_gain, self.encoder.gain)
+        if any(len(table) != len(self.qualities) for table in tables):
+            raise SetupError("weights of hci-learned are damaged: wrong number of qualities; install the package again")
+
+    def encode(self, small: NDArray[np.uint8], quality: int) -> bytes:
+        """Code ``small`` (``[h, w, 3]`` RGB or ``[h, w]`` grey, uint8) at ``quality`` and return its payload.
+
+        Raises:
+            PictureError: a side outside 8..2048 or another kind of array.
+            ConfigError: a quality outside 0..31.
+        """
+        return self._encoded(small, quality)[0]
+
+    @torch.no_grad()
+    def encode_with_picture(self, small: NDArray[np.uint8], quality: int) -> tuple[bytes, NDArray[np.uint8]]:
+        """Return what ``encode`` returns and the picture that ``decode`` will return for it."""
+        payload, latent = self._encoded(small, quality)
+        height, width = small.shape[:2]
+        return payload, cropped(self.decoder.picture(latent, quality), width, height, grey=small.ndim == 2)
+
+    @torch.no_grad()
+    def decode(self, payload: bytes, width: int, height: int, *, grey: bool) -> NDArray[np.uint8]:
+        """Return the small picture of ``width`` x ``height`` pixels, ``[h, w, 3]`` or, if ``grey``, ``[h, w]``.
+
+        Raises:
+            BitstreamError: the payload was not made by ``encode`` for a picture of this size.
+        """
+        if not allowed(width, height):
+            raise BitstreamError(f"a learned HCI of {width}x{height}: sides must be {SIDE_MIN} to {SIDE_MAX}")
+        if not payload or payload[0] not in self.qualities:
+            raise BitstreamError(
+                f"learned HCI payload of {len(payload)} bytes: its first byte must be a quality, 0..31"
+            )
+        receiver = Receiver(self.tables, payload[1:])
+        latent = self._latent(receiver, payload[0], -(-height // STRIDE), -(-width // STRIDE))
+        receiver.reader.finish()
+        return cropped(self.decoder.picture(latent, payload[0]), width, height, grey=grey)
+
+    @torch.no_grad()
+    def _encoded(self, small: NDArray[np.uint8], quality: int) -> tuple[bytes, Tensor]:
+        """Return the payload and the latent in units that both ends then hold."""
+        if quality not in self.qualities:
+            raise ConfigError(f"quality {quality} of the learned HCI coder: must be 0 to {self.qualities[-1]}")
+        if small.dtype != np.uint8 or (small.ndim != 2 and small.shape[2:] != (3,)):
+            raise PictureError(f"a small picture of {small.dtype} {small.shape}: must be uint8 [h, w, 3] or [h, w]")
+        height, width = small.shape[:2]
+        if not allowed(width, height):
+            raise PictureError(f"a small picture of {width}x{height}: sides must be {SIDE_MIN} to {SIDE_MAX}")
+        latent, hyper = self.encoder.latents(padded(small).to(self.device), quality)
+        sender = Sender(hyper, latent, self.tables)
+        agreed = self._latent(sender, quality, latent.shape[2], latent.shape[3])
+        return bytes([quality]) + sender.writer.finished(), agreed
+
+    def _latent(self, end: Sender | Receiver, quality: int, rows: int, columns: int) -> Tensor:
+        """Walk through the symbols in the order of the stream and return the latent in units ``[1, C, h, w]``.
+
+        Both ends take this walk, so that what the encoder believes is what the decoder finds.
+        """
+        small_rows, small_columns = -(-rows // 4), -(-columns // 4)
+        everywhere = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self.device)
+        mean = self.decoder.hyper_mean[quality][None].repeat(1, 1, small_rows, small_columns)
+        level = self.decoder.hyper_level[quality][None].repeat(1, 1, small_rows, small_columns)
+        hyper = units(end.symbols("hyper", mean, level, everywhere), mean, everywhere)
+        features = self.decoder.features(hyper, quality, rows, columns)
+        even = even_places(rows, columns, self.device)
+        mean, level = self.decoder.parameters(features, None)
+        known = units(end.symbols("latent", mean, level, even), mean, even)
+        mean, level = self.decoder.parameters(features, known)
+        return known + units(end.symbols("latent", mean, level, ~even), mean, ~even)
+
+
+def allowed(width: int, height: int) -> bool:
+    """Whether both sides are within what the coder takes."""
+    return SIDE_MIN <= width <= SIDE_MAX and SIDE_MIN <= height <= SIDE_MAX
+
+
+def padded(small: NDArray[np.uint8]) -> Tensor:
+    """Return ``[1, 3, 16h, 16w]`` (0..1): grey as three equal planes, the last row and column repeated."""
+    planes = small if small.ndim == 3 else np.repeat(small[..., None], 3, axis=2)
+    bottom, right = -planes.shape[0] % STRIDE, -planes.shape[1] % STRIDE
+    whole = np.pad(planes, ((0, bottom), (0, right), (0, 0)), mode="edge")
+    return torch.from_numpy(whole.transpose(2, 0, 1)[None].astype(np.float32) / 255)
+
+
+def cropped(picture: Tensor, width: int, height: int, *, grey: bool) -> NDArray[np.uint8]:
+    """Return ``[height, width, 3]`` or, if ``grey``, the planes' rounded mean ``[height, width]``."""
+    planes = picture[0, :, :height, :width].permute(1, 2, 0).cpu().numpy()
+    if not grey:
+        return np.ascontiguousarray(planes)
+    mean: NDArray[np.uint8] = ((planes.astype(np.uint16).sum(axis=2) + 1) // 3).astype(np.uint8)
+    return mean
+
+
+def loaded_tensors(weights: Path | None) -> dict[str, Tensor]:
+    """Return the tensors of ``weights``, or of the file that ships with the package.
+
+    Raises:
+        SetupError: there is no such file, or it is not a safetensors file of this format.
+    """
+    path = weights or resources.files("models") / "hci-learned" / "weights.safetensors"
+    try:
+        return safetensors.torch.load(path.read_bytes())
+    except OSError as error:
+        raise SetupError(
+            f"no weights of hci-learned at {path}: install the package again, use the av1 coder, or train them "
+            "(training/README.md)"
+        ) from error
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise SetupError(
+            f"weights of hci-learned at {path} are damaged: install the package again ({error})"
+        ) from error
