@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from channel.clock import wall_wait_s
 from channel.config import ChannelConfig
 from channel.link import Arrival, Link, link_report
-from shared.errors import InputError, UnknownNameError
-from shared.rpc.limits import QUEUE_PACKETS
+from shared.errors import InputError, LinkError, UnknownNameError
+from shared.rpc.limits import QUEUE_PACKETS, READ_OUT_S
 from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc, packet_pb2
 from shared.rpc.server import ServiceSpec
 from shared.rpc.status import serves
@@ -41,7 +42,8 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
     def __init__(self, device: str = "cpu") -> None:
         self._device = device
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="phy")
-        self._chains: ChainCache | None = None
+        # Importing Sionna takes seconds: begun here, so that it is not the first packet that waits for it.
+        self._chains = self._worker.submit(_chain_cache)
 
     @serves
     async def Transmit(  # noqa: N802 - gRPC's name
@@ -56,7 +58,8 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         arrivals: list[Arrival] = []
         started_s = time.perf_counter()
         try:
-            link = await self._run(self._link, config)
+            chains: ChainCache = await asyncio.wrap_future(self._chains)
+            link = Link(config, chains)
             async for batch in _batches(queue):
                 start_s = arrivals[-1].departure_s + arrivals[-1].air_time_s if arrivals else 0.0
                 carried = await self._run(_transmit, link, batch, settings.picture_index, len(arrivals), start_s)
@@ -66,16 +69,12 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
                     )
                     yield channel_pb2.TransmitResponse(arrival=_arrival_message(arrival))
                 arrivals += carried
+        except LinkError:
+            await _read_out(queue, reading)
+            raise
         finally:
             reading.cancel()
         yield channel_pb2.TransmitResponse(report=_report_message(config, arrivals))
-
-    def _link(self, config: ChannelConfig) -> Link:
-        from channel.phy import ChainCache  # noqa: PLC0415 - imports Sionna, seconds
-
-        if self._chains is None:
-            self._chains = ChainCache()
-        return Link(config, self._chains)
 
     async def _run(self, function: Any, *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._worker, function, *args)
@@ -87,6 +86,12 @@ def channel_spec(device: str = "cpu") -> ServiceSpec:
         channel_pb2.DESCRIPTOR.services_by_name["ChannelService"].full_name,
         lambda server: channel_pb2_grpc.add_ChannelServiceServicer_to_server(ChannelService(device), server),
     )
+
+
+def _chain_cache() -> ChainCache:
+    from channel.phy import ChainCache  # noqa: PLC0415 - imports Sionna
+
+    return ChainCache()
 
 
 def _transmit(link: Link, packets: list[bytes], picture_index: int, first_index: int, start_s: float) -> list[Arrival]:
@@ -134,6 +139,14 @@ async def _read_packets(requests: AsyncIterator[channel_pb2.TransmitRequest], qu
     except Exception as error:  # noqa: BLE001 - handed to the consumer, who raises it
         end = error
     await queue.put(end)
+
+
+async def _read_out(queue: Queue, reading: asyncio.Task[None]) -> None:
+    """Empty the queue while the caller still sends, for a while, so that it sees the status of the failed call."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(READ_OUT_S):
+            while not (reading.done() and queue.empty()):
+                await queue.get()
 
 
 async def _batches(queue: Queue) -> AsyncIterator[list[bytes]]:

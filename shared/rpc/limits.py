@@ -20,6 +20,9 @@ QUEUE_PACKETS = 256
 MAX_CALL_S = 900.0
 """Longest call that a server works on when the caller sets no deadline."""
 
+READ_OUT_S = 2.0
+"""Time that a failed call goes on reading, so that its caller can end its writing and see the status."""
+
 GRACE_S = 5.0
 """Time that running calls get to end when a service is told to stop."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -11,7 +12,7 @@ import grpc
 import grpc.aio
 
 from shared import errors
-from shared.rpc.limits import MAX_CALL_S
+from shared.rpc.limits import MAX_CALL_S, READ_OUT_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -67,6 +68,7 @@ def serves(
                 async for response in method(self, requests, context):
                     yield response
         except errors.LinkError as error:
+            await _read_out(requests)
             await _abort(context, error)
         except TimeoutError:
             await _abort(context, errors.DeadlineError(f"the call ran over the server's limit of {MAX_CALL_S:.0f} s"))
@@ -77,6 +79,17 @@ def serves(
             await context.abort(grpc.StatusCode.INTERNAL, "internal error; the server's log has the details")
 
     return served
+
+
+async def _read_out(requests: AsyncIterator[Any]) -> None:
+    """Read what the caller still sends, for a while.
+
+    A grpc.aio client that is writing when its call is aborted sees an internal error in place of the status.
+    """
+    with contextlib.suppress(TimeoutError, Exception):
+        async with asyncio.timeout(READ_OUT_S):
+            async for _ in requests:
+                pass
 
 
 async def _abort(context: Context, error: errors.LinkError) -> None:

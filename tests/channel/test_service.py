@@ -107,6 +107,14 @@ def test_bytes_that_are_no_packet_are_data_loss(transmitted):
     assert caught.value.code() is grpc.StatusCode.DATA_LOSS
 
 
+def test_a_caller_that_is_still_sending_sees_why_the_call_failed(transmitted):
+    too_long = packets(200_000, packet_bytes=1024)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        transmitted(requests_of(too_long))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "MCS 4" in caught.value.details()
+
+
 def test_packets_without_settings_and_settings_twice_are_refused(transmitted):
     packet = channel_pb2.TransmitRequest(packet=packet_pb2.Packet(data=packets(10)[0]))
     first = channel_pb2.TransmitRequest(settings=settings())

@@ -41,8 +41,10 @@ async def failure_of(spec: ServiceSpec) -> grpc.aio.AioRpcError:
     server = await start_server(spec)
     try:
         async with grpc.aio.insecure_channel(server.address) as channel:
+            call = channel_pb2_grpc.ChannelServiceStub(channel).Transmit(timeout=30)
+            await call.done_writing()
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                [event async for event in channel_pb2_grpc.ChannelServiceStub(channel).Transmit(timeout=30)]
+                [event async for event in call]
             return caught.value
     finally:
         await server.stop(0)
