@@ -25,7 +25,7 @@ from shared.rpc.semlink.v1 import channel_pb2, packet_pb2, sender_pb2
 from shared.rpc.wire import wire_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 # Photographs that scikit-image ships: portrait, still life, fur, engineering, deep sky, and one grey picture.
@@ -45,8 +45,8 @@ class _Run:
     transfer: Transfer
 
 
-def run_demo(out: Path, *, seed: int, as_json: bool) -> None:
-    """Send every demo picture at every SNR; leave ``grid.png``, ``table.md`` and the received pictures in ``out``.
+def run_demo(out: Path, *, seed: int, as_json: bool, pictures: Sequence[str] = PICTURES) -> None:
+    """Send every picture at every SNR; leave ``grid.png``, ``table.md`` and the received pictures in ``out``.
 
     Raises:
         InputError: ``out`` cannot be made.
@@ -56,8 +56,8 @@ def run_demo(out: Path, *, seed: int, as_json: bool) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {out}: {error.strerror}; choose another with --out") from error
-    originals = {name: _shipped_picture(name) for name in PICTURES}
-    with progress_bar(len(PICTURES) * len(ES_N0_DB), quiet=as_json) as on_stage:
+    originals = {name: _shipped_picture(name) for name in pictures}
+    with progress_bar(len(pictures) * len(ES_N0_DB), quiet=as_json) as on_stage:
         runs = asyncio.run(_runs(originals, seed, on_stage))
     for run in runs:
         if run.transfer.received.png:

@@ -1,0 +1,38 @@
+"""The demo over real services, with one of its pictures."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PIL import Image
+
+from lab.demo import COLUMNS, ES_N0_DB, run_demo
+from shared.errors import InputError
+
+
+def test_demo_leaves_a_grid_a_table_and_the_received_pictures(tmp_path, capsys):
+    run_demo(tmp_path, seed=0, as_json=True, pictures=["camera.png"])
+    document = json.loads(capsys.readouterr().out)
+    assert [run["link"]["es_n0_db"] for run in document] == list(ES_N0_DB)
+    rebuilt = [run["received"]["rebuilt"] for run in document]
+    assert rebuilt[0]
+    assert not rebuilt[-1]
+    table = (tmp_path / "table.md").read_text().splitlines()
+    assert table[0] == f"| {' | '.join(COLUMNS)} |"
+    assert len(table) == 2 + len(ES_N0_DB)
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.width > 4 * 256
+        colours = grid.convert("RGB").getcolors(maxcolors=1 << 24)
+    assert len(colours) > 100
+    received = sorted(path.name for path in tmp_path.glob("camera_*.png"))
+    assert len(received) == sum(rebuilt)
+    with Image.open(tmp_path / received[0]) as picture:
+        assert (picture.size, picture.mode) == ((512, 512), "L")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_bytes(b"")
+    with pytest.raises(InputError, match="file"):
+        run_demo(blocked, seed=0, as_json=True, pictures=["camera.png"])
