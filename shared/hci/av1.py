@@ -1,0 +1,229 @@
+"""The ``av1`` HCI coder: an AV1 still without everything that the receiver knows already.
+
+libaom (inside Pillow) encodes, dav1d (inside PyAV) decodes. ``shared.hci.obu`` strips and rebuilds the headers;
+``docs/hci.md`` gives the payload to the bit.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import av
+import numpy as np
+from PIL import Image
+
+from shared.errors import BitstreamError, ConfigError, LinkError, PictureError, SetupError
+from shared.hci import obu
+from shared.hci.obu import CDEF_STRENGTHS, LEVELS, Chroma, PostFilter, Still
+from shared.hci.yuv import rgb_from_yuv, yuv_from_rgb
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    Planes = tuple[NDArray[np.uint8], ...]
+
+MIN_SIDE, MAX_SIDE = 8, 4096
+SUBSAMPLING = {Chroma.YUV420: "4:2:0", Chroma.YUV444: "4:4:4", Chroma.GREY: "4:0:0"}
+DECODED_FORMATS = {Chroma.YUV420: "yuv420p", Chroma.YUV444: "yuv444p", Chroma.GREY: "gray"}
+# docs/results/hci-settings.md: the measured best. The first two lines are quality, the rest pins the header profile.
+AOM_OPTIONS = {
+    "tune": "iq",
+    "enable-qm": "0",
+    "enable-restoration": "0",
+    "enable-cdef": "0",  # its strength is chosen below, for fewer bits than libaom spends on it
+    "enable-intrabc": "0",
+    "sb-size": "64",
+}
+# Largest number of pixels that is coded at each libaom speed.
+SPEED_FOR_PIXELS = {0: 384 * 256, 2: 640 * 640, 4: 1536 * 1536}
+FASTEST = 6
+
+
+class Av1Coder:
+    """Codes small pictures of 8 to 4096 pixels a side as AV1 stills.
+
+    Quality 2k is libaom's quantizer 63 - k with 4:2:0 chroma; 2k + 1 is the same quantizer with 4:4:4 chroma, which
+    lies between two quantizers in bytes and measured as good at equal bytes. Grey pictures have no chroma, and the
+    same bytes for both.
+    """
+
+    name = "av1"
+    qualities = range(126)
+
+    def __init__(
+        self, chroma: Chroma | None = None, speed: int | None = None, options: Mapping[str, str] = AOM_OPTIONS
+    ) -> None:
+        """Encode colour always in ``chroma``, at libaom ``speed`` and with ``options``, where these are given."""
+        self._chroma = chroma
+        self._speed = speed
+        self._options = options
+
+    def encode(self, small: NDArray[np.uint8], quality: int) -> bytes:
+        """Code ``small`` (``[h, w, 3]`` RGB or ``[h, w]`` grey, uint8) and return its payload.
+
+        Raises:
+            PictureError: the array is no picture of 8 to 4096 pixels a side.
+            ConfigError: ``quality`` is outside ``qualities``.
+            SetupError: Pillow came without AVIF or with a libaom that lacks an option.
+            LinkError: the payload would not decode to what libaom encoded.
+        """
+        _check_picture(small)
+        if quality not in self.qualities:
+            raise ConfigError(f"av1 quality {quality} is outside 0..{self.qualities[-1]}")
+        height, width = small.shape[:2]
+        chroma = Chroma.GREY if small.ndim == 2 else Chroma(quality % 2) if self._chroma is None else self._chroma
+        speed = _speed_for(width * height) if self._speed is None else self._speed
+        coded = _aom_obus(small, 63 - quality // 2, SUBSAMPLING[chroma], speed, self._options)
+        units = dict(obu.obus(coded))
+        found = obu.check_sequence_header(units[obu.OBU_SEQUENCE_HEADER], width, height)
+        still, tiles = obu.read_frame(units[obu.OBU_FRAME], width, height, found)
+        if not _same(_still_planes(still, tiles), _decoded_planes(coded, width, height, found)):
+            raise LinkError("av1: the rebuilt still differs from libaom's; please report this picture")
+        still = replace(still, encoder_levels=None, post_filter=_best_filter(still, tiles, _planes_of(small, found)))
+        payload = obu.pack(still, tiles)
+        if obu.unpack(payload, width, height, grey=small.ndim == 2) != (still, tiles):
+            raise LinkError("av1: the payload's header does not read back as written; please report this picture")
+        return payload
+
+    def decode(self, payload: bytes, width: int, height: int, *, grey: bool) -> NDArray[np.uint8]:
+        """Return the small picture, ``[h, w, 3]`` or, if ``grey``, ``[h, w]``.
+
+        Raises:
+            BitstreamError: the payload was not made by ``encode`` for a picture of this size.
+        """
+        if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
+            raise BitstreamError(f"av1 picture of {width}x{height}; sides are 1 to {MAX_SIDE}")
+        still, tiles = obu.unpack(payload, width, height, grey=grey)
+        planes = _still_planes(still, tiles)
+        return planes[0].copy() if grey else rgb_from_yuv(*planes)
+
+
+def _check_picture(small: NDArray[np.uint8]) -> None:
+    """Check shape, type and sides of a picture to encode."""
+    colour_or_grey = small.ndim == 2 or (small.ndim == 3 and small.shape[2] == 3)
+    if small.dtype != np.uint8 or not colour_or_grey:
+        raise PictureError(f"av1 codes uint8 [h, w, 3] or [h, w]; this is {small.dtype} {list(small.shape)}")
+    if not all(MIN_SIDE <= side <= MAX_SIDE for side in small.shape[:2]):
+        raise PictureError(f"av1 codes sides of {MIN_SIDE} to {MAX_SIDE}; this is {small.shape[1]}x{small.shape[0]}")
+
+
+def _speed_for(pixels: int) -> int:
+    """Return the libaom speed that keeps one encoding of ``pixels`` within seconds."""
+    return next((speed for speed, most in SPEED_FOR_PIXELS.items() if pixels <= most), FASTEST)
+
+
+def _aom_obus(
+    small: NDArray[np.uint8], quantizer: int, subsampling: str, speed: int, options: Mapping[str, str]
+) -> bytes:
+    """Return the OBUs of ``small`` encoded by libaom at ``quantizer``, without the AVIF container."""
+    out = io.BytesIO()
+    try:
+        Image.fromarray(small).save(
+            out,
+            "AVIF",
+            quality=_pillow_quality(quantizer),
+            subsampling=subsampling,
+            speed=speed,
+            max_threads=1,
+            autotiling=False,
+            codec="aom",
+            advanced=options,
+        )
+    except (KeyError, ValueError, OSError) as error:
+        raise SetupError(
+            f"Pillow cannot encode this AVIF still ({error}); install a Pillow with libaom >= 3.12"
+        ) from error
+    return _media_data(out.getvalue())
+
+
+def _pillow_quality(quantizer: int) -> int:
+    """Return the AVIF quality 0..100 that libavif maps to ``quantizer`` 0..63."""
+    return next(quality for quality in range(101) if ((100 - quality) * 63 + 50) // 100 == quantizer)
+
+
+def _media_data(container: bytes) -> bytes:
+    """Return the content of an AVIF file's ``mdat`` box (ISO/IEC 14496-12)."""
+    position = 0
+    while position + 8 <= len(container):
+        size = int.from_bytes(container[position : position + 4], "big")
+        if container[position + 4 : position + 8] == b"mdat":
+            return container[position + 8 : position + size if size else None]
+        position += max(size, 8)
+    raise LinkError("av1: Pillow wrote an AVIF file without an mdat box; please report its version")
+
+
+def _decoded_planes(temporal_unit: bytes, width: int, height: int, chroma: Chroma) -> Planes:
+    """Return the planes that dav1d decodes: ``[h, w]`` luma, then chroma unless grey."""
+    context = cast("av.VideoCodecContext", av.CodecContext.create("libdav1d", "r"))
+    context.thread_count = 1
+    context.options = {"filmgrain": "0"}
+    try:
+        frames = [*context.decode(av.Packet(temporal_unit)), *context.decode(None)]
+    except (av.FFmpegError, MemoryError) as error:
+        raise BitstreamError("av1 payload does not decode; it is damaged") from error
+    if len(frames) != 1:
+        raise BitstreamError(f"av1 payload holds {len(frames)} pictures instead of 1; it is damaged")
+    frame = frames[0]
+    if (frame.width, frame.height, frame.format.name) != (width, height, DECODED_FORMATS[chroma]):
+        raise BitstreamError(f"av1 payload is {frame.width}x{frame.height} {frame.format.name}; it is damaged")
+    return tuple(
+        np.frombuffer(cast("memoryview", plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+        for plane in frame.planes
+    )
+
+
+def _still_planes(still: Still, tiles: bytes) -> Planes:
+    """Return the planes that ``still`` decodes to."""
+    return _decoded_planes(obu.temporal_unit(still, tiles), still.width, still.height, still.chroma)
+
+
+def _same(planes: Planes, expected: Planes) -> bool:
+    """Whether two pictures are equal in every sample."""
+    return all(np.array_equal(a, b) for a, b in zip(planes, expected, strict=True))
+
+
+def _planes_of(small: NDArray[np.uint8], chroma: Chroma) -> Planes:
+    """Return the planes that ``small`` has before coding, 4:2:0 chroma averaged as libavif does."""
+    if chroma is Chroma.GREY:
+        return (small,)
+    luma, *colours = yuv_from_rgb(small)
+    return (luma, *(_halved(plane) if chroma is Chroma.YUV420 else plane for plane in colours))
+
+
+def _halved(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the means of 2×2 samples; the last row or column of an odd side counts twice."""
+    even = np.pad(plane, [(0, side % 2) for side in plane.shape], mode="edge").astype(np.uint16)
+    total = even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2]
+    return ((total + 2) >> 2).astype(np.uint8)
+
+
+def _best_filter(still: Still, tiles: bytes, source: Planes) -> PostFilter:
+    """Return the post filter whose decoded picture is nearest to ``source``: deblocking first, then CDEF.
+
+    Luma and chroma do not influence each other, so that each decoding tries one value for both.
+    """
+    best = _searched(PostFilter(), "level", range(LEVELS), still, tiles, source)
+    return _searched(best, "cdef", range(len(CDEF_STRENGTHS)), still, tiles, source)
+
+
+def _searched(start: PostFilter, field: str, values: range, still: Still, tiles: bytes, source: Planes) -> PostFilter:
+    """Return ``start`` with the best of ``values`` in ``field`` ("level" or "cdef"), for luma and for chroma."""
+    luma_errors, chroma_errors = [], []
+    for value in values:
+        trial = replace(start, **{f"luma_{field}": value, f"chroma_{field}": value})
+        planes = _still_planes(replace(still, encoder_levels=None, post_filter=trial), tiles)
+        luma, *chroma = [_squared_error(a, b) for a, b in zip(planes, source, strict=True)]
+        luma_errors.append(luma)
+        chroma_errors.append(sum(chroma))
+    best = values[luma_errors.index(min(luma_errors))], values[chroma_errors.index(min(chroma_errors))]
+    return replace(start, **{f"luma_{field}": best[0], f"chroma_{field}": best[1]})
+
+
+def _squared_error(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> int:
+    """Return the sum of squared differences of two planes."""
+    difference = a.astype(np.int32) - b
+    return int(np.sum(difference * difference, dtype=np.int64))

@@ -1,0 +1,213 @@
+"""The HCI stream: one byte that names coder and scale, then the coder's payload of the down-sampled picture.
+
+::
+
+    bit   7 6      5 4 3        2 1 0
+          coder    scale code   0      | payload of the coder
+
+A picture of width × height pixels is coded at ceil(width / scale) × ceil(height / scale). ``docs/hci.md`` has the
+format to the bit and the measurements behind every choice.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import numpy as np
+from PIL import Image
+
+from shared.errors import BitstreamError, BudgetError, ConfigError, PictureError, SetupError, UnknownNameError
+from shared.hci.rate_table import CODERS_BY_MERIT, best_scale
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from shared.hci.coder import HciCoder
+
+MIN_SIDE, MAX_SIDE = 64, 8192
+MIN_SMALL_SIDE = 8
+SCALES = (1, 2, 3, 4, 5, 6, 8, 16)  # the position is the scale code on the wire
+HEADER_BYTES = 1
+# Qualities of a coder span about this many doublings of the payload: the first guess of the search.
+DOUBLINGS = 6
+INTERPOLATIONS = 4
+
+
+class _Entry(NamedTuple):
+    """Where a coder lives; its position in ``_CODERS`` is its number on the wire."""
+
+    module: str
+    class_name: str
+    max_side: int
+
+
+_CODERS = {
+    "av1": _Entry("shared.hci.av1", "Av1Coder", 4096),
+    "learned": _Entry("shared.hci.learned", "LearnedHciCoder", 2048),
+}
+CODER_NAMES = tuple(_CODERS)
+
+
+@dataclass(frozen=True, slots=True)
+class HciImage:
+    """A decoded HCI: ``pixels`` ``[h, w, 3]`` or ``[h, w]`` uint8, 1/``scale`` of the picture, made by ``coder``."""
+
+    pixels: NDArray[np.uint8]
+    coder: str
+    scale: int
+
+
+@functools.cache
+def coder_named(name: str) -> HciCoder:
+    """Return the coder called ``name``; it is made once, since the learned one loads weights.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+        SetupError: the coder's library or weights are missing.
+    """
+    entry = _CODERS.get(name)
+    if entry is None:
+        raise UnknownNameError(f"no HCI coder called {name!r}; there are {', '.join(CODER_NAMES)}")
+    return cast("HciCoder", getattr(importlib.import_module(entry.module), entry.class_name)())
+
+
+def down_sampled(picture: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+    """Return ``picture`` (``[H, W, 3]`` or ``[H, W]``) at 1/``scale``, sides rounded up, by Lanczos' filter."""
+    if scale == 1:
+        return picture
+    height, width = picture.shape[:2]
+    return np.asarray(Image.fromarray(picture).resize(_small_size(width, height, scale), Image.Resampling.LANCZOS))
+
+
+def upsample(small: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Return ``small`` at ``width`` × ``height`` by Lanczos' filter; Pillow computes it in integers."""
+    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def encode_hci_at(picture: NDArray[np.uint8], coder: str, scale: int, quality: int) -> bytes:
+    """Return the HCI payload of ``picture`` by ``coder`` at 1/``scale`` and ``quality``, whatever it costs.
+
+    Raises:
+        PictureError: the picture is not uint8 RGB or grey of 64 to 8192 pixels a side.
+        UnknownNameError, ConfigError: no such coder, scale or quality.
+    """
+    _check_picture(picture)
+    if scale not in SCALES:
+        raise ConfigError(f"HCI scale {scale}; there are {', '.join(map(str, SCALES))}")
+    made_by = coder_named(coder)
+    return _params(coder, scale) + made_by.encode(down_sampled(picture, scale), quality)
+
+
+def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | None = None) -> bytes:
+    """Return the best HCI payload of ``picture`` (``[H, W, 3]`` or ``[H, W]``, uint8) within ``budget_bytes``.
+
+    Coder and scale are what measured best at this rate (``shared.hci.rate_table``), the quality is the highest that
+    fits; where not even the lowest fits, smaller scales follow. ``coder`` fixes the coder.
+
+    Raises:
+        PictureError: the picture is not uint8 RGB or grey of 64 to 8192 pixels a side.
+        UnknownNameError: no coder of that name.
+        BudgetError: nothing fits; the message names the fewest bytes that would.
+    """
+    _check_picture(picture)
+    height, width = picture.shape[:2]
+    fewest: list[int] = []
+    for name, scale in _candidates(width, height, budget_bytes, coder):
+        small = down_sampled(picture, scale)
+        encode = functools.partial(coder_named(name).encode, small)
+        payload = _largest_fitting(encode, coder_named(name).qualities, budget_bytes - HEADER_BYTES)
+        if len(payload) + HEADER_BYTES <= budget_bytes:
+            return _params(name, scale) + payload
+        fewest.append(len(payload) + HEADER_BYTES)
+    raise BudgetError(
+        f"{budget_bytes} bytes are too few for the HCI of this {width}x{height} picture; it takes {min(fewest)} or more"
+    )
+
+
+def decode_hci(payload: bytes, width: int, height: int, *, grey: bool = False) -> HciImage:
+    """Return the HCI of a picture of ``width`` × ``height`` pixels from its payload.
+
+    Raises:
+        BitstreamError: the payload is damaged, or was not made for a picture of this size and kind.
+        SetupError: the coder's library or weights are missing.
+    """
+    if not payload:
+        raise BitstreamError("HCI payload is empty; it starts with one byte of coder and scale")
+    number, code, reserved = payload[0] >> 6, payload[0] >> 3 & 7, payload[0] & 7
+    if number >= len(CODER_NAMES) or reserved:
+        raise BitstreamError(f"HCI payload starts with {payload[0]:#04x}, which names no coder of this version")
+    name, scale = CODER_NAMES[number], SCALES[code]
+    small_width, small_height = _small_size(width, height, scale)
+    pixels = coder_named(name).decode(payload[HEADER_BYTES:], small_width, small_height, grey=grey)
+    return HciImage(pixels, name, scale)
+
+
+def _check_picture(picture: NDArray[np.uint8]) -> None:
+    """Check shape, type and sides of a full picture."""
+    if picture.dtype != np.uint8 or (picture.ndim != 2 and picture.shape[2:] != (3,)):
+        raise PictureError(
+            f"a picture of {picture.dtype} {list(picture.shape)}; the HCI takes uint8 [H, W, 3] or [H, W]"
+        )
+    height, width = picture.shape[:2]
+    if not (MIN_SIDE <= width <= MAX_SIDE and MIN_SIDE <= height <= MAX_SIDE):
+        raise PictureError(f"a picture of {width}x{height}; the HCI takes sides of {MIN_SIDE} to {MAX_SIDE}")
+
+
+def _params(coder: str, scale: int) -> bytes:
+    """Return the first byte of an HCI payload."""
+    return bytes([CODER_NAMES.index(coder) << 6 | SCALES.index(scale) << 3])
+
+
+def _small_size(width: int, height: int, scale: int) -> tuple[int, int]:
+    """Return width and height of the picture at 1/``scale``."""
+    return -(-width // scale), -(-height // scale)
+
+
+def _candidates(width: int, height: int, budget_bytes: int, coder: str | None) -> Iterator[tuple[str, int]]:
+    """Yield (coder, scale) in the order in which they are tried: measured best first, then ever smaller pictures."""
+    bpp = 8 * budget_bytes / (width * height)
+    for name in _installed(CODERS_BY_MERIT) if coder is None else (coder,):
+        coder_named(name)
+        for scale in SCALES:
+            sides = _small_size(width, height, scale)
+            fits_coder = min(sides) >= MIN_SMALL_SIDE and max(sides) <= _CODERS[name].max_side
+            if fits_coder and scale >= best_scale(name, bpp):
+                yield name, scale
+
+
+def _installed(names: tuple[str, ...]) -> Iterator[str]:
+    """Yield those of ``names`` whose library and weights are there."""
+    for name in names:
+        try:
+            coder_named(name)
+        except SetupError:
+            continue
+        yield name
+
+
+def _largest_fitting(encode: Callable[[int], bytes], qualities: range, budget_bytes: int) -> bytes:
+    """Return the payload of the highest quality within ``budget_bytes``, or that of the lowest if none fits.
+
+    Sizes grow about exponentially with quality, so the search interpolates their logarithms, and bisects where that
+    does not settle.
+    """
+    low, best = 0, encode(qualities[0])
+    high, high_size = len(qualities), len(best) << DOUBLINGS
+    steps = 0
+    while len(best) <= budget_bytes and high - low > 1:
+        share = math.log(budget_bytes / len(best)) / math.log(high_size / len(best)) if high_size > len(best) else 0.5
+        guess = low + int(share * (high - low)) if steps < INTERPOLATIONS else (low + high) // 2
+        guess = min(max(guess, low + 1), high - 1)
+        payload = encode(qualities[guess])
+        if len(payload) <= budget_bytes:
+            low, best = guess, payload
+        else:
+            high, high_size = guess, len(payload)
+        steps += 1
+    return best
