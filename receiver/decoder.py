@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from shared.hci.stream import decode_hci, upsample
-
 from shared.errors import BitstreamError, UnknownNameError
+from shared.hci.stream import decode_hci, upsample
 from shared.streams import StreamKind
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from shared.hci.stream import HciImage
 
     from shared.bitstream import Bitstream, PictureHeader
+    from shared.hci.stream import HciImage
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.hci.stream import encode_hci
-
 from shared.bitstream import Bitstream
 from shared.errors import BudgetError
+from shared.hci.stream import encode_hci
 from shared.streams import Stream, StreamKind
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import grpc.aio
 import numpy as np
 import pytest
 from PIL import Image
-from shared.hci.stream import encode_hci
 
 from receiver.service import receiver_spec
 from shared.bitstream import Bitstream
+from shared.hci.stream import encode_hci
 from shared.packets import Packetiser
 from shared.picture import load_picture
 from shared.rpc.chunks import chunks_of
