@@ -141,3 +141,22 @@ def test_thumbnails_come_from_parquet_once(tmp_path):
     (tmp_path / "train-0-of-1.parquet").unlink()
     again = prepared_thumbnails(tmp_path, tmp_path / "cache")
     assert np.array_equal(again.crops(np.random.default_rng(1), 2, 32)[0, 0, 0], (10, 200, 30))
+
+
+def test_training_goes_on_from_kept_weights(tmp_path, thumbnails):
+    from shared.errors import SetupError
+    from training.hci_learned.train import keep
+
+    trained = trainer()
+    trained.start(thumbnails)
+    trained.step(thumbnails, 0.0)
+    trained.save(tmp_path / "checkpoint.pt")
+    keep(tmp_path / "checkpoint.pt", tmp_path / "start.safetensors")
+    fresh = trainer()
+    fresh.start_from(tmp_path / "start.safetensors")
+    assert (fresh.steps_done, fresh.crops_seen) == (trained.steps_done, trained.crops_seen)
+    for kept, mean in zip(fresh.network.parameters(), trained.mean.parameters(), strict=True):
+        torch.testing.assert_close(kept, mean, rtol=1e-3, atol=1e-4)
+    (tmp_path / "broken.safetensors").write_bytes(b"not weights")
+    with pytest.raises(SetupError, match="start anew"):
+        trainer().start_from(tmp_path / "broken.safetensors")

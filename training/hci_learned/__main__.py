@@ -1,4 +1,4 @@
-"""``python -m training.hci_learned train|export|evaluate|golden``; every command has ``--help``."""
+"""``python -m training.hci_learned train|keep|export|evaluate|golden``; every command has ``--help``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from training.hci_learned.thumbnails import DEFAULT_DATA, REPOSITORY
 
 RUN = REPOSITORY / "runs" / "hci-learned"
 WEIGHTS = REPOSITORY / "models" / "hci-learned"
+KEPT = REPOSITORY / "training" / "hci_learned" / "start.safetensors"
 
 
 def _parsed() -> argparse.Namespace:
@@ -28,6 +29,10 @@ def _parsed() -> argparse.Namespace:
     train.add_argument("--workers", type=int, default=2, help="threads that share each batch (1 with --device cuda)")
     train.add_argument("--device", default="cpu")
     train.add_argument("--resume", action="store_true", help="go on from checkpoint.pt")
+    train.add_argument("--start", type=Path, help="begin from weights that `keep` wrote, such as the committed ones")
+    keep = commands.add_parser("keep", help="write a checkpoint's weights alone, to go on from elsewhere")
+    keep.add_argument("checkpoint", type=Path)
+    keep.add_argument("--out", type=Path, default=KEPT)
     export = commands.add_parser("export", help="turn a checkpoint into the integer weights that ship")
     export.add_argument("checkpoint", type=Path)
     export.add_argument("--out", type=Path, default=WEIGHTS)
@@ -53,6 +58,8 @@ def _train(arguments: argparse.Namespace) -> None:
     trainer = Trainer(plan, Widths(), arguments.device)
     if arguments.resume and (arguments.out / "checkpoint.pt").exists():
         trainer.restore(arguments.out / "checkpoint.pt")
+    elif arguments.start:
+        trainer.start_from(arguments.start)
     else:
         trainer.start(thumbnails)
     train(trainer, thumbnails, arguments.out, arguments.minutes)
@@ -64,6 +71,10 @@ def main() -> int:
     try:
         if arguments.command == "train":
             _train(arguments)
+        elif arguments.command == "keep":
+            from training.hci_learned.train import keep  # noqa: PLC0415
+
+            keep(arguments.checkpoint, arguments.out)
         elif arguments.command == "export":
             from training.hci_learned.export import export  # noqa: PLC0415
 
