@@ -63,7 +63,7 @@ bench: setup ## Run the benchmarks (minutes); results print as tables
 	$(BIN)/python benchmarks/startup.py
 
 train-setup: setup ## Add what only training needs
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt '.[training]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,training]'
 	$(BIN)/python -m pip install --quiet --no-deps --requirement training/requirements.txt
 
 lock: setup ## Write constraints.txt from what is installed now
