@@ -34,10 +34,10 @@ class ChannelConfig(BaseModel):
     snr_db: Annotated[float, Field(ge=-MAX_SNR_DB, le=MAX_SNR_DB)]
     snr_kind: Literal["esn0", "ebn0"] = "esn0"
     mcs: Annotated[int, AfterValidator(_known_mcs)]
-    symbol_rate_hz: Annotated[float, Field(gt=0)] = 1e6
-    propagation_delay_s: Annotated[float, Field(ge=0)] = 0.0
+    symbol_rate_hz: Annotated[float, Field(ge=1, le=1e12)] = 1e6
+    propagation_delay_s: Annotated[float, Field(ge=0, le=1e7)] = 0.0
     erasure_rate: Annotated[float, Field(ge=0, le=1)] = 0.0
-    time_scale: Annotated[float, Field(ge=0)] = 0.0
+    time_scale: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     run_seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
     max_bp_iterations: Annotated[int, Field(ge=1, le=200)] = 20
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 256

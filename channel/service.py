@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from channel.clock import wall_wait_s
@@ -42,8 +43,7 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
     def __init__(self, device: str = "cpu") -> None:
         self._device = device
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="phy")
-        # Importing Sionna takes seconds: begun here, so that it is not the first packet that waits for it.
-        self._chains = self._worker.submit(_chain_cache)
+        self._chains: ChainCache | None = None
 
     @serves
     async def Transmit(  # noqa: N802 - gRPC's name
@@ -58,8 +58,8 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         arrivals: list[Arrival] = []
         started_s = time.perf_counter()
         try:
-            chains: ChainCache = await asyncio.wrap_future(self._chains)
-            link = Link(config, chains)
+            # Importing Sionna takes seconds: begun while the sender still encodes.
+            link: Link = await self._run(self._link, config)
             async for batch in _batches(queue):
                 start_s = arrivals[-1].departure_s + arrivals[-1].air_time_s if arrivals else 0.0
                 carried = await self._run(_transmit, link, batch, settings.picture_index, len(arrivals), start_s)
@@ -68,13 +68,19 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
                         wall_wait_s(arrival.arrival_s, time.perf_counter() - started_s, config.time_scale)
                     )
                     yield channel_pb2.TransmitResponse(arrival=_arrival_message(arrival))
-                arrivals += carried
+                arrivals += (replace(arrival, packet=None) for arrival in carried)
         except LinkError:
             await _read_out(queue, reading)
             raise
         finally:
             reading.cancel()
         yield channel_pb2.TransmitResponse(report=_report_message(config, arrivals))
+
+    def _link(self, config: ChannelConfig) -> Link:
+        from channel.phy import ChainCache  # noqa: PLC0415 - imports Sionna
+
+        self._chains = self._chains or ChainCache()
+        return Link(config, self._chains)
 
     async def _run(self, function: Any, *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._worker, function, *args)
@@ -86,12 +92,6 @@ def channel_spec(device: str = "cpu") -> ServiceSpec:
         channel_pb2.DESCRIPTOR.services_by_name["ChannelService"].full_name,
         lambda server: channel_pb2_grpc.add_ChannelServiceServicer_to_server(ChannelService(device), server),
     )
-
-
-def _chain_cache() -> ChainCache:
-    from channel.phy import ChainCache  # noqa: PLC0415 - imports Sionna
-
-    return ChainCache()
 
 
 def _transmit(link: Link, packets: list[bytes], picture_index: int, first_index: int, start_s: float) -> list[Arrival]:

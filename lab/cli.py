@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +20,11 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+MAX_U32, MAX_U64 = 2**32 - 1, 2**64 - 1
+INTERRUPTED_STATUS = 130
+BROKEN_PIPE_STATUS = 141
 
 
 class SnrKind(StrEnum):
@@ -40,7 +46,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 CodecName = Annotated[str, typer.Option("--codec", help="Codec; the README lists them.")]
 DecoderName = Annotated[str, typer.Option("--decoder", help="Decoder of the receiver.")]
 PicturePath = Annotated[Path, typer.Argument(help="Picture file: PNG, JPEG, WebP, AVIF, TIFF ...", metavar="PICTURE")]
-Timeout = Annotated[float, typer.Option("--timeout", help="Deadline of every call, in seconds.", min=0.1)]
+Timeout = Annotated[
+    float,
+    typer.Option("--timeout", help="Deadline of every call, in seconds; a server stops at 900.", min=0.1, max=86400),
+]
 SenderAddress = Annotated[str, typer.Option("--sender", help="host:port of a running sender.", show_default=False)]
 ChannelAddress = Annotated[
     str, typer.Option("--channel-at", help="host:port of a running channel.", show_default=False)
@@ -55,7 +64,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the grid, the tables and the received pictures.")] = Path(
         "out/demo"
     ),
-    seed: Annotated[int, typer.Option(help="Seed of the channel noise.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the channel noise.", min=0, max=MAX_U64)] = 0,
     json: Json = False,
 ) -> None:
     """Send real photographs over the three services at three SNRs; leaves a picture grid and a table."""
@@ -71,15 +80,17 @@ def send(
     channel: Annotated[str, typer.Option(help="Channel profile.")] = "awgn",
     snr: Annotated[float, typer.Option(help="Signal-to-noise ratio in dB; --snr-kind says which.")] = 5.0,
     snr_kind: Annotated[SnrKind, typer.Option(help="Es/N0 per symbol, or Eb/N0 per information bit.")] = SnrKind.ESN0,
-    budget: Annotated[int, typer.Option(help="Most bytes of the container; 0: the codec's rate.", min=0)] = 0,
+    budget: Annotated[
+        int, typer.Option(help="Most bytes of the container; 0: the codec's rate.", min=0, max=MAX_U32)
+    ] = 0,
     out: Annotated[Path | None, typer.Option(help="Write the received picture there, as PNG.")] = None,
-    mcs: Annotated[int, typer.Option(help="Row of TS 38.214 table 5.1.3.1-1.")] = 4,
-    packet_bytes: Annotated[int, typer.Option(help="Most bytes of one packet.")] = 256,
+    mcs: Annotated[int, typer.Option(help="Row of TS 38.214 table 5.1.3.1-1.", min=0, max=MAX_U32)] = 4,
+    packet_bytes: Annotated[int, typer.Option(help="Most bytes of one packet, 32 to 1024.", min=1, max=MAX_U32)] = 256,
     symbol_rate: Annotated[float, typer.Option(help="Complex symbols per second.")] = 1e6,
     delay: Annotated[float, typer.Option(help="Propagation delay in seconds.")] = 0.0,
     erasure: Annotated[float, typer.Option(help="Probability that a packet is dropped.")] = 0.0,
     time_scale: Annotated[float, typer.Option(help="Wall seconds per simulated second; 0: do not wait.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Seed of the channel noise.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the channel noise.", min=0, max=MAX_U64)] = 0,
     decoder: DecoderName = "hci",
     sender: SenderAddress = "",
     channel_at: ChannelAddress = "",
@@ -121,7 +132,9 @@ def encode(
     picture: PicturePath,
     file: Annotated[Path, typer.Argument(help="Container to write.", metavar="FILE.sem")],
     codec: CodecName = "hci",
-    max_bytes: Annotated[int, typer.Option("--bytes", help="Most bytes of FILE; 0: the codec's rate.", min=0)] = 0,
+    max_bytes: Annotated[
+        int, typer.Option("--bytes", help="Most bytes of FILE; 0: the codec's rate.", min=0, max=MAX_U32)
+    ] = 0,
     sender: SenderAddress = "",
     timeout: Timeout = 300.0,
     json: Json = False,
@@ -195,8 +208,17 @@ def doctor(json: Json = False) -> None:
 
 def main() -> None:
     """Run the command; a failure that the user can mend prints one line and exits with status 2."""
+    # gRPC's core writes its own lines to standard error, also where nothing is wrong.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         status = app(standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output has gone; what is left must not be flushed into the closed pipe at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(BROKEN_PIPE_STATUS)
+    except OSError as error:
+        sys.exit(_told(f"{error.strerror or error}; free some space or choose another place", 2))
     except LinkError as error:
         sys.exit(_told(str(error), error.exit_status))
     except TyperException as error:
@@ -204,8 +226,11 @@ def main() -> None:
         known = [command.callback.__name__ for command in app.registered_commands if command.callback]
         command = " ".join(["semlink", *(name for name in sys.argv[1:2] if name in known)])
         sys.exit(_told(f"{message}; see {command} --help", error.exit_code) if message else error.exit_code)
-    except typer.Abort:
-        sys.exit(_told("stopped", 130))
+    if status == INTERRUPTED_STATUS:
+        _told("stopped", status)
+        sys.stderr.flush()
+        # Threads that still encode would hold the process for as long as they take; they write no files.
+        os._exit(status)
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
 SERVICE_NAMES = ("sender", "channel", "receiver")
+STOP_S = 0.2
 DEFAULT_PORTS = {"sender": 50051, "channel": 50052, "receiver": 50053}
 
 
@@ -79,5 +81,4 @@ async def reachable_services(given: Addresses, names: Sequence[str] = SERVICE_NA
 
 
 async def _stop(running: dict[str, RunningServer]) -> None:
-    for server in running.values():
-        await server.stop(0)
+    await asyncio.gather(*(server.stop(STOP_S) for server in running.values()))

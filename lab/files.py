@@ -3,58 +3,70 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 from typing import TYPE_CHECKING
 
 from lab.embedded import Addresses, reachable_services
 from lab.output import number, print_json, print_table, progress_bar, transfer_document, transfer_summary
 from lab.transfer import LinkClient
+from shared.bitstream import bpp
 from shared.errors import InputError
 from shared.picture import write_file
+from shared.rpc.limits import MAX_PICTURE_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.rpc.semlink.v1 import channel_pb2, sender_pb2
 
-MAX_FILE_BYTES = 256 * 1024 * 1024
-
 
 def read_file(path: Path) -> bytes:
     """Return the bytes of ``path``.
 
     Raises:
-        InputError: it cannot be read, or is larger than the services take in.
+        InputError: it is no regular file, cannot be read, or is larger than the services take in.
     """
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise InputError(
-                f"{path} has {path.stat().st_size} bytes, more than the {MAX_FILE_BYTES} that a service takes"
-            )
-        return path.read_bytes()
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{path} is not a file; give an existing file")
+        with path.open("rb") as source:
+            data = source.read(MAX_PICTURE_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot read {path}: {reason}; give an existing file") from error
+    if len(data) > MAX_PICTURE_BYTES:
+        raise InputError(f"{path} is larger than {MAX_PICTURE_BYTES} bytes, the most that a service takes")
+    return data
 
 
-def require_png(path: Path) -> None:
-    """Refuse an output name that the picture would not be written under, before any work is done.
-
-    Raises:
-        InputError: the name does not end in ``.png``, or its folder is not there.
-    """
-    if path.suffix.lower() != ".png":
-        raise InputError(f"cannot write {path}: pictures are written as PNG; give a name that ends in .png")
-    require_folder(path)
-
-
-def require_folder(path: Path) -> None:
-    """Refuse an output name in a folder that is not there.
+def require_output(path: Path, *inputs: Path) -> None:
+    """Refuse an output that could not be written, or that would overwrite an input, before any work is done.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: the folder is not there or not writable, the name is taken by something else than a file, or it is
+            one of ``inputs``.
     """
     if not path.parent.is_dir():
         raise InputError(f"cannot write {path}: there is no folder {path.parent}; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"cannot write {path}: the folder {path.parent} is not writable; choose another")
+    if path.exists():
+        if not path.is_file():
+            raise InputError(f"cannot write {path}: it is there already and is not a file; choose another name")
+        if any(given.exists() and path.samefile(given) for given in inputs):
+            raise InputError(f"cannot write {path}: it is the input too; choose another name")
+
+
+def require_png(path: Path, *inputs: Path) -> None:
+    """Refuse, like ``require_output``, and a name that does not end in ``.png`` as well.
+
+    Raises:
+        InputError: as said.
+    """
+    if path.suffix.lower() != ".png":
+        raise InputError(f"cannot write {path}: pictures are written as PNG; give a name that ends in .png")
+    require_output(path, *inputs)
 
 
 def encode_file(
@@ -67,7 +79,7 @@ def encode_file(
     as_json: bool,
 ) -> None:
     """Encode ``picture`` into the container ``file`` and print what it cost."""
-    require_folder(file)
+    require_output(file, picture)
     data = read_file(picture)
 
     async def encoded() -> sender_pb2.SendReport:
@@ -123,7 +135,7 @@ def decode_file(
     as_json: bool,
 ) -> None:
     """Decode the container ``file`` into the picture ``out`` and print what came of it."""
-    require_png(out)
+    require_png(out, file, *([] if reference is None else [reference]))
     container = read_file(file)
     original = b"" if reference is None else read_file(reference)
 
@@ -140,7 +152,7 @@ def decode_file(
             "width": report.width,
             "height": report.height,
             "bytes": len(container),
-            "bpp": 8 * len(container) / (report.width * report.height),
+            "bpp": bpp(len(container), report.width, report.height),
             "psnr_db": quality.psnr_db if quality else None,
             "ms_ssim": quality.ms_ssim if quality and quality.HasField("ms_ssim") else None,
             "decode_s": report.decode_s,
@@ -189,7 +201,7 @@ def send_file(
     Nothing is written when nothing could be rebuilt: a lossy channel is no failure, so the command still succeeds.
     """
     if out is not None:
-        require_png(out)
+        require_png(out, picture)
     data = read_file(picture)
 
     async def sent() -> tuple[bytes, dict[str, object], list[tuple[str, str]]]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from google.protobuf.message import Message
+
     from lab.transfer import OnStage, Transfer
 
 
@@ -69,17 +71,12 @@ def progress_bar(total: int, *, quiet: bool) -> Iterator[OnStage]:
 
 def transfer_document(transfer: Transfer) -> dict[str, Any]:
     """Return everything that is known about one picture's journey, ready for JSON."""
-    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415
-
-    sent, link, report = (
-        MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
-        for message in (transfer.sent, transfer.link, transfer.received.report)
-    )
+    sent, link, report = map(_fields, (transfer.sent, transfer.link, transfer.received.report))
     sent["container_bytes"] = len(transfer.sent.container)
     for field in ("container", "next_sequence_counts"):
         sent.pop(field, None)
     uses, pixels = transfer.link.channel_uses, transfer.sent.width * transfer.sent.height
-    # CBR: complex channel uses per real source dimension, 3 per pixel.
+    # CBR: complex channel uses per real source dimension, 3 per pixel, also for grey pictures.
     return {"sent": sent, "link": {**link, "cbr": uses / (3 * pixels)}, "received": report}
 
 
@@ -111,6 +108,31 @@ def streams_text(transfer: Transfer) -> str:
     return ", ".join(f"{StreamKind(stream.kind).name} {stream.bytes}" for stream in transfer.sent.streams)
 
 
+def _fields(message: Message) -> dict[str, Any]:
+    """Return the fields of ``message`` by name, with enums by name and integers as integers.
+
+    protobuf's own JSON mapping writes 64-bit integers as strings.
+    """
+    fields: dict[str, Any] = {}
+    for field in message.DESCRIPTOR.fields:
+        value = getattr(message, field.name)
+        if field.has_presence and not message.HasField(field.name):
+            fields[field.name] = None
+        elif field.is_repeated:
+            fields[field.name] = dict(value) if hasattr(value, "keys") else [_field(field, item) for item in value]
+        else:
+            fields[field.name] = _field(field, value)
+    return fields
+
+
+def _field(field: Any, value: Any) -> Any:
+    if field.message_type is not None:
+        return _fields(value)
+    if field.enum_type is not None:
+        return field.enum_type.values_by_number[value].name
+    return value
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
@@ -118,4 +140,4 @@ def _finite(value: Any) -> Any:
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
-    return None if value in ("Infinity", "-Infinity", "NaN") else value
+    return value

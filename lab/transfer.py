@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc.aio
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     OnStage = Callable[[str, float], None]
 
+Report = TypeVar("Report", sender_pb2.SendReport, channel_pb2.LinkReport, receiver_pb2.ReceiveReport)
+
 DEFAULT_TIMEOUT_S = 300.0
 NEIGHBOUR_S = 2.0
 """Time for a service that stopped taking messages to say why."""
@@ -49,7 +51,7 @@ class Received:
 
 @dataclass(slots=True)
 class Transfer:
-    """One picture's journey: the reports of the three services, every packet's arrival, and the received picture."""
+    """One picture's journey: the three services' reports, every packet's arrival without its bytes, and the picture."""
 
     sent: sender_pb2.SendReport
     link: channel_pb2.LinkReport
@@ -104,7 +106,7 @@ class LinkClient:
     ) -> Transfer:
         """Send a picture file over the whole link and return what happened on the way.
 
-        Packets are piped from service to service while they are made: none is held here.
+        Packets are piped from service to service while they are made; only what became of them is kept.
         """
         sending = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(timeout=self._timeout_s)
         carrying = channel_pb2_grpc.ChannelServiceStub(self._channel("channel")).Transmit(timeout=self._timeout_s)
@@ -206,6 +208,7 @@ def _decode_requests(container: bytes, decoder: str, reference: bytes) -> Iterat
 
 async def _sent(sending: Any, carrying: Any | None, on_stage: OnStage) -> sender_pb2.SendReport:
     """Pipe the sender's packets into the channel, if there is one; return the sender's report."""
+    report: sender_pb2.SendReport | None = None
     async for event in sending:
         kind = event.WhichOneof("event")
         if kind == "progress":
@@ -213,11 +216,10 @@ async def _sent(sending: Any, carrying: Any | None, on_stage: OnStage) -> sender
         elif kind == "packet" and carrying is not None:
             await _write(carrying, channel_pb2.TransmitRequest(packet=event.packet))
         elif kind == "report":
-            if carrying is not None:
-                await _handed_over(carrying.done_writing())
-            report: sender_pb2.SendReport = event.report
-            return report
-    raise ServiceError("the sender ended the call without a report: look at its log")
+            report = event.report
+    if carrying is not None:
+        await _handed_over(carrying.done_writing())
+    return _whole(report, "sender")
 
 
 async def _carried(
@@ -225,21 +227,24 @@ async def _carried(
 ) -> tuple[list[packet_pb2.Arrival], channel_pb2.LinkReport]:
     """Pipe the channel's arrivals into the receiver; return them and the channel's report."""
     arrivals: list[packet_pb2.Arrival] = []
+    report: channel_pb2.LinkReport | None = None
     async for event in carrying:
         kind = event.WhichOneof("event")
         if kind == "arrival":
             on_stage("transmit", 1.0)
-            arrivals.append(event.arrival)
             await _write(receiving, receiver_pb2.ReceiveRequest(arrival=event.arrival))
+            event.arrival.ClearField("packet")
+            arrivals.append(event.arrival)
         elif kind == "report":
-            await _handed_over(receiving.done_writing())
-            return arrivals, event.report
-    raise ServiceError("the channel ended the call without a report: look at its log")
+            report = event.report
+    await _handed_over(receiving.done_writing())
+    return arrivals, _whole(report, "channel")
 
 
 async def _received(receiving: Any, on_stage: OnStage = ignore_stage) -> Received:
     """Gather the receiver's picture and report."""
     png = bytearray()
+    report: receiver_pb2.ReceiveReport | None = None
     async for event in receiving:
         kind = event.WhichOneof("event")
         if kind == "progress":
@@ -247,5 +252,12 @@ async def _received(receiving: Any, on_stage: OnStage = ignore_stage) -> Receive
         elif kind == "picture_chunk":
             png += event.picture_chunk
         elif kind == "report":
-            return Received(bytes(png), event.report)
-    raise ServiceError("the receiver ended the call without a report: look at its log")
+            report = event.report
+    return Received(bytes(png), _whole(report, "receiver"))
+
+
+def _whole(report: Report | None, service: str) -> Report:
+    """Return the report that ends every call."""
+    if report is None:
+        raise ServiceError(f"the {service} ended the call without a report: look at its log")
+    return report

@@ -223,10 +223,6 @@ class Reassembler:
         except BitstreamError:  # intact packets, but more payload than a sender of this link would make
             return None
 
-    def forget(self, picture_id: int) -> None:
-        """Drop a picture that is finished with."""
-        self._pictures.pop(picture_id, None)
-
     def _picture_of(self, packet: Packet) -> _Picture:
         """Return the packet's picture, moved to the end of the window; a new one where there is none to fit."""
         picture = self._pictures.pop(packet.picture_id, None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from receiver.decoder import Decoder, Guidance, decoder_named, guidance_in
@@ -16,6 +17,7 @@ from shared.errors import InputError, LinkError
 from shared.packets import PICTURE_IDS
 from shared.picture import encode_png, load_picture
 from shared.rpc.chunks import ChunkBuffer, chunks_of
+from shared.rpc.limits import HEAVY_WORKERS
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2, receiver_pb2_grpc
 from shared.rpc.server import ServiceSpec
 from shared.rpc.status import serves
@@ -34,12 +36,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Rebuilt:
-    """A picture as PNG (None: nothing to start from), its quality if there was a reference, and the guidance used."""
+    """What was rebuilt from the guidance: pixels and the same as PNG (None: nothing to start from), and its quality."""
 
-    png: bytes | None
-    quality: Quality | None
     guidance: Guidance
     decode_s: float
+    pixels: NDArray[np.uint8] | None = None
+    png: bytes | None = None
+    quality: Quality | None = None
 
 
 class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
@@ -47,6 +50,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
 
     def __init__(self) -> None:
         self._decoder = functools.cache(decoder_named)
+        self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="decode")
 
     @serves
     async def Receive(  # noqa: N802 - gRPC's name
@@ -58,6 +62,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         reference = ChunkBuffer("the reference picture")
         reassembler = Reassembler()
         received = 0
+        whole: list[StreamKind] = []
         async for request in request_iterator:
             part = request.WhichOneof("part")
             if part == "settings" and settings is None:
@@ -70,7 +75,8 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
                     continue
                 received += 1
                 event = reassembler.push(request.arrival.packet.data)
-                whole = [] if event is None else [event.stream.kind]
+                if event is not None:
+                    whole.append(event.stream.kind)
                 yield receiver_pb2.ReceiveResponse(progress=_progress("receive", received, whole))
             else:
                 raise InputError(f"unexpected '{part}' message: send settings once, then the reference, then arrivals")
@@ -79,8 +85,11 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         picture_id = settings.picture_index % PICTURE_IDS
         status = reassembler.status(picture_id)
         bitstream = reassembler.bitstream(picture_id)
-        yield receiver_pb2.ReceiveResponse(progress=_progress("decode", received))
-        rebuilt = await _rebuilt(bitstream, decoder, reference.joined())
+        yield receiver_pb2.ReceiveResponse(progress=_progress("decode", received, whole))
+        rebuilt = await self._rebuilt(bitstream, decoder)
+        if reference:
+            yield receiver_pb2.ReceiveResponse(progress=_progress("measure", received, whole))
+            rebuilt = await self._measured(rebuilt, reference.joined())
         for chunk in _picture_chunks(rebuilt):
             yield receiver_pb2.ReceiveResponse(picture_chunk=chunk)
         report = _report(decoder, bitstream, rebuilt, status)
@@ -110,10 +119,24 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
             raise InputError("the call ended without settings: send settings once, then reference and container")
         bitstream = Bitstream.unpack(container.joined())
         yield receiver_pb2.DecodeResponse(progress=_progress("decode", 0))
-        rebuilt = await _rebuilt(bitstream, decoder, reference.joined())
+        rebuilt = await self._rebuilt(bitstream, decoder)
+        if reference:
+            yield receiver_pb2.DecodeResponse(progress=_progress("measure", 0))
+            rebuilt = await self._measured(rebuilt, reference.joined())
         for chunk in _picture_chunks(rebuilt):
             yield receiver_pb2.DecodeResponse(picture_chunk=chunk)
         yield receiver_pb2.DecodeResponse(report=_report(decoder, bitstream, rebuilt, None))
+
+    async def _rebuilt(self, bitstream: Bitstream | None, decoder: Decoder) -> _Rebuilt | None:
+        if bitstream is None:
+            return None
+        return await asyncio.get_running_loop().run_in_executor(self._workers, _rebuild, bitstream, decoder)
+
+    async def _measured(self, rebuilt: _Rebuilt | None, reference: bytes) -> _Rebuilt | None:
+        if rebuilt is None or rebuilt.pixels is None:
+            return rebuilt
+        loop = asyncio.get_running_loop()
+        return replace(rebuilt, quality=await loop.run_in_executor(self._workers, _quality, rebuilt.pixels, reference))
 
 
 def receiver_spec() -> ServiceSpec:
@@ -124,18 +147,12 @@ def receiver_spec() -> ServiceSpec:
     )
 
 
-async def _rebuilt(bitstream: Bitstream | None, decoder: Decoder, reference: bytes) -> _Rebuilt | None:
-    return None if bitstream is None else await asyncio.to_thread(_rebuild, bitstream, decoder, reference)
-
-
-def _rebuild(bitstream: Bitstream, decoder: Decoder, reference: bytes) -> _Rebuilt:
+def _rebuild(bitstream: Bitstream, decoder: Decoder) -> _Rebuilt:
     started_s = time.perf_counter()
     guidance = guidance_in(bitstream)
     pixels = decoder.reconstruct(guidance)
     decode_s = time.perf_counter() - started_s
-    if pixels is None:
-        return _Rebuilt(None, None, guidance, decode_s)
-    return _Rebuilt(encode_png(pixels), _quality(pixels, reference) if reference else None, guidance, decode_s)
+    return _Rebuilt(guidance, decode_s, pixels, None if pixels is None else encode_png(pixels))
 
 
 def _quality(pixels: NDArray[np.uint8], reference: bytes) -> Quality:
@@ -168,7 +185,12 @@ def _report(
     report.decode_s = rebuilt.decode_s
     report.rebuilt = rebuilt.png is not None
     if not report.rebuilt:
-        report.reason = f"no stream that decoder '{decoder.name}' can start from came whole"
+        damaged = ", ".join(kind.name for kind in rebuilt.guidance.damaged)
+        report.reason = (
+            f"what arrived of {damaged} does not decode"
+            if damaged
+            else f"no stream that decoder '{decoder.name}' can start from came whole"
+        )
     if rebuilt.quality is not None:
         report.quality.psnr_db = rebuilt.quality.psnr_db
         if rebuilt.quality.ms_ssim is not None:

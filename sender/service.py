@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from sender.encode import encode_picture
@@ -13,6 +14,7 @@ from shared.errors import ConfigError, InputError
 from shared.packets import PICTURE_IDS, SEQUENCE_COUNTS, Packetiser
 from shared.picture import load_picture
 from shared.rpc.chunks import ChunkBuffer
+from shared.rpc.limits import HEAVY_WORKERS
 from shared.rpc.semlink.v1 import packet_pb2, sender_pb2, sender_pb2_grpc
 from shared.rpc.server import ServiceSpec
 from shared.rpc.status import serves
@@ -35,6 +37,9 @@ DEFAULT_PACKET_BYTES = 256
 class SenderService(sender_pb2_grpc.SenderServiceServicer):
     """Extracts guidance, codes it and packetises it. Keeps no state between calls."""
 
+    def __init__(self) -> None:
+        self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="encode")
+
     @serves
     async def Send(  # noqa: N802 - gRPC's name
         self, request_iterator: AsyncIterator[sender_pb2.SendRequest], context: Context
@@ -46,10 +51,11 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         packetiser = Packetiser(settings.packet_bytes or DEFAULT_PACKET_BYTES)
         packetiser.next_count.update(_checked_counts(settings.next_sequence_counts))
         yield _progress("read", 0.1)
-        picture = await asyncio.to_thread(load_picture, data)
+        loop = asyncio.get_running_loop()
+        picture = await loop.run_in_executor(self._workers, load_picture, data)
         yield _progress("encode", 0.2)
         started_s = time.perf_counter()
-        bitstream = await asyncio.to_thread(encode_picture, picture, codec, settings.budget_bytes)
+        bitstream = await loop.run_in_executor(self._workers, encode_picture, picture, codec, settings.budget_bytes)
         encode_s = time.perf_counter() - started_s
         yield _progress("packetise", 0.9)
         packets = packetiser.packetise(bitstream, settings.picture_index % PICTURE_IDS)

@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import secrets
-import stat
 import threading
 import warnings
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MAX_FILE_BYTES: Final = 1 << 29  # an uncompressed 8192x8192 picture of 16 bits and 4 channels, exactly
 
 # Vector formats: Pillow hands EPS to Ghostscript, a program that the picture could then steer.
 _NOT_RASTER: Final = frozenset({"EPS", "WMF"})
@@ -86,45 +84,11 @@ def load_picture(data: bytes) -> Picture:
     return Picture(_grey_if_equal(pixels), tuple(notes))
 
 
-def load_picture_file(path: Path | str) -> Picture:
-    """Read and decode a picture file.
-
-    Raises:
-        PictureError: as ``load_picture``, or the file cannot be read.
-    """
-    try:
-        status = Path(path).stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise PictureError(f"{path} is not a file; give a picture file")
-        if status.st_size > MAX_FILE_BYTES:
-            raise PictureError(f"{path} has {status.st_size} bytes; give a picture file of at most {MAX_FILE_BYTES}")
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise PictureError(f"cannot read {path}: {error.strerror}; give a picture file") from error
-    except ValueError as error:  # a null character in the path
-        raise PictureError(f"cannot read {str(path)!r}: {error}; give a picture file") from error
-    try:
-        return load_picture(data)
-    except PictureError as error:
-        raise PictureError(f"{path}: {error}") from error
-
-
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     """Return a PNG file of ``pixels``, uint8 ``[height, width, 3]`` or ``[height, width]``."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
     return out.getvalue()
-
-
-def save_picture(pixels: NDArray[np.uint8], path: Path | str) -> None:
-    """Write ``pixels`` as a PNG file: all of it, or nothing.
-
-    Raises:
-        InputError: the name does not end in ``.png``, or the file cannot be written.
-    """
-    if Path(path).suffix.lower() != ".png":
-        raise InputError(f"cannot write {path}: pictures are written as PNG; give a name that ends in .png")
-    write_file(path, encode_png(pixels))
 
 
 def write_file(path: Path | str, data: bytes) -> None:

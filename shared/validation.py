@@ -33,7 +33,7 @@ def config_error(exc: ValidationError) -> ConfigError:
     first, *others = exc.errors(include_url=False, include_context=False)
     field = ".".join(str(part) for part in first["loc"]) or exc.title
     rule = first["msg"].removeprefix("Value error, ")
-    rule = rule[:1].lower() + rule[1:]
+    rule = rule[:1].lower() + rule[1:] if rule[1:2].islower() else rule
     more = f" (and {len(others)} more)" if others else ""
     if first["type"] == "missing":
         return ConfigError(f"{field} is missing: {rule}{more}")

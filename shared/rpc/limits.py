@@ -8,11 +8,14 @@ CHUNK_BYTES = 64 * 1024
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """No single message is larger; the largest is the report with a container in it."""
 
-MAX_PICTURE_BYTES = 256 * 1024 * 1024
-"""Largest picture file that a service takes in: 8192 × 8192 pixels of raw 24-bit RGB, and some."""
+MAX_PICTURE_BYTES = 512 * 1024 * 1024
+"""Largest picture file that a service takes in: 8192 × 8192 pixels of raw 48-bit RGB, and some."""
 
 MAX_CONCURRENT_CALLS = 16
 """Calls beyond these are refused with RESOURCE_EXHAUSTED instead of queueing without bound."""
+
+HEAVY_WORKERS = 2
+"""Pictures that a sender or a receiver works on at the same time; other calls wait, which bounds its memory."""
 
 QUEUE_PACKETS = 256
 """Packets that a service holds before it stops reading from its caller."""

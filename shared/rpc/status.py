@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 
 from shared import errors
-from shared.rpc.limits import MAX_CALL_S, READ_OUT_S
+from shared.rpc.limits import MAX_CALL_S, MAX_CONCURRENT_CALLS, READ_OUT_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -37,6 +37,26 @@ _CLASS_OF_STATUS: dict[grpc.StatusCode, type[errors.LinkError]] = {
 }
 
 
+# Failures that gRPC states itself: status, words in its details, our class, and what is wrong with the way out.
+_SAID_BY_GRPC: tuple[tuple[grpc.StatusCode, str, type[errors.LinkError], str], ...] = (
+    (grpc.StatusCode.UNAVAILABLE, "Cancelling all calls", errors.ServiceError, "was stopped during the call: start it"),
+    (
+        grpc.StatusCode.UNAVAILABLE,
+        "",
+        errors.ServiceError,
+        "cannot be reached: check its address and that it is running",
+    ),
+    (grpc.StatusCode.DEADLINE_EXCEEDED, "", errors.DeadlineError, "did not finish in time: raise --timeout"),
+    (grpc.StatusCode.UNIMPLEMENTED, "", errors.ServiceError, "is another service: give the address of the right one"),
+    (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "Concurrent RPC limit",
+        errors.LimitError,
+        f"is busy with {MAX_CONCURRENT_CALLS} calls: try again, or start another",
+    ),
+)
+
+
 def link_error_status(error: errors.LinkError) -> grpc.StatusCode:
     """Return the gRPC status code that carries ``error``."""
     return grpc.StatusCode[error.grpc_status]
@@ -49,10 +69,9 @@ def link_error_from_rpc(error: grpc.aio.AioRpcError, *, service: str) -> errors.
         if isinstance(named, type) and issubclass(named, errors.LinkError):
             return named(error.details() or named.__name__)
     code, details = error.code(), " ".join((error.details() or "no details").split())
-    if code is grpc.StatusCode.UNAVAILABLE:
-        return errors.ServiceError(f"{service} cannot be reached ({details}): check its address and that it is running")
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return errors.DeadlineError(f"{service} did not finish in time: raise --timeout or send a smaller picture")
+    for status, words, kind, message in _SAID_BY_GRPC:
+        if code is status and words in details:
+            return kind(f"{service} {message}")
     return _CLASS_OF_STATUS.get(code, errors.ServiceError)(f"{service} failed with {code.name}: {details}")
 
 
@@ -72,8 +91,8 @@ def serves(
             await _abort(context, error)
         except TimeoutError:
             await _abort(context, errors.DeadlineError(f"the call ran over the server's limit of {MAX_CALL_S:.0f} s"))
-        except (asyncio.CancelledError, grpc.aio.AbortError):
-            raise
+        except (asyncio.CancelledError, grpc.aio.BaseError):
+            raise  # the call was cancelled or the server stopped: nobody is left to answer
         except Exception:  # noqa: BLE001 - a fault of ours: logged whole, told in one line
             _log.exception("%s failed", method.__qualname__)
             await context.abort(grpc.StatusCode.INTERNAL, "internal error; the server's log has the details")

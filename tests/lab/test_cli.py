@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import signal
+import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +17,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from lab.cli import app, main
-from shared.bitstream import Bitstream
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from shared.bitstream import Bitstream, PictureHeader
+from shared.streams import Stream, StreamKind
 
 SEMLINK = [sys.executable, "-m", "lab.cli"]
 
@@ -32,25 +30,25 @@ def photo(tmp_path: Path, picture_png: bytes) -> Path:
     return path
 
 
-def run(capsys, monkeypatch, *args: object) -> tuple[int, str, str]:
-    """Run the command in this process; return exit status, standard output, standard error."""
+def run(capfd, monkeypatch, *args: object) -> tuple[int, str, str]:
+    """Run the command in this process; return exit status and what its descriptors got, gRPC's own lines included."""
     monkeypatch.setattr(sys, "argv", ["semlink", *map(str, args)])
     with pytest.raises(SystemExit) as ended:
         main()
-    captured = capsys.readouterr()
+    captured = capfd.readouterr()
     return int(ended.value.code or 0), captured.out, captured.err
 
 
 @pytest.fixture
-def semlink(capsys, monkeypatch):
-    return lambda *args: run(capsys, monkeypatch, *args)
+def semlink(capfd, monkeypatch):
+    return lambda *args: run(capfd, monkeypatch, *args)
 
 
 @pytest.fixture
 def semlink_json(semlink):
     def run_json(*args):
         status, out, err = semlink(*args, "--json")
-        assert status == 0, err
+        assert (status, err) == (0, "")
         return json.loads(out)
 
     return run_json
@@ -69,7 +67,7 @@ def test_encode_then_decode_equals_what_a_lossless_link_delivers(photo, tmp_path
     assert decoded.read_bytes() == sent.read_bytes()
     assert link["sent"]["container_bytes"] == encoded["bytes"] == sem.stat().st_size <= 700
     assert encoded["bpp"] == link["sent"]["bpp"] == 8 * sem.stat().st_size / (384 * 256)
-    assert link["link"]["delivered"] == link["link"]["packets"]
+    assert link["link"]["delivered"] == link["link"]["packets"] == link["sent"]["packets"] > 0
     assert 15 < link["received"]["quality"]["psnr_db"] < 60
     assert pixels_of(decoded).shape == (256, 384, 3)
 
@@ -150,10 +148,10 @@ def test_bad_pictures_are_one_clear_line(content, words, picture_png, tmp_path, 
         (("send", "PHOTO", "--channel", "telepathy"), "telepathy"),
         (("send", "PHOTO", "--decoder", "telepathy"), "telepathy"),
         (("send", "PHOTO", "--mcs", "99"), "mcs"),
-        (("send", "PHOTO", "--mcs", "-1"), "mcs"),
+        (("send", "PHOTO", "--mcs", "-1"), "--mcs"),
         (("send", "PHOTO", "--delay", "-1"), "propagation_delay_s"),
         (("send", "PHOTO", "--packet-bytes", "5"), "packet size 5"),
-        (("send", "PHOTO", "--seed", str(2**64)), "run_seed"),
+        (("send", "PHOTO", "--seed", str(2**64)), "--seed"),
         (("send", "PHOTO", "--budget", "12"), "budget of 12 bytes"),
         (("encode", "PHOTO", "OUT.sem", "--bytes", "5"), "5 bytes"),
         (("send", "PHOTO", "--out", "picture.jpg"), ".png"),
@@ -166,6 +164,13 @@ def test_bad_pictures_are_one_clear_line(content, words, picture_png, tmp_path, 
             "MISSING.png",
         ),
         (("decode", "MISSING.sem", "x.png"), "MISSING.sem"),
+        (("send", "PHOTO", "--out", "PHOTO"), "it is the input too"),
+        (("encode", "PHOTO", "PHOTO"), "it is the input too"),
+        (("encode", "PHOTO", "."), "not a file"),
+        (("encode", ".", "x.sem"), "not a file"),
+        (("encode", "/dev/zero", "x.sem"), "not a file"),
+        (("send", "PHOTO", "--timeout", "inf"), "--timeout"),
+        (("send", "PHOTO", "--symbol-rate", "1e-310"), "symbol_rate_hz"),
         (("send", "PHOTO", "--receiver", "127.0.0.1:1"), "receiver at 127.0.0.1:1"),
         (("encode", "PHOTO", "OUT.sem", "--sender", "127.0.0.1:1"), "sender at 127.0.0.1:1"),
     ],
@@ -194,6 +199,47 @@ def test_a_changed_byte_in_a_container_is_refused(photo, tmp_path, semlink, seml
         assert not out.exists()
 
 
+def test_a_wrong_service_at_an_address_is_named(photo, tmp_path, semlink):
+    process, address = started("channel")
+    try:
+        status, _, err = semlink("encode", photo, tmp_path / "a.sem", "--sender", address)
+    finally:
+        process.kill()
+        process.wait()
+    assert status == 2
+    assert err == f"error: the sender at {address} is another service: give the address of the right one\n"
+
+
+def test_a_container_without_a_decodable_stream_is_refused(tmp_path, semlink):
+    for streams, words in (((), "no stream"), ((Stream(StreamKind.HCI, b"\xff" * 9),), "HCI does not decode")):
+        sem = tmp_path / "a.sem"
+        sem.write_bytes(Bitstream(PictureHeader(64, 64), streams).pack())
+        status, _, err = semlink("decode", sem, tmp_path / "a.png")
+        assert status == 2
+        assert words in err
+        assert not (tmp_path / "a.png").exists()
+
+
+def test_output_that_cannot_be_written_is_one_line():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*SEMLINK, "doctor", "--json"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: .*\n", done.stderr)
+
+
+def test_ctrl_c_ends_a_running_service_call_at_once(photo):
+    command = [*SEMLINK, "send", str(photo), "--snr", "30", "--delay", "1e6", "--time-scale", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=6)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=15)
+    assert process.returncode == 130
+    assert (out, err) == ("", "error: stopped\n")
+
+
 def test_help_names_every_command():
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
@@ -214,21 +260,24 @@ def test_doctor_finds_what_the_link_needs(semlink_json):
     assert all(line["ok"] for line in report)
 
 
+def started(service: str) -> tuple[subprocess.Popen[str], str]:
+    """Start a service as its own process; return it and its address."""
+    process = subprocess.Popen([*SEMLINK, "serve", service, "--port", "0", "--json"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(3)]
+    process.stdout.close()
+    return process, json.loads("".join(lines))[service]
+
+
 @pytest.mark.parametrize("service", ["sender", "channel", "receiver"])
 def test_a_service_process_serves_and_stops_on_sigterm(service):
-    process = subprocess.Popen(
-        [*SEMLINK, "serve", service, "--port", "0", "--json"], stdout=subprocess.PIPE, text=True, env=os.environ.copy()
-    )
-    assert process.stdout is not None
+    process, address = started(service)
     try:
-        lines = [process.stdout.readline() for _ in range(3)]
-        address = json.loads("".join(lines))[service]
         status = health_of(address)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 0
     finally:
         process.kill()
-        process.stdout.close()
         process.wait()
     assert status == "SERVING"
 
@@ -242,14 +291,12 @@ def health_of(address: str) -> str:
     return health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
 
 
-def test_a_taken_port_is_named(semlink):
-    import socket
-
+def test_a_taken_port_is_named():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        status, _, err = semlink("serve", "sender", "--port", port)
-    assert status == 2
-    assert f"127.0.0.1:{port}" in err
-    assert re.fullmatch(r"error: .*\n", err)
+        command = [*SEMLINK, "serve", "sender", "--port", str(port)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert re.fullmatch(rf"error: .*127.0.0.1:{port}.*\n", done.stderr)

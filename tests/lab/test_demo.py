@@ -7,7 +7,7 @@ import json
 import pytest
 from PIL import Image
 
-from lab.demo import COLUMNS, ES_N0_DB, run_demo
+from lab.demo import COLUMNS, ES_N0_DB, PICTURES, run_demo
 from shared.errors import InputError
 
 
@@ -29,6 +29,17 @@ def test_demo_leaves_a_grid_a_table_and_the_received_pictures(tmp_path, capsys):
     assert len(received) == sum(rebuilt)
     with Image.open(tmp_path / received[0]) as picture:
         assert (picture.size, picture.mode) == ((512, 512), "L")
+
+
+@pytest.mark.slow
+def test_the_whole_demo_repeats_from_its_seed(tmp_path):
+    for name in ("first", "second"):
+        run_demo(tmp_path / name, seed=0, as_json=True)
+    first, second = (sorted((tmp_path / name).iterdir()) for name in ("first", "second"))
+    assert [path.name for path in first] == [path.name for path in second]
+    assert len(first) > len(PICTURES)
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):

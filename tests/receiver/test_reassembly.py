@@ -333,16 +333,6 @@ def test_missing_packets_are_counted_from_the_gaps() -> None:
     assert reassembler.bitstream(0) == Bitstream(HEADER, ())
 
 
-def test_forget_drops_a_picture() -> None:
-    reassembler = Reassembler()
-    for packet in Packetiser().packetise(hci(10), 1):
-        reassembler.push(packet)
-    reassembler.forget(1)
-    reassembler.forget(1)
-    assert reassembler.status(1) is None
-    assert reassembler.held_bytes == 0
-
-
 @pytest.mark.parametrize("max_pictures", [0, 129])
 def test_window_outside_the_range_is_refused(max_pictures: int) -> None:
     with pytest.raises(ConfigError, match="give 1 to 128"):
