@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 MIN_SIDE, MAX_SIDE = 8, 4096
 SUBSAMPLING = {Chroma.YUV420: "4:2:0", Chroma.YUV444: "4:4:4", Chroma.GREY: "4:0:0"}
 DECODED_FORMATS = {Chroma.YUV420: "yuv420p", Chroma.YUV444: "yuv444p", Chroma.GREY: "gray"}
-# docs/results/hci-settings.md: the measured best. The first two lines are quality, the rest pins the header profile.
+# docs/results/hci-settings.md: which tuning is better depends on the picture, so the sender tries both.
+TUNES = ("iq", "psnr")
+# libaom takes options in order, and a tuning sets some of these: they must follow it.
 AOM_OPTIONS = {
-    "tune": "iq",
     "enable-qm": "0",
     "enable-restoration": "0",
     "enable-cdef": "0",  # its strength is chosen below, for fewer bits than libaom spends on it
@@ -39,7 +40,7 @@ AOM_OPTIONS = {
     "sb-size": "64",
 }
 # Largest number of pixels that is coded at each libaom speed.
-SPEED_FOR_PIXELS = {0: 384 * 256, 2: 640 * 640, 4: 1536 * 1536}
+SPEED_FOR_PIXELS = {0: 112 * 112, 1: 384 * 256, 2: 640 * 640, 4: 1536 * 1536}
 FASTEST = 6
 
 
@@ -54,13 +55,11 @@ class Av1Coder:
     name = "av1"
     qualities = range(126)
 
-    def __init__(
-        self, chroma: Chroma | None = None, speed: int | None = None, options: Mapping[str, str] = AOM_OPTIONS
-    ) -> None:
-        """Encode colour always in ``chroma``, at libaom ``speed`` and with ``options``, where these are given."""
+    def __init__(self, tune: str = TUNES[0], chroma: Chroma | None = None, speed: int | None = None) -> None:
+        """Encode by libaom's ``tune``; colour always in ``chroma`` and at ``speed``, where these are given."""
+        self._tune = tune
         self._chroma = chroma
         self._speed = speed
-        self._options = options
 
     def encode(self, small: NDArray[np.uint8], quality: int) -> bytes:
         """Code ``small`` (``[h, w, 3]`` RGB or ``[h, w]`` grey, uint8) and return its payload.
@@ -77,13 +76,14 @@ class Av1Coder:
         height, width = small.shape[:2]
         chroma = Chroma.GREY if small.ndim == 2 else Chroma(quality % 2) if self._chroma is None else self._chroma
         speed = _speed_for(width * height) if self._speed is None else self._speed
-        coded = _aom_obus(small, 63 - quality // 2, SUBSAMPLING[chroma], speed, self._options)
+        options = {"tune": self._tune} | AOM_OPTIONS
+        coded = aom_obus(small, 63 - quality // 2, SUBSAMPLING[chroma], speed, options)
         units = dict(obu.obus(coded))
         found = obu.check_sequence_header(units[obu.OBU_SEQUENCE_HEADER], width, height)
         still, tiles = obu.read_frame(units[obu.OBU_FRAME], width, height, found)
-        if not _same(_still_planes(still, tiles), _decoded_planes(coded, width, height, found)):
+        if not _same(_still_planes(still, tiles), decoded_planes(coded, width, height, found)):
             raise LinkError("av1: the rebuilt still differs from libaom's; please report this picture")
-        still = replace(still, encoder_levels=None, post_filter=_best_filter(still, tiles, _planes_of(small, found)))
+        still = replace(still, encoder_levels=None, post_filter=_best_filter(still, tiles, source_planes(small, found)))
         payload = obu.pack(still, tiles)
         if obu.unpack(payload, width, height, grey=small.ndim == 2) != (still, tiles):
             raise LinkError("av1: the payload's header does not read back as written; please report this picture")
@@ -116,7 +116,7 @@ def _speed_for(pixels: int) -> int:
     return next((speed for speed, most in SPEED_FOR_PIXELS.items() if pixels <= most), FASTEST)
 
 
-def _aom_obus(
+def aom_obus(
     small: NDArray[np.uint8], quantizer: int, subsampling: str, speed: int, options: Mapping[str, str]
 ) -> bytes:
     """Return the OBUs of ``small`` encoded by libaom at ``quantizer``, without the AVIF container."""
@@ -156,7 +156,7 @@ def _media_data(container: bytes) -> bytes:
     raise LinkError("av1: Pillow wrote an AVIF file without an mdat box; please report its version")
 
 
-def _decoded_planes(temporal_unit: bytes, width: int, height: int, chroma: Chroma) -> Planes:
+def decoded_planes(temporal_unit: bytes, width: int, height: int, chroma: Chroma) -> Planes:
     """Return the planes that dav1d decodes: ``[h, w]`` luma, then chroma unless grey."""
     context = cast("av.VideoCodecContext", av.CodecContext.create("libdav1d", "r"))
     context.thread_count = 1
@@ -178,7 +178,7 @@ def _decoded_planes(temporal_unit: bytes, width: int, height: int, chroma: Chrom
 
 def _still_planes(still: Still, tiles: bytes) -> Planes:
     """Return the planes that ``still`` decodes to."""
-    return _decoded_planes(obu.temporal_unit(still, tiles), still.width, still.height, still.chroma)
+    return decoded_planes(obu.temporal_unit(still, tiles), still.width, still.height, still.chroma)
 
 
 def _same(planes: Planes, expected: Planes) -> bool:
@@ -186,7 +186,7 @@ def _same(planes: Planes, expected: Planes) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(planes, expected, strict=True))
 
 
-def _planes_of(small: NDArray[np.uint8], chroma: Chroma) -> Planes:
+def source_planes(small: NDArray[np.uint8], chroma: Chroma) -> Planes:
     """Return the planes that ``small`` has before coding, 4:2:0 chroma averaged as libavif does."""
     if chroma is Chroma.GREY:
         return (small,)

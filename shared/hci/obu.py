@@ -39,11 +39,12 @@ class Chroma(IntEnum):
     GREY = 2
 
 
-# (TxModeSelect, delta_q_res) that libaom writes most often, by their two-bit code; code 3 spells everything out.
-COMMON_MODES = ((True, 3), (True, None), (False, 3))
+# (TxModeSelect, delta_q_res, whether chroma is quantised more finely) that libaom writes most often, by their two-bit
+# code; code 3 spells everything out. The first two are of tune=iq, the third is of the other tunings.
+COMMON_MODES = ((True, 3, True), (True, None, True), (True, None, False))
 SPELLED_OUT = 3
-# delta_q_u_dc and delta_q_u_ac that libaom's tune=iq writes; these need no bits.
-USUAL_CHROMA_DELTA = {Chroma.YUV420: (-16, -16), Chroma.YUV444: (0, 24), Chroma.GREY: (0, 0)}
+# delta_q_u_dc and delta_q_u_ac that libaom's tune=iq writes.
+FINE_CHROMA_DELTA = {Chroma.YUV420: (-16, -16), Chroma.YUV444: (0, 24), Chroma.GREY: (0, 0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,12 @@ class Still:
     @property
     def mode_code(self) -> int:
         """The two-bit code of the elements that rarely change."""
-        mode = self.tx_mode_select, self.delta_q_res
-        rest = self.screen_content, self.chroma_delta, self.extra_columns_log2
-        if mode in COMMON_MODES and rest == (False, USUAL_CHROMA_DELTA[self.chroma], 0):
-            return COMMON_MODES.index(mode)
+        if self.screen_content or self.extra_columns_log2:
+            return SPELLED_OUT
+        for code, (tx_mode_select, delta_q_res, fine_chroma) in enumerate(COMMON_MODES):
+            delta = FINE_CHROMA_DELTA[self.chroma] if fine_chroma else (0, 0)
+            if (self.tx_mode_select, self.delta_q_res, self.chroma_delta) == (tx_mode_select, delta_q_res, delta):
+                return code
         return SPELLED_OUT
 
     @property
@@ -385,7 +388,8 @@ def _mode_values(bits: BitReader, chroma: Chroma) -> tuple[bool, bool, int | Non
     """Read screen_content, tx_mode_select, delta_q_res, chroma_delta and extra_columns_log2."""
     code = bits.bits(2)
     if code != SPELLED_OUT:
-        return False, *COMMON_MODES[code], USUAL_CHROMA_DELTA[chroma], 0
+        tx_mode_select, delta_q_res, fine_chroma = COMMON_MODES[code]
+        return False, tx_mode_select, delta_q_res, FINE_CHROMA_DELTA[chroma] if fine_chroma else (0, 0), 0
     screen_content, tx_mode_select, delta_q = bool(bits.bits(1)), bool(bits.bits(1)), bits.bits(3)
     chroma_delta = (0, 0) if chroma is Chroma.GREY else (bits.signed(7), bits.signed(7))
     return screen_content, tx_mode_select, delta_q & 3 if delta_q & 4 else None, chroma_delta, bits.bits(1)

@@ -24,7 +24,7 @@ from shared.errors import BitstreamError, BudgetError, ConfigError, PictureError
 from shared.hci.rate_table import CODERS_BY_MERIT, best_scale
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -34,9 +34,8 @@ MIN_SIDE, MAX_SIDE = 64, 8192
 MIN_SMALL_SIDE = 8
 SCALES = (1, 2, 3, 4, 5, 6, 8, 16)  # the position is the scale code on the wire
 HEADER_BYTES = 1
-# Qualities of a coder span about this many doublings of the payload: the first guess of the search.
+# A coder's qualities span about this many doublings of the payload; the search starts at a third of them.
 DOUBLINGS = 6
-INTERPOLATIONS = 4
 
 
 class _Entry(NamedTuple):
@@ -120,11 +119,11 @@ def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | No
     fewest: list[int] = []
     for name, scale in _candidates(width, height, budget_bytes, coder):
         small = down_sampled(picture, scale)
-        encode = functools.partial(coder_named(name).encode, small)
-        payload = _largest_fitting(encode, coder_named(name).qualities, budget_bytes - HEADER_BYTES)
-        if len(payload) + HEADER_BYTES <= budget_bytes:
-            return _params(name, scale) + payload
-        fewest.append(len(payload) + HEADER_BYTES)
+        payloads = [_largest_fitting(one, small, budget_bytes - HEADER_BYTES) for one in _encoders_named(name)]
+        fitting = [payload for payload in payloads if len(payload) + HEADER_BYTES <= budget_bytes]
+        if fitting:
+            return _params(name, scale) + min(fitting, key=lambda payload: _squared_error(name, payload, small))
+        fewest.extend(len(payload) + HEADER_BYTES for payload in payloads)
     raise BudgetError(
         f"{budget_bytes} bytes are too few for the HCI of this {width}x{height} picture; it takes {min(fewest)} or more"
     )
@@ -191,23 +190,39 @@ def _installed(names: tuple[str, ...]) -> Iterator[str]:
         yield name
 
 
-def _largest_fitting(encode: Callable[[int], bytes], qualities: range, budget_bytes: int) -> bytes:
+@functools.cache
+def _encoders_named(name: str) -> tuple[HciCoder, ...]:
+    """Return the ways in which the sender tries to encode for the coder called ``name``: libaom's tunings, or one."""
+    if name != "av1":
+        return (coder_named(name),)
+    av1 = importlib.import_module(_CODERS[name].module)
+    return tuple(av1.Av1Coder(tune) for tune in av1.TUNES)
+
+
+def _squared_error(name: str, payload: bytes, small: NDArray[np.uint8]) -> int:
+    """Return the sum of squared differences between ``small`` and what ``payload`` decodes to."""
+    decoded = coder_named(name).decode(payload, small.shape[1], small.shape[0], grey=small.ndim == 2)
+    return int(np.sum((decoded.astype(np.int32) - small) ** 2, dtype=np.int64))
+
+
+def _largest_fitting(coder: HciCoder, small: NDArray[np.uint8], budget_bytes: int) -> bytes:
     """Return the payload of the highest quality within ``budget_bytes``, or that of the lowest if none fits.
 
-    Sizes grow about exponentially with quality, so the search interpolates their logarithms, and bisects where that
-    does not settle.
+    Sizes grow about exponentially with quality: the first steps go where that rule says the budget lies, and from
+    where they have bracketed it, bisection goes on.
     """
-    low, best = 0, encode(qualities[0])
-    high, high_size = len(qualities), len(best) << DOUBLINGS
-    steps = 0
-    while len(best) <= budget_bytes and high - low > 1:
-        share = math.log(budget_bytes / len(best)) / math.log(high_size / len(best)) if high_size > len(best) else 0.5
-        guess = low + int(share * (high - low)) if steps < INTERPOLATIONS else (low + high) // 2
-        guess = min(max(guess, low + 1), high - 1)
-        payload = encode(qualities[guess])
+    per_doubling = len(coder.qualities) / DOUBLINGS
+    low, high, guess = -1, len(coder.qualities), len(coder.qualities) // 3
+    best = payload = b""
+    reach = 1
+    while high - low > 1:
+        payload = coder.encode(small, coder.qualities[guess])
         if len(payload) <= budget_bytes:
             low, best = guess, payload
         else:
-            high, high_size = guess, len(payload)
-        steps += 1
-    return best
+            high = guess
+        step = per_doubling * math.log2(max(budget_bytes, 1) / len(payload))
+        guess += math.floor(min(step, -reach) if high == guess else max(step, reach))
+        reach *= 2
+        guess = guess if low < guess < high else (low + high) // 2
+    return best if low >= 0 else payload

@@ -22,7 +22,7 @@ LUMA_WEIGHTS, CB_WEIGHTS, CR_WEIGHTS = (19595, 38470, 7471), (-11059, -21709, 32
 def rgb_from_yuv(luma: NDArray[np.uint8], cb: NDArray[np.uint8], cr: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return ``[h, w, 3]`` RGB from ``luma`` ``[h, w]`` and chroma ``[h, w]`` or ``[ceil(h/2), ceil(w/2)]``."""
     height, width = luma.shape
-    cb16, cr16 = _full_size_times_16(cb, height, width), _full_size_times_16(cr, height, width)
+    cb16, cr16 = full_size_times_16(cb, height, width), full_size_times_16(cr, height, width)
     out = np.empty((height, width, 3), np.uint8)
     for top in range(0, height, BAND_ROWS):
         band = slice(top, min(top + BAND_ROWS, height))
@@ -45,7 +45,7 @@ def yuv_from_rgb(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.
     return planes[0], planes[1], planes[2]
 
 
-def _full_size_times_16(plane: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint16]:
+def full_size_times_16(plane: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint16]:
     """Return a chroma plane scaled by 16 at luma's size, up-sampled if it is smaller."""
     if plane.shape == (height, width):
         return plane.astype(np.uint16) * np.uint16(16)

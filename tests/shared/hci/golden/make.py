@@ -28,7 +28,7 @@ def entry(name: str) -> dict[str, object]:
     chroma, (width, height), quality = CASES[name]
     grey = chroma is Chroma.GREY
     picture = Image.fromarray(skimage.data.astronaut()).convert("L" if grey else "RGB").resize((width, height))
-    coder = Av1Coder(None if grey else chroma)
+    coder = Av1Coder(chroma=None if grey else chroma)
     payload = coder.encode(np.asarray(picture), quality)
     pixels = coder.decode(payload, width, height, grey=grey)
     return {
