@@ -59,8 +59,9 @@ define generate
 endef
 
 bench: setup ## Run the benchmarks (minutes); results print as tables
-	$(BIN)/python benchmarks/codec_time.py
-	$(BIN)/python benchmarks/phy_throughput.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/codec_time.py
+	$(BIN)/python -m benchmarks.phy_throughput --threads 1
+	$(BIN)/python -m benchmarks.bler --threads 1
 	$(BIN)/python benchmarks/startup.py
 
 train-setup: setup ## Add what only training needs

@@ -210,6 +210,9 @@ def main() -> None:
     """Run the command; a failure that the user can mend prints one line and exits with status 2."""
     # gRPC's core writes its own lines to standard error, also where nothing is wrong.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # OpenMP threads wait for each other in every operation: where something else runs on one of their cores, as the
+    # services do beside each other, all are slow.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()

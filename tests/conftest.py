@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+# Before torch is imported: as the command does, so that tests take no longer on a machine that does other work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
