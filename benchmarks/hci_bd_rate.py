@@ -32,6 +32,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from shared.errors import BudgetError, SetupError
+from shared.hci.rate_table import coders_by_merit
 from shared.hci.stream import coder_named, decode_hci, down_sampled, encode_hci, upsample
 
 BUDGETS_BPP = (0.004, 0.006, 0.008, 0.01, 0.014, 0.02, 0.03)
@@ -59,7 +60,7 @@ def point(picture: Picture, full: Picture, size: int) -> Point:
     return 8 * size / (picture.shape[0] * picture.shape[1]), psnr_db(picture, full), ms_ssim_db(picture, full)
 
 
-def hci_curve(picture: Picture, coder: str | None) -> tuple[Curve, list[str]]:
+def hci_curve(picture: Picture, coder: str) -> tuple[Curve, list[str]]:
     """The points of ``picture`` at every budget, and which coder and scale each took."""
     height, width = picture.shape[:2]
     points: Curve = []
@@ -77,6 +78,12 @@ def hci_curve(picture: Picture, coder: str | None) -> tuple[Curve, list[str]]:
     return points, choices
 
 
+def default_coder(picture: Picture, bpp: float, coders: list[str]) -> str:
+    """The coder that ``encode_hci`` takes when none is named."""
+    ordered = coders_by_merit(int(bpp * picture.shape[0] * picture.shape[1] / 8))
+    return next(coder for coder in ordered if coder in coders)
+
+
 def j2k(small: Picture, ratio: float) -> bytes:
     out = io.BytesIO()
     Image.fromarray(small).save(
@@ -92,7 +99,7 @@ def j2k_cost(codestream: bytes, *, bare: bool) -> int:
 def j2k_within(small: Picture, budget_bytes: int, *, bare: bool) -> bytes | None:
     """The largest codestream within the budget, by bisection of the compression ratio; None if none fits."""
     low, high, best = 1.0, 4.0 * small.size / budget_bytes, None
-    for _ in range(14):
+    for _ in range(10):
         ratio = (low * high) ** 0.5
         codestream = j2k(small, ratio)
         if j2k_cost(codestream, bare=bare) <= budget_bytes:
@@ -136,10 +143,11 @@ def measured(picture: Picture) -> dict[str, object]:
     for coder in coders:
         curves[coder], choices[coder] = hci_curve(picture, coder)
     for bare in (False, True):
-        for scale in J2K_SCALES:
+        for scale in J2K_SCALES[int(bare) :]:
             curves[f"JPEG 2000 1/{scale}{' bare' * bare}"] = j2k_curve(picture, scale, bare=bare)
-    default = hci_curve(picture, None)
-    curves["default"], choices["default"] = default
+    chosen = [default_coder(picture, bpp, coders) for bpp in BUDGETS_BPP]
+    curves["default"] = [curves[coder][index] for index, coder in enumerate(chosen)]
+    choices["default"] = [choices[coder][index] for index, coder in enumerate(chosen)]
     thumbnails = {coder: thumbnail_curve(picture, coder) for coder in coders}
     return {"curves": curves, "choices": choices, "thumbnails": thumbnails}
 

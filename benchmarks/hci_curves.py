@@ -74,7 +74,7 @@ def bd_rate_percent(anchor: list[tuple[float, float]], test: list[tuple[float, f
     if high - low < 0.25 * max(curve[-1][1] - curve[0][1] for curve in curves):
         return None
     columns = [np.array(column) for curve in curves for column in zip(*curve, strict=True)]
-    return round(float(bjontegaard.bd_rate(*columns, method="akima", min_overlap=0)), 1)
+    return round(float(bjontegaard.bd_rate(*columns, method="akima", require_matching_points=False, min_overlap=0)), 1)
 
 
 def monotone(curve: list[tuple[float, float]]) -> list[tuple[float, float]]:

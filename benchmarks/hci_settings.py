@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -33,9 +34,11 @@ from hci_curves import (
 from shared.errors import PictureError, SetupError
 from shared.hci import av1, obu, yuv
 from shared.hci.av1 import AOM_OPTIONS, Av1Coder
-from shared.hci.coder import HciCoder
 from shared.hci.obu import Chroma
 from shared.hci.stream import SCALES, coder_named, down_sampled, upsample
+
+if TYPE_CHECKING:
+    from shared.hci.coder import HciCoder
 
 Encode = Callable[[Picture, int], tuple[int, Picture]]
 
@@ -61,7 +64,7 @@ VARIANTS: dict[str, tuple[dict[str, str], str, int]] = {
     "libaom's defaults (tune=iq)": (LIBAOM_DEFAULTS, "4:2:0", 0),
 }
 BUDGETS_BPP = (0.004, 0.006, 0.008, 0.01, 0.014, 0.02, 0.03)
-LADDER_STEPS = 10
+LADDER_STEPS = 11  # an odd step through av1's qualities takes 4:2:0 and 4:4:4 in turn
 Point = tuple[float, float, float]  # bpp, PSNR dB, MS-SSIM dB
 
 
@@ -172,14 +175,9 @@ def at_budgets(points: list[Point]) -> list[list[float]]:
 
 
 def measured_scales(sets: dict[str, list[Picture]]) -> dict[str, dict[str, object]]:
-    jobs = {
-        f"av1 {chroma.name[3:]} 1/{scale}": ("av1", scale, chroma)
-        for scale in SCALES[1:]
-        for chroma in list(Chroma)[:2]
-    }
+    coders: dict[str, HciCoder] = {f"av1 {tune}": Av1Coder(tune) for tune in av1.TUNES}
     try:
-        coder_named("learned")
-        jobs |= {f"learned 1/{scale}": ("learned", scale, None) for scale in SCALES[1:-1]}
+        coders["learned"] = coder_named("learned")
     except SetupError as error:
         print(f"learned left out: {error}", file=sys.stderr)
     out: dict[str, dict[str, object]] = {}

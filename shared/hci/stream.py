@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from shared.errors import BitstreamError, BudgetError, ConfigError, PictureError, SetupError, UnknownNameError
-from shared.hci.rate_table import CODERS_BY_MERIT, best_scale
+from shared.hci.rate_table import best_scale, coders_by_merit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,7 +171,7 @@ def _small_size(width: int, height: int, scale: int) -> tuple[int, int]:
 def _candidates(width: int, height: int, budget_bytes: int, coder: str | None) -> Iterator[tuple[str, int]]:
     """Yield (coder, scale) in the order in which they are tried: measured best first, then ever smaller pictures."""
     bpp = 8 * budget_bytes / (width * height)
-    for name in _installed(CODERS_BY_MERIT) if coder is None else (coder,):
+    for name in _installed(coders_by_merit(budget_bytes)) if coder is None else (coder,):
         coder_named(name)
         for scale in SCALES:
             sides = _small_size(width, height, scale)
