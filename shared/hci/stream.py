@@ -173,10 +173,14 @@ def _candidates(width: int, height: int, budget_bytes: int, coder: str | None) -
     bpp = 8 * budget_bytes / (width * height)
     for name in _installed(coders_by_merit(budget_bytes)) if coder is None else (coder,):
         coder_named(name)
-        for scale in SCALES:
-            sides = _small_size(width, height, scale)
-            fits_coder = min(sides) >= MIN_SMALL_SIDE and max(sides) <= _CODERS[name].max_side
-            if fits_coder and scale >= best_scale(name, bpp):
+        sizes = {scale: _small_size(width, height, scale) for scale in SCALES}
+        fitting = [
+            s for s, size in sizes.items() if min(size) >= MIN_SMALL_SIDE and max(size) <= _CODERS[name].max_side
+        ]
+        # A small picture may not shrink as far as its rate asks for; then the smallest HCI that it can have serves.
+        finest = min(best_scale(name, bpp), max(fitting, default=0))
+        for scale in fitting:
+            if scale >= finest:
                 yield name, scale
 
 

@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 from shared.errors import ConfigError, ServiceError
 from shared.rpc.limits import GRACE_S, MAX_CONCURRENT_CALLS, MESSAGE_SIZE_OPTIONS
+from shared.rpc.status import UnknownMethods
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,6 +61,7 @@ async def start_server(spec: ServiceSpec, host: str = "127.0.0.1", port: int = 0
     health = health_aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection((spec.full_name, HEALTH_NAME, reflection.SERVICE_NAME), server)
+    server.add_generic_rpc_handlers((UnknownMethods(),))
     try:
         bound = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:

@@ -100,6 +100,19 @@ def serves(
     return served
 
 
+class UnknownMethods(grpc.GenericRpcHandler):
+    """Answers methods that no service of a server has; to be added after all services."""
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
+        """Return a handler that reads the call out, as every refusal must, and says UNIMPLEMENTED."""
+
+        async def refuse(requests: AsyncIterator[Any], context: Context) -> None:
+            await _read_out(requests)
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"no method {handler_call_details.method} here")
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+
 async def _read_out(requests: AsyncIterator[Any]) -> None:
     """Read what the caller still sends, for a while.
 
