@@ -1,0 +1,1 @@
+"""How good a picture is: perceptual distances and agreement of a classifier."""

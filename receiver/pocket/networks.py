@@ -1,0 +1,127 @@
+"""The decoder's networks, as diffusers classes, and the layout of what they are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from receiver.pocket.diffusers_import import AutoencoderTiny, ControlNetModel, UNet2DConditionModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from receiver.pocket.rrdbnet import RRDBNet
+
+LATENT_CHANNELS = 16
+TEXT_WIDTH = 384
+"""Of the vectors of caption, tokens and region words; that of all-MiniLM-L6-v2."""
+PLANES = 32
+"""Channels kept for the latent stream's planes (GSC)."""
+REGION_MASKS = 3
+"""Channels kept for the regions' masks (MISC)."""
+MASKS = ("HCI", "LATENT", "REGIONS")
+"""Streams that have an availability mask: 1 where the stream is there, 0 where it is lost."""
+CONTROL_CHANNELS = LATENT_CHANNELS + PLANES + REGION_MASKS + len(MASKS)
+WIDTHS = (96, 128, 192)
+"""Of the flow's levels, at 1/8, 1/16 and 1/32 of the picture."""
+LATENT_MULTIPLE = 4
+"""Latent sides must be multiples of this, so that the flow can halve them twice."""
+TIMESTEPS = 1000
+"""The flow's time 0..1 is given to the networks as 0..1000, as diffusers' flow-matching schedulers do."""
+
+
+@dataclass(frozen=True)
+class PocketNetworks:
+    """All networks of one decoder. ``sigma`` is the noise added to the restored latent, where the flow starts."""
+
+    restorer: RRDBNet
+    autoencoder: AutoencoderTiny
+    unet: UNet2DConditionModel
+    controlnet: ControlNetModel
+    sigma: float
+
+
+def new_autoencoder() -> AutoencoderTiny:
+    """Return an untrained autoencoder: eight times down, little work at full size."""
+    return AutoencoderTiny(
+        latent_channels=LATENT_CHANNELS,
+        encoder_block_out_channels=(64, 64, 64, 64),
+        decoder_block_out_channels=(64, 64, 64, 64),
+        num_encoder_blocks=(0, 1, 3, 3),
+        num_decoder_blocks=(3, 3, 2, 0),
+    )
+
+
+def new_unet() -> UNet2DConditionModel:
+    """Return an untrained flow network: latent in, velocity out."""
+    return UNet2DConditionModel(
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        block_out_channels=WIDTHS,
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        cross_attention_dim=TEXT_WIDTH,
+        attention_head_dim=32,
+        norm_num_groups=16,
+    )
+
+
+def new_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
+    """Return a ControlNet for ``unet`` that starts as its encoder, with outputs at zero."""
+    controlnet: ControlNetModel = ControlNetModel.from_unet(
+        unet, conditioning_embedding_out_channels=(WIDTHS[0],), conditioning_channels=CONTROL_CHANNELS
+    )
+    return controlnet
+
+
+def encoded(autoencoder: AutoencoderTiny, picture: Tensor) -> Tensor:
+    """Return the latent ``[B, 16, H / 8, W / 8]``, of about unit variance, of ``picture`` ``[B, 3, H, W]``, 0 to 1."""
+    latent: Tensor = autoencoder.encode(picture * 2 - 1).latents * autoencoder.config.scaling_factor
+    return latent
+
+
+def decoded(autoencoder: AutoencoderTiny, latent: Tensor) -> Tensor:
+    """Return the picture ``[B, 3, H, W]``, 0 to 1 (not clamped), of ``latent`` ``[B, 16, H / 8, W / 8]``."""
+    picture: Tensor = autoencoder.decode(latent / autoencoder.config.scaling_factor).sample
+    return (picture + 1) / 2
+
+
+def control_image(hci_latent: Tensor | None, shape: tuple[int, int, int], like: Tensor) -> Tensor:
+    """Return the ControlNet's input ``[B, 54, h, w]`` for ``shape`` (B, h, w), of the type and device of ``like``.
+
+    ``hci_latent`` ``[B, 16, h, w]`` is the restored HCI's, None where the HCI is lost. Planes and regions are absent.
+    """
+    batch, height, width = shape
+    control = torch.zeros(batch, CONTROL_CHANNELS, height, width, dtype=like.dtype, device=like.device)
+    if hci_latent is not None:
+        control[:, :LATENT_CHANNELS] = hci_latent
+        control[:, -len(MASKS)] = 1
+    return control
+
+
+def null_text(batch: int, like: Tensor) -> Tensor:
+    """Return the text ``[B, 1, 384]`` of no caption and no tokens: zeros, which attention passes on as zeros."""
+    return torch.zeros(batch, 1, TEXT_WIDTH, dtype=like.dtype, device=like.device)
+
+
+def velocity(networks: PocketNetworks, latent: Tensor, time: Tensor, text: Tensor, control: Tensor) -> Tensor:
+    """Return the velocity (source - picture) ``[B, 16, h, w]`` at ``time`` ``[B]``: 1 at the source, 0 at the end.
+
+    ``text`` is ``[B, T, 384]``, ``control`` as ``control_image`` makes it.
+    """
+    step = time * TIMESTEPS
+    down, middle = networks.controlnet(
+        latent, step, encoder_hidden_states=text, controlnet_cond=control, return_dict=False
+    )
+    result: Tensor = networks.unet(
+        latent,
+        step,
+        encoder_hidden_states=text,
+        down_block_additional_residuals=down,
+        mid_block_additional_residual=middle,
+        return_dict=False,
+    )[0]
+    return result

@@ -1,0 +1,72 @@
+"""RRDBNet: the super-resolution network of ESRGAN (Wang et al. 2018) and Real-ESRGAN (Wang et al. 2021)."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from receiver.pocket.diffusers_import import ConfigMixin, ModelMixin, register_to_config
+
+RESIDUAL_SCALE = 0.2
+SLOPE = 0.2
+
+
+class DenseBlock(nn.Module):
+    """Five convolutions, each of which sees what all before it saw and made; added to the input at a fifth."""
+
+    def __init__(self, width: int, growth: int) -> None:
+        super().__init__()
+        outputs = (growth, growth, growth, growth, width)
+        self.convs = nn.ModuleList(
+            nn.Conv2d(width + index * growth, channels, 3, padding=1) for index, channels in enumerate(outputs)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``[B, width, H, W]`` for the same."""
+        seen = [x]
+        for conv in self.convs[:-1]:
+            seen.append(functional.leaky_relu(conv(torch.cat(seen, 1)), SLOPE, inplace=True))
+        return x + RESIDUAL_SCALE * cast("Tensor", self.convs[-1](torch.cat(seen, 1)))
+
+
+class ResidualInResidual(nn.Module):
+    """Three dense blocks, added to the input at a fifth."""
+
+    def __init__(self, width: int, growth: int) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*(DenseBlock(width, growth) for _ in range(3)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``[B, width, H, W]`` for the same."""
+        return x + RESIDUAL_SCALE * cast("Tensor", self.blocks(x))
+
+
+class RRDBNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is untyped
+    """Enlarges a picture four times; most of its work is done at the small size."""
+
+    @register_to_config  # type: ignore[untyped-decorator]
+    def __init__(self, width: int = 64, growth: int = 32, depth: int = 23) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, width, 3, padding=1)
+        self.body = nn.Sequential(*(ResidualInResidual(width, growth) for _ in range(depth)))
+        self.body_end = nn.Conv2d(width, width, 3, padding=1)
+        self.up1 = nn.Conv2d(width, width, 3, padding=1)
+        self.up2 = nn.Conv2d(width, width, 3, padding=1)
+        self.high = nn.Conv2d(width, width, 3, padding=1)
+        self.last = nn.Conv2d(width, 3, 3, padding=1)
+
+    def forward(self, small: Tensor) -> Tensor:
+        """Return ``[B, 3, 4h, 4w]`` for ``small`` ``[B, 3, h, w]``, both 0 to 1 (not clamped)."""
+        features = self.first(small)
+        features = features + self.body_end(self.body(features))
+        for up in (self.up1, self.up2):
+            features = functional.leaky_relu(up(functional.interpolate(features, scale_factor=2.0)), SLOPE)
+        return cast("Tensor", self.last(functional.leaky_relu(self.high(features), SLOPE)))
+
+    def convolutions(self) -> list[nn.Conv2d]:
+        """Return all convolutions in the order in which they run."""
+        body = [conv for group in self.body for block in group.blocks for conv in block.convs]
+        return [self.first, *body, self.body_end, self.up1, self.up2, self.high, self.last]

@@ -1,0 +1,13 @@
+"""Sizes that the decoder's parts agree on."""
+
+from __future__ import annotations
+
+RESTORER_SCALE = 4
+"""The restorer enlarges by this factor; an HCI of any scale is first resized to quarter size."""
+LATENT_SCALE = 8
+"""Picture pixels per latent position, in each direction."""
+
+
+def quarter_size(width: int, height: int) -> tuple[int, int]:
+    """Return width and height of the restorer's input for a picture of ``width`` × ``height`` pixels."""
+    return -(-width // RESTORER_SCALE), -(-height // RESTORER_SCALE)

@@ -1,0 +1,1 @@
+"""Recipes for the weights of the pocket decoder: restorer, autoencoder, flow."""

@@ -1,0 +1,46 @@
+"""What the recipes minimise: pixels, and VGG16's features in the forms of LPIPS and DISTS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from receiver.metrics.distances import dists_form, lpips_form
+from receiver.metrics.vgg import vgg_features
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Of the terms of a picture loss."""
+
+    pixel: float = 1.0
+    lpips: float = 0.3
+    dists: float = 1.0
+
+
+class PictureLoss(nn.Module):
+    """Mean absolute error, LPIPS form and DISTS form, weighted and summed."""
+
+    def __init__(self, weights: Weights) -> None:
+        super().__init__()
+        self.weights = weights
+        self.vgg = vgg_features()
+
+    def forward(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return the terms and their weighted sum ``picture`` for ``[B, 3, H, W]`` pictures, 0 to 1; scalars."""
+        pixel = (output - target).abs().mean()
+        with torch.no_grad():
+            references = [target, *self.vgg(target)]
+        maps = [output, *self.vgg(output)]
+        lpips = lpips_form(maps[1:], references[1:]).mean()
+        dists = dists_form(maps, references).mean()
+        total = self.weights.pixel * pixel + self.weights.lpips * lpips + self.weights.dists * dists
+        return {"picture": total, "pixel": pixel, "lpips": lpips, "dists": dists, "psnr_db": psnr_db(output, target)}
+
+
+def psnr_db(output: Tensor, target: Tensor) -> Tensor:
+    """Return the mean PSNR in dB of ``[B, 3, H, W]`` pictures, 0 to 1."""
+    mse = (output.detach().float().clamp(0, 1) - target.float()).square().mean((1, 2, 3))
+    return (-10 * torch.log10(mse.clamp_min(1e-10))).mean()

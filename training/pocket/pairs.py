@@ -1,0 +1,130 @@
+"""Training pairs: what the receiver's restorer is given for a crop, beside the crop itself.
+
+Every crop goes through the real HCI codec, at a scale and quality that the sender really chooses for a budget drawn
+log-uniformly between ``BPP``, so that the decoder learns the artefacts that it will meet.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from receiver.pocket.sizes import quarter_size
+from shared.errors import SetupError
+from shared.hci.rate_table import best_scale
+from shared.hci.stream import coder_named, decode_hci, encode_hci, encode_hci_at, upsample
+from training.pocket.pictures import pictures_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+SIDE = 224
+"""Side of a crop, the largest that every training picture has."""
+BPP = (0.004, 0.04)
+LEARNED_SHARE = 0.1
+RATES, PICTURES_PER_RATE, FULL_SIDE = 9, 6, 320
+CHUNK = 32
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """``pictures`` ``[N, 224, 224, 3]`` and ``quarters`` ``[N, 56, 56, 3]``, the HCI at quarter size; both uint8."""
+
+    pictures: NDArray[np.uint8]
+    quarters: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def crops(self, rng: np.random.Generator, count: int, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Return ``[count, side, side, 3]`` crops and their quarters ``[count, side / 4, side / 4, 3]``, some mirrored.
+
+        ``side`` is a multiple of 4.
+        """
+        pictures = np.empty((count, side, side, 3), np.uint8)
+        quarters = np.empty((count, side // 4, side // 4, 3), np.uint8)
+        for row, index in enumerate(rng.integers(len(self), size=count)):
+            top, left = (int(value) for value in rng.integers((SIDE - side) // 4 + 1, size=2))
+            picture = self.pictures[index, 4 * top : 4 * top + side, 4 * left : 4 * left + side]
+            quarter = self.quarters[index, top : top + side // 4, left : left + side // 4]
+            step = -1 if rng.random() < 0.5 else 1
+            pictures[row], quarters[row] = picture[:, ::step], quarter[:, ::step]
+        return pictures, quarters
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the sender chose for one picture at one rate."""
+
+    bpp: float
+    coder: str
+    scale: int
+    quality: int
+
+
+def sender_choices(data: Path, pattern: str) -> list[Choice]:
+    """Return what the sender chooses at ``RATES`` rates on pictures of at least ``FULL_SIDE`` pixels a side."""
+    large = (picture for picture in pictures_in(data, pattern) if min(picture.shape[:2]) >= FULL_SIDE)
+    chosen = []
+    for picture in islice(large, PICTURES_PER_RATE):
+        for bpp in np.geomspace(*BPP, RATES):
+            for coder in ("av1", "learned"):
+                height, width = picture.shape[:2]
+                payload = encode_hci(picture, int(bpp * height * width / 8), coder=coder)
+                scale = decode_hci(payload, width, height).scale
+                quality = payload[1] if coder == "learned" else _av1_quality(payload)
+                if scale == best_scale(coder, bpp):
+                    chosen.append(Choice(float(bpp), coder, scale, quality))
+    return chosen
+
+
+def _av1_quality(payload: bytes) -> int:
+    """Return the quality that an ``av1`` HCI payload of a colour picture was coded with (``docs/hci.md``)."""
+    chroma, quantizer = payload[1] >> 7, payload[1] >> 1 & 63
+    return 2 * (63 - quantizer) + chroma
+
+
+def prepared_pairs(
+    data: Path, cache: Path, *, count: int, pattern: str = "train-*.parquet", seed: int = 1, workers: int = 1
+) -> Pairs:
+    """Return ``count`` pairs (fewer if there are not as many pictures), making the files in ``cache`` once.
+
+    Raises:
+        SetupError: ``data`` holds no pictures that are large enough.
+    """
+    paths = cache / "pictures.npy", cache / "quarters.npy"
+    if not paths[1].exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        choices = sender_choices(data, pattern)
+        (cache / "choices.json").write_text(json.dumps([vars(choice) for choice in choices]))
+        pictures = (picture for picture in pictures_in(data, pattern) if min(picture.shape[:2]) >= SIDE)
+        with ProcessPoolExecutor(workers) as pool:
+            jobs = ((picture, choices, (seed, index)) for index, picture in enumerate(islice(pictures, count)))
+            made = list(pool.map(_pair_of, jobs, chunksize=CHUNK))
+        if not made:
+            raise SetupError(f"no picture of at least {SIDE}x{SIDE} pixels in {data}: name a folder with --data")
+        for path, column in zip(paths, zip(*made, strict=True), strict=True):
+            np.save(path, np.stack(column))
+    return Pairs(np.load(paths[0], mmap_mode="r"), np.load(paths[1], mmap_mode="r"))
+
+
+def _pair_of(job: tuple[NDArray[np.uint8], list[Choice], tuple[int, int]]) -> tuple[NDArray[np.uint8], ...]:
+    picture, choices, seed = job
+    rng = np.random.default_rng(seed)
+    top, left = (int(rng.integers(side - SIDE + 1)) for side in picture.shape[:2])
+    crop = picture[top : top + SIDE, left : left + SIDE]
+    coder = "learned" if rng.random() < LEARNED_SHARE else "av1"
+    of_coder = [choice for choice in choices if choice.coder == coder] or choices
+    choice = of_coder[int(rng.integers(len(of_coder)))]
+    qualities = coder_named(choice.coder).qualities
+    quality = int(np.clip(choice.quality + rng.integers(-3, 4), 0, qualities[-1]))
+    payload = encode_hci_at(crop, choice.coder, choice.scale, quality)
+    small = decode_hci(payload, SIDE, SIDE).pixels
+    return crop, upsample(small, *quarter_size(SIDE, SIDE))

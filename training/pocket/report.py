@@ -1,0 +1,45 @@
+"""What a run shows: the plot of its losses, and grids of samples."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+PLOTTED = ("loss", "pixel", "lpips", "dists", "flow", "psnr_db")
+
+
+def loss_plot(log: Path, path: Path) -> None:
+    """Plot the training measures of ``log`` (JSON lines), and the validation's over them."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - a second to import
+
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    names = [name for name in PLOTTED if any(name in row or name in row.get("validation", {}) for row in rows)]
+    figure = Figure(figsize=(3.2 * len(names), 3), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        axes.plot(*_series([(row["step"], row.get(name)) for row in rows]), linewidth=0.8, label="training")
+        validation = [(row["step"], row.get("validation", {}).get(name)) for row in rows]
+        axes.plot(*_series(validation), "o-", markersize=3, label="validation")
+        axes.set_title(name)
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=80)
+
+
+def _series(points: list[tuple[int, float | None]]) -> tuple[list[int], list[float]]:
+    kept = [(step, value) for step, value in points if value is not None]
+    return [step for step, _ in kept], [value for _, value in kept]
+
+
+def grid_of(columns: list[Tensor]) -> Image.Image:
+    """Return the pictures of ``columns``, each ``[B, 3, H, W]`` 0 to 1, side by side, one row per picture."""
+    sheets = [column.float().clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy() for column in columns]
+    rows = [np.concatenate(row, axis=1) for row in zip(*sheets, strict=True)]
+    return Image.fromarray(np.rint(np.concatenate(rows) * 255).astype(np.uint8))
