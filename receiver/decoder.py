@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from shared.errors import BitstreamError, UnknownNameError
+from shared.errors import BitstreamError, ConfigError, UnknownNameError
 from shared.hci.stream import decode_hci, upsample
 from shared.streams import StreamKind
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from shared.bitstream import Bitstream, PictureHeader
     from shared.hci.stream import HciImage
+
+MAX_STEPS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,43 +31,136 @@ class Guidance:
     hci: HciImage | None = None
     damaged: tuple[StreamKind, ...] = ()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is known of the picture but its size."""
+        return self.hci is None
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """What a caller may choose.
+
+    Args:
+        steps: steps of the flow, 1 to 4; 0 leaves the flow out.
+        fidelity: how far the picture is pulled back to what was received, 0 (not at all) to 1.
+        seed: of the decoder's noise.
+        trust: whether to make the trust map.
+
+    Raises:
+        ConfigError: ``steps`` or ``fidelity`` is out of range.
+    """
+
+    steps: int = 1
+    fidelity: float = 1.0
+    seed: int = 0
+    trust: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.steps <= MAX_STEPS:
+            raise ConfigError(f"steps = {self.steps}: give 0 (no flow) to {MAX_STEPS}")
+        if math.isnan(self.fidelity) or not 0 <= self.fidelity <= 1:
+            raise ConfigError(f"fidelity = {self.fidelity:g}: give 0 (free) to 1 (as near as possible to what came)")
+
+
+@dataclass(frozen=True, slots=True)
+class Reconstruction:
+    """A rebuilt picture: ``pixels`` uint8 ``[H, W, 3]`` or, if grey, ``[H, W]``.
+
+    ``trust_map`` uint8 ``[ceil(H / 16), ceil(W / 16)]`` runs from 0 (invented) to 255 (evidence); ``trust`` is its
+    mean as 0 to 1. Both are None where they were not asked for or the decoder makes none.
+    """
+
+    pixels: NDArray[np.uint8]
+    trust_map: NDArray[np.uint8] | None = None
+    trust: float | None = None
+
 
 class Decoder(Protocol):
-    """Rebuilds a picture from any subset of guidance."""
+    """Rebuilds a picture from any subset of guidance. Several threads may call it at once.
+
+    ``device`` is where it computes. ``default_steps`` and ``default_fidelity`` hold where a caller does not choose;
+    ``default_steps`` is None for a decoder that takes no options.
+    """
 
     name: str
 
-    def reconstruct(self, guidance: Guidance) -> NDArray[np.uint8] | None:
-        """Return the picture, uint8 ``[H, W, 3]`` or, if grey, ``[H, W]``; None if this guidance is no start."""
+    @property
+    def device(self) -> str:
+        """``cpu``, ``cuda`` ..."""
+        ...
+
+    @property
+    def default_steps(self) -> int | None:
+        """Steps where the caller does not choose."""
+        ...
+
+    @property
+    def default_fidelity(self) -> float:
+        """Fidelity where the caller does not choose."""
+        ...
+
+    def reconstruct(self, guidance: Guidance, options: DecodeOptions) -> Reconstruction | None:
+        """Return the picture; None if this guidance is no start."""
         ...
 
 
 class HciDecoder:
-    """The plain baseline: the HCI up-sampled to full size, nothing added."""
+    """The plain baseline: the HCI up-sampled to full size, nothing added. It takes no options and makes no map."""
 
     name = "hci"
+    device = "cpu"
+    default_steps = None
+    default_fidelity = 1.0
 
-    def reconstruct(self, guidance: Guidance) -> NDArray[np.uint8] | None:
+    def reconstruct(self, guidance: Guidance, options: DecodeOptions) -> Reconstruction | None:
         """Return the up-sampled HCI, None without one."""
+        del options
         if guidance.hci is None:
             return None
-        return upsample(guidance.hci.pixels, guidance.header.width, guidance.header.height)
+        return Reconstruction(upsample(guidance.hci.pixels, guidance.header.width, guidance.header.height))
 
 
-_DECODERS: Final[dict[str, type[Decoder]]] = {HciDecoder.name: HciDecoder}
-DEFAULT_DECODER: Final = HciDecoder.name
+DECODER_NAMES: Final = ("pocket", HciDecoder.name)
+DEFAULT_DECODER: Final = DECODER_NAMES[0]
 
 
-def decoder_named(name: str) -> Decoder:
-    """Return the decoder called ``name``; the empty name is the default one.
+def decoder_named(name: str, device: str = "") -> Decoder:
+    """Return the decoder called ``name``, ready for use, the empty name being the default one; loading takes seconds.
+
+    ``device`` is where it computes; the empty one is its own choice.
 
     Raises:
         UnknownNameError: there is no such decoder.
+        SetupError: its weights or the device are not there.
+        LimitError: the device's memory does not hold it.
     """
-    decoder = _DECODERS.get(name or DEFAULT_DECODER)
-    if decoder is None:
-        raise UnknownNameError(f"unknown decoder '{name}'; known are {', '.join(_DECODERS)}")
-    return decoder()
+    name = name or DEFAULT_DECODER
+    if name == HciDecoder.name:
+        return HciDecoder()
+    if name == "pocket":
+        from receiver.pocket.decoder import PocketDecoder  # noqa: PLC0415 - seconds to import
+
+        pocket = PocketDecoder(device)
+        pocket.load()
+        return pocket
+    raise UnknownNameError(f"unknown decoder '{name}'; known are {', '.join(DECODER_NAMES)}")
+
+
+def options_for(
+    decoder: Decoder, *, steps: int | None = None, fidelity: float | None = None, seed: int = 0, trust: bool = False
+) -> DecodeOptions:
+    """Return the options as asked for, with the defaults of ``decoder`` where ``steps`` or ``fidelity`` is None.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+    return DecodeOptions(
+        steps=(decoder.default_steps or 0) if steps is None else steps,
+        fidelity=decoder.default_fidelity if fidelity is None else fidelity,
+        seed=seed,
+        trust=trust,
+    )
 
 
 def guidance_in(bitstream: Bitstream) -> Guidance:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import time
+import contextlib
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from receiver.decoder import Decoder, Guidance, decoder_named, guidance_in
-from receiver.quality import Quality, quality
-from receiver.reassembly import PictureStatus, Reassembler
+from receiver.decoder import DEFAULT_DECODER, DecodeOptions, Decoder, decoder_named, options_for
+from receiver.previews import Previews
+from receiver.reassembly import Reassembler
+from receiver.rebuild import Rebuilt, measured, rebuild, report_of
 from shared.bitstream import Bitstream
-from shared.errors import InputError, LinkError
+from shared.errors import InputError
 from shared.packets import PICTURE_IDS
-from shared.picture import encode_png, load_picture
 from shared.rpc.chunks import ChunkBuffer, chunks_of
 from shared.rpc.limits import HEAVY_WORKERS
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2, receiver_pb2_grpc
@@ -26,30 +25,79 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     import grpc.aio
-    import numpy as np
-    from numpy.typing import NDArray
 
+    from receiver.reassembly import PictureStatus
     from shared.streams import StreamKind
 
     Context = grpc.aio.ServicerContext[Any, Any]
+    Settings = receiver_pb2.ReceiveSettings | receiver_pb2.DecodeSettings
+
+RECEIVE_ORDER = "send settings once, then the reference, then arrivals"
+DECODE_ORDER = "send settings once, then reference and container"
 
 
-@dataclass(frozen=True, slots=True)
-class _Rebuilt:
-    """What was rebuilt from the guidance: pixels and the same as PNG (None: nothing to start from), and its quality."""
+class _Decoding:
+    """A loaded decoder and the options of one call, at work in the service's threads."""
 
-    guidance: Guidance
-    decode_s: float
-    pixels: NDArray[np.uint8] | None = None
-    png: bytes | None = None
-    quality: Quality | None = None
+    def __init__(self, workers: ThreadPoolExecutor, decoder: Decoder, options: DecodeOptions) -> None:
+        self._workers = workers
+        self.decoder, self.options = decoder, options
+
+    async def rebuilt(self, bitstream: Bitstream) -> Rebuilt:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._workers, rebuild, bitstream, self.decoder, self.options)
+
+    async def measured(self, rebuilt: Rebuilt, reference: ChunkBuffer) -> Rebuilt:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._workers, measured, rebuilt, reference.joined())
+
+
+class _Reception:
+    """What has arrived in one call."""
+
+    def __init__(self, picture_id: int) -> None:
+        self._picture_id = picture_id
+        self.reference = ChunkBuffer("the reference picture")
+        self.packets = Reassembler()
+        self.received = 0
+        self.whole: list[StreamKind] = []
+
+    def take(self, request: receiver_pb2.ReceiveRequest) -> bool:
+        """Take in one message after the settings; return whether it was a packet that came through."""
+        part = request.WhichOneof("part")
+        if part == "reference_chunk":
+            self.reference.add(request.reference_chunk)
+        elif part != "arrival":
+            raise InputError(f"unexpected '{part}' message: {RECEIVE_ORDER}")
+        elif request.arrival.fate == packet_pb2.FATE_DELIVERED:
+            self.received += 1
+            event = self.packets.push(request.arrival.packet.data)
+            if event is not None:
+                self.whole.append(event.stream.kind)
+            return True
+        return False
+
+    def bitstream(self) -> Bitstream | None:
+        return self.packets.bitstream(self._picture_id)
+
+    def status(self) -> PictureStatus | None:
+        return self.packets.status(self._picture_id)
+
+    def progress(self, stage: str) -> receiver_pb2.ReceiveResponse:
+        return receiver_pb2.ReceiveResponse(progress=_progress(stage, self.received, self.whole))
 
 
 class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
-    """Reassembles, decodes and measures. Keeps its decoders loaded, and no other state between calls."""
+    """Reassembles, decodes and measures. Keeps its decoders loaded, and no other state between calls.
 
-    def __init__(self) -> None:
-        self._decoder = functools.cache(decoder_named)
+    Args:
+        device: where the decoders compute; the empty one is their own choice.
+    """
+
+    def __init__(self, device: str = "") -> None:
+        self._device = device
+        self._loaded: dict[str, Decoder] = {}
+        self._loading = threading.Lock()
         self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="decode")
 
     @serves
@@ -58,42 +106,30 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
     ) -> AsyncIterator[receiver_pb2.ReceiveResponse]:
         """Rebuild one picture from packets; see ``proto/semlink/v1/receiver.proto``."""
         del context
-        settings: receiver_pb2.ReceiveSettings | None = None
-        reference = ChunkBuffer("the reference picture")
-        reassembler = Reassembler()
-        received = 0
-        whole: list[StreamKind] = []
-        async for request in request_iterator:
-            part = request.WhichOneof("part")
-            if part == "settings" and settings is None:
-                settings = request.settings
-                decoder = self._decoder(settings.decoder)
-            elif part == "reference_chunk" and settings is not None:
-                reference.add(request.reference_chunk)
-            elif part == "arrival" and settings is not None:
-                if request.arrival.fate != packet_pb2.FATE_DELIVERED:
-                    continue
-                received += 1
-                event = reassembler.push(request.arrival.packet.data)
-                if event is not None:
-                    whole.append(event.stream.kind)
-                yield receiver_pb2.ReceiveResponse(progress=_progress("receive", received, whole))
-            else:
-                raise InputError(f"unexpected '{part}' message: send settings once, then the reference, then arrivals")
-        if settings is None:
-            raise InputError("the call ended without settings: send settings once, then the reference, then arrivals")
-        picture_id = settings.picture_index % PICTURE_IDS
-        status = reassembler.status(picture_id)
-        bitstream = reassembler.bitstream(picture_id)
-        yield receiver_pb2.ReceiveResponse(progress=_progress("decode", received, whole))
-        rebuilt = await self._rebuilt(bitstream, decoder)
-        if reference:
-            yield receiver_pb2.ReceiveResponse(progress=_progress("measure", received, whole))
-            rebuilt = await self._measured(rebuilt, reference.joined())
-        for chunk in _picture_chunks(rebuilt):
-            yield receiver_pb2.ReceiveResponse(picture_chunk=chunk)
-        report = _report(decoder, bitstream, rebuilt, status)
-        report.packets_rejected = reassembler.counts.damaged
+        settings = await _settings(request_iterator, RECEIVE_ORDER)
+        decoding = await self._decoding(settings)
+        reception = _Reception(settings.picture_index % PICTURE_IDS)
+        previews = Previews(decoding.rebuilt)
+        async with contextlib.aclosing(previews.while_reading(request_iterator)) as happening:
+            async for event in happening:
+                if isinstance(event, Rebuilt):
+                    for preview in _preview_chunks(previews.count, event):
+                        yield receiver_pb2.ReceiveResponse(preview=preview)
+                elif reception.take(event):
+                    if settings.progressive:
+                        previews.offer(reception.bitstream())
+                    yield reception.progress("receive")
+        yield reception.progress("decode")
+        bitstream, rebuilt = reception.bitstream(), previews.newest
+        if bitstream is None or rebuilt is None or rebuilt.bitstream != bitstream:
+            rebuilt = None if bitstream is None else await decoding.rebuilt(bitstream)
+        if rebuilt is not None and reception.reference:
+            yield reception.progress("measure")
+            rebuilt = await decoding.measured(rebuilt, reception.reference)
+        for chunk in _file_chunks(rebuilt):
+            yield receiver_pb2.ReceiveResponse(**chunk)
+        report = report_of(decoding.decoder, decoding.options, rebuilt, reception.status())
+        report.packets_rejected = reception.packets.counts.damaged
         yield receiver_pb2.ReceiveResponse(report=report)
 
     @serves
@@ -102,68 +138,85 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
     ) -> AsyncIterator[receiver_pb2.DecodeResponse]:
         """Rebuild one picture from a container; see ``proto/semlink/v1/receiver.proto``."""
         del context
-        settings: receiver_pb2.DecodeSettings | None = None
+        settings = await _settings(request_iterator, DECODE_ORDER)
+        decoding = await self._decoding(settings)
         reference, container = ChunkBuffer("the reference picture"), ChunkBuffer("the .sem file")
         async for request in request_iterator:
             part = request.WhichOneof("part")
-            if part == "settings" and settings is None:
-                settings = request.settings
-                decoder = self._decoder(settings.decoder)
-            elif part == "reference_chunk" and settings is not None:
+            if part == "reference_chunk":
                 reference.add(request.reference_chunk)
-            elif part == "container_chunk" and settings is not None:
+            elif part == "container_chunk":
                 container.add(request.container_chunk)
             else:
-                raise InputError(f"unexpected '{part}' message: send settings once, then reference and container")
-        if settings is None:
-            raise InputError("the call ended without settings: send settings once, then reference and container")
+                raise InputError(f"unexpected '{part}' message: {DECODE_ORDER}")
         bitstream = Bitstream.unpack(container.joined())
         yield receiver_pb2.DecodeResponse(progress=_progress("decode", 0))
-        rebuilt = await self._rebuilt(bitstream, decoder)
+        number = 0
+        for count in range(len(bitstream.streams) if settings.progressive else 0):
+            shown = await decoding.rebuilt(Bitstream(bitstream.header, bitstream.streams[:count]))
+            number += bool(shown.png)
+            for preview in _preview_chunks(number, shown):
+                yield receiver_pb2.DecodeResponse(preview=preview)
+        rebuilt = await decoding.rebuilt(bitstream)
         if reference:
             yield receiver_pb2.DecodeResponse(progress=_progress("measure", 0))
-            rebuilt = await self._measured(rebuilt, reference.joined())
-        for chunk in _picture_chunks(rebuilt):
-            yield receiver_pb2.DecodeResponse(picture_chunk=chunk)
-        yield receiver_pb2.DecodeResponse(report=_report(decoder, bitstream, rebuilt, None))
+            rebuilt = await decoding.measured(rebuilt, reference)
+        for chunk in _file_chunks(rebuilt):
+            yield receiver_pb2.DecodeResponse(**chunk)
+        yield receiver_pb2.DecodeResponse(report=report_of(decoding.decoder, decoding.options, rebuilt))
 
-    async def _rebuilt(self, bitstream: Bitstream | None, decoder: Decoder) -> _Rebuilt | None:
-        if bitstream is None:
-            return None
-        return await asyncio.get_running_loop().run_in_executor(self._workers, _rebuild, bitstream, decoder)
-
-    async def _measured(self, rebuilt: _Rebuilt | None, reference: bytes) -> _Rebuilt | None:
-        if rebuilt is None or rebuilt.pixels is None:
-            return rebuilt
+    async def _decoding(self, settings: Settings) -> _Decoding:
+        """Return the decoder that ``settings`` name, loaded, with the options that they ask for."""
         loop = asyncio.get_running_loop()
-        return replace(rebuilt, quality=await loop.run_in_executor(self._workers, _quality, rebuilt.pixels, reference))
+        decoder = await loop.run_in_executor(self._workers, self._decoder, settings.decoder or DEFAULT_DECODER)
+        options = options_for(
+            decoder,
+            steps=settings.steps if settings.HasField("steps") else None,
+            fidelity=settings.fidelity if settings.HasField("fidelity") else None,
+            seed=settings.seed,
+            trust=settings.trust_map,
+        )
+        return _Decoding(self._workers, decoder, options)
+
+    def _decoder(self, name: str) -> Decoder:
+        """Return the decoder called ``name``, loaded once; the next call tries again what could not be loaded."""
+        with self._loading:
+            if name not in self._loaded:
+                self._loaded[name] = decoder_named(name, self._device)
+            return self._loaded[name]
 
 
-def receiver_spec() -> ServiceSpec:
-    """Return the receiver as a service to run."""
+def receiver_spec(device: str = "") -> ServiceSpec:
+    """Return the receiver as a service to run; its decoders compute on ``device``, the empty one is their choice."""
     return ServiceSpec(
         receiver_pb2.DESCRIPTOR.services_by_name["ReceiverService"].full_name,
-        lambda server: receiver_pb2_grpc.add_ReceiverServiceServicer_to_server(ReceiverService(), server),
+        lambda server: receiver_pb2_grpc.add_ReceiverServiceServicer_to_server(ReceiverService(device), server),
     )
 
 
-def _rebuild(bitstream: Bitstream, decoder: Decoder) -> _Rebuilt:
-    started_s = time.perf_counter()
-    guidance = guidance_in(bitstream)
-    pixels = decoder.reconstruct(guidance)
-    decode_s = time.perf_counter() - started_s
-    return _Rebuilt(guidance, decode_s, pixels, None if pixels is None else encode_png(pixels))
+async def _settings(requests: AsyncIterator[Any], order: str) -> Any:
+    """Return the settings, which every call begins with."""
+    first = await anext(requests, None)
+    if first is None:
+        raise InputError(f"the call ended without settings: {order}")
+    if first.WhichOneof("part") != "settings":
+        raise InputError(f"unexpected '{first.WhichOneof('part')}' message: {order}")
+    return first.settings
 
 
-def _quality(pixels: NDArray[np.uint8], reference: bytes) -> Quality:
-    try:
-        return quality(pixels, load_picture(reference).pixels)
-    except LinkError as error:
-        raise type(error)(f"reference picture: {error}") from error
+def _preview_chunks(number: int, rebuilt: Rebuilt) -> Iterator[receiver_pb2.Preview]:
+    kinds = [stream.kind for stream in rebuilt.bitstream.streams if stream.kind not in rebuilt.guidance.damaged]
+    whole = [packet_pb2.StreamKind.ValueType(kind) for kind in kinds]
+    chunks = list(chunks_of(rebuilt.png))
+    for place, chunk in enumerate(chunks, start=1):
+        yield receiver_pb2.Preview(number=number, chunk=chunk, last=place == len(chunks), whole=whole)
 
 
-def _picture_chunks(rebuilt: _Rebuilt | None) -> Iterator[bytes]:
-    return chunks_of(rebuilt.png) if rebuilt is not None and rebuilt.png is not None else iter(())
+def _file_chunks(rebuilt: Rebuilt | None) -> Iterator[dict[str, Any]]:
+    """Yield picture and trust map as the response fields that carry them."""
+    if rebuilt is not None:
+        yield from ({"picture_chunk": chunk} for chunk in chunks_of(rebuilt.png))
+        yield from ({"trust_map_chunk": chunk} for chunk in chunks_of(rebuilt.trust_png))
 
 
 def _progress(stage: str, received: int, whole: list[StreamKind] | None = None) -> receiver_pb2.ReceiveProgress:
@@ -172,50 +225,3 @@ def _progress(stage: str, received: int, whole: list[StreamKind] | None = None) 
         packets_received=received,
         whole=[packet_pb2.StreamKind.ValueType(kind) for kind in whole or []],
     )
-
-
-def _report(
-    decoder: Decoder, bitstream: Bitstream | None, rebuilt: _Rebuilt | None, status: PictureStatus | None
-) -> receiver_pb2.ReceiveReport:
-    report = receiver_pb2.ReceiveReport(decoder=decoder.name, streams=_stream_reports(bitstream, rebuilt, status))
-    if bitstream is None or rebuilt is None:
-        report.reason = "no packet that tells the picture's size arrived"
-        return report
-    report.width, report.height = bitstream.header.width, bitstream.header.height
-    report.decode_s = rebuilt.decode_s
-    report.rebuilt = rebuilt.png is not None
-    if not report.rebuilt:
-        damaged = ", ".join(kind.name for kind in rebuilt.guidance.damaged)
-        report.reason = (
-            f"what arrived of {damaged} does not decode"
-            if damaged
-            else f"no stream that decoder '{decoder.name}' can start from came whole"
-        )
-    if rebuilt.quality is not None:
-        report.quality.psnr_db = rebuilt.quality.psnr_db
-        if rebuilt.quality.ms_ssim is not None:
-            report.quality.ms_ssim = rebuilt.quality.ms_ssim
-    return report
-
-
-def _stream_reports(
-    bitstream: Bitstream | None, rebuilt: _Rebuilt | None, status: PictureStatus | None
-) -> list[receiver_pb2.StreamReport]:
-    received = {stream.kind: stream.received for stream in status.streams} if status is not None else {}
-    payload_bytes = {stream.kind: len(stream.payload) for stream in bitstream.streams} if bitstream is not None else {}
-    damaged = rebuilt.guidance.damaged if rebuilt is not None else ()
-
-    def state(kind: StreamKind) -> receiver_pb2.StreamState.ValueType:
-        if kind not in payload_bytes:
-            return receiver_pb2.STREAM_STATE_INCOMPLETE
-        return receiver_pb2.STREAM_STATE_DAMAGED if kind in damaged else receiver_pb2.STREAM_STATE_WHOLE
-
-    return [
-        receiver_pb2.StreamReport(
-            kind=packet_pb2.StreamKind.ValueType(kind),
-            state=state(kind),
-            bytes=payload_bytes.get(kind, 0),
-            packets_received=received.get(kind, 0),
-        )
-        for kind in sorted(received.keys() | payload_bytes.keys())
-    ]

@@ -25,35 +25,37 @@ _sym_db = _symbol_database.Default()
 from shared.rpc.semlink.v1 import packet_pb2 as semlink_dot_v1_dot_packet__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19semlink/v1/receiver.proto\x12\nsemlink.v1\x1a\x17semlink/v1/packet.proto\"\x8c\x01\n\x0eReceiveRequest\x12/\n\x08settings\x18\x01 \x01(\x0b\x32\x1b.semlink.v1.ReceiveSettingsH\x00\x12\x19\n\x0freference_chunk\x18\x02 \x01(\x0cH\x00\x12&\n\x07\x61rrival\x18\x03 \x01(\x0b\x32\x13.semlink.v1.ArrivalH\x00\x42\x06\n\x04part\"9\n\x0fReceiveSettings\x12\x0f\n\x07\x64\x65\x63oder\x18\x01 \x01(\t\x12\x15\n\rpicture_index\x18\x02 \x01(\x04\"\x91\x01\n\x0fReceiveResponse\x12/\n\x08progress\x18\x01 \x01(\x0b\x32\x1b.semlink.v1.ReceiveProgressH\x00\x12\x17\n\rpicture_chunk\x18\x02 \x01(\x0cH\x00\x12+\n\x06report\x18\x03 \x01(\x0b\x32\x19.semlink.v1.ReceiveReportH\x00\x42\x07\n\x05\x65vent\"a\n\x0fReceiveProgress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x18\n\x10packets_received\x18\x02 \x01(\x04\x12%\n\x05whole\x18\x03 \x03(\x0e\x32\x16.semlink.v1.StreamKind\"}\n\rDecodeRequest\x12.\n\x08settings\x18\x01 \x01(\x0b\x32\x1a.semlink.v1.DecodeSettingsH\x00\x12\x19\n\x0freference_chunk\x18\x02 \x01(\x0cH\x00\x12\x19\n\x0f\x63ontainer_chunk\x18\x03 \x01(\x0cH\x00\x42\x06\n\x04part\"!\n\x0e\x44\x65\x63odeSettings\x12\x0f\n\x07\x64\x65\x63oder\x18\x01 \x01(\t\"\x90\x01\n\x0e\x44\x65\x63odeResponse\x12/\n\x08progress\x18\x01 \x01(\x0b\x32\x1b.semlink.v1.ReceiveProgressH\x00\x12\x17\n\rpicture_chunk\x18\x02 \x01(\x0cH\x00\x12+\n\x06report\x18\x03 \x01(\x0b\x32\x19.semlink.v1.ReceiveReportH\x00\x42\x07\n\x05\x65vent\"\x85\x01\n\x0cStreamReport\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.semlink.v1.StreamKind\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.semlink.v1.StreamState\x12\r\n\x05\x62ytes\x18\x03 \x01(\r\x12\x18\n\x10packets_received\x18\x04 \x01(\r\"<\n\x07Quality\x12\x0f\n\x07psnr_db\x18\x01 \x01(\x01\x12\x14\n\x07ms_ssim\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\n\n\x08_ms_ssim\"\xdd\x01\n\rReceiveReport\x12\x0f\n\x07\x64\x65\x63oder\x18\x01 \x01(\t\x12\x0f\n\x07rebuilt\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05width\x18\x04 \x01(\r\x12\x0e\n\x06height\x18\x05 \x01(\r\x12)\n\x07streams\x18\x06 \x03(\x0b\x32\x18.semlink.v1.StreamReport\x12$\n\x07quality\x18\x07 \x01(\x0b\x32\x13.semlink.v1.Quality\x12\x10\n\x08\x64\x65\x63ode_s\x18\x08 \x01(\x01\x12\x18\n\x10packets_rejected\x18\t \x01(\x04*z\n\x0bStreamState\x12\x1c\n\x18STREAM_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12STREAM_STATE_WHOLE\x10\x01\x12\x1b\n\x17STREAM_STATE_INCOMPLETE\x10\x02\x12\x18\n\x14STREAM_STATE_DAMAGED\x10\x03\x32\x9e\x01\n\x0fReceiverService\x12\x46\n\x07Receive\x12\x1a.semlink.v1.ReceiveRequest\x1a\x1b.semlink.v1.ReceiveResponse(\x01\x30\x01\x12\x43\n\x06\x44\x65\x63ode\x12\x19.semlink.v1.DecodeRequest\x1a\x1a.semlink.v1.DecodeResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19semlink/v1/receiver.proto\x12\nsemlink.v1\x1a\x17semlink/v1/packet.proto\"\x8c\x01\n\x0eReceiveRequest\x12/\n\x08settings\x18\x01 \x01(\x0b\x32\x1b.semlink.v1.ReceiveSettingsH\x00\x12\x19\n\x0freference_chunk\x18\x02 \x01(\x0cH\x00\x12&\n\x07\x61rrival\x18\x03 \x01(\x0b\x32\x13.semlink.v1.ArrivalH\x00\x42\x06\n\x04part\"\xb1\x01\n\x0fReceiveSettings\x12\x0f\n\x07\x64\x65\x63oder\x18\x01 \x01(\t\x12\x15\n\rpicture_index\x18\x02 \x01(\x04\x12\x12\n\x05steps\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x15\n\x08\x66idelity\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x0c\n\x04seed\x18\x05 \x01(\x04\x12\x13\n\x0bprogressive\x18\x06 \x01(\x08\x12\x11\n\ttrust_map\x18\x07 \x01(\x08\x42\x08\n\x06_stepsB\x0b\n\t_fidelity\"\xd4\x01\n\x0fReceiveResponse\x12/\n\x08progress\x18\x01 \x01(\x0b\x32\x1b.semlink.v1.ReceiveProgressH\x00\x12\x17\n\rpicture_chunk\x18\x02 \x01(\x0cH\x00\x12+\n\x06report\x18\x03 \x01(\x0b\x32\x19.semlink.v1.ReceiveReportH\x00\x12&\n\x07preview\x18\x04 \x01(\x0b\x32\x13.semlink.v1.PreviewH\x00\x12\x19\n\x0ftrust_map_chunk\x18\x05 \x01(\x0cH\x00\x42\x07\n\x05\x65vent\"a\n\x0fReceiveProgress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x18\n\x10packets_received\x18\x02 \x01(\x04\x12%\n\x05whole\x18\x03 \x03(\x0e\x32\x16.semlink.v1.StreamKind\"]\n\x07Preview\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\x12\x0c\n\x04last\x18\x03 \x01(\x08\x12%\n\x05whole\x18\x04 \x03(\x0e\x32\x16.semlink.v1.StreamKind\"}\n\rDecodeRequest\x12.\n\x08settings\x18\x01 \x01(\x0b\x32\x1a.semlink.v1.DecodeSettingsH\x00\x12\x19\n\x0freference_chunk\x18\x02 \x01(\x0cH\x00\x12\x19\n\x0f\x63ontainer_chunk\x18\x03 \x01(\x0cH\x00\x42\x06\n\x04part\"\x99\x01\n\x0e\x44\x65\x63odeSettings\x12\x0f\n\x07\x64\x65\x63oder\x18\x01 \x01(\t\x12\x12\n\x05steps\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x15\n\x08\x66idelity\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x0c\n\x04seed\x18\x04 \x01(\x04\x12\x13\n\x0bprogressive\x18\x05 \x01(\x08\x12\x11\n\ttrust_map\x18\x06 \x01(\x08\x42\x08\n\x06_stepsB\x0b\n\t_fidelity\"\xd3\x01\n\x0e\x44\x65\x63odeResponse\x12/\n\x08progress\x18\x01 \x01(\x0b\x32\x1b.semlink.v1.ReceiveProgressH\x00\x12\x17\n\rpicture_chunk\x18\x02 \x01(\x0cH\x00\x12+\n\x06report\x18\x03 \x01(\x0b\x32\x19.semlink.v1.ReceiveReportH\x00\x12&\n\x07preview\x18\x04 \x01(\x0b\x32\x13.semlink.v1.PreviewH\x00\x12\x19\n\x0ftrust_map_chunk\x18\x05 \x01(\x0cH\x00\x42\x07\n\x05\x65vent\"\x85\x01\n\x0cStreamReport\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.semlink.v1.StreamKind\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.semlink.v1.StreamState\x12\r\n\x05\x62ytes\x18\x03 \x01(\r\x12\x18\n\x10packets_received\x18\x04 \x01(\r\"<\n\x07Quality\x12\x0f\n\x07psnr_db\x18\x01 \x01(\x01\x12\x14\n\x07ms_ssim\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\n\n\x08_ms_ssim\"\xfd\x02\n\rReceiveReport\x12\x0f\n\x07\x64\x65\x63oder\x18\x01 \x01(\t\x12\x0f\n\x07rebuilt\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05width\x18\x04 \x01(\r\x12\x0e\n\x06height\x18\x05 \x01(\r\x12)\n\x07streams\x18\x06 \x03(\x0b\x32\x18.semlink.v1.StreamReport\x12$\n\x07quality\x18\x07 \x01(\x0b\x32\x13.semlink.v1.Quality\x12\x10\n\x08\x64\x65\x63ode_s\x18\x08 \x01(\x01\x12\x18\n\x10packets_rejected\x18\t \x01(\x04\x12\x12\n\nfrom_noise\x18\n \x01(\x08\x12\x12\n\x05trust\x18\x0b \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05steps\x18\x0c \x01(\rH\x01\x88\x01\x01\x12\x15\n\x08\x66idelity\x18\r \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x0e \x01(\x04H\x03\x88\x01\x01\x12\x0e\n\x06\x64\x65vice\x18\x0f \x01(\tB\x08\n\x06_trustB\x08\n\x06_stepsB\x0b\n\t_fidelityB\x07\n\x05_seed*z\n\x0bStreamState\x12\x1c\n\x18STREAM_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12STREAM_STATE_WHOLE\x10\x01\x12\x1b\n\x17STREAM_STATE_INCOMPLETE\x10\x02\x12\x18\n\x14STREAM_STATE_DAMAGED\x10\x03\x32\x9e\x01\n\x0fReceiverService\x12\x46\n\x07Receive\x12\x1a.semlink.v1.ReceiveRequest\x1a\x1b.semlink.v1.ReceiveResponse(\x01\x30\x01\x12\x43\n\x06\x44\x65\x63ode\x12\x19.semlink.v1.DecodeRequest\x1a\x1a.semlink.v1.DecodeResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'semlink.v1.receiver_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STREAMSTATE']._serialized_start=1246
-  _globals['_STREAMSTATE']._serialized_end=1368
+  _globals['_STREAMSTATE']._serialized_start=1877
+  _globals['_STREAMSTATE']._serialized_end=1999
   _globals['_RECEIVEREQUEST']._serialized_start=67
   _globals['_RECEIVEREQUEST']._serialized_end=207
-  _globals['_RECEIVESETTINGS']._serialized_start=209
-  _globals['_RECEIVESETTINGS']._serialized_end=266
-  _globals['_RECEIVERESPONSE']._serialized_start=269
-  _globals['_RECEIVERESPONSE']._serialized_end=414
-  _globals['_RECEIVEPROGRESS']._serialized_start=416
-  _globals['_RECEIVEPROGRESS']._serialized_end=513
-  _globals['_DECODEREQUEST']._serialized_start=515
-  _globals['_DECODEREQUEST']._serialized_end=640
-  _globals['_DECODESETTINGS']._serialized_start=642
-  _globals['_DECODESETTINGS']._serialized_end=675
-  _globals['_DECODERESPONSE']._serialized_start=678
-  _globals['_DECODERESPONSE']._serialized_end=822
-  _globals['_STREAMREPORT']._serialized_start=825
-  _globals['_STREAMREPORT']._serialized_end=958
-  _globals['_QUALITY']._serialized_start=960
-  _globals['_QUALITY']._serialized_end=1020
-  _globals['_RECEIVEREPORT']._serialized_start=1023
-  _globals['_RECEIVEREPORT']._serialized_end=1244
-  _globals['_RECEIVERSERVICE']._serialized_start=1371
-  _globals['_RECEIVERSERVICE']._serialized_end=1529
+  _globals['_RECEIVESETTINGS']._serialized_start=210
+  _globals['_RECEIVESETTINGS']._serialized_end=387
+  _globals['_RECEIVERESPONSE']._serialized_start=390
+  _globals['_RECEIVERESPONSE']._serialized_end=602
+  _globals['_RECEIVEPROGRESS']._serialized_start=604
+  _globals['_RECEIVEPROGRESS']._serialized_end=701
+  _globals['_PREVIEW']._serialized_start=703
+  _globals['_PREVIEW']._serialized_end=796
+  _globals['_DECODEREQUEST']._serialized_start=798
+  _globals['_DECODEREQUEST']._serialized_end=923
+  _globals['_DECODESETTINGS']._serialized_start=926
+  _globals['_DECODESETTINGS']._serialized_end=1079
+  _globals['_DECODERESPONSE']._serialized_start=1082
+  _globals['_DECODERESPONSE']._serialized_end=1293
+  _globals['_STREAMREPORT']._serialized_start=1296
+  _globals['_STREAMREPORT']._serialized_end=1429
+  _globals['_QUALITY']._serialized_start=1431
+  _globals['_QUALITY']._serialized_end=1491
+  _globals['_RECEIVEREPORT']._serialized_start=1494
+  _globals['_RECEIVEREPORT']._serialized_end=1875
+  _globals['_RECEIVERSERVICE']._serialized_start=2002
+  _globals['_RECEIVERSERVICE']._serialized_end=2160
 # @@protoc_insertion_point(module_scope)

@@ -78,21 +78,48 @@ class ReceiveSettings(_message.Message):
 
     DECODER_FIELD_NUMBER: _builtins.int
     PICTURE_INDEX_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    FIDELITY_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    PROGRESSIVE_FIELD_NUMBER: _builtins.int
+    TRUST_MAP_FIELD_NUMBER: _builtins.int
     decoder: _builtins.str
     """Name of the decoder; empty asks for the default."""
     picture_index: _builtins.int
     """The picture to rebuild; its low 8 bits are the packets' picture id."""
+    steps: _builtins.int
+    """Steps of the decoder's flow, 0 (no flow) to 4; absent: the decoder's own default."""
+    fidelity: _builtins.float
+    """How far the picture is pulled back to what was received, 0 to 1; absent: the decoder's own default."""
+    seed: _builtins.int
+    """Seed of the decoder's noise."""
+    progressive: _builtins.bool
+    """Asks for previews: from the first packet that tells the size, and whenever a further stream is whole."""
+    trust_map: _builtins.bool
+    """Asks for the trust map."""
     def __init__(
         self,
         *,
         decoder: _builtins.str = ...,
         picture_index: _builtins.int = ...,
+        steps: _builtins.int | None = ...,
+        fidelity: _builtins.float | None = ...,
+        seed: _builtins.int = ...,
+        progressive: _builtins.bool = ...,
+        trust_map: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_steps", b"_steps", "fidelity", b"fidelity", "steps", b"steps"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decoder", b"decoder", "picture_index", b"picture_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_steps", b"_steps", "decoder", b"decoder", "fidelity", b"fidelity", "picture_index", b"picture_index", "progressive", b"progressive", "seed", b"seed", "steps", b"steps", "trust_map", b"trust_map"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__fidelity: _TypeAlias = _typing.Literal["fidelity"]  # noqa: Y015
+    _WhichOneofArgType__fidelity: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity"]  # noqa: Y015
+    _WhichOneofReturnType__steps: _TypeAlias = _typing.Literal["steps"]  # noqa: Y015
+    _WhichOneofArgType__steps: _TypeAlias = _typing.Literal["_steps", b"_steps"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fidelity) -> _WhichOneofReturnType__fidelity | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__steps) -> _WhichOneofReturnType__steps | None: ...
 
 Global___ReceiveSettings: _TypeAlias = ReceiveSettings  # noqa: Y015
 
@@ -103,23 +130,31 @@ class ReceiveResponse(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     PICTURE_CHUNK_FIELD_NUMBER: _builtins.int
     REPORT_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    TRUST_MAP_CHUNK_FIELD_NUMBER: _builtins.int
     picture_chunk: _builtins.bytes
+    trust_map_chunk: _builtins.bytes
+    """The trust map, a grey PNG in chunks: one pixel per 16x16 block, 0 invented to 255 evidence."""
     @_builtins.property
     def progress(self) -> Global___ReceiveProgress: ...
     @_builtins.property
     def report(self) -> Global___ReceiveReport: ...
+    @_builtins.property
+    def preview(self) -> Global___Preview: ...
     def __init__(
         self,
         *,
         progress: Global___ReceiveProgress | None = ...,
         picture_chunk: _builtins.bytes = ...,
         report: Global___ReceiveReport | None = ...,
+        preview: Global___Preview | None = ...,
+        trust_map_chunk: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "picture_chunk", b"picture_chunk", "progress", b"progress", "report", b"report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "picture_chunk", b"picture_chunk", "preview", b"preview", "progress", b"progress", "report", b"report", "trust_map_chunk", b"trust_map_chunk"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "picture_chunk", b"picture_chunk", "progress", b"progress", "report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "picture_chunk", b"picture_chunk", "preview", b"preview", "progress", b"progress", "report", b"report", "trust_map_chunk", b"trust_map_chunk"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["progress", "picture_chunk", "report"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["progress", "picture_chunk", "report", "preview", "trust_map_chunk"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -155,6 +190,43 @@ class ReceiveProgress(_message.Message):
 Global___ReceiveProgress: _TypeAlias = ReceiveProgress  # noqa: Y015
 
 @_typing.final
+class Preview(_message.Message):
+    """A piece of an intermediate picture, a PNG. Of changes that happen while a preview is made only the newest gives the
+    next preview; the picture itself follows as picture chunks.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    WHOLE_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Counts the previews of the call from 1."""
+    chunk: _builtins.bytes
+    last: _builtins.bool
+    """Whether this is the last piece of this preview."""
+    @_builtins.property
+    def whole(self) -> _containers.RepeatedScalarFieldContainer[_packet_pb2.StreamKind.ValueType]:
+        """Streams that this preview shows; none: it is invented from noise."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        chunk: _builtins.bytes = ...,
+        last: _builtins.bool = ...,
+        whole: _abc.Iterable[_packet_pb2.StreamKind.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "last", b"last", "number", b"number", "whole", b"whole"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Preview: _TypeAlias = Preview  # noqa: Y015
+
+@_typing.final
 class DecodeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -187,18 +259,45 @@ class DecodeSettings(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DECODER_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    FIDELITY_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    PROGRESSIVE_FIELD_NUMBER: _builtins.int
+    TRUST_MAP_FIELD_NUMBER: _builtins.int
     decoder: _builtins.str
     """Name of the decoder; empty asks for the default."""
+    steps: _builtins.int
+    """Steps of the decoder's flow, 0 (no flow) to 4; absent: the decoder's own default."""
+    fidelity: _builtins.float
+    """How far the picture is pulled back to what was received, 0 to 1; absent: the decoder's own default."""
+    seed: _builtins.int
+    """Seed of the decoder's noise."""
+    progressive: _builtins.bool
+    """Asks for previews: from no stream, then with one stream more each time."""
+    trust_map: _builtins.bool
+    """Asks for the trust map."""
     def __init__(
         self,
         *,
         decoder: _builtins.str = ...,
+        steps: _builtins.int | None = ...,
+        fidelity: _builtins.float | None = ...,
+        seed: _builtins.int = ...,
+        progressive: _builtins.bool = ...,
+        trust_map: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_steps", b"_steps", "fidelity", b"fidelity", "steps", b"steps"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decoder", b"decoder"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_steps", b"_steps", "decoder", b"decoder", "fidelity", b"fidelity", "progressive", b"progressive", "seed", b"seed", "steps", b"steps", "trust_map", b"trust_map"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__fidelity: _TypeAlias = _typing.Literal["fidelity"]  # noqa: Y015
+    _WhichOneofArgType__fidelity: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity"]  # noqa: Y015
+    _WhichOneofReturnType__steps: _TypeAlias = _typing.Literal["steps"]  # noqa: Y015
+    _WhichOneofArgType__steps: _TypeAlias = _typing.Literal["_steps", b"_steps"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fidelity) -> _WhichOneofReturnType__fidelity | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__steps) -> _WhichOneofReturnType__steps | None: ...
 
 Global___DecodeSettings: _TypeAlias = DecodeSettings  # noqa: Y015
 
@@ -209,23 +308,31 @@ class DecodeResponse(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     PICTURE_CHUNK_FIELD_NUMBER: _builtins.int
     REPORT_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    TRUST_MAP_CHUNK_FIELD_NUMBER: _builtins.int
     picture_chunk: _builtins.bytes
+    trust_map_chunk: _builtins.bytes
+    """The trust map, a grey PNG in chunks: one pixel per 16x16 block, 0 invented to 255 evidence."""
     @_builtins.property
     def progress(self) -> Global___ReceiveProgress: ...
     @_builtins.property
     def report(self) -> Global___ReceiveReport: ...
+    @_builtins.property
+    def preview(self) -> Global___Preview: ...
     def __init__(
         self,
         *,
         progress: Global___ReceiveProgress | None = ...,
         picture_chunk: _builtins.bytes = ...,
         report: Global___ReceiveReport | None = ...,
+        preview: Global___Preview | None = ...,
+        trust_map_chunk: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "picture_chunk", b"picture_chunk", "progress", b"progress", "report", b"report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "picture_chunk", b"picture_chunk", "preview", b"preview", "progress", b"progress", "report", b"report", "trust_map_chunk", b"trust_map_chunk"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "picture_chunk", b"picture_chunk", "progress", b"progress", "report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "picture_chunk", b"picture_chunk", "preview", b"preview", "progress", b"progress", "report", b"report", "trust_map_chunk", b"trust_map_chunk"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["progress", "picture_chunk", "report"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["progress", "picture_chunk", "report", "preview", "trust_map_chunk"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -300,16 +407,32 @@ class ReceiveReport(_message.Message):
     QUALITY_FIELD_NUMBER: _builtins.int
     DECODE_S_FIELD_NUMBER: _builtins.int
     PACKETS_REJECTED_FIELD_NUMBER: _builtins.int
+    FROM_NOISE_FIELD_NUMBER: _builtins.int
+    TRUST_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    FIDELITY_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
     decoder: _builtins.str
     rebuilt: _builtins.bool
-    """False when no stream came whole that this decoder can start from: then no picture chunk was sent."""
+    """False when nothing came that this decoder can start from: then no picture chunk was sent."""
     reason: _builtins.str
-    """What was missing, in words, when not rebuilt."""
+    """What was missing, in words, when not rebuilt or rebuilt from noise."""
     width: _builtins.int
     height: _builtins.int
     decode_s: _builtins.float
     packets_rejected: _builtins.int
     """Packets that were none of this link, or failed their CRC-16."""
+    from_noise: _builtins.bool
+    """The picture shows nothing of what was sent: no stream came whole, the decoder invented all but the size."""
+    trust: _builtins.float
+    """Mean of the trust map, 0 (invented) to 1 (evidence); absent when not asked for or the decoder makes none."""
+    steps: _builtins.int
+    """What the picture was decoded with; absent for a decoder that takes no options."""
+    fidelity: _builtins.float
+    seed: _builtins.int
+    device: _builtins.str
+    """Where the decoder computed, such as "cpu" or "cuda"."""
     @_builtins.property
     def streams(self) -> _containers.RepeatedCompositeFieldContainer[Global___StreamReport]: ...
     @_builtins.property
@@ -326,11 +449,32 @@ class ReceiveReport(_message.Message):
         quality: Global___Quality | None = ...,
         decode_s: _builtins.float = ...,
         packets_rejected: _builtins.int = ...,
+        from_noise: _builtins.bool = ...,
+        trust: _builtins.float | None = ...,
+        steps: _builtins.int | None = ...,
+        fidelity: _builtins.float | None = ...,
+        seed: _builtins.int | None = ...,
+        device: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["quality", b"quality"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_seed", b"_seed", "_steps", b"_steps", "_trust", b"_trust", "fidelity", b"fidelity", "quality", b"quality", "seed", b"seed", "steps", b"steps", "trust", b"trust"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decode_s", b"decode_s", "decoder", b"decoder", "height", b"height", "packets_rejected", b"packets_rejected", "quality", b"quality", "reason", b"reason", "rebuilt", b"rebuilt", "streams", b"streams", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_seed", b"_seed", "_steps", b"_steps", "_trust", b"_trust", "decode_s", b"decode_s", "decoder", b"decoder", "device", b"device", "fidelity", b"fidelity", "from_noise", b"from_noise", "height", b"height", "packets_rejected", b"packets_rejected", "quality", b"quality", "reason", b"reason", "rebuilt", b"rebuilt", "seed", b"seed", "steps", b"steps", "streams", b"streams", "trust", b"trust", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__fidelity: _TypeAlias = _typing.Literal["fidelity"]  # noqa: Y015
+    _WhichOneofArgType__fidelity: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity"]  # noqa: Y015
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    _WhichOneofReturnType__steps: _TypeAlias = _typing.Literal["steps"]  # noqa: Y015
+    _WhichOneofArgType__steps: _TypeAlias = _typing.Literal["_steps", b"_steps"]  # noqa: Y015
+    _WhichOneofReturnType__trust: _TypeAlias = _typing.Literal["trust"]  # noqa: Y015
+    _WhichOneofArgType__trust: _TypeAlias = _typing.Literal["_trust", b"_trust"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fidelity) -> _WhichOneofReturnType__fidelity | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__steps) -> _WhichOneofReturnType__steps | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trust) -> _WhichOneofReturnType__trust | None: ...
 
 Global___ReceiveReport: _TypeAlias = ReceiveReport  # noqa: Y015

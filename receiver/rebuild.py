@@ -1,0 +1,133 @@
+"""From a bitstream to picture files: decode, measure, and what the report says about it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from receiver.decoder import DecodeOptions, Decoder, Guidance, guidance_in
+from receiver.quality import Quality, quality
+from shared.errors import LinkError
+from shared.picture import encode_png, load_picture
+from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from receiver.reassembly import PictureStatus
+    from shared.bitstream import Bitstream
+    from shared.streams import StreamKind
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What was rebuilt from a bitstream. ``pixels`` and ``png`` are None and empty where nothing could be."""
+
+    bitstream: Bitstream
+    guidance: Guidance
+    decode_s: float
+    pixels: NDArray[np.uint8] | None = None
+    png: bytes = b""
+    trust_png: bytes = b""
+    trust: float | None = None
+    quality: Quality | None = None
+
+    @property
+    def from_noise(self) -> bool:
+        """Whether there is a picture although nothing but its size is known."""
+        return self.pixels is not None and self.guidance.is_empty
+
+
+def rebuild(bitstream: Bitstream, decoder: Decoder, options: DecodeOptions) -> Rebuilt:
+    """Return what ``decoder`` makes of the streams of ``bitstream``."""
+    started_s = time.perf_counter()
+    guidance = guidance_in(bitstream)
+    made = decoder.reconstruct(guidance, options)
+    decode_s = time.perf_counter() - started_s
+    if made is None:
+        return Rebuilt(bitstream, guidance, decode_s)
+    return Rebuilt(
+        bitstream,
+        guidance,
+        decode_s,
+        pixels=made.pixels,
+        png=encode_png(made.pixels),
+        trust_png=b"" if made.trust_map is None else encode_png(made.trust_map),
+        trust=0.0 if guidance.is_empty else made.trust,
+    )
+
+
+def measured(rebuilt: Rebuilt, reference: bytes) -> Rebuilt:
+    """Return ``rebuilt`` with its quality against ``reference``, a picture file.
+
+    Raises:
+        InputError: the reference is no picture, or of another size.
+    """
+    if rebuilt.pixels is None:
+        return rebuilt
+    try:
+        return replace(rebuilt, quality=quality(rebuilt.pixels, load_picture(reference).pixels))
+    except LinkError as error:
+        raise type(error)(f"reference picture: {error}") from error
+
+
+def report_of(
+    decoder: Decoder, options: DecodeOptions, rebuilt: Rebuilt | None, status: PictureStatus | None = None
+) -> receiver_pb2.ReceiveReport:
+    """Return the report of a call: ``rebuilt`` is None where not even the size is known, ``status`` of a container."""
+    report = receiver_pb2.ReceiveReport(
+        decoder=decoder.name, device=decoder.device, streams=_stream_reports(rebuilt, status)
+    )
+    if decoder.default_steps is not None:
+        report.steps, report.fidelity, report.seed = options.steps, options.fidelity, options.seed
+    if rebuilt is None:
+        report.reason = "no packet that tells the picture's size arrived"
+        return report
+    report.width, report.height = rebuilt.bitstream.header.width, rebuilt.bitstream.header.height
+    report.decode_s = rebuilt.decode_s
+    report.rebuilt, report.from_noise = rebuilt.pixels is not None, rebuilt.from_noise
+    report.reason = _reason(decoder, rebuilt)
+    if rebuilt.trust is not None:
+        report.trust = rebuilt.trust
+    if rebuilt.quality is not None:
+        report.quality.psnr_db = rebuilt.quality.psnr_db
+        if rebuilt.quality.ms_ssim is not None:
+            report.quality.ms_ssim = rebuilt.quality.ms_ssim
+    return report
+
+
+def _reason(decoder: Decoder, rebuilt: Rebuilt) -> str:
+    """Return why there is no picture, or only one from noise; empty where all is well."""
+    if rebuilt.pixels is not None and not rebuilt.from_noise:
+        return ""
+    damaged = ", ".join(kind.name for kind in rebuilt.guidance.damaged)
+    if rebuilt.from_noise:
+        missing = f"what arrived of {damaged} does not decode" if damaged else "no stream whole"
+        return f"{missing}; invented from noise"
+    if damaged:
+        return f"what arrived of {damaged} does not decode"
+    return f"no stream that decoder '{decoder.name}' can start from came whole"
+
+
+def _stream_reports(rebuilt: Rebuilt | None, status: PictureStatus | None) -> list[receiver_pb2.StreamReport]:
+    received = {stream.kind: stream.received for stream in status.streams} if status is not None else {}
+    streams = rebuilt.bitstream.streams if rebuilt is not None else ()
+    payload_bytes = {stream.kind: len(stream.payload) for stream in streams}
+    damaged = rebuilt.guidance.damaged if rebuilt is not None else ()
+
+    def state(kind: StreamKind) -> receiver_pb2.StreamState.ValueType:
+        if kind not in payload_bytes:
+            return receiver_pb2.STREAM_STATE_INCOMPLETE
+        return receiver_pb2.STREAM_STATE_DAMAGED if kind in damaged else receiver_pb2.STREAM_STATE_WHOLE
+
+    return [
+        receiver_pb2.StreamReport(
+            kind=packet_pb2.StreamKind.ValueType(kind),
+            state=state(kind),
+            bytes=payload_bytes.get(kind, 0),
+            packets_received=received.get(kind, 0),
+        )
+        for kind in sorted(received.keys() | payload_bytes.keys())
+    ]
