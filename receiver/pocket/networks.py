@@ -43,23 +43,23 @@ class PocketNetworks:
     sigma: float
 
 
-def new_autoencoder() -> AutoencoderTiny:
+def new_autoencoder(width: int = 64) -> AutoencoderTiny:
     """Return an untrained autoencoder: eight times down, little work at full size."""
     return AutoencoderTiny(
         latent_channels=LATENT_CHANNELS,
-        encoder_block_out_channels=(64, 64, 64, 64),
-        decoder_block_out_channels=(64, 64, 64, 64),
+        encoder_block_out_channels=(width, width, width, width),
+        decoder_block_out_channels=(width, width, width, width),
         num_encoder_blocks=(0, 1, 3, 3),
         num_decoder_blocks=(3, 3, 2, 0),
     )
 
 
-def new_unet() -> UNet2DConditionModel:
-    """Return an untrained flow network: latent in, velocity out."""
+def new_unet(widths: tuple[int, int, int] = WIDTHS) -> UNet2DConditionModel:
+    """Return an untrained flow network: latent in, velocity out. ``widths`` are multiples of 32."""
     return UNet2DConditionModel(
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
-        block_out_channels=WIDTHS,
+        block_out_channels=widths,
         layers_per_block=1,
         down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
@@ -72,7 +72,9 @@ def new_unet() -> UNet2DConditionModel:
 def new_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
     """Return a ControlNet for ``unet`` that starts as its encoder, with outputs at zero."""
     controlnet: ControlNetModel = ControlNetModel.from_unet(
-        unet, conditioning_embedding_out_channels=(WIDTHS[0],), conditioning_channels=CONTROL_CHANNELS
+        unet,
+        conditioning_embedding_out_channels=(unet.config.block_out_channels[0],),
+        conditioning_channels=CONTROL_CHANNELS,
     )
     return controlnet
 

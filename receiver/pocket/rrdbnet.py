@@ -68,5 +68,7 @@ class RRDBNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is un
 
     def convolutions(self) -> list[nn.Conv2d]:
         """Return all convolutions in the order in which they run."""
-        body = [conv for group in self.body for block in group.blocks for conv in block.convs]
+        groups = cast("list[ResidualInResidual]", list(self.body))
+        blocks = cast("list[DenseBlock]", [block for group in groups for block in group.blocks])
+        body = cast("list[nn.Conv2d]", [conv for block in blocks for conv in block.convs])
         return [self.first, *body, self.body_end, self.up1, self.up2, self.high, self.last]

@@ -1,0 +1,62 @@
+"""Where the pocket decoder's weights are, and what their ``config.json`` says. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.errors import ConfigError, SetupError
+from shared.validation import checked
+
+CONFIG_NAME = "config.json"
+FOLDER_VARIABLE = "SEMLINK_POCKET"
+"""Environment variable that names a folder of other weights in the same layout."""
+WAY_OUT = "install the package again, use --decoder hci, or train them (training/README.md)"
+
+
+class PocketConfig(BaseModel):
+    """What the weights were trained for, and the settings that measured best with them.
+
+    ``sigma`` is the noise added to the restored latent, where the flow starts; ``steps`` and ``fidelity`` are the
+    decoder's defaults.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    version: Literal[1] = 1
+    sigma: Annotated[float, Field(gt=0, le=10)] = 0.2
+    steps: Annotated[int, Field(ge=0, le=4)] = 1
+    fidelity: Annotated[float, Field(ge=0, le=1)] = 1.0
+    text_width: Annotated[int, Field(ge=1)] = 384
+
+
+def weights_folder() -> Path:
+    """Return the folder that the environment variable ``SEMLINK_POCKET`` names, or that of the weights that ship."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named) if named else Path(str(resources.files("models") / "pocket"))
+
+
+def config_in(folder: Path) -> PocketConfig:
+    """Return the configuration of the weights in ``folder``.
+
+    Raises:
+        SetupError: there is none, or it is not as this version expects.
+    """
+    path = folder / CONFIG_NAME
+    try:
+        values = json.loads(path.read_bytes())
+    except OSError as error:
+        raise SetupError(f"no weights of the pocket decoder: {path} cannot be read; {WAY_OUT}") from error
+    except ValueError as error:
+        raise SetupError(f"{path} is damaged, it is not JSON; {WAY_OUT}") from error
+    if not isinstance(values, dict):
+        raise SetupError(f"{path} is damaged, it holds no settings; {WAY_OUT}")
+    try:
+        return checked(PocketConfig, values)
+    except ConfigError as error:
+        raise SetupError(f"{path} does not fit this version: {error}; {WAY_OUT}") from error

@@ -1,0 +1,151 @@
+"""The pocket decoder as the receiver's service sees it. Imports torch and diffusers on first use only."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING
+
+from receiver.decoder import Reconstruction
+from receiver.pocket.config import config_in, weights_folder
+from shared.errors import LimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from receiver.decoder import DecodeOptions, Guidance
+    from receiver.pocket.pipeline import Pipeline
+
+    Request = tuple[Guidance, DecodeOptions]
+
+OUT_OF_MEMORY = ("out of memory", "not enough memory", "allocate memory", "could not create a memory")
+
+
+class PocketDecoder:
+    """Restorer, then a rectified flow; from noise where the HCI is lost, so that there is always a picture.
+
+    Several threads may call it at once. The networks load on first use.
+    """
+
+    name = "pocket"
+
+    def __init__(self, device: str = "", folder: Path | None = None) -> None:
+        """Choose ``device`` ("cpu", "cuda", "cuda:N"; "" is CUDA where there is one) and the weights in ``folder``.
+
+        Without ``folder`` they are those in the folder that ``SEMLINK_POCKET`` names, or those that ship.
+
+        Raises:
+            SetupError: the weights' configuration is missing or damaged.
+        """
+        self._folder = folder or weights_folder()
+        self._device_name = device
+        self._lock = threading.Lock()
+        self._pipeline: Pipeline | None = None
+        config = config_in(self._folder)
+        self.default_steps: int | None = config.steps
+        self.default_fidelity = config.fidelity
+
+    @property
+    def device(self) -> str:
+        """Where it computes.
+
+        Raises:
+            SetupError: there is no such device.
+        """
+        from receiver.pocket.devices import device_named  # noqa: PLC0415 - imports torch
+
+        return str(device_named(self._device_name))
+
+    def load(self) -> Pipeline:
+        """Load the networks, unless they are there, and return them at work.
+
+        Raises:
+            SetupError: weights are missing or damaged, or there is no such device.
+            LimitError: the device's memory does not hold them.
+        """
+        with self._lock:
+            if self._pipeline is None:
+                self._pipeline = self._loaded()
+            return self._pipeline
+
+    def reconstruct(self, guidance: Guidance, options: DecodeOptions) -> Reconstruction:
+        """Return the picture, and the trust map if asked for.
+
+        Raises:
+            SetupError: weights are missing or damaged, or there is no such device.
+            LimitError: the device's memory does not hold the picture.
+        """
+        return self.reconstruct_many([(guidance, options)])[0]
+
+    def reconstruct_many(self, requests: Sequence[Request]) -> list[Reconstruction]:
+        """Return what ``reconstruct`` returns for each request; pictures of one size go through the networks together.
+
+        Raises:
+            SetupError, LimitError: as ``reconstruct``.
+        """
+        pipeline = self.load()
+        groups: dict[object, list[int]] = {}
+        for index, (guidance, options) in enumerate(requests):
+            header = guidance.header
+            key = (header.width, header.height, guidance.hci is None, options.steps)
+            groups.setdefault(key, []).append(index)
+        made: dict[int, Reconstruction] = {}
+        for members in groups.values():
+            header = requests[members[0]][0].header
+            at_once = max(1, pipeline.side**2 // header.pixels)
+            for start in range(0, len(members), at_once):
+                indices = members[start : start + at_once]
+                with _within_memory(f"a picture of {header.width}x{header.height}", str(pipeline.device)):
+                    chosen = [requests[index] for index in indices]
+                    made.update(zip(indices, _reconstructed(pipeline, chosen), strict=True))
+        return [made[index] for index in range(len(requests))]
+
+    def _loaded(self) -> Pipeline:
+        from receiver.pocket.devices import device_named  # noqa: PLC0415 - these import torch and diffusers
+        from receiver.pocket.pipeline import Pipeline  # noqa: PLC0415
+        from receiver.pocket.weights import load_networks  # noqa: PLC0415
+
+        device = device_named(self._device_name)
+        with _within_memory("the pocket decoder", str(device)):
+            return Pipeline(load_networks(self._folder, device), device)
+
+
+def _reconstructed(pipeline: Pipeline, requests: Sequence[Request]) -> list[Reconstruction]:
+    """Return the pictures of ``requests``, which are of one size, all with or all without HCI, and of equal steps."""
+    header, steps = requests[0][0].header, requests[0][1].steps
+    hcis = [guidance.hci.pixels for guidance, _ in requests if guidance.hci is not None]
+    seeds = [options.seed for _, options in requests]
+    pictures = pipeline.pictures(hcis or None, seeds, header.width, header.height, steps)
+    return [_finished(picture, *request) for picture, request in zip(pictures, requests, strict=True)]
+
+
+def _finished(picture: Tensor, guidance: Guidance, options: DecodeOptions) -> Reconstruction:
+    from receiver.pocket.fidelity import projected  # noqa: PLC0415 - these import torch
+    from receiver.pocket.restore import pixels_of, planes_of  # noqa: PLC0415
+    from receiver.pocket.trust import trust_map  # noqa: PLC0415
+
+    hci = None if guidance.hci is None else planes_of(guidance.hci.pixels).to(picture.device)
+    if hci is not None:
+        picture = projected(picture, hci, options.fidelity)
+    pixels = pixels_of(picture, grey=guidance.header.grey)
+    if not options.trust:
+        return Reconstruction(pixels)
+    trust = trust_map(planes_of(pixels).to(picture.device), hci).cpu().numpy()
+    return Reconstruction(pixels, trust, float(trust.mean()) / 255)
+
+
+@contextlib.contextmanager
+def _within_memory(what: str, device: str) -> Iterator[None]:
+    """Turn running out of memory, in whichever way torch reports it, into a ``LimitError`` that names ``what``."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not any(words in str(error).lower() for words in OUT_OF_MEMORY):
+            raise
+        raise LimitError(
+            f"{what} does not fit into the memory of {device}: free some, send a smaller picture, "
+            "or use another device or --decoder hci"
+        ) from error

@@ -1,0 +1,37 @@
+"""Devices by name, and the type of number that the networks compute in there."""
+
+from __future__ import annotations
+
+import torch
+
+from shared.errors import SetupError
+
+
+def device_named(name: str) -> torch.device:
+    """Return the device called ``name``: "cpu", "cuda" or "cuda:N"; "" is CUDA where torch sees one, else the CPU.
+
+    Raises:
+        SetupError: there is no such device.
+    """
+    if not name:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in {"cpu", "cuda"} or (device.type == "cpu" and device.index):
+        raise SetupError(f"unknown device '{name}'; there are cpu, cuda and cuda:N")
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            raise SetupError(f"device '{name}' is not there: torch sees {count} CUDA devices here; use cpu")
+    return device
+
+
+def number_type(device: torch.device) -> torch.dtype:
+    """Return bfloat16 where ``device`` computes it in hardware, else float32."""
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        native = torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 - torch has no public name for it
+    return torch.bfloat16 if native else torch.float32

@@ -1,0 +1,159 @@
+"""From small received pictures to full ones: restorer, autoencoder and flow in turn. See docs/decoder.md."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from receiver.pocket.flow import noise, sample
+from receiver.pocket.networks import (
+    LATENT_CHANNELS,
+    LATENT_MULTIPLE,
+    control_image,
+    decoded,
+    encoded,
+    null_text,
+    velocity,
+)
+from receiver.pocket.restore import restorer_input
+from receiver.pocket.sizes import LATENT_SCALE, RESTORER_SCALE
+from receiver.pocket.tiles import Tiling, add_tiled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from receiver.pocket.networks import PocketNetworks
+
+MULTIPLE = LATENT_SCALE * LATENT_MULTIPLE
+"""Sides of a picture are padded to multiples of this."""
+CPU_SIDE, CUDA_SIDE = 768, 2048
+"""Pictures of up to side × side pixels run whole, larger ones in tiles of that; it bounds the memory."""
+OVERLAP = 128
+"""Of tiles, in pixels."""
+
+
+class Pipeline:
+    """The networks at work on ``device``; several threads may call it at once. ``side`` bounds a tile, in pixels."""
+
+    def __init__(self, networks: PocketNetworks, device: torch.device, side: int | None = None) -> None:
+        self.device = device
+        self.side = side or (CUDA_SIDE if device.type == "cuda" else CPU_SIDE)
+        self._networks = networks
+        self._dtype = next(networks.unet.parameters()).dtype
+        self._of_pictures = Tiling(self.side, OVERLAP, MULTIPLE)
+        self._of_quarters = Tiling(self.side // RESTORER_SCALE, OVERLAP // RESTORER_SCALE)
+        self._of_latents = Tiling(self.side // LATENT_SCALE, OVERLAP // LATENT_SCALE)
+        # The flow's networks look further and work at an eighth of the size: larger tiles, and more overlap.
+        self._of_flow = Tiling(self.side // 2, 2 * OVERLAP // LATENT_SCALE, LATENT_MULTIPLE)
+
+    @torch.inference_mode()
+    def pictures(
+        self, hcis: Sequence[NDArray[np.uint8]] | None, seeds: Sequence[int], width: int, height: int, steps: int
+    ) -> Tensor:
+        """Return pictures ``[B, 3, height, width]``, float32, about 0 to 1, on the pipeline's device.
+
+        ``hcis`` holds one per seed, uint8 ``[h, w, 3]`` or ``[h, w]``; where it is None, the flow starts from noise and
+        takes one step at least. ``steps`` 0 leaves the flow out.
+        """
+        if hcis is None:
+            shape = (len(seeds), 3, _padded(height), _padded(width))
+            end = self.sampled(self._noise(seeds, shape), None, max(steps, 1))
+            blank = torch.zeros(shape, device=self.device)
+            return self.add_decoded(blank, end, None)[..., :height, :width]
+        quarters = torch.stack([restorer_input(hci, width, height) for hci in hcis])
+        restored = self.restored(quarters)[..., :height, :width]
+        if steps == 0:
+            return restored
+        restored = functional.pad(restored, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="reflect")
+        latent = self.latent_of(restored)
+        source = latent + self._networks.sigma * self._noise(seeds, restored.shape)
+        end = self.sampled(source, latent, steps)
+        return self.add_decoded(restored, end, latent)[..., :height, :width]
+
+    @torch.inference_mode()
+    def restored(self, quarters: Tensor) -> Tensor:
+        """Return ``[B, 3, 4h, 4w]`` for ``quarters`` ``[B, 3, h, w]``."""
+        batch, channels, height, width = quarters.shape
+        blank = torch.zeros(batch, channels, RESTORER_SCALE * height, RESTORER_SCALE * width, device=self.device)
+        return add_tiled(
+            blank,
+            lambda tile: self._networks.restorer(self._given(tile)),
+            quarters.to(self.device),
+            self._of_quarters,
+            Fraction(RESTORER_SCALE),
+        )
+
+    @torch.inference_mode()
+    def latent_of(self, picture: Tensor) -> Tensor:
+        """Return the latent ``[B, 16, H / 8, W / 8]`` of ``picture`` ``[B, 3, H, W]``, of multiples of 32."""
+        batch, _, height, width = picture.shape
+        blank = torch.zeros(batch, LATENT_CHANNELS, height // LATENT_SCALE, width // LATENT_SCALE, device=self.device)
+        return add_tiled(
+            blank,
+            lambda tile: encoded(self._networks.autoencoder, self._given(tile)),
+            picture,
+            self._of_pictures,
+            Fraction(1, LATENT_SCALE),
+        )
+
+    @torch.inference_mode()
+    def sampled(
+        self,
+        source: Tensor,
+        restored_latent: Tensor | None,
+        steps: int,
+        callback: Callable[[int, Tensor], None] | None = None,
+    ) -> Tensor:
+        """Return the flow's end ``[B, 16, h, w]`` from ``source``, guided by the restored HCI's latent if there is one.
+
+        ``callback`` as in ``flow.sample``.
+        """
+        batch, _, height, width = source.shape
+        control = control_image(restored_latent, (batch, height, width), source)
+        text = null_text(batch, self._given(source))
+
+        def whole_velocity(latent: Tensor, time: Tensor) -> Tensor:
+            def tile_velocity(tile: Tensor) -> Tensor:
+                parts = self._given(tile)
+                return velocity(self._networks, parts[:, :LATENT_CHANNELS], time, text, parts[:, LATENT_CHANNELS:])
+
+            return add_tiled(
+                torch.zeros_like(latent), tile_velocity, torch.cat([latent, control], 1), self._of_flow, Fraction(1)
+            )
+
+        return sample(whole_velocity, source, steps, callback)
+
+    @torch.inference_mode()
+    def add_decoded(self, picture: Tensor, latent: Tensor, restored_latent: Tensor | None) -> Tensor:
+        """Add to ``picture`` ``[B, 3, H, W]`` in place what the flow changed, and return it.
+
+        That is the decoded ``latent`` less the decoded ``restored_latent``: what the autoencoder loses, both lack, so
+        that the restored picture keeps it. Without the second, it is the decoded ``latent``.
+        """
+        autoencoder = self._networks.autoencoder
+
+        def change(tile: Tensor) -> Tensor:
+            both = decoded(autoencoder, torch.cat(torch.split(self._given(tile), LATENT_CHANNELS, dim=1))).float()
+            return both if restored_latent is None else both[: len(tile)] - both[len(tile) :]
+
+        latents = latent if restored_latent is None else torch.cat([latent, restored_latent], 1)
+        return add_tiled(picture, change, latents, self._of_latents, Fraction(LATENT_SCALE))
+
+    def _given(self, planes: Tensor) -> Tensor:
+        """Return ``planes`` in the type and memory layout that the networks compute in."""
+        return planes.to(self._dtype).contiguous(memory_format=torch.channels_last)
+
+    def _noise(self, seeds: Sequence[int], picture_shape: Sequence[int]) -> Tensor:
+        shape = LATENT_CHANNELS, picture_shape[-2] // LATENT_SCALE, picture_shape[-1] // LATENT_SCALE
+        return torch.stack([noise(seed, shape) for seed in seeds]).to(self.device)
+
+
+def _padded(length: int) -> int:
+    return -(-length // MULTIPLE) * MULTIPLE

@@ -1,0 +1,136 @@
+"""The decoder's networks from and to a folder: ``config.json``, and four folders in the layout of diffusers."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import TYPE_CHECKING, Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from receiver.pocket.config import CONFIG_NAME, WAY_OUT, PocketConfig, config_in
+from receiver.pocket.devices import number_type
+from receiver.pocket.diffusers_import import AutoencoderTiny, ControlNetModel, UNet2DConditionModel
+from receiver.pocket.networks import CONTROL_CHANNELS, LATENT_CHANNELS, TEXT_WIDTH, PocketNetworks
+from receiver.pocket.rrdbnet import RRDBNet
+from shared.errors import SetupError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
+LFS_POINTER = b"version https://git-lfs"
+CLASSES = {
+    "restorer": RRDBNet,
+    "autoencoder": AutoencoderTiny,
+    "unet": UNet2DConditionModel,
+    "controlnet": ControlNetModel,
+}
+EXPECTED: dict[str, dict[str, int]] = {
+    "restorer": {},
+    "autoencoder": {"latent_channels": LATENT_CHANNELS},
+    "unet": {
+        "in_channels": LATENT_CHANNELS,
+        "out_channels": LATENT_CHANNELS,
+        "cross_attention_dim": TEXT_WIDTH,
+    },
+    "controlnet": {
+        "in_channels": LATENT_CHANNELS,
+        "conditioning_channels": CONTROL_CHANNELS,
+        "cross_attention_dim": TEXT_WIDTH,
+    },
+}
+"""Settings that the networks must agree on with the pipeline around them."""
+
+
+def load_networks(folder: Path, device: torch.device, dtype: torch.dtype | None = None) -> PocketNetworks:
+    """Return the networks in ``folder`` on ``device``, frozen, in ``dtype`` (None: the one that suits the device).
+
+    Raises:
+        SetupError: a file is missing, damaged, or holds another network than this version expects.
+    """
+    config = config_in(folder)
+    if config.text_width != TEXT_WIDTH:
+        raise SetupError(
+            f"{folder / CONFIG_NAME} says text_width {config.text_width}; this version has {TEXT_WIDTH}; {WAY_OUT}"
+        )
+    dtype = dtype or number_type(device)
+    loaded = {name: _network(folder / name, EXPECTED[name], device, dtype) for name in CLASSES}
+    return PocketNetworks(**loaded, sigma=config.sigma)
+
+
+def save_networks(networks: PocketNetworks, folder: Path, *, steps: int = 1, fidelity: float = 1.0) -> None:
+    """Write ``networks`` into ``folder`` as float16, with the decoder's default ``steps`` and ``fidelity``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = PocketConfig(sigma=networks.sigma, steps=steps, fidelity=fidelity, text_width=TEXT_WIDTH)
+    (folder / CONFIG_NAME).write_text(config.model_dump_json(indent=2) + "\n")
+    for name in CLASSES:
+        network = getattr(networks, name)
+        network.save_config(folder / name)
+        tensors = {key: value.detach().half().contiguous().cpu() for key, value in network.state_dict().items()}
+        safetensors.torch.save_file(tensors, folder / name / WEIGHTS_NAME, metadata={"format": "pt"})
+
+
+def _network(folder: Path, expected: dict[str, int], device: torch.device, dtype: torch.dtype) -> Any:
+    """Return the network in ``folder``, frozen."""
+    network = _untrained(folder, expected)
+    path = folder / WEIGHTS_NAME
+    tensors = _tensors(path)
+    _check_shapes(path, {key: value.shape for key, value in network.state_dict().items()}, tensors)
+    network.load_state_dict({key: value.to(device, dtype) for key, value in tensors.items()}, assign=True)
+    return network.to(memory_format=torch.channels_last).requires_grad_(requires_grad=False).eval()
+
+
+def _untrained(folder: Path, expected: dict[str, int]) -> Any:
+    """Return the network that ``config.json`` in ``folder`` describes, without storage for its weights."""
+    path = folder / CONFIG_NAME
+    try:
+        settings: dict[str, Any] = json.loads(path.read_bytes())
+        # On "meta" nothing is drawn: torch's default generator stays as it is, and no time is lost.
+        with torch.device("meta"):
+            network = CLASSES[folder.name](**_arguments(CLASSES[folder.name], settings))
+        wrong = {key: network.config[key] for key, value in expected.items() if network.config[key] != value}
+    except OSError as error:
+        raise SetupError(f"no weights of the pocket decoder: {path} cannot be read; {WAY_OUT}") from error
+    except Exception as error:  # diffusers checks no settings: any type of error may come of a wrong one
+        raise SetupError(f"{path} is damaged or describes another network; {WAY_OUT}") from error
+    if wrong:
+        key, value = next(iter(wrong.items()))
+        raise SetupError(f"{path} says {key} {value}; this version has {expected[key]}; {WAY_OUT}")
+    return network
+
+
+def _arguments(network: type, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return those of ``settings`` that ``network`` takes: diffusers keeps others beside them, and warns of them."""
+    return {key: settings[key] for key in inspect.signature(network).parameters if key in settings}
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SetupError(f"no weights of the pocket decoder: {path} cannot be read; {WAY_OUT}") from error
+    if data.startswith(LFS_POINTER):
+        raise SetupError(f"{path} is a pointer of git-lfs, not the weights: run 'git lfs pull'")
+    try:
+        return safetensors.torch.load(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise SetupError(f"{path} is damaged, it is not a whole safetensors file; {WAY_OUT}") from error
+
+
+def _check_shapes(path: Path, expected: dict[str, torch.Size], tensors: dict[str, Tensor]) -> None:
+    """Check that ``tensors`` are finite and have the names and shapes that the network's configuration asks for."""
+    for key in sorted(expected.keys() | tensors.keys()):
+        if key not in tensors or key not in expected:
+            fault = f"lacks {key}" if key in expected else f"holds {key}, which its network does not have"
+        elif tensors[key].shape != expected[key]:
+            fault = f"holds {key} of {list(tensors[key].shape)} instead of {list(expected[key])}"
+        elif not (tensors[key].is_floating_point() and bool(torch.isfinite(tensors[key]).all())):
+            fault = f"holds {key} with values that are no finite numbers"
+        else:
+            continue
+        raise SetupError(f"{path} {fault}; {WAY_OUT}")

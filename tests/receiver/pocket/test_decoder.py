@@ -1,0 +1,146 @@
+"""The pocket decoder at the receiver's seam: sizes, seeds, batches, threads, lost guidance."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+from receiver.decoder import DecodeOptions, Guidance
+from receiver.pocket.decoder import PocketDecoder
+from shared.bitstream import PictureHeader
+from shared.hci.stream import down_sampled
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (65, 97), (128, 71), (224, 160)])
+@pytest.mark.parametrize("grey", [False, True])
+def test_any_size_comes_back_in_its_own_size_and_kind(decoder, guidance_for, width, height, grey):
+    made = decoder.reconstruct(guidance_for(width, height, grey=grey), DecodeOptions())
+    assert made.pixels.shape == ((height, width) if grey else (height, width, 3))
+    assert made.pixels.dtype == np.uint8
+    assert made.pixels.flags.c_contiguous
+    assert made.trust_map.shape == (-(-height // 16), -(-width // 16))
+    assert made.trust == pytest.approx(made.trust_map.mean() / 255)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 5, 6, 8])
+def test_an_hci_of_any_scale_serves(pixels_from, guidance_for, scale):
+    assert pixels_from(guidance_for(150, 100, scale=scale), fidelity=0.5).shape == (100, 150, 3)
+
+
+def test_defaults_are_those_of_the_weights(decoder):
+    assert (decoder.name, decoder.device, decoder.default_steps, decoder.default_fidelity) == ("pocket", "cpu", 2, 0.5)
+
+
+def test_the_seed_decides_and_nothing_else(pixels_from, guidance_for):
+    guidance = guidance_for(128, 96)
+    first = pixels_from(guidance, seed=7, fidelity=0)
+    torch.rand(5)
+    np.random.seed(3)  # noqa: NPY002 - the global generator must not matter
+    assert np.array_equal(pixels_from(guidance, seed=7, fidelity=0), first)
+    assert not np.array_equal(pixels_from(guidance, seed=8, fidelity=0), first)
+    assert pixels_from(guidance, seed=2**64 - 1).shape == first.shape
+
+
+def test_torchs_own_generator_is_left_alone(decoder, weights, guidance_for):
+    before = torch.get_rng_state()
+    PocketDecoder("cpu", weights).reconstruct(guidance_for(64, 64), DecodeOptions())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_steps_change_the_picture_and_none_leaves_the_flow_out(decoder, pixels_from, guidance_for):
+    guidance = guidance_for(128, 96)
+    made = [pixels_from(guidance, steps=steps, fidelity=0) for steps in range(4)]
+    assert len({pixels.tobytes() for pixels in made}) == len(made)
+    assert np.array_equal(made[0], pixels_from(guidance, steps=0, fidelity=0, seed=5))
+
+
+def test_without_an_hci_there_is_still_a_picture_that_nobody_should_trust(decoder):
+    guidance = Guidance(PictureHeader(100, 70))
+    made = [decoder.reconstruct(guidance, DecodeOptions(steps=steps, seed=seed)) for steps, seed in ((1, 1), (1, 2))]
+    assert made[0].pixels.shape == (70, 100, 3)
+    assert not np.array_equal(made[0].pixels, made[1].pixels)
+    assert made[0].trust == 0
+    assert not made[0].trust_map.any()
+    assert np.array_equal(decoder.reconstruct(guidance, DecodeOptions(steps=0, seed=1)).pixels, made[0].pixels)
+
+
+def test_trust_map_is_made_only_when_asked_for(decoder, guidance_for):
+    made = decoder.reconstruct(guidance_for(64, 64), DecodeOptions(trust=False))
+    assert made.trust_map is None
+    assert made.trust is None
+
+
+def test_a_batch_gives_what_single_calls_give(decoder, guidance_for):
+    requests = [
+        (guidance_for(96, 64, seed=1), DecodeOptions(seed=1, fidelity=0)),
+        (guidance_for(64, 96, seed=2), DecodeOptions(seed=2)),
+        (guidance_for(96, 64, seed=3), DecodeOptions(seed=3, fidelity=1)),
+        (Guidance(PictureHeader(96, 64)), DecodeOptions(seed=4)),
+        (guidance_for(96, 64, seed=5), DecodeOptions(seed=5, steps=2)),
+    ]
+    for made, request in zip(decoder.reconstruct_many(requests), requests, strict=True):
+        alone = decoder.reconstruct(*request)
+        # Sums of a batched convolution may round differently.
+        assert np.abs(made.pixels.astype(int) - alone.pixels).max() <= 1
+    assert decoder.reconstruct_many([]) == []
+
+
+def test_two_threads_get_what_one_gets(weights, guidance_for):
+    decoder = PocketDecoder("cpu", weights)
+    requests = [(guidance_for(128, 96, seed=seed), DecodeOptions(seed=seed)) for seed in range(6)]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda request: decoder.reconstruct(*request).pixels, requests))
+    for pixels, request in zip(together, requests, strict=True):
+        assert np.array_equal(pixels, decoder.reconstruct(*request).pixels)
+
+
+def test_fidelity_pulls_the_picture_towards_the_hci(pixels_from, guidance_for):
+    guidance = guidance_for(192, 128)
+
+    def error(fidelity: float) -> float:
+        small = down_sampled(pixels_from(guidance, fidelity=fidelity), guidance.hci.scale)
+        return float(np.abs(small.astype(float) - guidance.hci.pixels).mean())
+
+    errors = [error(fidelity) for fidelity in (0, 0.5, 1)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[2] < errors[0] / 4
+
+
+def test_making_the_decoder_imports_neither_torch_nor_diffusers(weights):
+    code = (
+        "import sys; from pathlib import Path; from receiver.pocket.decoder import PocketDecoder;"
+        f"PocketDecoder('', Path({str(weights)!r})); print({{'torch', 'diffusers'}} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_too_little_memory_is_one_line_and_the_next_picture_still_comes(weights):
+    """In a process of its own, whose memory ends 64 MiB above what a small picture took."""
+    code = f"""
+import resource
+from pathlib import Path
+from receiver.decoder import DecodeOptions, Guidance
+from receiver.pocket.decoder import PocketDecoder
+from shared.bitstream import PictureHeader
+from shared.errors import LimitError
+decoder = PocketDecoder("cpu", Path({str(weights)!r}))
+small, large = (Guidance(PictureHeader(side, side)) for side in (64, 8192))
+decoder.reconstruct(small, DecodeOptions())
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (64 << 20),) * 2)
+try:
+    decoder.reconstruct(large, DecodeOptions())
+except LimitError as error:
+    print(error)
+print(decoder.reconstruct(small, DecodeOptions()).pixels.shape)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    message, shape = done.stdout.splitlines()
+    assert message.startswith("a picture of 8192x8192 does not fit into the memory of cpu:")
+    assert shape == "(64, 64, 3)"
