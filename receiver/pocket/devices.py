@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from shared.errors import SetupError
+from shared.validation import short_repr
 
 
 def device_named(name: str) -> torch.device:
@@ -20,7 +21,7 @@ def device_named(name: str) -> torch.device:
     except RuntimeError:
         device = None
     if device is None or device.type not in {"cpu", "cuda"} or (device.type == "cpu" and device.index):
-        raise SetupError(f"unknown device '{name}'; there are cpu, cuda and cuda:N")
+        raise SetupError(f"unknown device {short_repr(name)}; there are cpu, cuda and cuda:N")
     if device.type == "cuda":
         count = torch.cuda.device_count()
         if (device.index or 0) >= count:

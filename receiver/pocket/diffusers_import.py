@@ -6,11 +6,11 @@ from shared.torchvision_import import allow_torchvision
 
 allow_torchvision()
 
-from diffusers import AutoencoderTiny, ConfigMixin, ControlNetModel, ModelMixin, UNet2DConditionModel  # noqa: E402
+from diffusers import AutoencoderDC, ConfigMixin, ControlNetModel, ModelMixin, UNet2DConditionModel  # noqa: E402
 from diffusers.configuration_utils import register_to_config  # noqa: E402
 
 __all__ = [
-    "AutoencoderTiny",
+    "AutoencoderDC",
     "ConfigMixin",
     "ControlNetModel",
     "ModelMixin",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from receiver.pocket.diffusers_import import AutoencoderTiny, ControlNetModel, UNet2DConditionModel
+from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +24,11 @@ REGION_MASKS = 3
 MASKS = ("HCI", "LATENT", "REGIONS")
 """Streams that have an availability mask: 1 where the stream is there, 0 where it is lost."""
 CONTROL_CHANNELS = LATENT_CHANNELS + PLANES + REGION_MASKS + len(MASKS)
+RESTORER_NOISE = 0.04
+"""Standard deviation of the noise added to the restorer's input, 0 to 1: what it makes texture of where the HCI has none.
+
+Without it, the only texture that a convolutional network can paint on an even area is a grid.
+"""
 WIDTHS = (96, 128, 192)
 """Of the flow's levels, at 1/8, 1/16 and 1/32 of the picture."""
 LATENT_MULTIPLE = 4
@@ -37,20 +42,27 @@ class PocketNetworks:
     """All networks of one decoder. ``sigma`` is the noise added to the restored latent, where the flow starts."""
 
     restorer: RRDBNet
-    autoencoder: AutoencoderTiny
+    autoencoder: AutoencoderDC
     unet: UNet2DConditionModel
     controlnet: ControlNetModel
     sigma: float
 
 
-def new_autoencoder(width: int = 64) -> AutoencoderTiny:
-    """Return an untrained autoencoder: eight times down, little work at full size."""
-    return AutoencoderTiny(
+def new_autoencoder() -> AutoencoderDC:
+    """Return an untrained autoencoder, eight times down, that does nothing at full size.
+
+    AutoencoderDC (Chen et al. 2024) moves pixels into channels with shortcuts past every block, and no norm of it looks
+    beyond one position, so that tiles agree. Why not AutoencoderTiny: docs/decoder.md.
+    """
+    widths, layers, none = (64, 64, 128, 128), (0, 2, 2, 3), ((),) * 4
+    return AutoencoderDC(
         latent_channels=LATENT_CHANNELS,
-        encoder_block_out_channels=(width, width, width, width),
-        decoder_block_out_channels=(width, width, width, width),
-        num_encoder_blocks=(0, 1, 3, 3),
-        num_decoder_blocks=(3, 3, 2, 0),
+        encoder_block_out_channels=widths,
+        decoder_block_out_channels=widths,
+        encoder_layers_per_block=layers,
+        decoder_layers_per_block=layers,
+        encoder_qkv_multiscales=none,
+        decoder_qkv_multiscales=none,
     )
 
 
@@ -79,13 +91,13 @@ def new_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
     return controlnet
 
 
-def encoded(autoencoder: AutoencoderTiny, picture: Tensor) -> Tensor:
+def encoded(autoencoder: AutoencoderDC, picture: Tensor) -> Tensor:
     """Return the latent ``[B, 16, H / 8, W / 8]``, of about unit variance, of ``picture`` ``[B, 3, H, W]``, 0 to 1."""
-    latent: Tensor = autoencoder.encode(picture * 2 - 1).latents * autoencoder.config.scaling_factor
+    latent: Tensor = autoencoder.encode(picture * 2 - 1).latent * autoencoder.config.scaling_factor
     return latent
 
 
-def decoded(autoencoder: AutoencoderTiny, latent: Tensor) -> Tensor:
+def decoded(autoencoder: AutoencoderDC, latent: Tensor) -> Tensor:
     """Return the picture ``[B, 3, H, W]``, 0 to 1 (not clamped), of ``latent`` ``[B, 16, H / 8, W / 8]``."""
     picture: Tensor = autoencoder.decode(latent / autoencoder.config.scaling_factor).sample
     return (picture + 1) / 2

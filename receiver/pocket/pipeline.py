@@ -35,23 +35,28 @@ MULTIPLE = LATENT_SCALE * LATENT_MULTIPLE
 """Sides of a picture are padded to multiples of this."""
 CPU_SIDE, CUDA_SIDE = 768, 2048
 """Pictures of up to side × side pixels run whole, larger ones in tiles of that; it bounds the memory."""
-OVERLAP = 128
-"""Of tiles, in pixels."""
+OVERLAP = 192
+"""Of tiles, in pixels: as far as the restorer looks, but for a few levels of difference (docs/decoder.md)."""
 
 
 class Pipeline:
-    """The networks at work on ``device``; several threads may call it at once. ``side`` bounds a tile, in pixels."""
+    """The networks at work on ``device``; several threads may call it at once.
 
-    def __init__(self, networks: PocketNetworks, device: torch.device, side: int | None = None) -> None:
+    ``side`` bounds a tile and ``overlap`` is that of neighbours, in pixels, multiples of 32.
+    """
+
+    def __init__(
+        self, networks: PocketNetworks, device: torch.device, side: int | None = None, overlap: int = OVERLAP
+    ) -> None:
         self.device = device
         self.side = side or (CUDA_SIDE if device.type == "cuda" else CPU_SIDE)
         self._networks = networks
         self._dtype = next(networks.unet.parameters()).dtype
-        self._of_pictures = Tiling(self.side, OVERLAP, MULTIPLE)
-        self._of_quarters = Tiling(self.side // RESTORER_SCALE, OVERLAP // RESTORER_SCALE)
-        self._of_latents = Tiling(self.side // LATENT_SCALE, OVERLAP // LATENT_SCALE)
+        self._of_pictures = Tiling(self.side, overlap, MULTIPLE)
+        self._of_quarters = Tiling(self.side // RESTORER_SCALE, overlap // RESTORER_SCALE)
+        self._of_latents = Tiling(self.side // LATENT_SCALE, overlap // LATENT_SCALE)
         # The flow's networks look further and work at an eighth of the size: larger tiles, and more overlap.
-        self._of_flow = Tiling(self.side // 2, 2 * OVERLAP // LATENT_SCALE, LATENT_MULTIPLE)
+        self._of_flow = Tiling(self.side // 2, 2 * overlap // LATENT_SCALE, LATENT_MULTIPLE)
 
     @torch.inference_mode()
     def pictures(

@@ -19,12 +19,17 @@ class Tiling:
     """How an input is cut: whole up to ``side`` × ``side``, else into tiles of at most that, which overlap.
 
     All in positions of the input; tiles start and end at multiples of ``multiple`` (or at the input's end), which
-    ``side`` and ``overlap`` are multiples of too.
+    ``side`` and ``overlap`` are multiples of too. ``overlap`` is at most a quarter of ``side``, so that no more than
+    two tiles of a row ever overlap.
     """
 
     side: int
     overlap: int
     multiple: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 < 4 * self.overlap <= self.side:
+            raise ValueError(f"tiles of {self.side} that overlap by {self.overlap}: at most a quarter may")
 
     def spans(self, length: int) -> list[tuple[int, int]]:
         """Return start and end of every tile along a side of ``length``, of equal size and evenly spread."""

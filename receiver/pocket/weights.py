@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 
 from receiver.pocket.config import CONFIG_NAME, WAY_OUT, PocketConfig, config_in
 from receiver.pocket.devices import number_type
-from receiver.pocket.diffusers_import import AutoencoderTiny, ControlNetModel, UNet2DConditionModel
+from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
 from receiver.pocket.networks import CONTROL_CHANNELS, LATENT_CHANNELS, TEXT_WIDTH, PocketNetworks
 from receiver.pocket.rrdbnet import RRDBNet
 from shared.errors import SetupError
@@ -26,7 +26,7 @@ WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
 LFS_POINTER = b"version https://git-lfs"
 CLASSES = {
     "restorer": RRDBNet,
-    "autoencoder": AutoencoderTiny,
+    "autoencoder": AutoencoderDC,
     "unet": UNet2DConditionModel,
     "controlnet": ControlNetModel,
 }
@@ -89,10 +89,13 @@ def _untrained(folder: Path, expected: dict[str, int]) -> Any:
     """Return the network that ``config.json`` in ``folder`` describes, without storage for its weights."""
     path = folder / CONFIG_NAME
     try:
-        settings: dict[str, Any] = json.loads(path.read_bytes())
+        settings = dict(json.loads(path.read_bytes()))
+        arguments = {
+            key: settings[key] for key in inspect.signature(CLASSES[folder.name]).parameters if key in settings
+        }
         # On "meta" nothing is drawn: torch's default generator stays as it is, and no time is lost.
         with torch.device("meta"):
-            network = CLASSES[folder.name](**_arguments(CLASSES[folder.name], settings))
+            network = CLASSES[folder.name](**arguments)
         wrong = {key: network.config[key] for key, value in expected.items() if network.config[key] != value}
     except OSError as error:
         raise SetupError(f"no weights of the pocket decoder: {path} cannot be read; {WAY_OUT}") from error
@@ -102,11 +105,6 @@ def _untrained(folder: Path, expected: dict[str, int]) -> Any:
         key, value = next(iter(wrong.items()))
         raise SetupError(f"{path} says {key} {value}; this version has {expected[key]}; {WAY_OUT}")
     return network
-
-
-def _arguments(network: type, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return those of ``settings`` that ``network`` takes: diffusers keeps others beside them, and warns of them."""
-    return {key: settings[key] for key in inspect.signature(network).parameters if key in settings}
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:

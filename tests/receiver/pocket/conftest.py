@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 
@@ -13,6 +14,9 @@ from receiver.pocket.rrdbnet import RRDBNet
 from receiver.pocket.weights import save_networks
 from shared.bitstream import PictureHeader
 from shared.hci.stream import HciImage, down_sampled
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def tiny_networks(seed: int = 1) -> PocketNetworks:

@@ -1,0 +1,71 @@
+"""The projection onto the HCI, and the resizing below it, against Pillow, which the sender uses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from receiver.pocket.fidelity import projected
+from receiver.pocket.lanczos import resized
+from receiver.pocket.restore import pixels_of, planes_of
+from shared.hci.stream import down_sampled
+
+
+def with_pillow(plane: np.ndarray, width: int, height: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.LANCZOS))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    before=st.tuples(st.integers(1, 150), st.integers(1, 150)),
+    after=st.tuples(st.integers(1, 150), st.integers(1, 150)),
+    seed=st.integers(0, 9),
+)
+def test_resizing_is_pillows(before, after, seed):
+    plane = np.random.default_rng(seed).uniform(0, 255, before).astype(np.float32)
+    made = resized(torch.from_numpy(plane), *after).numpy()
+    assert np.abs(made - with_pillow(plane, *after)).max() < 2e-3
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 6, 8, 16])
+def test_down_sampling_is_the_senders_to_a_level(synthetic_pixels, scale):
+    pixels = synthetic_pixels(203, 150)
+    small = down_sampled(pixels, scale)
+    made = resized(planes_of(pixels), small.shape[1], small.shape[0])
+    assert ((made - planes_of(small)).abs() * 255).max() < 1.01
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 6, 8])
+@pytest.mark.parametrize("grey", [False, True])
+def test_at_full_fidelity_the_picture_down_samples_to_the_hci(synthetic_pixels, scale, grey):
+    received = down_sampled(synthetic_pixels(203, 150, grey=grey), scale)
+    other = planes_of(synthetic_pixels(203, 150, grey=grey, seed=5))
+    made = pixels_of(projected(other, planes_of(received), 1.0), grey=grey)
+    error = np.abs(down_sampled(made, scale).astype(int) - received)
+    assert error.mean() < 1
+    assert np.percentile(error, 99) <= 4
+
+
+def test_half_of_the_fidelity_is_half_of_the_way(synthetic_pixels):
+    received = planes_of(down_sampled(synthetic_pixels(96, 64), 4))
+    other = planes_of(synthetic_pixels(96, 64, seed=5))
+    ends = projected(other, received, 0.0), projected(other, received, 1.0)
+    assert torch.equal(ends[0], other)
+    assert torch.allclose(projected(other, received, 0.5), (ends[0] + ends[1]) / 2, atol=1e-6)
+
+
+def test_a_picture_that_agrees_is_left_alone(synthetic_pixels):
+    picture = planes_of(synthetic_pixels(96, 64))
+    small = resized(picture, 24, 16)
+    assert torch.allclose(projected(picture, small, 1.0), picture, atol=1e-5)
+
+
+def test_colour_and_grey_pixels_are_rounded_means():
+    planes = torch.tensor([0.1, 0.2, 0.6])[:, None, None].expand(3, 2, 4)
+    assert pixels_of(planes, grey=True).tolist() == [[76] * 4] * 2  # 0.3 of 255 is 76.5, which rounds to even
+    assert pixels_of(planes, grey=False)[0, 0].tolist() == [26, 51, 153]
+    assert pixels_of(planes * 9 - 1, grey=False)[0, 0].tolist() == [0, 204, 255]

@@ -1,0 +1,49 @@
+"""The flow's sampler against diffusers' own, and its noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from receiver.pocket.diffusers_import import AutoencoderTiny  # noqa: F401 - makes diffusers importable
+from receiver.pocket.flow import noise, sample
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_steps_are_those_of_diffusers_flow_matching_scheduler(steps):
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    source = noise(1, (16, 4, 6))[None]
+
+    def velocity(latent, time):
+        return latent.sin() * (1 + time[:, None, None, None])
+
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=1.0)
+    scheduler.set_timesteps(sigmas=np.linspace(1, 1 / steps, steps))
+    expected = source
+    for timestep in scheduler.timesteps:
+        expected = scheduler.step(velocity(expected, timestep[None] / 1000), timestep, expected).prev_sample
+    assert torch.allclose(sample(velocity, source, steps), expected, atol=1e-5)
+
+
+def test_a_straight_flow_arrives_in_any_number_of_steps():
+    source, target = noise(1, (16, 4, 4))[None], noise(2, (16, 4, 4))[None]
+    for steps in (1, 2, 3, 4):
+        end = sample(lambda latent, time: source - target, source, steps)
+        assert torch.allclose(end, target, atol=1e-5)
+
+
+def test_the_callback_sees_every_step():
+    seen = []
+    end = sample(lambda latent, time: latent, torch.ones(1, 1, 1, 1), 3, lambda *step: seen.append(step))
+    assert [number for number, _ in seen] == [0, 1, 2]
+    assert torch.equal(seen[-1][1], end)
+
+
+def test_noise_follows_from_its_seed_alone():
+    first = noise(5, (16, 8, 8))
+    torch.rand(7)
+    assert torch.equal(noise(5, (16, 8, 8)), first)
+    assert not torch.equal(noise(6, (16, 8, 8)), first)
+    assert abs(noise(5, (16, 64, 64)).std() - 1) < 0.02

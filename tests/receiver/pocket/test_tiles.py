@@ -1,0 +1,123 @@
+"""Tiles: they cover the picture, and leave no trace where the network sees no further than the overlap."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from receiver.decoder import DecodeOptions
+from receiver.pocket.flow import noise
+from receiver.pocket.pipeline import Pipeline
+from receiver.pocket.restore import restorer_input
+from receiver.pocket.tiles import Tiling, add_tiled
+
+
+@given(
+    side=st.integers(4, 40), overlap=st.integers(1, 10), multiple=st.sampled_from([1, 4]), length=st.integers(1, 2000)
+)
+def test_tiles_cover_a_side_and_never_overlap_three_deep(side, overlap, multiple, length):
+    overlap, side = overlap * multiple, max(side, 4 * overlap) * multiple
+    length *= multiple
+    spans = Tiling(side, overlap, multiple).spans(length)
+    assert spans[0][0] == 0
+    assert spans[-1][1] == length
+    assert all(0 < end - start <= side for start, end in spans)
+    assert all(start % multiple == 0 and end % multiple == 0 for start, end in spans)
+    for (_, end), (start, _) in pairwise(spans):
+        assert end - start > overlap - multiple
+    for (_, end), (start, _) in zip(spans, spans[2:], strict=False):
+        assert end <= start
+
+
+@pytest.mark.parametrize("size", [(150, 220), (40, 500), (97, 301)])
+def test_a_network_that_sees_less_than_the_overlap_gives_the_same_in_tiles(size):
+    generator = torch.Generator().manual_seed(1)
+    kernel = torch.randn(2, 3, 5, 5, generator=generator)
+    picture = torch.randn(1, 3, *size, generator=generator)
+
+    def network(planes):
+        return functional.conv2d(planes, kernel, padding=2)
+
+    whole = network(picture)
+    tiled = add_tiled(torch.zeros_like(whole), network, picture, Tiling(64, 16), Fraction(1))
+    # Padding spoils two columns at a tile's border, where its share is below 3 %.
+    assert (tiled - whole).abs().max() < 0.1 * whole.std()
+    assert (tiled - whole).abs().median() < 1e-5
+    flat = add_tiled(torch.zeros_like(picture), torch.clone, picture, Tiling(64, 16), Fraction(1))
+    assert torch.allclose(flat, picture, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [Fraction(4), Fraction(1, 8)])
+def test_tiles_of_networks_that_change_the_size_fit_together(scale):
+    rows, columns = torch.arange(160.0), torch.arange(320.0)
+    ramp = (rows[:, None] + columns)[None, None]
+
+    def resized(planes):
+        if scale > 1:
+            return planes.repeat_interleave(4, -1).repeat_interleave(4, -2)
+        return functional.avg_pool2d(planes, 8)
+
+    blank = torch.zeros(1, 1, int(160 * scale), int(320 * scale))
+    assert torch.allclose(add_tiled(blank, resized, ramp, Tiling(128, 32, 8), scale), resized(ramp), atol=1e-3)
+
+
+def test_the_result_is_added_to():
+    before = torch.ones(1, 1, 8, 8)
+    assert torch.equal(add_tiled(before, lambda x: x, torch.ones(1, 1, 8, 8), Tiling(8, 2), Fraction(1)), before)
+    assert before.eq(2).all()
+
+
+def test_a_picture_in_tiles_differs_from_the_whole_by_little(decoder, guidance_for):
+    guidance = guidance_for(640, 480)
+    networks = decoder.load()._networks
+    device = torch.device("cpu")
+    hcis = [guidance.hci.pixels]
+    whole = Pipeline(networks, device, side=1024).pictures(hcis, [3], 640, 480, 1)
+    tiled = Pipeline(networks, device, side=384, overlap=96).pictures(hcis, [3], 640, 480, 1)
+    assert ((tiled - whole).abs() * 255).mean() < 2
+    assert ((tiled - whole).abs() * 255).max() < 24
+    steps = (tiled - whole).diff(dim=-1).abs().mean((0, 1, 2)) * 255
+    assert steps.max() < 2
+
+
+def test_the_flow_in_tiles_has_no_seams(decoder):
+    """Group norms and attention see the whole tile, so that tiles agree only about; a seam would be a step."""
+    networks = decoder.load()._networks
+    source = noise(1, (16, 200, 240))[None]
+    whole = Pipeline(networks, torch.device("cpu"), side=1024).sampled(source, source, 1)
+    tiled = Pipeline(networks, torch.device("cpu"), side=384, overlap=96).sampled(source, source, 1)
+    assert not torch.equal(tiled, whole)
+    assert (tiled - whole).std() < 0.2 * (whole - source).std()
+    steps = (tiled - whole).diff(dim=-1).abs().mean((0, 1, 2))
+    assert steps.max() < 4 * steps.median()
+
+
+def test_an_overlap_of_more_than_a_quarter_is_refused():
+    with pytest.raises(ValueError, match="quarter"):
+        Tiling(64, 17)
+
+
+def test_restorer_and_autoencoder_in_tiles_are_a_few_levels_from_the_whole_at_most(decoder, guidance_for):
+    networks = decoder.load()._networks
+    device = torch.device("cpu")
+    quarters = restorer_input(guidance_for(640, 480).hci.pixels, 640, 480)[None]
+    whole, tiled = Pipeline(networks, device, side=1024), Pipeline(networks, device, side=384, overlap=96)
+    restored = whole.restored(quarters)
+    assert ((tiled.restored(quarters) - restored).abs() * 255).max() < 2
+    latent = whole.latent_of(restored)
+    assert (tiled.latent_of(restored) - latent).abs().max() < 0.02 * latent.std()
+    picture = whole.add_decoded(torch.zeros_like(restored), latent, None)
+    again = tiled.add_decoded(torch.zeros_like(restored), latent, None)
+    assert ((again - picture).abs() * 255).max() < 4
+    assert ((again - picture).abs() * 255).mean() < 0.2
+
+
+def test_a_long_narrow_picture_is_tiled_too(decoder, guidance_for):
+    made = decoder.reconstruct(guidance_for(9 * 768 // 8, 64), DecodeOptions())
+    assert made.pixels.shape == (64, 864, 3)

@@ -1,0 +1,204 @@
+"""Weights on disk: there and back, and one line for everything that may be wrong with them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from receiver.decoder import DecodeOptions
+from receiver.pocket.config import config_in, weights_folder
+from receiver.pocket.decoder import PocketDecoder
+from receiver.pocket.devices import device_named
+from receiver.pocket.diffusers_import import AutoencoderTiny, ControlNetModel, UNet2DConditionModel
+from receiver.pocket.rrdbnet import RRDBNet
+from receiver.pocket.weights import WEIGHTS_NAME, load_networks, save_networks
+from shared.errors import SetupError
+
+CPU = torch.device("cpu")
+NETWORKS = {
+    "restorer": RRDBNet,
+    "autoencoder": AutoencoderTiny,
+    "unet": UNet2DConditionModel,
+    "controlnet": ControlNetModel,
+}
+
+
+@pytest.fixture
+def copy(weights, tmp_path):
+    return shutil.copytree(weights, tmp_path / "copy")
+
+
+def message_of(folder) -> str:
+    """What a caller is told; it must be one line that says a way out, and come again on the next call."""
+    with pytest.raises(SetupError) as caught:
+        load_networks(folder, CPU)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "install the package again" in message or "git lfs pull" in message
+    return message
+
+
+def test_what_is_saved_is_loaded(weights, tmp_path):
+    networks = load_networks(weights, CPU, torch.float32)
+    assert networks.sigma == 0.2
+    assert config_in(weights).steps == 2
+    assert config_in(weights).fidelity == 0.5
+    save_networks(networks, tmp_path / "again", steps=2, fidelity=0.5)
+    files = [path.relative_to(weights) for path in weights.rglob("*") if path.is_file()]
+    assert len(files) == 9
+    for path in files:
+        assert (tmp_path / "again" / path).read_bytes() == (weights / path).read_bytes()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_diffusers_loads_each_folder_itself(weights, name):
+    theirs = NETWORKS[name].from_pretrained(weights / name, low_cpu_mem_usage=False).state_dict()
+    ours = getattr(load_networks(weights, CPU, torch.float32), name).state_dict()
+    assert theirs.keys() == ours.keys()
+    assert all(torch.equal(theirs[key].float(), ours[key]) for key in ours)
+
+
+def test_no_path_of_the_machine_is_written(weights):
+    for path in weights.rglob("*.json"):
+        assert "/" not in path.read_text()
+
+
+def test_weights_are_half_precision_on_disk(weights):
+    tensors = safetensors.torch.load_file(weights / "unet" / WEIGHTS_NAME)
+    assert {value.dtype for value in tensors.values()} == {torch.float16}
+
+
+def test_an_environment_variable_names_other_weights(weights, monkeypatch, guidance_for):
+    monkeypatch.setenv("SEMLINK_POCKET", str(weights))
+    decoder = PocketDecoder("cpu")
+    assert decoder.default_steps == 2
+    assert decoder.reconstruct(guidance_for(64, 64), DecodeOptions()).pixels.shape == (64, 64, 3)
+    monkeypatch.delenv("SEMLINK_POCKET")
+    assert weights_folder().parts[-2:] == ("models", "pocket")
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(SetupError, match="config[.]json cannot be read"):
+        PocketDecoder("cpu", tmp_path / "nowhere")
+    assert "nowhere/config.json cannot be read" in message_of(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("file", ["config.json", WEIGHTS_NAME])
+def test_a_missing_file_is_named(copy, name, file):
+    (copy / name / file).unlink()
+    assert f"{name}/{file} cannot be read" in message_of(copy)
+
+
+def test_a_pointer_of_git_lfs(copy):
+    (copy / "unet" / WEIGHTS_NAME).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    assert "git lfs pull" in message_of(copy)
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_damaged_weights_are_refused_or_whole(weights, tmp_path_factory, data):
+    """Cut short anywhere, or any bytes in their place: one line. No checksum guards the numbers themselves."""
+    copy = shutil.copytree(weights, tmp_path_factory.mktemp("damaged") / "copy")
+    path = copy / "restorer" / WEIGHTS_NAME
+    whole = path.read_bytes()
+    path.write_bytes(
+        data.draw(
+            st.one_of(
+                st.binary(max_size=200),
+                st.integers(0, len(whole) - 1).map(lambda length: whole[:length]),
+                st.binary(min_size=1, max_size=9).map(lambda added: whole + added),
+                st.binary(min_size=1, max_size=40).map(lambda head: head + whole[len(head) :]),
+            ).filter(lambda changed: changed != whole)
+        )
+    )
+    assert f"restorer/{WEIGHTS_NAME}" in message_of(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda tensors: tensors.pop("first.bias"), "lacks first.bias"),
+        (lambda tensors: tensors.update(more=torch.zeros(2)), "holds more, which its network does not have"),
+        (lambda tensors: tensors.update({"first.bias": torch.zeros(3)}), r"first.bias of [3] instead of [16]"),
+        (lambda tensors: tensors.update({"first.bias": torch.full((16,), torch.nan)}), "no finite numbers"),
+        (lambda tensors: tensors.update({"first.bias": torch.zeros(16, dtype=torch.int64)}), "no finite numbers"),
+    ],
+)
+def test_weights_of_another_network(copy, change, said):
+    path = copy / "restorer" / WEIGHTS_NAME
+    tensors = safetensors.torch.load_file(path)
+    change(tensors)
+    safetensors.torch.save_file(tensors, path)
+    assert said in message_of(copy)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("unet", "in_channels", 4),
+        ("unet", "cross_attention_dim", 768),
+        ("controlnet", "conditioning_channels", 3),
+        ("autoencoder", "latent_channels", 4),
+    ],
+)
+def test_networks_that_do_not_fit_together(copy, name, key, value):
+    path = copy / name / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    assert f"{name}/config.json says {key} {value}; this version has" in message_of(copy)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "text",
+    ["", "7", "null", '"x"', '{"width": "wide", "in_channels": 3, "block_out_channels": 5, "act_fn": 1}', "\ud800"],
+)
+def test_a_network_description_that_is_none(copy, name, text):
+    (copy / name / "config.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+    assert f"{name}/config.json" in message_of(copy)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"version": 2}, {"sigma": 0}, {"steps": 9}, {"fidelity": 2}, {"text_width": 7}, {"sigma": "a"}, {"more": 1}],
+)
+def test_a_configuration_outside_its_rules(copy, change):
+    path = copy / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    assert next(iter(change)) in message_of(copy)
+
+
+@settings(max_examples=40, deadline=None)
+@given(text=st.one_of(st.binary(max_size=60), st.recursive(st.none() | st.integers(), st.lists).map(json.dumps)))
+def test_any_configuration_file_gives_a_configuration_or_one_line(tmp_path_factory, text):
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "config.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert "config.json" in message_of(folder)
+
+
+def test_devices(weights, guidance_for):
+    assert device_named("cpu").type == "cpu"
+    assert device_named("").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    for name in ("tpu", "mps", "cpu:3", "cuda:x", "a\nb"):
+        with pytest.raises(SetupError, match="unknown device") as caught:
+            device_named(name)
+        assert "\n" not in str(caught.value)
+    decoder = PocketDecoder("cuda:99", weights)
+    for _ in range(2):
+        with pytest.raises(SetupError, match="device 'cuda:99' is not there: torch sees"):
+            decoder.reconstruct(guidance_for(64, 64), DecodeOptions())
+
+
+def test_weights_that_come_later_are_found_without_a_new_decoder(copy, guidance_for):
+    decoder = PocketDecoder("cpu", copy)
+    (copy / "unet").rename(copy / "away")
+    with pytest.raises(SetupError, match="unet"):
+        decoder.reconstruct(guidance_for(64, 64), DecodeOptions())
+    (copy / "away").rename(copy / "unet")
+    assert decoder.reconstruct(guidance_for(64, 64), DecodeOptions()).pixels.shape == (64, 64, 3)
