@@ -1,0 +1,87 @@
+"""The command: from its arguments to files and what it prints."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from lab.evaluate.link import LinkSession
+from lab.evaluate.pictures import budgets_in, picture_files
+from lab.evaluate.report import cell_rows, markdown, plot_missing, plot_png
+from lab.evaluate.results import Results
+from lab.evaluate.run import Evaluation
+from lab.evaluate.specs import names_in
+from lab.evaluate.summary import PATCH_FID, PatchFid, cells_of, differences, mean_cell
+from lab.output import print_json, print_table, progress_bar
+from shared.picture import write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from lab.evaluate.run import Outcome
+    from lab.evaluate.summary import Cell
+    from receiver.metrics.measures import Measures
+
+
+def evaluate(paths: Sequence[Path], codecs: str, budgets: str, save: Path, *, as_json: bool) -> None:
+    """Evaluate the pictures at ``paths``; leave files, ``results.jsonl``, ``table.md`` and ``rd.png`` in ``save``.
+
+    Raises:
+        InputError: pictures, codecs, budgets or the folder are not as they must be.
+        SetupError: none of the codecs can be had.
+    """
+    names, wanted, files = names_in(codecs), budgets_in(budgets), picture_files(paths)
+    results = Results(save)
+    from receiver.metrics.measures import Measures  # noqa: PLC0415 - imports torch; arguments are checked first
+
+    with LinkSession() as session, progress_bar(len(files), quiet=as_json) as on_stage:
+        measures = Measures()
+        evaluation = Evaluation(names, results, measures, session)
+
+        def on_picture(name: str) -> None:
+            on_stage("done", 1.0)
+            on_stage(name, 0.0)
+
+        evaluation.run(files, wanted, on_picture)
+    outcome = evaluation.outcome
+    outcome.rows.sort(key=lambda row: names.index(row.codec))
+    outcome.unavailable |= measures.unavailable
+    cells = _cells(outcome, measures, save)
+    against = differences(outcome.rows, cells)
+    missing = plot_missing()
+    if not missing:
+        write_file(save / "rd.png", plot_png(cells))
+    command = shlex.join(["semlink", "evaluate", *map(str, paths), "--codec", codecs, "--bytes", budgets])
+    table = markdown(command, cells, against, outcome.unavailable, outcome.failed)
+    write_file(save / "table.md", table.encode())
+    if as_json:
+        document: dict[str, Any] = {
+            "table": str(save / "table.md"),
+            "plot": None if missing else str(save / "rd.png"),
+            "results": str(results.path),
+            "cells": [asdict(cell) | {"pictures": len(cell.pictures)} for cell in cells],
+            "differences": [asdict(one) for one in against],
+            "unavailable": outcome.unavailable | ({"plot": missing} if missing else {}),
+            "failed": [dict(zip(("codec", "budget", "picture", "reason"), one, strict=True)) for one in outcome.failed],
+        }
+        print_json(document)
+        return
+    print_table(f"{len(files)} pictures", *cell_rows(cells))
+    for name, reason in outcome.unavailable.items():
+        print(f"unavailable: {name}: {reason}")
+    for codec, budget, picture, reason in outcome.failed:
+        print(f"not decoded: {codec} at {budget} for {picture}: {reason}")
+    if missing:
+        print(f"no plot: {missing}")
+    print(f"Look at {save / 'table.md'}" + ("" if missing else f" and {save / 'rd.png'}"))
+
+
+def _cells(outcome: Outcome, measures: Measures, save: Path) -> list[Cell]:
+    """Return the means of every codec and budget, sorted as the codecs came."""
+    if measures.efficientnet is None:
+        outcome.unavailable[PATCH_FID] = measures.unavailable["lpips_efficientnet"]
+        return [mean_cell(rows) for rows in cells_of(outcome.rows).values()]
+    patch_fid = PatchFid(measures.efficientnet, save)
+    return [mean_cell(rows, patch_fid.of(rows)) for rows in cells_of(outcome.rows).values()]
