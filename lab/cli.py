@@ -206,6 +206,30 @@ def doctor(json: Json = False) -> None:
     print_report(as_json=json)
 
 
+@app.command()
+def evaluate(
+    pictures: Annotated[list[Path], typer.Argument(help="Picture files, or folders of them.", metavar="PICTURES...")],
+    codec: Annotated[
+        str,
+        typer.Option(
+            "--codec", help="Codecs, with commas between: hci, hci@pocket:steps=4, avif ...; docs/evaluate.md has all."
+        ),
+    ] = "hci,avif-esrgan,avif,hevc,webp,jpeg2000",
+    budgets: Annotated[
+        str,
+        typer.Option("--bytes", help="Bytes per picture, as 800,0.02bpp; vvc: what VVC took, picture by picture."),
+    ] = "0.02bpp,0.03bpp",
+    save: Annotated[
+        Path, typer.Option(help="Folder for files, decoded pictures, results, table and plot.", metavar="DIR")
+    ] = Path("out/evaluate"),
+    json: Json = False,
+) -> None:
+    """Encode PICTURES with several codecs at equal bytes, decode and measure; a run that was cut off goes on."""
+    from lab.evaluate.command import evaluate as evaluated
+
+    evaluated(pictures, codec, budgets, save, as_json=json)
+
+
 def main() -> None:
     """Run the command; a failure that the user can mend prints one line and exits with status 2."""
     # gRPC's core writes its own lines to standard error, also where nothing is wrong.
