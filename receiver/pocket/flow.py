@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
 
-def noise(seed: int, shape: tuple[int, int, int]) -> Tensor:
-    """Return standard normal noise ``[C, h, w]``, float32 on the CPU; it depends on ``seed`` and ``shape`` alone."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+def noises(seed: int, *shapes: Sequence[int]) -> list[Tensor]:
+    """Return standard normal noise of each shape, float32 on the CPU; it depends on ``seed`` and ``shapes`` alone."""
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(tuple(shape), generator=generator) for shape in shapes]
 
 
 def sample(

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from receiver.pocket.flow import noise, sample
+from receiver.pocket.flow import noises, sample
 from receiver.pocket.networks import (
     LATENT_CHANNELS,
     LATENT_MULTIPLE,
+    RESTORER_NOISE,
     control_image,
     decoded,
     encoded,
@@ -19,7 +20,7 @@ from receiver.pocket.networks import (
     velocity,
 )
 from receiver.pocket.restore import restorer_input
-from receiver.pocket.sizes import LATENT_SCALE, RESTORER_SCALE
+from receiver.pocket.sizes import LATENT_SCALE, RESTORER_SCALE, quarter_size
 from receiver.pocket.tiles import Tiling, add_tiled
 
 if TYPE_CHECKING:
@@ -67,30 +68,34 @@ class Pipeline:
         ``hcis`` holds one per seed, uint8 ``[h, w, 3]`` or ``[h, w]``; where it is None, the flow starts from noise and
         takes one step at least. ``steps`` 0 leaves the flow out.
         """
+        columns, rows = quarter_size(width, height)
+        right, bottom = -width % MULTIPLE, -height % MULTIPLE
+        latent_shape = LATENT_CHANNELS, (height + bottom) // LATENT_SCALE, (width + right) // LATENT_SCALE
+        # All noise is drawn for the whole picture, so that tiles agree, and on the CPU, so that devices do.
+        drawn = [noises(seed, (3, rows, columns), latent_shape) for seed in seeds]
+        quarter_noise, latent_noise = (torch.stack(part).to(self.device) for part in zip(*drawn, strict=True))
         if hcis is None:
-            shape = (len(seeds), 3, _padded(height), _padded(width))
-            end = self.sampled(self._noise(seeds, shape), None, max(steps, 1))
-            blank = torch.zeros(shape, device=self.device)
+            end = self.sampled(latent_noise, None, max(steps, 1))
+            blank = torch.zeros(len(seeds), 3, height + bottom, width + right, device=self.device)
             return self.add_decoded(blank, end, None)[..., :height, :width]
-        quarters = torch.stack([restorer_input(hci, width, height) for hci in hcis])
-        restored = self.restored(quarters)[..., :height, :width]
+        quarters = torch.stack([restorer_input(hci, width, height) for hci in hcis]).to(self.device)
+        restored = self.restored(quarters + RESTORER_NOISE * quarter_noise)[..., :height, :width].clamp(0, 1)
         if steps == 0:
             return restored
-        restored = functional.pad(restored, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="reflect")
+        restored = functional.pad(restored, (0, right, 0, bottom), mode="reflect")
         latent = self.latent_of(restored)
-        source = latent + self._networks.sigma * self._noise(seeds, restored.shape)
-        end = self.sampled(source, latent, steps)
+        end = self.sampled(latent + self._networks.sigma * latent_noise, latent, steps)
         return self.add_decoded(restored, end, latent)[..., :height, :width]
 
     @torch.inference_mode()
     def restored(self, quarters: Tensor) -> Tensor:
-        """Return ``[B, 3, 4h, 4w]`` for ``quarters`` ``[B, 3, h, w]``."""
+        """Return ``[B, 3, 4h, 4w]``, not clamped, for ``quarters`` ``[B, 3, h, w]`` with their noise on."""
         batch, channels, height, width = quarters.shape
         blank = torch.zeros(batch, channels, RESTORER_SCALE * height, RESTORER_SCALE * width, device=self.device)
         return add_tiled(
             blank,
             lambda tile: self._networks.restorer(self._given(tile)),
-            quarters.to(self.device),
+            quarters,
             self._of_quarters,
             Fraction(RESTORER_SCALE),
         )
@@ -154,11 +159,3 @@ class Pipeline:
     def _given(self, planes: Tensor) -> Tensor:
         """Return ``planes`` in the type and memory layout that the networks compute in."""
         return planes.to(self._dtype).contiguous(memory_format=torch.channels_last)
-
-    def _noise(self, seeds: Sequence[int], picture_shape: Sequence[int]) -> Tensor:
-        shape = LATENT_CHANNELS, picture_shape[-2] // LATENT_SCALE, picture_shape[-1] // LATENT_SCALE
-        return torch.stack([noise(seed, shape) for seed in seeds]).to(self.device)
-
-
-def _padded(length: int) -> int:
-    return -(-length // MULTIPLE) * MULTIPLE

@@ -24,13 +24,12 @@ def tiny_networks(seed: int = 1) -> PocketNetworks:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         restorer = RRDBNet(width=16, growth=8, depth=1)
-        autoencoder = new_autoencoder(16)
+        autoencoder = new_autoencoder()
         # Signals fade in random layers; this brings outputs to the range and the contrast of pictures.
         output = restorer(torch.rand(1, 3, 32, 32))
         gain = 0.2 / output.std((0, 2, 3))
         restorer.last.weight.mul_(gain[:, None, None, None])
         restorer.last.bias.sub_(output.mean((0, 2, 3))).mul_(gain).add_(0.5)
-        autoencoder.decoder.layers[-1].weight.mul_(20)
         unet = new_unet((32, 32, 32))
         controlnet = new_controlnet(unet)
         for parameter in controlnet.parameters():

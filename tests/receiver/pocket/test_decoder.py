@@ -52,11 +52,10 @@ def test_torchs_own_generator_is_left_alone(decoder, weights, guidance_for):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_steps_change_the_picture_and_none_leaves_the_flow_out(decoder, pixels_from, guidance_for):
+def test_steps_change_the_picture_and_none_leaves_the_flow_out(pixels_from, guidance_for):
     guidance = guidance_for(128, 96)
     made = [pixels_from(guidance, steps=steps, fidelity=0) for steps in range(4)]
     assert len({pixels.tobytes() for pixels in made}) == len(made)
-    assert np.array_equal(made[0], pixels_from(guidance, steps=0, fidelity=0, seed=5))
 
 
 def test_without_an_hci_there_is_still_a_picture_that_nobody_should_trust(decoder):

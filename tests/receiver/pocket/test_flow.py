@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from receiver.pocket.diffusers_import import AutoencoderTiny  # noqa: F401 - makes diffusers importable
-from receiver.pocket.flow import noise, sample
+from receiver.pocket.diffusers_import import AutoencoderDC  # noqa: F401 - makes diffusers importable
+from receiver.pocket.flow import noises, sample
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4])
 def test_steps_are_those_of_diffusers_flow_matching_scheduler(steps):
     from diffusers import FlowMatchEulerDiscreteScheduler
 
-    source = noise(1, (16, 4, 6))[None]
+    source = noises(1, (1, 16, 4, 6))[0]
 
     def velocity(latent, time):
         return latent.sin() * (1 + time[:, None, None, None])
@@ -28,7 +28,7 @@ def test_steps_are_those_of_diffusers_flow_matching_scheduler(steps):
 
 
 def test_a_straight_flow_arrives_in_any_number_of_steps():
-    source, target = noise(1, (16, 4, 4))[None], noise(2, (16, 4, 4))[None]
+    source, target = noises(1, (1, 16, 4, 4), (1, 16, 4, 4))
     for steps in (1, 2, 3, 4):
         end = sample(lambda latent, time: source - target, source, steps)
         assert torch.allclose(end, target, atol=1e-5)
@@ -42,8 +42,9 @@ def test_the_callback_sees_every_step():
 
 
 def test_noise_follows_from_its_seed_alone():
-    first = noise(5, (16, 8, 8))
+    first, second = noises(5, (16, 8, 8), (16, 8, 8))
     torch.rand(7)
-    assert torch.equal(noise(5, (16, 8, 8)), first)
-    assert not torch.equal(noise(6, (16, 8, 8)), first)
-    assert abs(noise(5, (16, 64, 64)).std() - 1) < 0.02
+    assert torch.equal(noises(5, (16, 8, 8))[0], first)
+    assert not torch.equal(second, first)
+    assert not torch.equal(noises(6, (16, 8, 8))[0], first)
+    assert abs(noises(5, (16, 64, 64))[0].std() - 1) < 0.02

@@ -15,7 +15,7 @@ from receiver.decoder import DecodeOptions
 from receiver.pocket.config import config_in, weights_folder
 from receiver.pocket.decoder import PocketDecoder
 from receiver.pocket.devices import device_named
-from receiver.pocket.diffusers_import import AutoencoderTiny, ControlNetModel, UNet2DConditionModel
+from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
 from receiver.pocket.rrdbnet import RRDBNet
 from receiver.pocket.weights import WEIGHTS_NAME, load_networks, save_networks
 from shared.errors import SetupError
@@ -23,7 +23,7 @@ from shared.errors import SetupError
 CPU = torch.device("cpu")
 NETWORKS = {
     "restorer": RRDBNet,
-    "autoencoder": AutoencoderTiny,
+    "autoencoder": AutoencoderDC,
     "unet": UNet2DConditionModel,
     "controlnet": ControlNetModel,
 }
@@ -84,7 +84,7 @@ def test_an_environment_variable_names_other_weights(weights, monkeypatch, guida
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(SetupError, match="config[.]json cannot be read"):
+    with pytest.raises(SetupError, match=r"config\.json cannot be read"):
         PocketDecoder("cpu", tmp_path / "nowhere")
     assert "nowhere/config.json cannot be read" in message_of(tmp_path / "nowhere")
 
