@@ -16,6 +16,7 @@ from receiver.pocket.flow import noises
 from receiver.pocket.pipeline import Pipeline
 from receiver.pocket.restore import restorer_input
 from receiver.pocket.tiles import Tiling, add_tiled
+from receiver.pocket.weights import load_networks
 
 
 @given(
@@ -103,9 +104,9 @@ def test_an_overlap_of_more_than_a_quarter_is_refused():
         Tiling(64, 17)
 
 
-def test_restorer_and_autoencoder_in_tiles_are_a_few_levels_from_the_whole_at_most(decoder, guidance_for):
-    networks = decoder.load()._networks
+def test_restorer_and_autoencoder_in_tiles_are_a_few_levels_from_the_whole_at_most(weights, guidance_for):
     device = torch.device("cpu")
+    networks = load_networks(weights, device, torch.float32)
     quarters = restorer_input(guidance_for(640, 480).hci.pixels, 640, 480)[None]
     whole, tiled = Pipeline(networks, device, side=1024), Pipeline(networks, device, side=384, overlap=96)
     restored = whole.restored(quarters)
