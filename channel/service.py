@@ -17,6 +17,7 @@ from shared.rpc.limits import QUEUE_PACKETS, READ_OUT_S
 from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc, packet_pb2
 from shared.rpc.server import ServiceSpec
 from shared.rpc.status import serves
+from shared.torch_imports import TORCH_IMPORTS
 from shared.validation import checked
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         yield channel_pb2.TransmitResponse(report=_report_message(config, arrivals))
 
     def _link(self, config: ChannelConfig) -> Link:
-        from channel.phy import ChainCache  # noqa: PLC0415 - imports Sionna
+        with TORCH_IMPORTS:
+            from channel.phy import ChainCache  # noqa: PLC0415 - imports Sionna
 
         self._chains = self._chains or ChainCache()
         return Link(config, self._chains)

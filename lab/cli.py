@@ -44,7 +44,39 @@ class ServiceName(StrEnum):
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 CodecName = Annotated[str, typer.Option("--codec", help="Codec; the README lists them.")]
-DecoderName = Annotated[str, typer.Option("--decoder", help="Decoder of the receiver.")]
+DecoderName = Annotated[
+    str, typer.Option("--decoder", help="Decoder of the receiver: pocket (diffusion) or hci (up-sampling only).")
+]
+OWN = "the decoder's own"
+Steps = Annotated[
+    int | None,
+    typer.Option("--steps", help="Steps of the decoder's flow, 0 to 4.", min=0, max=MAX_U32, show_default=OWN),
+]
+Fidelity = Annotated[
+    float | None,
+    typer.Option(
+        "--fidelity", help="How far the picture is pulled back to what was received, 0 to 1.", show_default=OWN
+    ),
+]
+DecodeSeed = Annotated[int, typer.Option("--decode-seed", help="Seed of the decoder's noise.", min=0, max=MAX_U64)]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="Where the receiver's decoder computes: cpu, cuda, cuda:1 ...",
+        show_default="CUDA where there is one",
+    ),
+]
+Progressive = Annotated[
+    Path | None,
+    typer.Option("--progressive", help="Write intermediate pictures there, preview-001.png ...", metavar="DIR"),
+]
+Trust = Annotated[
+    Path | None,
+    typer.Option(
+        "--trust", help="Write the trust map there: a pixel per 16x16 block, white: received.", metavar="FILE.png"
+    ),
+]
 PicturePath = Annotated[Path, typer.Argument(help="Picture file: PNG, JPEG, WebP, AVIF, TIFF ...", metavar="PICTURE")]
 Timeout = Annotated[
     float,
@@ -65,12 +97,13 @@ def demo(
         "out/demo"
     ),
     seed: Annotated[int, typer.Option(help="Seed of the channel noise.", min=0, max=MAX_U64)] = 0,
+    device: Device = "",
     json: Json = False,
 ) -> None:
     """Send real photographs over the three services at three SNRs; leaves a picture grid and a table."""
     from lab.demo import run_demo
 
-    run_demo(out, seed=seed, as_json=json)
+    run_demo(out, seed=seed, device=device, as_json=json)
 
 
 @app.command()
@@ -91,7 +124,13 @@ def send(
     erasure: Annotated[float, typer.Option(help="Probability that a packet is dropped.")] = 0.0,
     time_scale: Annotated[float, typer.Option(help="Wall seconds per simulated second; 0: do not wait.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of the channel noise.", min=0, max=MAX_U64)] = 0,
-    decoder: DecoderName = "hci",
+    decoder: DecoderName = "pocket",
+    steps: Steps = None,
+    fidelity: Fidelity = None,
+    decode_seed: DecodeSeed = 0,
+    device: Device = "",
+    progressive: Progressive = None,
+    trust: Trust = None,
     sender: SenderAddress = "",
     channel_at: ChannelAddress = "",
     receiver: ReceiverAddress = "",
@@ -100,8 +139,8 @@ def send(
 ) -> None:
     """Send PICTURE over the link and report what arrived. Services that are not given run in this process."""
     from lab.embedded import Addresses
-    from lab.files import send_file
-    from shared.rpc.semlink.v1 import channel_pb2, sender_pb2
+    from lab.files import SideOutputs, send_file
+    from shared.rpc.semlink.v1 import channel_pb2, receiver_pb2, sender_pb2
     from shared.rpc.wire import wire_message
 
     send_file(
@@ -120,7 +159,12 @@ def send(
             time_scale=time_scale,
             run_seed=seed,
         ),
-        decoder=decoder,
+        wire_message(
+            receiver_pb2.ReceiveSettings,
+            **_decoding_fields(decoder, steps, fidelity, decode_seed, progressive),
+        ),
+        beside=SideOutputs(trust, progressive),
+        device=device,
         addresses=Addresses(sender, channel_at, receiver),
         timeout_s=timeout,
         as_json=json,
@@ -154,20 +198,33 @@ def decode(
     file: Annotated[Path, typer.Argument(help="Container to read.", metavar="FILE.sem")],
     out: Annotated[Path, typer.Argument(help="Picture to write, as PNG.", metavar="OUT.png")],
     reference: Annotated[Path | None, typer.Option(help="The original picture, to measure quality against.")] = None,
-    decoder: DecoderName = "hci",
+    decoder: DecoderName = "pocket",
+    steps: Steps = None,
+    fidelity: Fidelity = None,
+    decode_seed: DecodeSeed = 0,
+    device: Device = "",
+    progressive: Progressive = None,
+    trust: Trust = None,
     receiver: ReceiverAddress = "",
     timeout: Timeout = 300.0,
     json: Json = False,
 ) -> None:
     """Decode the container FILE.sem into the picture OUT.png."""
     from lab.embedded import Addresses
-    from lab.files import decode_file
+    from lab.files import SideOutputs, decode_file
+    from shared.rpc.semlink.v1 import receiver_pb2
+    from shared.rpc.wire import wire_message
 
     decode_file(
         file,
         out,
         reference,
-        decoder=decoder,
+        wire_message(
+            receiver_pb2.DecodeSettings,
+            **_decoding_fields(decoder, steps, fidelity, decode_seed, progressive),
+        ),
+        beside=SideOutputs(trust, progressive),
+        device=device,
         addresses=Addresses(receiver=receiver),
         timeout_s=timeout,
         as_json=json,
@@ -179,23 +236,27 @@ def serve(
     service: Annotated[ServiceName, typer.Argument(help="Which service.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(help="Port; 0: any free one.", show_default="its own")] = None,
+    device: Device = "",
     json: Json = False,
 ) -> None:
     """Run one service until it is told to stop (SIGTERM, Ctrl-C)."""
     from lab.serving import serve_until_stopped
 
-    serve_until_stopped([service.value], host, {} if port is None else {service.value: port}, as_json=json)
+    serve_until_stopped(
+        [service.value], host, {} if port is None else {service.value: port}, device=device, as_json=json
+    )
 
 
 @app.command()
 def up(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    device: Device = "",
     json: Json = False,
 ) -> None:
     """Run all three services in this process, on their own ports, until told to stop."""
     from lab.serving import serve_until_stopped
 
-    serve_until_stopped([name.value for name in ServiceName], host, {}, as_json=json)
+    serve_until_stopped([name.value for name in ServiceName], host, {}, device=device, as_json=json)
 
 
 @app.command()
@@ -228,6 +289,20 @@ def evaluate(
     from lab.evaluate.command import evaluate as evaluated
 
     evaluated(pictures, codec, budgets, save, as_json=json)
+
+
+def _decoding_fields(
+    decoder: str, steps: int | None, fidelity: float | None, seed: int, progressive: Path | None
+) -> dict[str, object]:
+    """Return the fields of ReceiveSettings and DecodeSettings; what is None stays unset, for the decoder's default."""
+    chosen = {"steps": steps, "fidelity": fidelity}
+    return {
+        "decoder": decoder,
+        "seed": seed,
+        "progressive": progressive is not None,
+        "trust_map": True,
+        **{name: value for name, value in chosen.items() if value is not None},
+    }
 
 
 def main() -> None:

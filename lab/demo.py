@@ -8,8 +8,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from lab.embedded import Addresses, reachable_services
-from lab.grid import Tile, picture_grid
+from lab.grid import Tile, picture_grid, trust_picture
 from lab.output import (
+    decoder_text,
     markdown_table,
     number,
     print_json,
@@ -21,7 +22,7 @@ from lab.output import (
 from lab.transfer import LinkClient, Transfer
 from shared.errors import InputError, SetupError
 from shared.picture import write_file
-from shared.rpc.semlink.v1 import channel_pb2, packet_pb2, sender_pb2
+from shared.rpc.semlink.v1 import channel_pb2, packet_pb2, receiver_pb2, sender_pb2
 from shared.rpc.wire import wire_message
 
 if TYPE_CHECKING:
@@ -33,7 +34,19 @@ PICTURES = ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg", "hubble_
 ES_N0_DB = (3.0, -1.7, -3.0)
 MCS = 4
 CODEC = "hci"
-COLUMNS = ("picture", "size", "streams (bytes)", "container", "bpp", "Es/N0 dB", "arrived", "PSNR dB", "MS-SSIM")
+COLUMNS = (
+    "picture",
+    "size",
+    "streams (bytes)",
+    "container",
+    "bpp",
+    "Es/N0 dB",
+    "arrived",
+    "decoder",
+    "PSNR dB",
+    "MS-SSIM",
+    "trust",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +58,7 @@ class _Run:
     transfer: Transfer
 
 
-def run_demo(out: Path, *, seed: int, as_json: bool, pictures: Sequence[str] = PICTURES) -> None:
+def run_demo(out: Path, *, seed: int, as_json: bool, device: str = "", pictures: Sequence[str] = PICTURES) -> None:
     """Send every picture at every SNR; leave ``grid.png``, ``table.md`` and the received pictures in ``out``.
 
     Raises:
@@ -58,7 +71,7 @@ def run_demo(out: Path, *, seed: int, as_json: bool, pictures: Sequence[str] = P
         raise InputError(f"cannot make the folder {out}: {error.strerror}; choose another with --out") from error
     originals = {name: _shipped_picture(name) for name in pictures}
     with progress_bar(len(pictures) * len(ES_N0_DB), quiet=as_json) as on_stage:
-        runs = asyncio.run(_runs(originals, seed, on_stage))
+        runs = asyncio.run(_runs(originals, seed, device, on_stage))
     for run in runs:
         if run.transfer.received.png:
             write_file(out / f"{run.name.split('.')[0]}_{run.es_n0_db:+.1f}dB.png", run.transfer.received.png)
@@ -72,15 +85,18 @@ def run_demo(out: Path, *, seed: int, as_json: bool, pictures: Sequence[str] = P
         print(f"Look at {out / 'grid.png'}")
 
 
-async def _runs(originals: dict[str, bytes], seed: int, on_stage: Callable[[str, float], None]) -> list[_Run]:
+async def _runs(
+    originals: dict[str, bytes], seed: int, device: str, on_stage: Callable[[str, float], None]
+) -> list[_Run]:
     runs: list[_Run] = []
     counts: dict[int, int] = {}
-    async with reachable_services(Addresses()) as addresses, LinkClient(addresses) as client:
+    async with reachable_services(Addresses(), device=device) as addresses, LinkClient(addresses) as client:
         for name, data in originals.items():
             for es_n0_db in ES_N0_DB:
                 send = wire_message(sender_pb2.SendSettings, codec=CODEC, picture_index=len(runs))
                 send.next_sequence_counts.update(counts)
-                transfer = await client.transfer(data, send, _channel_settings(es_n0_db, seed, len(runs)))
+                receive = receiver_pb2.ReceiveSettings(trust_map=True)
+                transfer = await client.transfer(data, send, _channel_settings(es_n0_db, seed, len(runs)), receive)
                 counts = dict(transfer.sent.next_sequence_counts)
                 runs.append(_Run(name, es_n0_db, transfer))
                 on_stage("done", 1.0)
@@ -117,8 +133,10 @@ def _row(run: _Run) -> list[str]:
         f"{sent.bpp:.4f}",
         f"{run.es_n0_db:+.1f}",
         f"{link.delivered}/{link.packets}",
+        "from noise" if report.from_noise else decoder_text(report) if report.rebuilt else "-",
         number(quality.psnr_db if quality else None, 2),
         number(quality.ms_ssim if quality and quality.HasField("ms_ssim") else None, 4),
+        number(report.trust if report.HasField("trust") else None, 2),
     ]
 
 
@@ -128,20 +146,29 @@ def _grid(originals: dict[str, bytes], runs: list[_Run]) -> bytes:
         of_picture = [run for run in runs if run.name == name]
         sent = of_picture[0].transfer.sent
         first = Tile(data, (f"{name}, {sent.width}x{sent.height}", f"{len(data)} bytes as shipped"))
-        rows.append([first, *(_tile(run) for run in of_picture)])
-    return picture_grid(["original", *(f"Es/N0 {es_n0_db:+.1f} dB" for es_n0_db in ES_N0_DB)], rows)
+        rows.append([first, *(_tile(run) for run in of_picture), _trust_tile(of_picture[0])])
+    titles = [
+        "original",
+        *(f"Es/N0 {es_n0_db:+.1f} dB" for es_n0_db in ES_N0_DB),
+        f"trust map at {ES_N0_DB[0]:+.1f} dB; blue: invented, yellow: received",
+    ]
+    return picture_grid(titles, rows)
 
 
 def _tile(run: _Run) -> Tile:
     sent, report = run.transfer.sent, run.transfer.received.report
     fates = [arrival.fate for arrival in run.transfer.arrivals]
-    lost = len(fates) - fates.count(packet_pb2.FATE_DELIVERED)
+    lost = f"{len(fates) - fates.count(packet_pb2.FATE_DELIVERED)} of {len(fates)} packets lost"
     cost = f"{streams_text(run.transfer)}; container {len(sent.container)} B, {sent.bpp:.4f} bpp"
     if not report.rebuilt:
-        return Tile(
-            b"",
-            (cost, f"{lost} of {len(fates)} packets lost"),
-            lost=f"not rebuilt\n{lost} of {len(fates)} packets lost",
-        )
-    outcome = f"PSNR {report.quality.psnr_db:.2f} dB; {lost} of {len(fates)} packets lost"
-    return Tile(run.transfer.received.png, (cost, outcome))
+        return Tile(b"", (cost, lost), lost=f"not rebuilt\n{lost}")
+    outcome = f"PSNR {report.quality.psnr_db:.2f} dB; {lost}"
+    return Tile(run.transfer.received.png, (cost, outcome), banner=report.reason if report.from_noise else "")
+
+
+def _trust_tile(run: _Run) -> Tile:
+    received = run.transfer.received
+    if not received.trust_png:
+        return Tile(b"", (), lost="no trust map")
+    picture = trust_picture(received.trust_png, received.report.width, received.report.height)
+    return Tile(picture, (f"mean trust {received.report.trust:.2f}", decoder_text(received.report)))

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files
 
 from lab.output import print_json, print_table
+from shared.errors import LinkError
 
 PACKAGES = (
     "semlink",
@@ -27,6 +28,7 @@ PACKAGES = (
     "pytorch-msssim",
     "scikit-image",
     "safetensors",
+    "diffusers",
 )
 
 
@@ -48,7 +50,8 @@ def findings() -> list[Finding]:
         _avif_encoder(),
         _av1_decoder(),
         _gpu(),
-        _weights(),
+        _hci_weights(),
+        _pocket_weights(),
     ]
 
 
@@ -103,7 +106,7 @@ def _gpu() -> Finding:
     return Finding("GPU", "none; everything runs on the CPU", remedy="optional: a CUDA build of torch and its driver")
 
 
-def _weights() -> Finding:
+def _hci_weights() -> Finding:
     folder = files("models") / "hci-learned"
     found = [item for item in folder.iterdir() if item.name.endswith(".safetensors")] if folder.is_dir() else []
     if not found:
@@ -111,3 +114,19 @@ def _weights() -> Finding:
         return Finding("weights hci-learned", "not there", ok=False, remedy=remedy)
     total = sum(len(item.read_bytes()) for item in found)
     return Finding("weights hci-learned", f"{', '.join(sorted(item.name for item in found))}, {total} bytes")
+
+
+def _pocket_weights() -> Finding:
+    """Load the pocket decoder as the receiver does."""
+    item = "weights pocket"
+    try:
+        from receiver.decoder import decoder_named  # noqa: PLC0415
+        from receiver.pocket.config import weights_folder  # noqa: PLC0415
+
+        decoder = decoder_named("pocket")
+        files_found = sorted(weights_folder().glob("*/*.safetensors"))
+    except (ImportError, LinkError) as error:
+        return Finding(item, "do not load", ok=False, remedy=str(error))
+    total = sum(path.stat().st_size for path in files_found)
+    parts = ", ".join(path.parent.name for path in files_found)
+    return Finding(item, f"{parts}: {total} bytes; decodes on {decoder.device}")

@@ -7,7 +7,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.errors import UnknownNameError
+from shared.errors import ConfigError, UnknownNameError
 from shared.rpc.server import RunningServer, ServiceSpec, start_server
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ class Addresses:
     receiver: str = ""
 
 
-def service_named(name: str) -> ServiceSpec:
-    """Return the service called ``name`` as a spec to run.
+def service_named(name: str, device: str = "") -> ServiceSpec:
+    """Return the service called ``name`` as a spec to run; the receiver's decoders compute on ``device``.
 
     Raises:
         UnknownNameError: there is no such service.
@@ -45,14 +45,20 @@ def service_named(name: str) -> ServiceSpec:
     if name == "receiver":
         from receiver.service import receiver_spec  # noqa: PLC0415
 
-        return receiver_spec()
+        return receiver_spec(device)
     raise UnknownNameError(f"unknown service '{name}'; known are {', '.join(SERVICE_NAMES)}")
 
 
 async def start_services(
-    names: Sequence[str] = SERVICE_NAMES, host: str = "127.0.0.1", ports: dict[str, int] | None = None
+    names: Sequence[str] = SERVICE_NAMES,
+    host: str = "127.0.0.1",
+    ports: dict[str, int] | None = None,
+    *,
+    device: str = "",
 ) -> dict[str, RunningServer]:
     """Start the named services, each on its port in ``ports`` (any free one by default); all or none.
+
+    The receiver's decoders compute on ``device``; the empty one is their choice.
 
     Raises:
         ServiceError: a port is taken.
@@ -60,7 +66,7 @@ async def start_services(
     running: dict[str, RunningServer] = {}
     try:
         for name in names:
-            running[name] = await start_server(service_named(name), host, (ports or {}).get(name, 0))
+            running[name] = await start_server(service_named(name, device), host, (ports or {}).get(name, 0))
     except BaseException:
         await _stop(running)
         raise
@@ -68,10 +74,20 @@ async def start_services(
 
 
 @contextlib.asynccontextmanager
-async def reachable_services(given: Addresses, names: Sequence[str] = SERVICE_NAMES) -> AsyncIterator[Addresses]:
-    """Yield addresses of the named services: those given, and services started here for those that are not."""
+async def reachable_services(
+    given: Addresses, names: Sequence[str] = SERVICE_NAMES, *, device: str = ""
+) -> AsyncIterator[Addresses]:
+    """Yield addresses of the named services: those given, and services started here for those that are not.
+
+    Raises:
+        ConfigError: a ``device`` is asked for, yet the receiver runs elsewhere.
+    """
+    if device and given.receiver:
+        raise ConfigError(
+            f"--device {device}: the receiver at {given.receiver} computes where its own --device says; leave it out"
+        )
     missing = [name for name in names if not getattr(given, name)]
-    running = await start_services(missing)
+    running = await start_services(missing, device=device)
     try:
         yield Addresses(
             **{name: running[name].address if name in running else getattr(given, name) for name in SERVICE_NAMES}

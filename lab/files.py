@@ -5,10 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lab.embedded import Addresses, reachable_services
-from lab.output import number, print_json, print_table, progress_bar, transfer_document, transfer_summary
+from lab.output import (
+    decoding_document,
+    number,
+    print_json,
+    print_table,
+    progress_bar,
+    transfer_document,
+    transfer_summary,
+)
 from lab.transfer import LinkClient
 from shared.bitstream import bpp
 from shared.errors import InputError
@@ -18,7 +27,8 @@ from shared.rpc.limits import MAX_PICTURE_BYTES
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shared.rpc.semlink.v1 import channel_pb2, sender_pb2
+    from lab.transfer import Preview, Received, Transfer
+    from shared.rpc.semlink.v1 import channel_pb2, receiver_pb2, sender_pb2
 
 
 def read_file(path: Path) -> bytes:
@@ -67,6 +77,52 @@ def require_png(path: Path, *inputs: Path) -> None:
     if path.suffix.lower() != ".png":
         raise InputError(f"cannot write {path}: pictures are written as PNG; give a name that ends in .png")
     require_output(path, *inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class SideOutputs:
+    """What a decoding command writes beside the picture: the trust map, and the previews into a folder; None: not."""
+
+    trust: Path | None = None
+    previews: Path | None = None
+
+    def require(self, *others: Path | None) -> None:
+        """Refuse outputs that could not be written or are one of ``others``; make the folder of the previews.
+
+        Raises:
+            InputError: as said.
+        """
+        given = [other for other in others if other is not None]
+        if self.trust is not None:
+            require_png(self.trust, *given)
+            if any(self.trust.absolute() == other.absolute() for other in given):
+                raise InputError(f"cannot write the trust map to {self.trust}: the picture goes there; name another")
+        if self.previews is not None:
+            try:
+                self.previews.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(
+                    f"cannot make the folder {self.previews}: {error.strerror}; choose another with --progressive"
+                ) from error
+
+    def write_preview(self, preview: Preview) -> None:
+        """Write one preview as soon as it is here."""
+        if self.previews is not None:
+            write_file(self.previews / f"preview-{preview.number:03d}.png", preview.png)
+
+    def write_trust(self, received: Received) -> None:
+        """Write the trust map, if there is one."""
+        if self.trust is not None and received.trust_png:
+            write_file(self.trust, received.trust_png)
+
+    def notes(self, received: Received) -> list[str]:
+        """Return what a person has to be told about the picture."""
+        report = received.report
+        notes = [f"{report.reason}: nothing of this picture was received"] if report.from_noise else []
+        if self.trust is not None and not received.trust_png:
+            why = f"decoder '{report.decoder}' makes none" if report.rebuilt else "there is no picture"
+            notes.append(f"no trust map was written to {self.trust}: {why}")
+        return notes
 
 
 def encode_file(
@@ -128,61 +184,54 @@ def decode_file(
     file: Path,
     out: Path,
     reference: Path | None,
+    settings: receiver_pb2.DecodeSettings,
     *,
-    decoder: str,
+    beside: SideOutputs,
+    device: str,
     addresses: Addresses,
     timeout_s: float,
     as_json: bool,
 ) -> None:
     """Decode the container ``file`` into the picture ``out`` and print what came of it."""
     require_png(out, file, *([] if reference is None else [reference]))
+    beside.require(file, out, reference)
     container = read_file(file)
     original = b"" if reference is None else read_file(reference)
 
-    async def decoded() -> tuple[bytes, dict[str, object]]:
-        async with reachable_services(addresses, ["receiver"]) as at, LinkClient(at, timeout_s) as client:
-            received = await client.decode(container, decoder=decoder, reference=original)
-        report = received.report
-        if not report.rebuilt:
-            raise InputError(f"{file} holds no picture: {report.reason}")
-        quality = report.quality if report.HasField("quality") else None
-        return received.png, {
-            "file": str(out),
-            "decoder": report.decoder,
-            "width": report.width,
-            "height": report.height,
-            "bytes": len(container),
-            "bpp": bpp(len(container), report.width, report.height),
-            "psnr_db": quality.psnr_db if quality else None,
-            "ms_ssim": quality.ms_ssim if quality and quality.HasField("ms_ssim") else None,
-            "decode_s": report.decode_s,
-        }
+    async def decoded() -> Received:
+        async with (
+            reachable_services(addresses, ["receiver"], device=device) as at,
+            LinkClient(at, timeout_s) as client,
+        ):
+            return await client.decode(container, settings, reference=original, on_preview=beside.write_preview)
 
-    png, document = asyncio.run(decoded())
-    write_file(out, png)
+    received = asyncio.run(decoded())
+    report = received.report
+    if not report.rebuilt:
+        raise InputError(f"{file} holds no picture: {report.reason}")
+    write_file(out, received.png)
+    beside.write_trust(received)
+    document = decoding_document(report)
+    rate = bpp(len(container), report.width, report.height)
     if as_json:
-        print_json(document)
-    else:
-        print_table(
-            f"{file} -> {out}",
-            ["decoder", "size", "bytes", "bpp", "PSNR dB", "MS-SSIM", "decode s"],
+        print_json({"file": str(out), "bytes": len(container), "bpp": rate, **document})
+        return
+    digits = {"psnr_db": 2, "ms_ssim": 4, "trust": 2, "decode_s": 2}
+    print_table(
+        f"{file} -> {out}",
+        ["decoder", "size", "bytes", "bpp", "PSNR dB", "MS-SSIM", "trust", "decode s"],
+        [
             [
-                [
-                    str(document["decoder"]),
-                    f"{document['width']}x{document['height']}",
-                    str(document["bytes"]),
-                    *(
-                        number(value if isinstance(value, float) else None, digits)
-                        for value, digits in (
-                            (document["bpp"], 4),
-                            (document["psnr_db"], 2),
-                            (document["ms_ssim"], 4),
-                            (document["decode_s"], 2),
-                        )
-                    ),
-                ]
-            ],
-        )
+                report.decoder,
+                f"{report.width}x{report.height}",
+                str(len(container)),
+                number(rate, 4),
+                *(number(document[name], places) for name, places in digits.items()),
+            ]
+        ],
+    )
+    for note in beside.notes(received):
+        print(f"note: {note}")
 
 
 def send_file(
@@ -190,8 +239,10 @@ def send_file(
     out: Path | None,
     settings: sender_pb2.SendSettings,
     channel: channel_pb2.ChannelSettings,
+    receive: receiver_pb2.ReceiveSettings,
     *,
-    decoder: str,
+    beside: SideOutputs,
+    device: str,
     addresses: Addresses,
     timeout_s: float,
     as_json: bool,
@@ -202,18 +253,24 @@ def send_file(
     """
     if out is not None:
         require_png(out, picture)
+    beside.require(picture, out)
     data = read_file(picture)
 
-    async def sent() -> tuple[bytes, dict[str, object], list[tuple[str, str]]]:
-        async with reachable_services(addresses) as at, LinkClient(at, timeout_s) as client:
+    async def sent() -> Transfer:
+        async with reachable_services(addresses, device=device) as at, LinkClient(at, timeout_s) as client:
             with progress_bar(1, quiet=as_json) as on_stage:
-                transfer = await client.transfer(data, settings, channel, decoder=decoder, on_stage=on_stage)
-        return transfer.received.png, transfer_document(transfer), transfer_summary(transfer)
+                return await client.transfer(
+                    data, settings, channel, receive, on_stage=on_stage, on_preview=beside.write_preview
+                )
 
-    png, document, summary = asyncio.run(sent())
-    if out is not None and png:
-        write_file(out, png)
+    transfer = asyncio.run(sent())
+    written = out if transfer.received.png else None
+    if written is not None:
+        write_file(written, transfer.received.png)
+    beside.write_trust(transfer.received)
     if as_json:
-        print_json({**document, "out": str(out) if out is not None and png else None})
-    else:
-        print_table(f"{picture} over the link", ["", ""], summary)
+        print_json({**transfer_document(transfer), "out": str(written) if written is not None else None})
+        return
+    print_table(f"{picture} over the link", ["", ""], transfer_summary(transfer))
+    for note in beside.notes(transfer.received):
+        print(f"note: {note}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 TILE_WIDTH = 320
@@ -15,15 +16,34 @@ BACKGROUND = (250, 250, 250)
 INK = (30, 30, 30)
 LOST_FILL = (62, 66, 74)
 LOST_INK = (235, 235, 235)
+BANNER_FILL = (150, 20, 20)
+TRUST_BLOCK = 16
+"""Picture pixels per pixel of a trust map."""
+CIVIDIS = (
+    (0, 34, 78),
+    (26, 56, 111),
+    (67, 78, 108),
+    (97, 101, 111),
+    (125, 124, 120),
+    (155, 148, 118),
+    (188, 174, 108),
+    (222, 201, 88),
+    (254, 232, 56),
+)
+"""Every eighth of matplotlib's cividis (Nuñez, Anderton, Renslow 2018), which the colour-blind see as others do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One cell: a picture file, or the reason why there is none, with up to two lines of caption."""
+    """One cell: a picture file, or the reason why there is none, with up to two lines of caption.
+
+    ``banner`` is written across a picture that must not be taken for what it looks like.
+    """
 
     picture: bytes
     caption: tuple[str, ...]
     lost: str = ""
+    banner: str = ""
 
 
 def picture_grid(titles: list[str], rows: list[list[Tile]]) -> bytes:
@@ -52,6 +72,20 @@ def picture_grid(titles: list[str], rows: list[list[Tile]]) -> bytes:
     return out.getvalue()
 
 
+def trust_picture(trust_png: bytes, width: int, height: int) -> bytes:
+    """Return a trust map as a PNG of ``width`` × ``height``: blue where the picture is invented, yellow: received."""
+    with Image.open(io.BytesIO(trust_png)) as image:
+        trust = np.asarray(image.convert("L"))
+    places = np.linspace(0, 255, len(CIVIDIS))
+    colours = [np.interp(np.arange(256), places, channel) for channel in zip(*CIVIDIS, strict=True)]
+    table = np.stack(colours, axis=1).round().astype(np.uint8)
+    size = trust.shape[1] * TRUST_BLOCK, trust.shape[0] * TRUST_BLOCK
+    painted = Image.fromarray(table[trust]).resize(size, Image.Resampling.NEAREST).crop((0, 0, width, height))
+    out = io.BytesIO()
+    painted.save(out, "PNG")
+    return out.getvalue()
+
+
 def _left(column: int) -> int:
     return MARGIN + column * (TILE_WIDTH + MARGIN)
 
@@ -65,7 +99,12 @@ def _pasted(tile: Tile, height: int, font: ImageFont.FreeTypeFont | ImageFont.Im
     """Return the tile's picture at tile size, or a dark field that says what was lost."""
     if tile.picture:
         with Image.open(io.BytesIO(tile.picture)) as image:
-            return image.convert("RGB").resize((TILE_WIDTH, height), Image.Resampling.LANCZOS)
+            picture = image.convert("RGB").resize((TILE_WIDTH, height), Image.Resampling.LANCZOS)
+        if tile.banner:
+            draw = ImageDraw.Draw(picture)
+            draw.rectangle((0, 0, TILE_WIDTH, FONT_SIZE + 7), BANNER_FILL)
+            draw.text((TILE_WIDTH / 2, (FONT_SIZE + 7) / 2), tile.banner, LOST_INK, font, anchor="mm")
+        return picture
     field = Image.new("RGB", (TILE_WIDTH, height), LOST_FILL)
     ImageDraw.Draw(field).text((TILE_WIDTH / 2, height / 2), tile.lost, LOST_INK, font, anchor="mm", align="center")
     return field

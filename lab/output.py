@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from lab.transfer import OnStage, Transfer
+    from shared.rpc.semlink.v1 import receiver_pb2
 
 
 PIPE_COLUMNS = 160
@@ -80,6 +81,34 @@ def transfer_document(transfer: Transfer) -> dict[str, Any]:
     return {"sent": sent, "link": {**link, "cbr": uses / (3 * pixels)}, "received": report}
 
 
+def decoding_document(report: receiver_pb2.ReceiveReport) -> dict[str, Any]:
+    """Return what is known about one decoded container, ready for JSON; None for what does not apply."""
+    fields = _fields(report)
+    names = ("decoder", "device", "steps", "fidelity", "seed", "width", "height", "from_noise", "reason", "trust")
+    quality = fields["quality"] or {}
+    return {
+        **{name: fields[name] for name in names},
+        "psnr_db": quality.get("psnr_db"),
+        "ms_ssim": quality.get("ms_ssim"),
+        "decode_s": fields["decode_s"],
+    }
+
+
+def decoder_text(report: receiver_pb2.ReceiveReport) -> str:
+    """Return the decoder with what it was told, as in ``pocket, 1 step, fidelity 0.5, seed 0``."""
+    if not report.HasField("steps"):
+        return report.decoder
+    steps = "1 step" if report.steps == 1 else f"{report.steps} steps"
+    return f"{report.decoder}, {steps}, fidelity {report.fidelity:g}, seed {report.seed}"
+
+
+def rebuilt_text(report: receiver_pb2.ReceiveReport) -> str:
+    """Return whether there is a picture, and what is to be known about it."""
+    if not report.rebuilt:
+        return f"no: {report.reason}"
+    return f"not received: {report.reason}" if report.from_noise else "yes"
+
+
 def transfer_summary(transfer: Transfer) -> list[tuple[str, str]]:
     """Return what a person wants to know of one picture's journey, as name and value."""
     sent, link, report = transfer.sent, transfer.link, transfer.received.report
@@ -95,7 +124,9 @@ def transfer_summary(transfer: Transfer) -> list[tuple[str, str]]:
         ("channel uses", f"{link.channel_uses} (CBR 1/{3 * sent.width * sent.height / max(link.channel_uses, 1):.0f})"),
         ("efficiency", f"{link.spectral_efficiency:.3f} delivered bits per channel use"),
         ("last arrival", f"{link.last_arrival_s:.6g} s after the first departure"),
-        ("rebuilt", "yes" if report.rebuilt else f"no: {report.reason}"),
+        ("decoder", f"{decoder_text(report)}, on {report.device}, {report.decode_s:.2f} s"),
+        ("rebuilt", rebuilt_text(report)),
+        ("trust", f"{number(report.trust if report.HasField('trust') else None, 2)} (0 invented, 1 received)"),
         ("PSNR", f"{number(quality.psnr_db if quality else None, 2)} dB"),
         ("MS-SSIM", number(quality.ms_ssim if quality and quality.HasField("ms_ssim") else None, 4)),
     ]

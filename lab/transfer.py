@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lab.embedded import Addresses
 
     OnStage = Callable[[str, float], None]
+    OnPreview = Callable[["Preview"], None]
 
 Report = TypeVar("Report", sender_pb2.SendReport, channel_pb2.LinkReport, receiver_pb2.ReceiveReport)
 
@@ -41,12 +42,26 @@ def ignore_stage(stage: str, done: float) -> None:
     """Take no notice of progress."""
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """An intermediate picture as a PNG file; ``number`` counts from 1, ``whole`` are the streams that it shows."""
+
+    number: int
+    png: bytes
+    whole: tuple[int, ...]
+
+
+def ignore_preview(preview: Preview) -> None:
+    """Take no notice of a preview."""
+
+
 @dataclass(slots=True)
 class Received:
-    """What the receiver returned: the picture as a PNG file (empty if nothing could be rebuilt) and its report."""
+    """What the receiver returned: its report, and picture and trust map as PNG files, empty where there is none."""
 
     png: bytes
     report: receiver_pb2.ReceiveReport
+    trust_png: bytes = b""
 
 
 @dataclass(slots=True)
@@ -88,25 +103,34 @@ class LinkClient:
             await _upload(call, _send_requests(picture, settings))
             return await _sent(call, None, on_stage)
 
-    async def decode(self, container: bytes, *, decoder: str = "", reference: bytes = b"") -> Received:
+    async def decode(
+        self,
+        container: bytes,
+        settings: receiver_pb2.DecodeSettings | None = None,
+        *,
+        reference: bytes = b"",
+        on_preview: OnPreview = ignore_preview,
+    ) -> Received:
         """Have the receiver decode a ``.sem`` container; with ``reference``, a picture file, it measures quality."""
         call = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Decode(timeout=self._timeout_s)
         with self._failures_of("receiver"):
-            await _upload(call, _decode_requests(container, decoder, reference))
-            return await _received(call)
+            await _upload(call, _decode_requests(container, settings, reference))
+            return await _received(call, on_preview=on_preview)
 
     async def transfer(
         self,
         picture: bytes,
         send: sender_pb2.SendSettings,
         channel: channel_pb2.ChannelSettings,
+        receive: receiver_pb2.ReceiveSettings | None = None,
         *,
-        decoder: str = "",
         on_stage: OnStage = ignore_stage,
+        on_preview: OnPreview = ignore_preview,
     ) -> Transfer:
         """Send a picture file over the whole link and return what happened on the way.
 
-        Packets are piped from service to service while they are made; only what became of them is kept.
+        The picture index of ``send`` holds for ``receive`` too. Packets are piped from service to service while they
+        are made; only what became of them is kept.
         """
         sending = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(timeout=self._timeout_s)
         carrying = channel_pb2_grpc.ChannelServiceStub(self._channel("channel")).Transmit(timeout=self._timeout_s)
@@ -119,7 +143,9 @@ class LinkClient:
                 return await _sent(sending, carrying, on_stage)
 
         async def carried() -> tuple[list[packet_pb2.Arrival], channel_pb2.LinkReport]:
-            settings = receiver_pb2.ReceiveSettings(decoder=decoder, picture_index=send.picture_index)
+            settings = receiver_pb2.ReceiveSettings()
+            settings.MergeFrom(receive or settings)
+            settings.picture_index = send.picture_index
             with self._failures_of("channel"):
                 await _write(receiving, receiver_pb2.ReceiveRequest(settings=settings))
                 for chunk in chunks_of(picture):
@@ -128,7 +154,7 @@ class LinkClient:
 
         async def received() -> Received:
             with self._failures_of("receiver"):
-                return await _received(receiving, on_stage)
+                return await _received(receiving, on_stage, on_preview)
 
         tasks = asyncio.create_task(sent()), asyncio.create_task(carried()), asyncio.create_task(received())
         await _settle(tasks)
@@ -198,8 +224,10 @@ def _send_requests(picture: bytes, settings: sender_pb2.SendSettings) -> Iterato
         yield sender_pb2.SendRequest(picture_chunk=chunk)
 
 
-def _decode_requests(container: bytes, decoder: str, reference: bytes) -> Iterator[receiver_pb2.DecodeRequest]:
-    yield receiver_pb2.DecodeRequest(settings=receiver_pb2.DecodeSettings(decoder=decoder))
+def _decode_requests(
+    container: bytes, settings: receiver_pb2.DecodeSettings | None, reference: bytes
+) -> Iterator[receiver_pb2.DecodeRequest]:
+    yield receiver_pb2.DecodeRequest(settings=settings or receiver_pb2.DecodeSettings())
     for chunk in chunks_of(reference):
         yield receiver_pb2.DecodeRequest(reference_chunk=chunk)
     for chunk in chunks_of(container):
@@ -241,9 +269,11 @@ async def _carried(
     return arrivals, _whole(report, "channel")
 
 
-async def _received(receiving: Any, on_stage: OnStage = ignore_stage) -> Received:
-    """Gather the receiver's picture and report."""
-    png = bytearray()
+async def _received(
+    receiving: Any, on_stage: OnStage = ignore_stage, on_preview: OnPreview = ignore_preview
+) -> Received:
+    """Gather the receiver's picture, trust map and report."""
+    png, trust_png, preview_png = bytearray(), bytearray(), bytearray()
     report: receiver_pb2.ReceiveReport | None = None
     async for event in receiving:
         kind = event.WhichOneof("event")
@@ -251,9 +281,16 @@ async def _received(receiving: Any, on_stage: OnStage = ignore_stage) -> Receive
             on_stage(event.progress.stage, 1.0)
         elif kind == "picture_chunk":
             png += event.picture_chunk
+        elif kind == "trust_map_chunk":
+            trust_png += event.trust_map_chunk
+        elif kind == "preview":
+            preview_png += event.preview.chunk
+            if event.preview.last:
+                on_preview(Preview(event.preview.number, bytes(preview_png), tuple(event.preview.whole)))
+                preview_png.clear()
         elif kind == "report":
             report = event.report
-    return Received(bytes(png), _whole(report, "receiver"))
+    return Received(bytes(png), _whole(report, "receiver"), bytes(trust_png))
 
 
 def _whole(report: Report | None, service: str) -> Report:

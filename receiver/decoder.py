@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from shared.errors import BitstreamError, ConfigError, UnknownNameError
 from shared.hci.stream import decode_hci, upsample
 from shared.streams import StreamKind
+from shared.torch_imports import TORCH_IMPORTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,10 +140,11 @@ def decoder_named(name: str, device: str = "") -> Decoder:
     if name == HciDecoder.name:
         return HciDecoder()
     if name == "pocket":
-        from receiver.pocket.decoder import PocketDecoder  # noqa: PLC0415 - seconds to import
+        from receiver.pocket.decoder import PocketDecoder  # noqa: PLC0415 - other decoders do without
 
         pocket = PocketDecoder(device)
-        pocket.load()
+        with TORCH_IMPORTS:
+            pocket.load()
         return pocket
     raise UnknownNameError(f"unknown decoder '{name}'; known are {', '.join(DECODER_NAMES)}")
 

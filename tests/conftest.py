@@ -78,3 +78,28 @@ async def _exchanged(call: Any, requests: Iterable[Any]) -> list[Any]:
 def exchanged() -> Callable[..., Any]:
     """An async function of (streaming call, requests) that returns all responses."""
     return _exchanged
+
+
+@pytest.fixture(scope="session")
+def tiny_pocket_folder(tmp_path_factory) -> Path:
+    """Weights of a pocket decoder in miniature: real networks, untrained, quick."""
+    import torch
+
+    from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet
+    from receiver.pocket.rrdbnet import RRDBNet
+    from receiver.pocket.weights import save_networks
+
+    folder = tmp_path_factory.mktemp("pocket")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        unet = new_unet((32, 32, 32))
+        restorer = RRDBNet(width=16, growth=8, depth=1)
+        save_networks(PocketNetworks(restorer, new_autoencoder(), unet, new_controlnet(unet), sigma=0.2), folder)
+    return folder
+
+
+@pytest.fixture
+def tiny_pocket(tiny_pocket_folder, monkeypatch) -> Path:
+    """Has the services of this test, and the processes that it starts, use those weights."""
+    monkeypatch.setenv("SEMLINK_POCKET", str(tiny_pocket_folder))
+    return tiny_pocket_folder

@@ -59,6 +59,11 @@ def pixels_of(path: Path) -> np.ndarray:
         return np.asarray(image)
 
 
+@pytest.fixture(autouse=True)
+def _quick_decoder(tiny_pocket):
+    """Commands decode with miniature weights, unless a test says otherwise."""
+
+
 def test_encode_then_decode_equals_what_a_lossless_link_delivers(photo, tmp_path, semlink_json):
     sem, decoded, sent = tmp_path / "a.sem", tmp_path / "decoded.png", tmp_path / "sent.png"
     encoded = semlink_json("encode", photo, sem, "--bytes", 700)
@@ -68,6 +73,7 @@ def test_encode_then_decode_equals_what_a_lossless_link_delivers(photo, tmp_path
     assert link["sent"]["container_bytes"] == encoded["bytes"] == sem.stat().st_size <= 700
     assert encoded["bpp"] == link["sent"]["bpp"] == 8 * sem.stat().st_size / (384 * 256)
     assert link["link"]["delivered"] == link["link"]["packets"] == link["sent"]["packets"] > 0
+    assert link["received"]["decoder"] == "pocket"
     assert 15 < link["received"]["quality"]["psnr_db"] < 60
     assert pixels_of(decoded).shape == (256, 384, 3)
 
@@ -147,6 +153,18 @@ def test_bad_pictures_are_one_clear_line(content, words, picture_png, tmp_path, 
         (("send", "PHOTO", "--codec", "telepathy"), "telepathy"),
         (("send", "PHOTO", "--channel", "telepathy"), "telepathy"),
         (("send", "PHOTO", "--decoder", "telepathy"), "telepathy"),
+        (("send", "PHOTO", "--steps", "5"), "steps = 5: give 0 (no flow) to 4"),
+        (("send", "PHOTO", "--steps", "-1"), "--steps"),
+        (("send", "PHOTO", "--fidelity", "nan"), "fidelity = nan"),
+        (("send", "PHOTO", "--decode-seed", str(2**64)), "--decode-seed"),
+        (("send", "PHOTO", "--device", "abacus"), "abacus"),
+        (("send", "PHOTO", "--device", "cuda:99"), "cuda:99"),
+        (("send", "PHOTO", "--device", "cpu", "--receiver", "127.0.0.1:1"), "--device cpu"),
+        (("send", "PHOTO", "--trust", "map.jpg"), ".png"),
+        (("send", "PHOTO", "--trust", "PHOTO"), "it is the input too"),
+        (("send", "PHOTO", "--out", "a.png", "--trust", "a.png"), "name another"),
+        (("send", "PHOTO", "--progressive", "PHOTO"), "cannot make the folder"),
+        (("serve", "sender", "--device", "cpu"), "only the receiver"),
         (("send", "PHOTO", "--mcs", "99"), "mcs"),
         (("send", "PHOTO", "--mcs", "-1"), "--mcs"),
         (("send", "PHOTO", "--delay", "-1"), "propagation_delay_s"),
@@ -214,10 +232,69 @@ def test_a_container_without_a_decodable_stream_is_refused(tmp_path, semlink):
     for streams, words in (((), "no stream"), ((Stream(StreamKind.HCI, b"\xff" * 9),), "HCI does not decode")):
         sem = tmp_path / "a.sem"
         sem.write_bytes(Bitstream(PictureHeader(64, 64), streams).pack())
-        status, _, err = semlink("decode", sem, tmp_path / "a.png")
+        status, _, err = semlink("decode", sem, tmp_path / "a.png", "--decoder", "hci")
         assert status == 2
         assert words in err
         assert not (tmp_path / "a.png").exists()
+
+
+def test_a_picture_from_noise_is_announced_as_such(photo, tmp_path, semlink, semlink_json):
+    sem, out = tmp_path / "a.sem", tmp_path / "a.png"
+    sem.write_bytes(Bitstream(PictureHeader(64, 80), ()).pack())
+    status, text, _ = semlink("decode", sem, out)
+    assert status == 0
+    assert "no stream whole; invented from noise" in text
+    assert pixels_of(out).shape == (80, 64, 3)
+    report = semlink_json("decode", sem, out)
+    assert report["from_noise"]
+    assert report["trust"] == 0
+    # At this seed the first packet arrives, others do not.
+    link = ("send", photo, "--snr", "-1.9", "--budget", "500", "--packet-bytes", "64", "--seed", "0")
+    assert semlink_json(*link)["received"]["from_noise"]
+    assert "not received: no stream whole; invented from noise" in semlink(*link)[1]
+
+
+def test_decoding_options_change_the_picture_and_are_reported(photo, tmp_path, semlink_json):
+    sem, out, files = tmp_path / "a.sem", tmp_path / "a.png", []
+    semlink_json("encode", photo, sem, "--bytes", 700)
+    for options in (
+        {"steps": 0, "fidelity": 0.0, "decode-seed": 0},
+        {"steps": 2, "fidelity": 0.5, "decode-seed": 0},
+        {"steps": 2, "fidelity": 0.5, "decode-seed": 9},
+    ):
+        flags = [text for name, value in options.items() for text in (f"--{name}", value)]
+        report = semlink_json("decode", sem, out, *flags, "--device", "cpu")
+        assert [report["steps"], report["fidelity"], report["seed"], report["device"]] == [*options.values(), "cpu"]
+        files.append(out.read_bytes())
+    assert len(set(files)) == 3
+
+
+def test_the_trust_map_and_the_previews_are_written(photo, tmp_path, semlink, semlink_json):
+    out, trust, folder = tmp_path / "out.png", tmp_path / "trust.png", tmp_path / "new" / "previews"
+    flags = ("--out", out, "--trust", trust, "--progressive", folder)
+    report = semlink_json("send", photo, "--snr", 30, *flags)["received"]
+    assert pixels_of(trust).shape == (16, 24)
+    assert report["trust"] == pytest.approx(pixels_of(trust).mean() / 255)
+    assert (folder / "preview-001.png").is_file()
+    assert all(pixels_of(path).shape == (256, 384, 3) for path in folder.iterdir())
+    trust.unlink()
+    status, text, _ = semlink("send", photo, "--snr", 30, *flags, "--decoder", "hci")
+    assert status == 0
+    assert "decoder 'hci' makes none" in text
+    assert not trust.exists()
+
+
+def test_missing_weights_are_one_line_with_the_way_out(photo, tmp_path, monkeypatch, semlink, semlink_json):
+    monkeypatch.setenv("SEMLINK_POCKET", str(tmp_path))
+    status, _, err = semlink("send", photo, "--out", tmp_path / "out.png")
+    assert status == 2
+    assert re.fullmatch(r"error: no weights of the pocket decoder: .*--decoder hci.*\n", err)
+    assert semlink_json("send", photo, "--decoder", "hci", "--snr", 30)["received"]["rebuilt"]
+    status, out, _ = semlink("doctor", "--json")
+    assert status == 1
+    (lacking,) = [line for line in json.loads(out) if not line["ok"]]
+    assert lacking["item"] == "weights pocket"
+    assert "no weights" in lacking["remedy"]
 
 
 def test_output_that_cannot_be_written_is_one_line():
@@ -236,7 +313,7 @@ def test_ctrl_c_ends_a_running_service_call_at_once(photo):
         process.wait(timeout=6)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=15)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert (out, err) == ("", "error: stopped\n")
 
 
@@ -256,7 +333,9 @@ def test_the_command_imports_nothing_heavy_to_print_help():
 
 def test_doctor_finds_what_the_link_needs(semlink_json):
     report = semlink_json("doctor")
-    assert {"python", "torch", "AV1 encoder", "AV1 decoder", "GPU"} <= {line["item"] for line in report}
+    found = {line["item"]: line["found"] for line in report}
+    assert {"python", "torch", "AV1 encoder", "AV1 decoder", "GPU"} <= found.keys()
+    assert re.fullmatch(r"autoencoder, controlnet, restorer, unet: \d+ bytes; decodes on \w+", found["weights pocket"])
     assert all(line["ok"] for line in report)
 
 

@@ -11,6 +11,11 @@ from lab.demo import COLUMNS, ES_N0_DB, PICTURES, run_demo
 from shared.errors import InputError
 
 
+@pytest.fixture(autouse=True)
+def _quick_decoder(tiny_pocket):
+    """The demo decodes with miniature weights."""
+
+
 def test_demo_leaves_a_grid_a_table_and_the_received_pictures(tmp_path, capsys):
     run_demo(tmp_path, seed=0, as_json=True, pictures=["camera.png"])
     document = json.loads(capsys.readouterr().out)
@@ -18,11 +23,13 @@ def test_demo_leaves_a_grid_a_table_and_the_received_pictures(tmp_path, capsys):
     rebuilt = [run["received"]["rebuilt"] for run in document]
     assert rebuilt[0]
     assert not rebuilt[-1]
+    assert document[0]["received"]["decoder"] == "pocket"
+    assert 0 <= document[0]["received"]["trust"] <= 1
     table = (tmp_path / "table.md").read_text().splitlines()
     assert table[0] == f"| {' | '.join(COLUMNS)} |"
     assert len(table) == 2 + len(ES_N0_DB)
     with Image.open(tmp_path / "grid.png") as grid:
-        assert grid.width > 4 * 256
+        assert grid.width > 5 * 256
         colours = grid.convert("RGB").getcolors(maxcolors=1 << 24)
     assert len(colours) > 100
     received = sorted(path.name for path in tmp_path.glob("camera_*.png"))

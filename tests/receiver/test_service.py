@@ -32,8 +32,8 @@ def bitstream(picture_png) -> Bitstream:
 def called(exchanged):
     """A function that sends requests to a method of a fresh receiver and returns all responses."""
 
-    async def run(method, requests):
-        server = await start_server(receiver_spec())
+    async def run(method, requests, device):
+        server = await start_server(receiver_spec(device))
         try:
             async with grpc.aio.insecure_channel(server.address) as channel:
                 call = getattr(receiver_pb2_grpc.ReceiverServiceStub(channel), method)(timeout=120)
@@ -41,27 +41,55 @@ def called(exchanged):
         finally:
             await server.stop(0)
 
-    return lambda method, requests: asyncio.run(run(method, requests))
+    return lambda method, requests, device="": asyncio.run(run(method, requests, device))
 
 
 def picture_in(events) -> bytes:
     return b"".join(event.picture_chunk for event in events if event.HasField("picture_chunk"))
 
 
+def trust_map_in(events) -> bytes:
+    return b"".join(event.trust_map_chunk for event in events if event.HasField("trust_map_chunk"))
+
+
+def pixels_of(file: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(file)) as image:
+        return np.asarray(image)
+
+
+def previews_in(events) -> list[tuple[int, list[int], np.ndarray]]:
+    """Number, whole streams and pixels of every preview."""
+    previews, data = [], b""
+    for preview in (event.preview for event in events if event.HasField("preview")):
+        data += preview.chunk
+        if preview.last:
+            previews.append((preview.number, list(preview.whole), pixels_of(data)))
+            data = b""
+    assert data == b""
+    return previews
+
+
+def arrival_of(data: bytes, fate=packet_pb2.FATE_DELIVERED) -> receiver_pb2.ReceiveRequest:
+    return receiver_pb2.ReceiveRequest(arrival=packet_pb2.Arrival(fate=fate, packet=packet_pb2.Packet(data=data)))
+
+
+def settings_of(**settings) -> receiver_pb2.ReceiveRequest:
+    return receiver_pb2.ReceiveRequest(settings=receiver_pb2.ReceiveSettings(picture_index=7, **settings))
+
+
 @pytest.fixture
 def received(called):
     """A function that sends packets as arrivals and returns the picture file and all events."""
 
-    def requests(packets, reference, decoder, fate):
-        yield receiver_pb2.ReceiveRequest(settings=receiver_pb2.ReceiveSettings(decoder=decoder, picture_index=7))
+    def requests(packets, reference, settings, fate):
+        yield settings_of(**settings)
         for chunk in chunks_of(reference):
             yield receiver_pb2.ReceiveRequest(reference_chunk=chunk)
         for data in packets:
-            arrival = packet_pb2.Arrival(fate=fate, packet=packet_pb2.Packet(data=data))
-            yield receiver_pb2.ReceiveRequest(arrival=arrival)
+            yield arrival_of(data, fate)
 
-    def received(packets, *, reference: bytes = b"", decoder: str = "", fate=packet_pb2.FATE_DELIVERED):
-        events = called("Receive", requests(packets, reference, decoder, fate))
+    def received(packets, *, reference: bytes = b"", fate=packet_pb2.FATE_DELIVERED, device="", **settings):
+        events = called("Receive", requests(packets, reference, {"decoder": "hci", **settings}, fate), device)
         return picture_in(events), events
 
     return received
@@ -69,16 +97,16 @@ def received(called):
 
 @pytest.fixture
 def decoded(called):
-    """A function that sends a container and returns the picture file and the report."""
+    """A function that sends a container and returns the picture file and all events."""
 
-    def requests(container):
-        yield receiver_pb2.DecodeRequest(settings=receiver_pb2.DecodeSettings())
+    def requests(container, settings):
+        yield receiver_pb2.DecodeRequest(settings=receiver_pb2.DecodeSettings(**settings))
         for chunk in chunks_of(container):
             yield receiver_pb2.DecodeRequest(container_chunk=chunk)
 
-    def decoded(container: bytes):
-        events = called("Decode", requests(container))
-        return picture_in(events), events[-1].report
+    def decoded(container: bytes, **settings):
+        events = called("Decode", requests(container, {"decoder": "hci", **settings}))
+        return picture_in(events), events
 
     return decoded
 
@@ -87,13 +115,12 @@ def test_packets_and_container_give_the_same_picture(bitstream, picture_png, rec
     from_packets, events = received(Packetiser(100).packetise(bitstream, 7), reference=picture_png)
     from_file, _ = decoded(bitstream.pack())
     assert from_packets == from_file
-    with Image.open(io.BytesIO(from_file)) as image:
-        assert image.size == (384, 256)
+    pixels = pixels_of(from_file)
+    assert pixels.shape == (256, 384, 3)
     report = events[-1].report
     assert report.rebuilt
     assert report.streams[0].state == receiver_pb2.STREAM_STATE_WHOLE
     assert report.streams[0].bytes == len(bitstream.streams[0].payload)
-    pixels = np.asarray(Image.open(io.BytesIO(from_file)))
     mse = np.mean((pixels.astype(float) - load_picture(picture_png).pixels) ** 2)
     assert report.quality.psnr_db == pytest.approx(10 * np.log10(255**2 / mse))
     assert 0 < report.quality.ms_ssim <= 1
@@ -113,6 +140,7 @@ def test_a_lost_packet_leaves_no_picture_but_a_reason(bitstream, received):
     report = events[-1].report
     assert picture == b""
     assert not report.rebuilt
+    assert not report.from_noise
     assert "whole" in report.reason
     assert report.streams[0].state == receiver_pb2.STREAM_STATE_INCOMPLETE
     assert report.streams[0].packets_received == len(packets) - 1
@@ -168,3 +196,144 @@ def test_messages_out_of_order_are_refused(called):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             called(method, requests)
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.usefixtures("tiny_pocket")
+class TestPocket:
+    """The default decoder, with miniature weights."""
+
+    def test_it_is_the_default_and_says_how_it_decoded(self, bitstream, received):
+        packets = Packetiser(100).packetise(bitstream, 7)
+        picture, events = received(packets, decoder="", device="cpu")
+        assert pixels_of(picture).shape == (256, 384, 3)
+        report = events[-1].report
+        assert (report.decoder, report.device) == ("pocket", "cpu")
+        assert (report.steps, report.fidelity, report.seed) == (1, 1.0, 0)
+        assert report.rebuilt
+        assert not report.from_noise
+        assert report.reason == ""
+        _, events = received(packets, decoder="pocket", steps=0, fidelity=0.25, seed=2**64 - 1)
+        report = events[-1].report
+        assert (report.steps, report.fidelity, report.seed) == (0, 0.25, 2**64 - 1)
+
+    def test_packets_and_container_give_the_same_picture_from_the_same_seed(self, bitstream, received, decoded):
+        options = {"decoder": "pocket", "steps": 2, "fidelity": 0.5}
+        first, _ = received(Packetiser(100).packetise(bitstream, 7), seed=3, **options)
+        assert decoded(bitstream.pack(), seed=3, **options)[0] == first
+        assert decoded(bitstream.pack(), seed=4, **options)[0] != first
+
+    def test_the_trust_map_comes_when_asked_for(self, bitstream, received):
+        packets = Packetiser(100).packetise(bitstream, 7)
+        _, events = received(packets, decoder="pocket", trust_map=True)
+        assert pixels_of(trust_map_in(events)).shape == (16, 24)
+        assert 0 <= events[-1].report.trust <= 1
+        for settings in ({"decoder": "pocket"}, {"decoder": "hci", "trust_map": True}):
+            _, events = received(packets, **settings)
+            assert trust_map_in(events) == b""
+            assert not events[-1].report.HasField("trust")
+
+    def test_a_picture_without_any_whole_stream_is_called_invented(self, bitstream, received):
+        foreign = Bitstream(bitstream.header, (Stream(StreamKind.HCI, b"\xff" * 40),))
+        lost, damaged = Packetiser(100).packetise(bitstream, 7)[:-1], Packetiser(100).packetise(foreign, 7)
+        for packets, words in ((lost, "no stream whole"), (damaged, "HCI does not decode")):
+            picture, events = received(packets, decoder="pocket", trust_map=True)
+            report = events[-1].report
+            assert pixels_of(picture).shape == (256, 384, 3)
+            assert report.rebuilt
+            assert report.from_noise
+            assert report.trust == 0
+            assert words in report.reason
+            assert "invented from noise" in report.reason
+
+    def test_without_the_pictures_size_there_is_no_picture(self, bitstream, received):
+        picture, events = received(Packetiser(100).packetise(bitstream, 7)[1:], decoder="pocket")
+        assert picture == b""
+        assert not events[-1].report.rebuilt
+
+    def test_previews_come_while_packets_go_on_arriving(self, bitstream):
+        packets = Packetiser(100).packetise(bitstream, 7)
+
+        async def run():
+            server = await start_server(receiver_spec())
+            try:
+                async with grpc.aio.insecure_channel(server.address) as channel:
+                    call = receiver_pb2_grpc.ReceiverServiceStub(channel).Receive(timeout=60)
+                    answers = aiter(call)
+                    await call.write(settings_of(decoder="pocket", progressive=True))
+                    await call.write(arrival_of(packets[0]))
+                    events = await read_until_preview(answers)
+                    for data in packets[1:]:
+                        await call.write(arrival_of(data))
+                    events += await read_until_preview(answers)
+                    await call.done_writing()
+                    return events, [event async for event in answers]
+            finally:
+                await server.stop(0)
+
+        before, after = asyncio.run(run())
+        (first, none_whole, noise), (second, hci_whole, shown) = previews_in(before)
+        assert (first, none_whole) == (1, [])
+        assert (second, hci_whole) == (2, [packet_pb2.STREAM_KIND_HCI])
+        assert previews_in(after) == []
+        assert np.array_equal(pixels_of(picture_in(after)), shown)
+        assert not np.array_equal(noise, shown)
+
+    def test_previews_of_a_container_start_from_noise(self, bitstream, decoded):
+        _, events = decoded(bitstream.pack(), decoder="pocket", progressive=True)
+        assert [(number, whole) for number, whole, _ in previews_in(events)] == [(1, [])]
+        _, events = decoded(bitstream.pack(), decoder="hci", progressive=True)
+        assert previews_in(events) == []
+
+    @pytest.mark.parametrize(
+        ("settings", "words"),
+        [
+            ({"steps": 5}, "steps = 5"),
+            ({"fidelity": 1.5}, "fidelity = 1.5"),
+            ({"fidelity": -0.1}, "fidelity = -0.1"),
+            ({"fidelity": float("nan")}, "fidelity = nan"),
+        ],
+    )
+    def test_options_out_of_range_are_refused(self, settings, words, bitstream, received, decoded):
+        for call, data in ((received, Packetiser(100).packetise(bitstream, 7)), (decoded, bitstream.pack())):
+            for decoder in ("pocket", "hci"):
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    call(data, decoder=decoder, **settings)
+                assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+                assert words in caught.value.details()
+
+
+async def read_until_preview(answers) -> list[receiver_pb2.ReceiveResponse]:
+    events = []
+    while not (events and events[-1].preview.last):
+        events.append(await anext(answers))
+    return events
+
+
+@pytest.mark.parametrize(("device", "words"), [("cpu", "no weights"), ("abacus", "abacus"), ("cuda:99", "cuda:99")])
+def test_what_the_decoder_lacks_is_one_line_and_the_service_stays_up(
+    device, words, bitstream, exchanged, tiny_pocket, tmp_path, monkeypatch
+):
+    if device == "cpu":
+        monkeypatch.setenv("SEMLINK_POCKET", str(tmp_path))
+    packets = Packetiser(100).packetise(bitstream, 7)
+
+    async def run():
+        server = await start_server(receiver_spec(device))
+        try:
+            async with grpc.aio.insecure_channel(server.address) as channel:
+                receive = receiver_pb2_grpc.ReceiverServiceStub(channel).Receive
+                requests = [settings_of(decoder="pocket"), *map(arrival_of, packets)]
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await exchanged(receive(timeout=60), requests)
+                monkeypatch.setenv("SEMLINK_POCKET", str(tiny_pocket))
+                if device != "cpu":
+                    requests = [settings_of(decoder="hci"), *map(arrival_of, packets)]
+                return caught.value, await exchanged(receive(timeout=60), requests)
+        finally:
+            await server.stop(0)
+
+    error, events = asyncio.run(run())
+    assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert words in error.details()
+    assert "\n" not in error.details()
+    assert events[-1].report.rebuilt
