@@ -52,7 +52,7 @@ class Pipeline:
         self.device = device
         self.side = side or (CUDA_SIDE if device.type == "cuda" else CPU_SIDE)
         self._networks = networks
-        self._dtype = next(networks.unet.parameters()).dtype
+        self.dtype = next(networks.unet.parameters()).dtype
         self._of_pictures = Tiling(self.side, overlap, MULTIPLE)
         self._of_quarters = Tiling(self.side // RESTORER_SCALE, overlap // RESTORER_SCALE)
         self._of_latents = Tiling(self.side // LATENT_SCALE, overlap // LATENT_SCALE)
@@ -158,4 +158,4 @@ class Pipeline:
 
     def _given(self, planes: Tensor) -> Tensor:
         """Return ``planes`` in the type and memory layout that the networks compute in."""
-        return planes.to(self._dtype).contiguous(memory_format=torch.channels_last)
+        return planes.to(self.dtype).contiguous(memory_format=torch.channels_last)
