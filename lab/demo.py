@@ -133,7 +133,7 @@ def _row(run: _Run) -> list[str]:
         f"{sent.bpp:.4f}",
         f"{run.es_n0_db:+.1f}",
         f"{link.delivered}/{link.packets}",
-        "from noise" if report.from_noise else decoder_text(report) if report.rebuilt else "-",
+        f"{report.decoder}{', from noise' if report.from_noise else ''}" if report.rebuilt else "-",
         number(quality.psnr_db if quality else None, 2),
         number(quality.ms_ssim if quality and quality.HasField("ms_ssim") else None, 4),
         number(report.trust if report.HasField("trust") else None, 2),

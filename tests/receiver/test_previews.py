@@ -1,0 +1,121 @@
+"""Previews: which of the bitstreams offered while packets arrive are rebuilt, and when."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from receiver.decoder import Guidance
+from receiver.previews import Previews
+from receiver.rebuild import Rebuilt
+from shared.bitstream import Bitstream, PictureHeader
+from shared.errors import LimitError
+from shared.streams import Stream, StreamKind
+
+BITSTREAMS = [
+    Bitstream(PictureHeader(64, 64), tuple(Stream(kind, b"x") for kind in list(StreamKind)[:count]))
+    for count in range(4)
+]
+UNKNOWN = object()
+"""Offered while not even the picture's size is known."""
+
+
+def rebuilt(bitstream: Bitstream) -> Rebuilt:
+    return Rebuilt(bitstream, Guidance(bitstream.header), 0.0, np.zeros((64, 64), np.uint8), b"png")
+
+
+async def others_ran() -> None:
+    """Let everything that can go on do so."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def happened(rebuild, script) -> tuple[list, Previews]:
+    """Read what ``script``, an async generator of bitstreams to offer, yields; return previews shown and the object."""
+    previews, shown = Previews(rebuild), []
+
+    async def run():
+        async for event in previews.while_reading(script):
+            if isinstance(event, Rebuilt):
+                shown.append(event.bitstream)
+            else:
+                previews.offer(None if event is UNKNOWN else event)
+
+    asyncio.run(asyncio.wait_for(run(), 10))
+    return shown, previews
+
+
+def test_what_is_offered_while_one_is_made_leaves_only_the_newest_waiting():
+    started, go_on, made = asyncio.Event(), asyncio.Event(), []
+
+    async def rebuild(bitstream):
+        made.append(bitstream)
+        started.set()
+        await go_on.wait()
+        return rebuilt(bitstream)
+
+    async def script():
+        yield BITSTREAMS[0]
+        await started.wait()
+        for bitstream in BITSTREAMS[1:]:
+            yield bitstream
+        go_on.set()
+        await others_ran()
+
+    shown, previews = happened(rebuild, script())
+    assert made == shown == [BITSTREAMS[0], BITSTREAMS[3]]
+    assert previews.count == 2
+    assert previews.newest is not None
+    assert previews.newest.bitstream == BITSTREAMS[3]
+
+
+def test_the_one_in_the_making_is_finished_when_the_requests_end_and_the_waiting_one_left_out():
+    started, made = asyncio.Event(), []
+
+    async def rebuild(bitstream):
+        made.append(bitstream)
+        started.set()
+        await others_ran()
+        return rebuilt(bitstream)
+
+    async def script():
+        yield BITSTREAMS[0]
+        await started.wait()
+        yield BITSTREAMS[1]
+
+    shown, _ = happened(rebuild, script())
+    assert made == shown == [BITSTREAMS[0]]
+
+
+def test_the_same_is_not_made_twice_and_nothing_is_made_of_nothing():
+    async def rebuild(bitstream):
+        return rebuilt(bitstream)
+
+    async def script():
+        for bitstream in (UNKNOWN, BITSTREAMS[1], BITSTREAMS[1], UNKNOWN):
+            yield bitstream
+            await others_ran()
+
+    shown, previews = happened(rebuild, script())
+    assert shown == [BITSTREAMS[1]]
+    assert previews.count == 1
+
+
+def test_a_preview_that_fails_is_left_out_and_a_fault_of_ours_is_not_hidden():
+    async def over_the_limit(bitstream):
+        raise LimitError("too large")
+
+    async def faulty(bitstream):
+        raise ZeroDivisionError
+
+    async def script():
+        yield BITSTREAMS[0]
+        await others_ran()
+
+    shown, previews = happened(over_the_limit, script())
+    assert shown == []
+    assert previews.newest is None
+    with pytest.raises(ZeroDivisionError):
+        happened(faulty, script())
