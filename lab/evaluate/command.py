@@ -25,19 +25,24 @@ if TYPE_CHECKING:
     from receiver.metrics.measures import Measures
 
 
-def evaluate(paths: Sequence[Path], codecs: str, budgets: str, save: Path, *, as_json: bool) -> None:
+def evaluate(paths: Sequence[Path], codecs: str, budgets: str, save: Path, *, device: str = "", as_json: bool) -> None:
     """Evaluate the pictures at ``paths``; leave files, ``results.jsonl``, ``table.md`` and ``rd.png`` in ``save``.
+
+    Decoders and measures compute on ``device``, "cpu" or "cuda"; the empty one is CUDA where there is one.
 
     Raises:
         InputError: pictures, codecs, budgets or the folder are not as they must be.
-        SetupError: none of the codecs can be had.
+        SetupError: none of the codecs can be had, or there is no such device.
     """
     names, wanted, files = names_in(codecs), budgets_in(budgets), picture_files(paths)
     results = Results(save)
     from receiver.metrics.measures import Measures  # noqa: PLC0415 - imports torch; arguments are checked first
+    from receiver.pocket.devices import device_named  # noqa: PLC0415
 
-    with LinkSession() as session, progress_bar(len(files), quiet=as_json) as on_stage:
-        measures = Measures()
+    torch_device = device_named(device)
+
+    with LinkSession(device) as session, progress_bar(len(files), quiet=as_json) as on_stage:
+        measures = Measures(str(torch_device))
         evaluation = Evaluation(names, results, measures, session)
 
         def on_picture(name: str) -> None:

@@ -36,7 +36,9 @@ TIMEOUT_S = 900.0
 class LinkSession:
     """The services and a client, for callers that are not asynchronous; use as ``with``. They start on first use."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "") -> None:
+        """Have the decoder compute on ``device``; the empty one is its own choice."""
+        self._device = device
         self._runner = asyncio.Runner()
         self._stack = AsyncExitStack()
         self._client: LinkClient | None = None
@@ -60,7 +62,7 @@ class LinkSession:
         return self._runner.run(call)
 
     async def _started(self) -> LinkClient:
-        services = reachable_services(Addresses(), ["sender", "receiver"])
+        services = reachable_services(Addresses(), ["sender", "receiver"], device=self._device)
         addresses = await self._stack.enter_async_context(services)
         return await self._stack.enter_async_context(LinkClient(addresses, TIMEOUT_S))
 

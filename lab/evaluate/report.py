@@ -6,6 +6,7 @@ import importlib.util
 import io
 from typing import TYPE_CHECKING
 
+from lab.evaluate.specs import CEILING
 from lab.evaluate.summary import PATCH_FID
 from lab.output import markdown_table, number
 
@@ -118,6 +119,10 @@ def plot_png(cells: Sequence[Cell]) -> bytes:
                 for cell in cells
                 if cell.codec == codec and (value := cell.measures.get(name)) is not None
             )
+            if codec == CEILING:  # knows no rate
+                for _, value in points:
+                    panel.axhline(value, label=codec, color="black", linestyle="--", linewidth=1)
+                continue
             style = {"marker": "o^sDvP*X"[index // 10 % 8], "color": f"C{index % 10}", "markersize": 4}
             panel.plot([x for x, _ in points], [y for _, y in points], label=codec, **style)
         panel.set(title=HEADINGS[name][0], xlabel="bpp")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from lab.evaluate.baselines.vvc import NAME as VVC
 from lab.evaluate.codec import picture_in
-from lab.evaluate.link import LinkCodec, link_codec, rgb_of, weights_digest
+from lab.evaluate.link import link_codec, rgb_of, weights_digest
 from lab.evaluate.pictures import Budget, Source, source_in
 from lab.evaluate.results import Results, Row, finite, key_of
-from lab.evaluate.specs import BASELINES, baseline_named, link_spec
+from lab.evaluate.specs import BASELINES, CEILING, baseline_named, link_spec
 from shared.bitstream import bpp
 from shared.errors import BudgetError, DataError, InputError, ServiceError, SetupError
 from shared.picture import encode_png, write_file
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from receiver.metrics.measures import Measures, Reference
 
 DECIMALS = 3
+UNBOUNDED = Budget("none", bytes=1 << 30)
 
 
 @dataclass(slots=True)
@@ -56,7 +57,7 @@ class Evaluation:
         self._codecs = [codec for name in names if name != VVC and (codec := self._made(name, session)) is not None]
         if not self._codecs and not self.wants_vvc:
             raise SetupError(" ".join(f"{name}: {why}." for name, why in self.outcome.unavailable.items()).rstrip("."))
-        ours = any(isinstance(codec, LinkCodec) for codec in self._codecs)
+        ours = any(codec.name not in BASELINES for codec in self._codecs)
         self._weights = weights_digest() if ours else ""
 
     def run(self, files: Sequence[Path], budgets: Sequence[Budget] | None, on_picture: Callable[[str], None]) -> None:
@@ -86,9 +87,11 @@ class Evaluation:
             self.outcome.rows.append(self._vvc_row(source, one, measured))
         if not vvc and (self.wants_vvc or budgets is None):
             self.outcome.failed.append((VVC, "", source.name, "there is no VVC picture in the folder vvc beside it"))
+        for codec in [codec for codec in self._codecs if codec.name == CEILING]:
+            self._try(codec, source, UNBOUNDED, {}, measured)
         for budget in [Budget(one.label, bytes=one.bytes) for one in vvc] if budgets is None else budgets:
             encoded: dict[str, tuple[Path, float]] = {}
-            for codec in list(self._codecs):
+            for codec in [codec for codec in self._codecs if codec.name != CEILING]:
                 self._try(codec, source, budget, encoded, measured)
 
     def _try(
@@ -117,7 +120,7 @@ class Evaluation:
         measured: Callable[[Path], dict[str, float | None]],
     ) -> Row:
         budget_bytes = budget.bytes_for(source)
-        made_by = self._weights if isinstance(codec, LinkCodec) else _library_versions()
+        made_by = _library_versions() if codec.name in BASELINES else self._weights
         key = key_of(codec.name, made_by, budget.label, budget_bytes, source.digest, self._measures.names)
         row = self._results.found(key)
         if row is not None:
@@ -189,6 +192,10 @@ class Evaluation:
 
     def _made(self, name: str, session: LinkSession) -> EvaluatedCodec | None:
         try:
+            if name == CEILING:
+                from lab.evaluate.ceiling import Autoencoder  # noqa: PLC0415 - imports torch
+
+                return Autoencoder()
             return baseline_named(name) if name in BASELINES else link_codec(link_spec(name), session)
         except SetupError as error:
             self.outcome.unavailable[name] = str(error)

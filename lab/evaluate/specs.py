@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lab.evaluate.codec import EvaluatedCodec
 
 VVC = "vvc"
+CEILING = "autoencoder"
 REAL_ESRGAN = "real-esrgan"
 """A decoder of the evaluation only: Real-ESRGAN as published, in the place of the link's own restorer."""
 OPTION_NAMES = ("steps", "fidelity", "seed", "drop")
@@ -66,7 +67,7 @@ def link_spec(name: str) -> LinkSpec:
     """
     codec, at, rest = name.partition("@")
     if codec not in CODECS and codec != "":
-        known = ", ".join([*BASELINES, VVC, *CODECS])
+        known = ", ".join([*BASELINES, VVC, CEILING, *CODECS])
         raise UnknownNameError(f"unknown codec '{codec}'; known are {known}")
     decoder, _, options = rest.partition(":")
     if at and decoder not in (*DECODER_NAMES, REAL_ESRGAN):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import torch
+from torch import nn
 
 from receiver.metrics.distances import dists_form, lpips_form
 from receiver.metrics.efficientnet import EfficientNetLite0, efficientnet_lite0
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from receiver.metrics.published import Distance
     from receiver.metrics.vgg import VggFeatures
 
-T = TypeVar("T")
+T = TypeVar("T", bound=nn.Module)
 
 EFFICIENTNET_MEASURES: Final = ("lpips_efficientnet", "dists_efficientnet", "top1", "top5", "class_kl")
 TOP = 5
@@ -50,15 +51,17 @@ class Measures:
     original's name is among the decoded picture's five best, ``class_kl`` the divergence of their classes in nats.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
+        """Load the networks onto ``device``, as torch names it."""
+        self._device = torch.device(device)
         self.unavailable: dict[str, str] = {}
         self.efficientnet: EfficientNetLite0 | None = self._loaded(efficientnet_lite0, *EFFICIENTNET_MEASURES)
         self.vgg: VggFeatures | None = self._loaded(vgg_features, "dists_vgg16")
-        loaded: dict[str, Distance | None] = {
+        published: dict[str, Distance | None] = {
             "lpips_alex": self._loaded(lpips_alex, "lpips_alex"),
             "dists": self._loaded(dists, "dists"),
         }
-        self._published = {name: distance for name, distance in loaded.items() if distance is not None}
+        self._published = {name: distance for name, distance in published.items() if distance is not None}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,7 +72,7 @@ class Measures:
 
     def reference(self, pixels: NDArray[np.uint8]) -> Reference:
         """Return what ``compared`` needs of the original, ``[H, W, 3]`` uint8."""
-        picture = batch_of(pixels)
+        picture = batch_of(pixels).to(self._device)
         with torch.inference_mode():
             return Reference(
                 pixels,
@@ -81,7 +84,7 @@ class Measures:
 
     def compared(self, pixels: NDArray[np.uint8], reference: Reference) -> Mapping[str, float | None]:
         """Return every measure of ``pixels``, ``[H, W, 3]`` uint8, of the size of the original."""
-        picture = batch_of(pixels)
+        picture = batch_of(pixels).to(self._device)
         found: dict[str, float | None] = {
             "psnr_db": psnr_db(pixels, reference.pixels),
             "ms_ssim": ms_ssim(pixels, reference.pixels),
@@ -100,10 +103,11 @@ class Measures:
 
     def _loaded(self, load: Callable[[], T], *names: str) -> T | None:
         try:
-            return load()
+            loaded = load()
         except SetupError as error:
             self.unavailable |= dict.fromkeys(names, str(error))
             return None
+        return loaded.to(self._device)
 
 
 def batch_of(pixels: NDArray[np.uint8]) -> Tensor:

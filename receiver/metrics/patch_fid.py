@@ -31,7 +31,8 @@ def patches_of(picture: Tensor) -> Tensor:
 def patch_features(network: EfficientNetLite0, picture: Tensor) -> NDArray[np.float32]:
     """Return the features ``[N, 320]`` of all patches of ``picture`` ``[3, H, W]``, 0 to 1."""
     with torch.inference_mode():
-        parts = [network.patch_features(part) for part in torch.split(patches_of(picture), BATCH)]
+        device = next(network.parameters()).device
+        parts = [network.patch_features(part.to(device)) for part in torch.split(patches_of(picture), BATCH)]
     return torch.cat(parts).float().cpu().numpy()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -16,16 +16,24 @@ from torch import Tensor, nn
 from shared.errors import SetupError
 from shared.torchvision_import import allow_torchvision
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Distance = Callable[[Tensor, Tensor], Tensor]
-
 ALEXNET, VGG16 = "alexnet-owt-7be5be79.pth", "vgg16-397923af.pth"
 
 
+class Distance(nn.Module):
+    """A published distance, frozen: two ``[B, 3, H, W]`` pictures, 0 to 1, to ``[B]``."""
+
+    def __init__(self, network: nn.Module, **options: bool) -> None:
+        super().__init__()
+        self.network = network.requires_grad_(requires_grad=False).eval()
+        self._options = options
+
+    def forward(self, picture: Tensor, reference: Tensor) -> Tensor:
+        """Return the distances."""
+        return cast("Tensor", self.network(picture, reference, **self._options)).flatten()
+
+
 def lpips_alex() -> Distance:
-    """Return LPIPS 0.1 on AlexNet (Zhang et al. 2018): two ``[B, 3, H, W]`` pictures, 0 to 1, to ``[B]``.
+    """Return LPIPS 0.1 on AlexNet (Zhang et al. 2018).
 
     Raises:
         SetupError: the package ``lpips`` or AlexNet's weights are missing.
@@ -33,12 +41,11 @@ def lpips_alex() -> Distance:
     _require("lpips", "lpips", ALEXNET)
     import lpips  # noqa: PLC0415 - optional
 
-    network = _frozen(lpips.LPIPS(net="alex", verbose=False))
-    return lambda picture, reference: cast("Tensor", network(picture, reference, normalize=True)).flatten()
+    return Distance(lpips.LPIPS(net="alex", verbose=False), normalize=True)
 
 
 def dists() -> Distance:
-    """Return DISTS (Ding et al. 2020): two ``[B, 3, H, W]`` pictures, 0 to 1, to ``[B]``.
+    """Return DISTS (Ding et al. 2020).
 
     Raises:
         SetupError: the package ``DISTS_pytorch`` or VGG16's weights are missing.
@@ -46,8 +53,7 @@ def dists() -> Distance:
     _require("DISTS_pytorch", "dists-pytorch", VGG16)
     import DISTS_pytorch  # noqa: PLC0415 - optional
 
-    network = _frozen(DISTS_pytorch.DISTS())
-    return lambda picture, reference: cast("Tensor", network(picture, reference)).flatten()
+    return Distance(DISTS_pytorch.DISTS())
 
 
 def _require(module: str, package: str, weights: str) -> None:
@@ -59,7 +65,3 @@ def _require(module: str, package: str, weights: str) -> None:
     if not (folder / weights).is_file():
         raise SetupError(f"torchvision's {weights} is not in torch.hub's cache: put it into checkpoints/ there")
     allow_torchvision()
-
-
-def _frozen(network: nn.Module) -> nn.Module:
-    return network.requires_grad_(requires_grad=False).eval()

@@ -1,0 +1,65 @@
+"""The pocket decoder's ceiling: the original through its autoencoder alone, with nothing sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from shared.errors import DataError
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderTiny
+    from numpy.typing import NDArray
+
+MULTIPLE = 8
+CHANNELS = 16
+
+
+class Autoencoder:
+    """Picture to latent and back. The file is the latent in float16; it knows no budget."""
+
+    name = coder = "autoencoder"
+    suffix = ".f16"
+
+    def __init__(self) -> None:
+        """Load the network.
+
+        Raises:
+            SetupError: the pocket decoder's weights are missing or damaged.
+        """
+        import torch  # noqa: PLC0415 - seconds to import
+
+        from receiver.pocket.config import weights_folder  # noqa: PLC0415
+        from receiver.pocket.weights import load_networks  # noqa: PLC0415
+
+        networks = load_networks(weights_folder(), torch.device("cpu"), torch.float32)
+        self._network: AutoencoderTiny = networks.autoencoder
+
+    def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
+        """Return the latent of ``pixels``, sides made multiples of 8 by repeating their last row and column."""
+        del budget_bytes
+        import torch  # noqa: PLC0415
+
+        from receiver.metrics.measures import batch_of  # noqa: PLC0415
+        from receiver.pocket.networks import encoded  # noqa: PLC0415
+
+        whole = np.pad(pixels, [(0, -side % MULTIPLE) for side in pixels.shape[:2]] + [(0, 0)], mode="edge")
+        with torch.inference_mode():
+            latent = encoded(self._network, batch_of(whole))
+        return cast("bytes", latent.half().numpy().tobytes())
+
+    def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
+        """Return the picture of a latent."""
+        import torch  # noqa: PLC0415
+
+        from receiver.pocket.networks import decoded  # noqa: PLC0415
+        from receiver.pocket.restore import pixels_of  # noqa: PLC0415
+
+        shape = 1, CHANNELS, -(-height // MULTIPLE), -(-width // MULTIPLE)
+        if len(data) != 2 * np.prod(shape):
+            raise DataError(f"this latent has {len(data)} bytes; {2 * np.prod(shape)} make {width}x{height} pixels")
+        latent = torch.from_numpy(np.frombuffer(data, "<f2").astype(np.float32)).view(shape)
+        with torch.inference_mode():
+            planes = decoded(self._network, latent)[0, :, :height, :width]
+        return pixels_of(planes, grey=False)
