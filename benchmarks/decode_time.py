@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SIZES = ("768x512", "2048x1365")
-AGREEMENT_SIZE = "1152x768"
+AGREEMENT_SIZE = "1536x1024"
 SMOKE_SIZES = ("256x192",)
 BPP = 0.03
 OUT = Path(__file__).parents[1] / "docs" / "results" / "decode-time.md"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MULTIPLE = LATENT_SCALE * LATENT_MULTIPLE
 """Sides of a picture are padded to multiples of this."""
-CPU_SIDE, CUDA_SIDE = 768, 2048
+CPU_SIDE, CUDA_SIDE = 1024, 2048
 """Pictures of up to side × side pixels run whole, larger ones in tiles of that; it bounds the memory."""
 OVERLAP = 192
 """Of tiles, in pixels: as far as the restorer looks, but for a few levels of difference (docs/decoder.md)."""
