@@ -283,12 +283,13 @@ def evaluate(
     save: Annotated[
         Path, typer.Option(help="Folder for files, decoded pictures, results, table and plot.", metavar="DIR")
     ] = Path("out/evaluate"),
+    device: Device = "",
     json: Json = False,
 ) -> None:
     """Encode PICTURES with several codecs at equal bytes, decode and measure; a run that was cut off goes on."""
     from lab.evaluate.command import evaluate as evaluated
 
-    evaluated(pictures, codec, budgets, save, as_json=json)
+    evaluated(pictures, codec, budgets, save, device=device, as_json=json)
 
 
 def _decoding_fields(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class Autoencoder:
         whole = np.pad(pixels, [(0, -side % MULTIPLE) for side in pixels.shape[:2]] + [(0, 0)], mode="edge")
         with torch.inference_mode():
             latent = encoded(self._network, batch_of(whole))
-        return cast("bytes", latent.half().numpy().tobytes())
+        return latent.half().numpy().tobytes()
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
         """Return the picture of a latent."""
