@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".jp2"})
 MAX_PIXELS = 1 << 22
-"""Most pixels of a picture: VGG16's float32 maps alone take 488 bytes per pixel, for original and decoded picture each."""
+"""Most pixels of a picture: VGG16's float32 maps alone take 488 bytes per pixel, twice: original and decoded."""
 DIGEST_CHARACTERS = 6
 
 
