@@ -9,7 +9,7 @@ import numpy as np
 from shared.errors import DataError
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderTiny
+    from receiver.pocket.diffusers_import import AutoencoderDC
     from numpy.typing import NDArray
 
 MULTIPLE = 8
@@ -34,7 +34,7 @@ class Autoencoder:
         from receiver.pocket.weights import load_networks  # noqa: PLC0415
 
         networks = load_networks(weights_folder(), torch.device("cpu"), torch.float32)
-        self._network: AutoencoderTiny = networks.autoencoder
+        self._network: AutoencoderDC = networks.autoencoder
 
     def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
         """Return the latent of ``pixels``, sides made multiples of 8 by repeating their last row and column."""

@@ -22,6 +22,16 @@ WIDTHS = (64, 128, 256, 512, 512)
 MEAN_BGR = (104.00699, 116.66877, 122.67892)
 
 
+def l2_pooled(maps: Tensor) -> Tensor:
+    """Return ``maps`` ``[B, C, H, W]`` at half size: roots of blurred squares (Ding et al. 2020, section 3.2).
+
+    VGG16's own max pooling is blind to patterns finer than its stride, and a decoder trained on it paints them.
+    """
+    # Twice the mean of neighbours is the blur by 1, 2, 1.
+    blurred = functional.avg_pool2d(maps.square(), 2, stride=1, padding=1, count_include_pad=False)
+    return (functional.avg_pool2d(blurred, 2) + 1e-6).sqrt()
+
+
 class VggFeatures(nn.Module):
     """The last feature map of each of the five blocks, after its rectifier."""
 
@@ -40,7 +50,7 @@ class VggFeatures(nn.Module):
         maps: list[Tensor] = []
         for block in self.blocks:
             if maps:
-                x = functional.max_pool2d(x, 2, ceil_mode=True)
+                x = l2_pooled(x)
             for conv in cast("nn.ModuleList", block):
                 x = functional.relu(conv(x))
             maps.append(x)

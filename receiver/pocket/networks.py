@@ -25,7 +25,7 @@ MASKS = ("HCI", "LATENT", "REGIONS")
 """Streams that have an availability mask: 1 where the stream is there, 0 where it is lost."""
 CONTROL_CHANNELS = LATENT_CHANNELS + PLANES + REGION_MASKS + len(MASKS)
 RESTORER_NOISE = 0.04
-"""Standard deviation of the noise added to the restorer's input, 0 to 1: what it makes texture of where the HCI has none.
+"""Standard deviation of the noise added to the restorer's input, 0 to 1, of which it makes texture.
 
 Without it, the only texture that a convolutional network can paint on an even area is a grid.
 """

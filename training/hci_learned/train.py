@@ -17,9 +17,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from shared.errors import SetupError
-from training.hci_learned.muon import Muon
 from training.hci_learned.network import LearnedCoder, Widths
 from training.hci_learned.thumbnails import principal_directions
+from training.muon import Muon
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from shared.errors import SetupError
+from training.muon import Muon
 from training.pocket.report import loss_plot
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 WARMUP_STEPS = 20
 CLIP_NORM = 1.0
+CRITIC_RATE = 2e-4
 
 
 class Recipe(Protocol):
@@ -43,12 +45,16 @@ class Recipe(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What one run does. ``steps`` is the length of the schedule, whatever the number of interruptions."""
+    """What one run does. ``steps`` is the length of the schedule, whatever the number of interruptions.
+
+    With a ``muon_rate``, kernels take Muon's steps at that rate, and AdamW moves the other parameters only.
+    """
 
     steps: int
     batch: int = 4
     side: int = 128
     rate: float = 1e-4
+    muon_rate: float = 0.0
     ema_decay: float = 0.995
     seed: int = 1
     minutes: float = math.inf
@@ -56,7 +62,6 @@ class Plan:
     sample_every: int = 250
     save_every_s: float = 120.0
     precision: str = "bf16"
-    warm: bool = True
 
 
 def schedule(progress: float) -> float:
@@ -74,56 +79,127 @@ def train(recipe: Recipe, plan: Plan, out: Path, *, resume: bool = False) -> nn.
     Raises:
         SetupError: there is nothing to resume from.
     """
-    accelerator = Accelerator(mixed_precision=plan.precision, cpu=not torch.cuda.is_available())
-    network = recipe.network
-    mean = copy.deepcopy(network)
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, plan.rate, betas=(0.9, 0.99), weight_decay=0.0)
-    step = _restored(out / "checkpoint.pt", network, mean, optimiser) if resume else 0
-    network, optimiser = accelerator.prepare(network, optimiser)
-    mean.to(accelerator.device).eval()
+    run = _Run(recipe, plan, out)
+    if resume:
+        run.restore()
     out.mkdir(parents=True, exist_ok=True)
-    if step == 0 and accelerator.is_main_process:
+    if run.step == 0 and run.writes:
         (out / "log.jsonl").unlink(missing_ok=True)
-    started_s = saved_s = time.monotonic()
-    first_step = step
-    recent: list[dict[str, float]] = []
-
-    def spent() -> float:
-        return (time.monotonic() - started_s) / 60
-
-    while step < plan.steps and spent() < plan.minutes:
-        # A seed per step: a resumed run draws what the uninterrupted one would have drawn.
-        rng = np.random.default_rng((plan.seed, step, accelerator.process_index))
-        batch = {name: value.to(accelerator.device) for name, value in recipe.batch(rng, plan.batch, plan.side).items()}
-        # A time limit shortens the schedule, so that the rate has come down when the time is over.
-        progress = max((step - first_step) / plan.steps, spent() / plan.minutes)
-        for group in optimiser.param_groups:
-            group["lr"] = plan.rate * schedule(progress) * min(1.0, (step + 1) / WARMUP_STEPS)
-        with accelerator.autocast():
-            losses = network(batch)
-        optimiser.zero_grad(set_to_none=True)
-        accelerator.backward(losses["loss"])
-        accelerator.clip_grad_norm_(parameters, CLIP_NORM)
-        optimiser.step()
-        step += 1
-        _follow(mean, accelerator.unwrap_model(network), min(plan.ema_decay, step / (step + 10)))
-        recent.append({name: float(value.detach()) for name, value in losses.items()})
-        last = step == plan.steps or spent() >= plan.minutes
-        if not accelerator.is_main_process:
+    saved_s = time.monotonic()
+    while not run.over:
+        run.take_step()
+        if not run.writes:
             continue
-        if step % plan.log_every == 0 or last:
-            _log(out, {"step": step, "minutes": round(spent(), 2), **_means(recent)})
-            recent.clear()
-        if step % plan.sample_every == 0 or last:
-            measures, grid = recipe.validation(mean)
-            _log(out, {"step": step, "minutes": round(spent(), 2), "validation": measures})
-            grid.save(out / f"samples-{step:06d}.png")
-            loss_plot(out / "log.jsonl", out / "loss.png")
-        if last or time.monotonic() - saved_s > plan.save_every_s:
-            _save(out / "checkpoint.pt", accelerator.unwrap_model(network), mean, optimiser, step)
+        if run.over or run.step % plan.log_every == 0:
+            run.log_means()
+        if run.over or run.step % plan.sample_every == 0:
+            run.validate()
+        if run.over or time.monotonic() - saved_s > plan.save_every_s:
+            run.save()
             saved_s = time.monotonic()
-    return mean
+    return run.mean
+
+
+class _Run:
+    """One call of ``train``: networks, their running mean, optimisers, the clock."""
+
+    def __init__(self, recipe: Recipe, plan: Plan, out: Path) -> None:
+        self.recipe, self.plan, self.out = recipe, plan, out
+        self.accelerator = Accelerator(mixed_precision=plan.precision, cpu=not torch.cuda.is_available())
+        self.mean = copy.deepcopy(recipe.network).eval()
+        self.optimisers = _optimisers(recipe.network, plan)
+        self.network, *self.optimisers = self.accelerator.prepare(recipe.network, *self.optimisers)
+        self.mean.to(self.accelerator.device)
+        self.writes = self.accelerator.is_main_process
+        self.step = 0
+        self._recent: list[dict[str, float]] = []
+        self._started_s = time.monotonic()
+
+    @property
+    def minutes(self) -> float:
+        return (time.monotonic() - self._started_s) / 60
+
+    @property
+    def over(self) -> bool:
+        return self.step >= self.plan.steps or self.minutes >= self.plan.minutes
+
+    def take_step(self) -> None:
+        plan, accelerator = self.plan, self.accelerator
+        # A seed per step: a resumed run draws what the uninterrupted one would have drawn.
+        rng = np.random.default_rng((plan.seed, self.step, accelerator.process_index))
+        batch = self.recipe.batch(rng, plan.batch, plan.side)
+        with accelerator.autocast():
+            losses = self.network({name: value.to(accelerator.device) for name, value in batch.items()})
+        # A time limit shortens the schedule, so that the rate has come down when the time is over.
+        factor = schedule(max(self.step / plan.steps, self.minutes / plan.minutes))
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = group["full_rate"] * factor * min(1.0, (self.step + 1) / WARMUP_STEPS)
+            optimiser.zero_grad(set_to_none=True)
+        accelerator.backward(losses["loss"])
+        trained = accelerator.unwrap_model(self.network)
+        for part in trained.children():  # each by itself: a critic's gradients say nothing of the decoder's
+            accelerator.clip_grad_norm_(part.parameters(), CLIP_NORM)
+        for optimiser in self.optimisers:
+            optimiser.step()
+        self.step += 1
+        _follow(self.mean, trained, min(plan.ema_decay, self.step / (self.step + 10)))
+        self._recent.append({name: float(value.detach()) for name, value in losses.items()})
+
+    def log_means(self) -> None:
+        names = self._recent[0]
+        means = {name: round(sum(row[name] for row in self._recent) / len(self._recent), 5) for name in names}
+        self._log(means)
+        self._recent.clear()
+
+    def validate(self) -> None:
+        measures, grid = self.recipe.validation(self.mean)
+        self._log({"validation": measures})
+        grid.save(self.out / f"samples-{self.step:06d}.png")
+        loss_plot(self.out / "log.jsonl", self.out / "loss.png")
+
+    def save(self) -> None:
+        network = self.accelerator.unwrap_model(self.network)
+        trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
+        state = {
+            "network": {name: value for name, value in network.state_dict().items() if name in trained},
+            "mean": {name: value for name, value in self.mean.state_dict().items() if name in trained},
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "step": self.step,
+        }
+        unfinished = self.out / "checkpoint.new"
+        torch.save(state, unfinished)
+        unfinished.replace(self.out / "checkpoint.pt")
+
+    def restore(self) -> None:
+        state = _loaded(self.out / "checkpoint.pt")
+        try:
+            self.accelerator.unwrap_model(self.network).load_state_dict(state["network"], strict=False)
+            self.mean.load_state_dict(state["mean"], strict=False)
+            for optimiser, values in zip(self.optimisers, state["optimisers"], strict=True):
+                optimiser.load_state_dict(values)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise SetupError(f"{self.out} holds another recipe's checkpoint: start anew without --resume") from error
+        self.step = state["step"]
+
+    def _log(self, row: dict[str, Any]) -> None:
+        with (self.out / "log.jsonl").open("a") as log:
+            log.write(json.dumps({"step": self.step, "minutes": round(self.minutes, 2), **row}) + "\n")
+
+
+def _optimisers(network: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
+    named = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
+    critic = [parameter for name, parameter in named if name.startswith("critic.")]
+    others = [parameter for name, parameter in named if not name.startswith("critic.")]
+    kernels = [parameter for parameter in others if parameter.ndim >= 2] if plan.muon_rate else []
+    others = [parameter for parameter in others if parameter.ndim < 2 or not plan.muon_rate]
+    groups = [{"params": others, "full_rate": plan.rate}]
+    if critic:
+        groups.append({"params": critic, "full_rate": CRITIC_RATE})
+    optimisers: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0.0)]
+    if kernels:
+        optimisers.append(Muon([{"params": kernels, "full_rate": plan.muon_rate}], plan.muon_rate))
+    return optimisers
 
 
 def trained_weights(path: Path) -> dict[str, Tensor]:
@@ -144,39 +220,8 @@ def _loaded(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def _restored(path: Path, network: nn.Module, mean: nn.Module, optimiser: torch.optim.Optimizer) -> int:
-    state = _loaded(path)
-    network.load_state_dict(state["network"], strict=False)
-    mean.load_state_dict(state["mean"], strict=False)
-    optimiser.load_state_dict(state["optimiser"])
-    step: int = state["step"]
-    return step
-
-
-def _save(path: Path, network: nn.Module, mean: nn.Module, optimiser: Any, step: int) -> None:
-    trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
-    state = {
-        "network": {name: value for name, value in network.state_dict().items() if name in trained},
-        "mean": {name: value for name, value in mean.state_dict().items() if name in trained},
-        "optimiser": optimiser.state_dict(),
-        "step": step,
-    }
-    unfinished = path.with_suffix(".new")
-    torch.save(state, unfinished)
-    unfinished.replace(path)
-
-
 def _follow(mean: nn.Module, network: nn.Module, decay: float) -> None:
     with torch.no_grad():
         for slow, fast in zip(mean.parameters(), network.parameters(), strict=True):
             if fast.requires_grad:
                 slow.lerp_(fast, 1 - decay)
-
-
-def _means(recent: list[dict[str, float]]) -> dict[str, float]:
-    return {name: round(sum(row[name] for row in recent) / len(recent), 5) for name in recent[0]}
-
-
-def _log(out: Path, row: dict[str, object]) -> None:
-    with (out / "log.jsonl").open("a") as log:
-        log.write(json.dumps(row) + "\n")

@@ -18,6 +18,7 @@ class Weights:
     pixel: float = 1.0
     lpips: float = 0.3
     dists: float = 1.0
+    adversarial: float = 0.0
 
 
 class PictureLoss(nn.Module):

