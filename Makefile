@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON_FOLDERS := sender receiver channel shared lab training benchmarks tests models
 RPC := shared/rpc/semlink/v1
 
-.PHONY: help setup demo test test-slow check format proto proto-check bench train-setup lock clean
+.PHONY: help setup demo test test-slow check format proto proto-check bench evaluate train-pocket train-setup lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -63,6 +63,16 @@ bench: setup ## Run the benchmarks (minutes); results print as tables
 	$(BIN)/python -m benchmarks.phy_throughput --threads 1
 	$(BIN)/python -m benchmarks.bler --threads 1
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python -m benchmarks.decode_time
+
+evaluate: train-setup ## Compare the link with its peers on ../shared/data/kodak at VVC's bytes (an hour)
+	$(BIN)/semlink evaluate ../shared/data/kodak --bytes vvc --save out/evaluate --codec \
+		"vvc,avif-esrgan,hci@hci,hci@real-esrgan,hci@pocket:steps=0,hci@pocket:steps=1,hci@pocket:steps=2,hci@pocket:steps=4,hci@pocket:fidelity=0,hci@pocket:fidelity=1,hci@pocket:drop=HCI,autoencoder,jpeg2000,webp,avif,hevc"
+
+train-pocket: train-setup ## Train the pocket decoder's stages in turn, each for MINUTES, and export the weights
+	for stage in restorer autoencoder flow finetune; do \
+		$(BIN)/python -m training.pocket train $$stage --minutes $(or $(MINUTES),60) || exit; done
+	$(BIN)/python -m training.pocket export
 
 train-setup: setup ## Add what only training needs
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,training]'

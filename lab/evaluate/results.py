@@ -12,7 +12,7 @@ from shared.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 """Raised when the measures or the baselines change, so that no old line is taken for a new one."""
 
 

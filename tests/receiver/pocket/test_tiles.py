@@ -106,8 +106,8 @@ def test_an_overlap_of_more_than_a_quarter_is_refused():
 def test_restorer_and_autoencoder_in_tiles_are_a_few_levels_from_the_whole_at_most(weights, guidance_for):
     device = torch.device("cpu")
     networks = load_networks(weights, device, torch.float32)
-    quarters = restorer_input(guidance_for(384, 288).hci.pixels, 384, 288)[None]
-    whole, tiled = Pipeline(networks, device, side=1024), Pipeline(networks, device, side=256, overlap=64)
+    quarters = restorer_input(guidance_for(704, 256).hci.pixels, 704, 256)[None]
+    whole, tiled = Pipeline(networks, device, side=1024), Pipeline(networks, device, side=512, overlap=128)
     restored = whole.restored(quarters)
     assert ((tiled.restored(quarters) - restored).abs() * 255).max() < 4
     latent = whole.latent_of(restored)
