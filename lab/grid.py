@@ -46,27 +46,29 @@ class Tile:
     banner: str = ""
 
 
-def picture_grid(titles: list[str], rows: list[list[Tile]]) -> bytes:
+def picture_grid(titles: list[str], rows: list[list[Tile]], tile_width: int = TILE_WIDTH) -> bytes:
     """Return the grid as a PNG file. ``titles`` head the columns; every row has one tile per column.
 
-    All tiles are as wide as each other; a row is as high as its first tile, the original, asks for.
+    All tiles are ``tile_width`` pixels wide; a row is as high as its first tile, the original, asks for.
     """
     line = FONT_SIZE + 5
     font = ImageFont.load_default(FONT_SIZE)
-    heights = [_height_of(row[0].picture) for row in rows]
-    width = MARGIN + len(titles) * (TILE_WIDTH + MARGIN)
-    height = 2 * MARGIN + line + sum(tile + CAPTION_LINES * line + 2 * MARGIN for tile in heights)
+    sizes = [(tile_width, _height_of(row[0].picture, tile_width)) for row in rows]
+    width = MARGIN + len(titles) * (tile_width + MARGIN)
+    height = 2 * MARGIN + line + sum(high + CAPTION_LINES * line + 2 * MARGIN for _, high in sizes)
     sheet = Image.new("RGB", (width, height), BACKGROUND)
     draw = ImageDraw.Draw(sheet)
-    for column, title in enumerate(titles):
-        draw.text((_left(column), MARGIN), title, INK, font)
+    lefts = [MARGIN + column * (tile_width + MARGIN) for column in range(len(titles))]
+    for left, title in zip(lefts, titles, strict=True):
+        draw.text((left, MARGIN), title, INK, font)
     top = 2 * MARGIN + line
-    for row, tile_height in zip(rows, heights, strict=True):
-        for column, tile in enumerate(row):
-            sheet.paste(_pasted(tile, tile_height, font), (_left(column), top))
+    for row, size in zip(rows, sizes, strict=True):
+        under = top + size[1]
+        for left, tile in zip(lefts, row, strict=True):
+            sheet.paste(_pasted(tile, size, font), (left, top))
             for position, text in enumerate(tile.caption[:CAPTION_LINES]):
-                draw.text((_left(column), top + tile_height + 3 + position * line), text, INK, font)
-        top += tile_height + CAPTION_LINES * line + 2 * MARGIN
+                draw.text((left, under + 3 + position * line), text, INK, font)
+        top = under + CAPTION_LINES * line + 2 * MARGIN
     out = io.BytesIO()
     sheet.save(out, "PNG", optimize=True)
     return out.getvalue()
@@ -86,25 +88,22 @@ def trust_picture(trust_png: bytes, width: int, height: int) -> bytes:
     return out.getvalue()
 
 
-def _left(column: int) -> int:
-    return MARGIN + column * (TILE_WIDTH + MARGIN)
-
-
-def _height_of(picture: bytes) -> int:
+def _height_of(picture: bytes, tile_width: int) -> int:
     with Image.open(io.BytesIO(picture)) as image:
-        return max(1, round(image.height * TILE_WIDTH / image.width))
+        return max(1, round(image.height * tile_width / image.width))
 
 
-def _pasted(tile: Tile, height: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Image.Image:
+def _pasted(tile: Tile, size: tuple[int, int], font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Image.Image:
     """Return the tile's picture at tile size, or a dark field that says what was lost."""
+    width, height = size
     if tile.picture:
         with Image.open(io.BytesIO(tile.picture)) as image:
-            picture = image.convert("RGB").resize((TILE_WIDTH, height), Image.Resampling.LANCZOS)
+            picture = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
         if tile.banner:
             draw = ImageDraw.Draw(picture)
-            draw.rectangle((0, 0, TILE_WIDTH, FONT_SIZE + 7), BANNER_FILL)
-            draw.text((TILE_WIDTH / 2, (FONT_SIZE + 7) / 2), tile.banner, LOST_INK, font, anchor="mm")
+            draw.rectangle((0, 0, width, FONT_SIZE + 7), BANNER_FILL)
+            draw.text((width / 2, (FONT_SIZE + 7) / 2), tile.banner, LOST_INK, font, anchor="mm")
         return picture
-    field = Image.new("RGB", (TILE_WIDTH, height), LOST_FILL)
-    ImageDraw.Draw(field).text((TILE_WIDTH / 2, height / 2), tile.lost, LOST_INK, font, anchor="mm", align="center")
+    field = Image.new("RGB", size, LOST_FILL)
+    ImageDraw.Draw(field).text((width / 2, height / 2), tile.lost, LOST_INK, font, anchor="mm", align="center")
     return field

@@ -9,8 +9,9 @@ import numpy as np
 from shared.errors import DataError
 
 if TYPE_CHECKING:
-    from receiver.pocket.diffusers_import import AutoencoderDC
     from numpy.typing import NDArray
+
+    from receiver.pocket.diffusers_import import AutoencoderDC
 
 MULTIPLE = 8
 CHANNELS = 16

@@ -109,7 +109,7 @@ class FlowNetwork(nn.Module):
         return restored + after - before
 
     def _picture_losses(self, output: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        measures = self.loss(output, batch["picture"])
+        measures: dict[str, Tensor] = self.loss(output, batch["picture"])
         if self.loss.weights.adversarial:
             made_up, critic = self.critic.losses(output, batch["picture"], enlarged(batch["quarter"]))
             measures["critic"] = critic
