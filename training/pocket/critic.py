@@ -1,44 +1,62 @@
-"""The adversary: a small convolutional critic that tells restored pictures from real ones, given the HCI."""
+"""The adversary: heads on VGG16's maps that tell made-up pictures from real ones (Sauer et al. 2021, Projected GANs).
+
+The picture loss needs those maps anyway, and they stay frozen: with a batch of a few crops, a critic that learns from
+pixels drives the colours away within some hundred steps.
+"""
 
 from __future__ import annotations
 
-import itertools
-from typing import cast
+from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
+from receiver.metrics.vgg import WIDTHS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LEVELS = (1, 2, 3)
+"""Blocks of VGG16 that have a head: at a half, a quarter and an eighth of the picture's sides."""
+HEAD_WIDTH = 64
 SLOPE = 0.2
 
 
 class Critic(nn.Module):
-    """Scores patches of about 30 pixels: positive for real, negative for made up."""
+    """Scores every position of the maps: positive for real, negative for made up."""
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        widths = (width, 2 * width, 4 * width, 4 * width)
-        self.first = nn.Conv2d(6, widths[0], 3, padding=1)
-        self.halvings = nn.ModuleList(
-            nn.Conv2d(before, after, 4, stride=2, padding=1) for before, after in itertools.pairwise(widths)
+        self.heads = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(WIDTHS[level], HEAD_WIDTH, 1),
+                nn.LeakyReLU(SLOPE),
+                nn.Conv2d(HEAD_WIDTH, HEAD_WIDTH, 3, padding=1),
+                nn.LeakyReLU(SLOPE),
+                nn.Conv2d(HEAD_WIDTH, 1, 1),
+            )
+            for level in LEVELS
         )
-        self.last = nn.Conv2d(widths[-1], 1, 3, padding=1)
 
-    def forward(self, picture: Tensor, blurred: Tensor) -> Tensor:
-        """Return scores ``[B, 1, H / 8, W / 8]`` of ``picture``; it and the HCI ``blurred`` are ``[B, 3, H, W]``."""
-        x = functional.leaky_relu(self.first(torch.cat([picture, blurred], 1) * 2 - 1), SLOPE)
-        for halving in self.halvings:
-            x = functional.leaky_relu(halving(x), SLOPE)
-        return cast("Tensor", self.last(x))
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Return scores ``[B, 1, h, w]``, a tensor per head, of the five ``maps`` ``[B, C, h, w]`` of VGG16."""
+        return [head(_normal(maps[level])) for head, level in zip(self.heads, LEVELS, strict=True)]
 
-    def losses(self, output: Tensor, target: Tensor, blurred: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss of the decoder that made ``output``, and the critic's own hinge loss; scalars.
+    def losses(self, maps: Sequence[Tensor], references: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the loss of the network that made the picture of ``maps``, and the critic's own hinge loss; scalars.
 
-        The first moves only what made ``output``, the second only the critic, so both can go into one sum.
+        The first moves only what made the picture, the second only the critic, so both can go into one sum.
         """
         frozen = {name: parameter.detach() for name, parameter in self.named_parameters()}
-        made_up = -functional_call(self, frozen, (output, blurred)).mean()
-        real, fake = self(target, blurred), self(output.detach(), blurred)
-        own = functional.relu(1 - real).mean() + functional.relu(1 + fake).mean()
-        return made_up, own
+        made_up = sum((-scores.mean() for scores in functional_call(self, frozen, (maps,))), maps[0].new_zeros(()))
+        own = maps[0].new_zeros(())
+        for real, fake in zip(self(references), self([level.detach() for level in maps]), strict=True):
+            own = own + functional.relu(1 - real).mean() + functional.relu(1 + fake).mean()
+        return made_up / len(LEVELS), own / len(LEVELS)
+
+
+def _normal(level: Tensor) -> Tensor:
+    """Return ``level`` with features of about unit variance at every position."""
+    level = level.float()
+    return level / (level.square().mean(1, keepdim=True) + 1e-6).sqrt()

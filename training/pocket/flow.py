@@ -24,7 +24,6 @@ from receiver.pocket.networks import (
     null_text,
     velocity,
 )
-from training.pocket.critic import Critic
 from training.pocket.losses import PictureLoss, Weights, psnr_db
 from training.pocket.pairs import batch_of
 from training.pocket.report import grid_of
@@ -41,7 +40,7 @@ AT_SOURCE = 0.4
 """Share of the crops whose time is 1, where every sampling starts."""
 STEPS, STEP_SHARES = (1, 2, 4), (0.6, 0.25, 0.15)
 FLOW_WEIGHT = 0.1
-"""Of flow matching while the few-step result is tuned end to end."""
+"""Of flow matching without an HCI, while the few-step result with one is tuned end to end."""
 CEILING_WEIGHT = 0.5
 """Of the autoencoder's own error while its decoder is tuned, so that it stays an autoencoder."""
 SHOWN = 6
@@ -58,7 +57,6 @@ class FlowNetwork(nn.Module):
         self.sigma, self.end_to_end = networks.sigma, end_to_end
         if end_to_end:
             self.autoencoder.decoder.requires_grad_(requires_grad=True)
-            self.critic = Critic()
             self.loss = PictureLoss(weights)
         for network in (self.unet, self.controlnet, self.autoencoder, self.restorer):
             network.to(memory_format=torch.channels_last)
@@ -78,15 +76,16 @@ class FlowNetwork(nn.Module):
         control = present * control_image(start, (len(start), *start.shape[2:]), start)
         time = batch["time"].view(-1, 1, 1, 1)
         found = self._velocity((1 - time) * end + time * source, batch["time"], control)
-        flow = (found - (source - end)).square().mean()
+        errors = (found - (source - end)).square().mean((1, 2, 3))
+        # End to end, the pictures' own loss stands in for the flow's, which would pull one step towards their mean.
+        counted = 1 - batch["present"] if self.end_to_end else torch.ones_like(errors)
+        flow = (errors * counted).sum() / counted.sum().clamp_min(1)
         measures = {"loss": flow, "flow": flow}
         if self.end_to_end:
             kept = batch["present"] > 0
             latent = self.sampled(source[kept], control[kept], int(batch["steps"]))
             picture = self._picture(latent, start[kept], restored[kept])
-            measures |= self._picture_losses(
-                picture, {name: value[kept] for name, value in batch.items() if value.ndim}
-            )
+            measures |= self.loss(picture, batch["picture"][kept])
             ceiling = (decoded(self.autoencoder, end) - batch["picture"]).abs().mean()
             measures["ceiling"] = ceiling
             measures["loss"] = measures.pop("picture") + FLOW_WEIGHT * flow + CEILING_WEIGHT * ceiling
@@ -108,14 +107,6 @@ class FlowNetwork(nn.Module):
         after, before = decoded(self.autoencoder, torch.cat([latent, start])).float().chunk(2)
         return restored + after - before
 
-    def _picture_losses(self, output: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        measures: dict[str, Tensor] = self.loss(output, batch["picture"])
-        if self.loss.weights.adversarial:
-            made_up, critic = self.critic.losses(output, batch["picture"], enlarged(batch["quarter"]))
-            measures["critic"] = critic
-            measures["picture"] = measures["picture"] + self.loss.weights.adversarial * made_up + critic
-        return measures
-
     @torch.inference_mode()
     def rebuilt(self, restored: Tensor, noise: Tensor, steps: int) -> Tensor:
         """Return the pictures ``[B, 3, H, W]`` that the receiver would rebuild from ``restored``."""
@@ -133,7 +124,7 @@ class FlowRecipe:
         self, pairs: Pairs, held_out: Pairs, networks: PocketNetworks, weights: Weights, *, end_to_end: bool
     ) -> None:
         self.network: nn.Module = FlowNetwork(networks, weights, end_to_end=end_to_end)
-        self._judge = PictureLoss(replace(weights))
+        self._judge = PictureLoss(replace(weights, adversarial=0.0))
         self._pairs = pairs
         self._held_out = batch_of((held_out.pictures[:], held_out.quarters[:]))
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 WARMUP_STEPS = 20
 CLIP_NORM = 1.0
-CRITIC_RATE = 2e-4
+CRITIC_RATE, CRITIC_BETAS = 1e-3, (0.5, 0.99)
 
 
 class Recipe(Protocol):
@@ -189,13 +189,13 @@ class _Run:
 
 def _optimisers(network: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
     named = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
-    critic = [parameter for name, parameter in named if name.startswith("critic.")]
-    others = [parameter for name, parameter in named if not name.startswith("critic.")]
+    critic = [parameter for name, parameter in named if ".critic." in f".{name}"]
+    others = [parameter for name, parameter in named if ".critic." not in f".{name}"]
     kernels = [parameter for parameter in others if parameter.ndim >= 2] if plan.muon_rate else []
     others = [parameter for parameter in others if parameter.ndim < 2 or not plan.muon_rate]
     groups = [{"params": others, "full_rate": plan.rate}]
     if critic:
-        groups.append({"params": critic, "full_rate": CRITIC_RATE})
+        groups.append({"params": critic, "full_rate": CRITIC_RATE, "betas": CRITIC_BETAS})
     optimisers: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0.0)]
     if kernels:
         optimisers.append(Muon([{"params": kernels, "full_rate": plan.muon_rate}], plan.muon_rate))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from receiver.metrics.distances import dists_form, lpips_form
 from receiver.metrics.vgg import vgg_features
+from training.pocket.critic import Critic
 
 
 @dataclass(frozen=True)
@@ -22,15 +23,19 @@ class Weights:
 
 
 class PictureLoss(nn.Module):
-    """Mean absolute error, LPIPS form and DISTS form, weighted and summed."""
+    """Mean absolute error, LPIPS form and DISTS form, weighted and summed; with an adversary if it has a weight."""
 
     def __init__(self, weights: Weights) -> None:
         super().__init__()
         self.weights = weights
         self.vgg = vgg_features()
+        self.critic = Critic() if weights.adversarial else None
 
     def forward(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Return the terms and their weighted sum ``picture`` for ``[B, 3, H, W]`` pictures, 0 to 1; scalars."""
+        """Return the terms and their weighted sum ``picture`` for ``[B, 3, H, W]`` pictures, 0 to 1; scalars.
+
+        With an adversary, ``made_up`` is what it holds against the pictures, and the sum contains its own loss too.
+        """
         pixel = (output - target).abs().mean()
         with torch.no_grad():
             references = [target, *self.vgg(target)]
@@ -38,7 +43,12 @@ class PictureLoss(nn.Module):
         lpips = lpips_form(maps[1:], references[1:]).mean()
         dists = dists_form(maps, references).mean()
         total = self.weights.pixel * pixel + self.weights.lpips * lpips + self.weights.dists * dists
-        return {"picture": total, "pixel": pixel, "lpips": lpips, "dists": dists, "psnr_db": psnr_db(output, target)}
+        measures = {"pixel": pixel, "lpips": lpips, "dists": dists, "psnr_db": psnr_db(output, target)}
+        if self.critic is not None:
+            made_up, own = self.critic.losses(maps[1:], references[1:])
+            total = total + self.weights.adversarial * made_up + own
+            measures |= {"made_up": made_up, "critic": own}
+        return {"picture": total, **measures}
 
 
 def psnr_db(output: Tensor, target: Tensor) -> Tensor:

@@ -11,7 +11,6 @@ from torch.nn import functional
 from receiver.pocket.esrgan import real_esrgan
 from receiver.pocket.networks import RESTORER_NOISE
 from receiver.pocket.rrdbnet import RRDBNet
-from training.pocket.critic import Critic
 from training.pocket.losses import PictureLoss, Weights
 from training.pocket.pairs import batch_of
 from training.pocket.report import grid_of
@@ -37,24 +36,18 @@ def slim_real_esrgan() -> RRDBNet:
 
 
 class RestorerNetwork(nn.Module):
-    """The restorer, its loss, and its adversary."""
+    """The restorer and its loss."""
 
     def __init__(self, restorer: RRDBNet, weights: Weights) -> None:
         super().__init__()
         self.restorer = restorer.to(memory_format=torch.channels_last)
-        self.critic = Critic()
         self.loss = PictureLoss(weights)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the measures of one batch; ``loss`` is the one to minimise."""
         output = self.restorer(batch["quarter"] + RESTORER_NOISE * batch["restorer_noise"]).float()
         measures = self.loss(output, batch["picture"])
-        loss = measures.pop("picture")
-        if self.loss.weights.adversarial:
-            made_up, critic = self.critic.losses(output, batch["picture"], enlarged(batch["quarter"]))
-            measures["critic"] = critic
-            loss = loss + self.loss.weights.adversarial * made_up + critic
-        return {"loss": loss, **measures}
+        return {"loss": measures.pop("picture"), **measures}
 
 
 def enlarged(quarter: Tensor) -> Tensor:

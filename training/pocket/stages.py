@@ -30,13 +30,13 @@ PLANS = {
     "restorer": Plan(steps=20_000, batch=4, side=128, rate=1e-4),
     "autoencoder": Plan(steps=40_000, batch=8, side=96, rate=1e-3, muon_rate=2e-3),
     "flow": Plan(steps=20_000, batch=8, side=128, rate=3e-4, muon_rate=5e-4),
-    "finetune": Plan(steps=20_000, batch=4, side=128, rate=1e-4),
+    "finetune": Plan(steps=20_000, batch=4, side=128, rate=1e-4, muon_rate=3e-4),
 }
 WEIGHTS = {
     "restorer": Weights(dists=0.7),
     "autoencoder": Weights(lpips=0.1, dists=0.2),
     "flow": Weights(),
-    "finetune": Weights(),
+    "finetune": Weights(dists=1.5, adversarial=0.1),
 }
 
 
