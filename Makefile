@@ -65,9 +65,11 @@ bench: setup ## Run the benchmarks (minutes); results print as tables
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python -m benchmarks.decode_time
 
-evaluate: train-setup ## Compare the link with its peers on ../shared/data/kodak at VVC's bytes (an hour)
+evaluate: train-setup ## Compare the link with its peers on Kodak at VVC's bytes, and the decoder's parts (an hour)
 	$(BIN)/semlink evaluate ../shared/data/kodak --bytes vvc --save out/evaluate --codec \
-		"vvc,avif-esrgan,hci@hci,hci@real-esrgan,hci@pocket:steps=0,hci@pocket:steps=1,hci@pocket:steps=2,hci@pocket:steps=4,hci@pocket:fidelity=0,hci@pocket:fidelity=1,hci@pocket:drop=HCI,autoencoder,jpeg2000,webp,avif,hevc"
+		"vvc,avif-esrgan,hci,hci@hci,jpeg2000,webp,avif,hevc"
+	$(BIN)/semlink evaluate ../shared/data/kodak --bytes q52 --save out/ablations --codec \
+		"vvc,avif-esrgan,hci@hci,hci@real-esrgan,hci@pocket:steps=0,hci@pocket:steps=1,hci@pocket:steps=2,hci@pocket:steps=4,hci@pocket:steps=1,fidelity=0,hci@pocket:steps=1,fidelity=1,hci@pocket:steps=0,fidelity=0,hci@pocket:steps=0,fidelity=1,hci@pocket:drop=HCI,autoencoder"
 
 train-pocket: train-setup ## Train the pocket decoder's stages in turn, each for MINUTES, and export the weights
 	for stage in restorer autoencoder flow finetune; do \

@@ -278,7 +278,9 @@ def evaluate(
     ] = "hci,avif-esrgan,avif,hevc,webp,jpeg2000",
     budgets: Annotated[
         str,
-        typer.Option("--bytes", help="Bytes per picture, as 800,0.02bpp; vvc: what VVC took, picture by picture."),
+        typer.Option(
+            "--bytes", help="Bytes per picture, as 800,0.02bpp; vvc or q52: what VVC took, picture by picture."
+        ),
     ] = "0.02bpp,0.03bpp",
     save: Annotated[
         Path, typer.Option(help="Folder for files, decoded pictures, results, table and plot.", metavar="DIR")

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
-DEFAULT_PACKET_BYTES = 256
-
 
 class SenderService(sender_pb2_grpc.SenderServiceServicer):
     """Extracts guidance, codes it and packetises it. Keeps no state between calls."""
@@ -48,7 +46,7 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         del context
         settings, data = await _settings_and_picture(request_iterator)
         codec = codec_named(settings.codec)
-        packetiser = Packetiser(settings.packet_bytes or DEFAULT_PACKET_BYTES)
+        packetiser = Packetiser(settings.packet_bytes) if settings.packet_bytes else Packetiser()
         packetiser.next_count.update(_checked_counts(settings.next_sequence_counts))
         yield _progress("read", 0.1)
         loop = asyncio.get_running_loop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff"
 MAX_PIXELS = 1 << 22
 """Most pixels of a picture: VGG16's float32 maps alone take 488 bytes per pixel, twice: original and decoded."""
 DIGEST_CHARACTERS = 6
+QUANTIZER = re.compile(r"q\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,17 @@ class Budget:
         return self.bytes or int(self.bpp * width * height / 8)
 
 
+@dataclass(frozen=True, slots=True)
+class VvcRates:
+    """The bytes that VVC took, picture by picture, at the quantisers ``labels``; at all if there are none."""
+
+    labels: tuple[str, ...] = ()
+
+    def of(self, source: Source) -> tuple[VvcPicture, ...]:
+        """Return what VVC made of ``source`` at these quantisers."""
+        return tuple(one for one in source.vvc if not self.labels or one.label in self.labels)
+
+
 def picture_files(paths: Sequence[Path]) -> list[Path]:
     """Return the files among ``paths`` and the pictures in the folders among them, each once, in order.
 
@@ -101,15 +114,17 @@ def source_in(file: Path) -> Source:
     return Source(file, pixels, hashlib.sha256(data).hexdigest())
 
 
-def budgets_in(text: str) -> list[Budget] | None:
-    """Return the budgets in ``text``, such as ``800,0.02bpp``; None for ``vvc``: those of VVC, picture by picture.
+def budgets_in(text: str) -> list[Budget] | VvcRates:
+    """Return the budgets in ``text``: ``800,0.02bpp``, or ``vvc``, or some of VVC's quantisers as ``q50,q54``.
 
     Raises:
         ConfigError: something else.
     """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
+    parts = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if parts == [VVC]:
-        return None
+        return VvcRates()
+    if parts and all(QUANTIZER.fullmatch(part) for part in parts):
+        return VvcRates(tuple(parts))
     budgets = [_budget(part) for part in parts]
     if not budgets:
         raise ConfigError("--bytes names no budget; give bytes or bits per pixel, such as 800,0.02bpp, or vvc")
@@ -121,7 +136,8 @@ def _budget(text: str) -> Budget:
     try:
         value = float(text[:-3]) if bits else int(text)
     except ValueError as error:
-        raise ConfigError(f"--bytes {text}: give whole bytes, bits per pixel such as 0.02bpp, or vvc alone") from error
+        rule = "give whole bytes, bits per pixel such as 0.02bpp, or vvc or q52 alone"
+        raise ConfigError(f"--bytes {text}: {rule}") from error
     if not 0 < value <= (24 if bits else 1 << 20):
         raise ConfigError(f"--bytes {text}: give 1 to {1 << 20} bytes, or 0 to 24 bits per pixel")
     return Budget(text, bpp=float(value)) if bits else Budget(text, bytes=int(value))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lab.evaluate.baselines.vvc import NAME as VVC
 from lab.evaluate.codec import picture_in
 from lab.evaluate.link import link_codec, rgb_of, weights_digest
-from lab.evaluate.pictures import Budget, Source, source_in
+from lab.evaluate.pictures import Budget, Source, VvcRates, source_in
 from lab.evaluate.results import Results, Row, finite, key_of
 from lab.evaluate.specs import BASELINES, CEILING, baseline_named, link_spec
 from shared.bitstream import bpp
@@ -60,8 +60,10 @@ class Evaluation:
         ours = any(codec.name not in BASELINES for codec in self._codecs)
         self._weights = weights_digest() if ours else ""
 
-    def run(self, files: Sequence[Path], budgets: Sequence[Budget] | None, on_picture: Callable[[str], None]) -> None:
-        """Evaluate ``files`` at ``budgets``, None being those of VVC; ``on_picture`` is told each name.
+    def run(
+        self, files: Sequence[Path], budgets: Sequence[Budget] | VvcRates, on_picture: Callable[[str], None]
+    ) -> None:
+        """Evaluate ``files`` at ``budgets``; ``on_picture`` is told each name.
 
         Raises:
             InputError: an original cannot be read, there are no VVC pictures, or nothing at all fits its budget.
@@ -73,7 +75,7 @@ class Evaluation:
         if not self.outcome.rows:
             raise _nothing(self.outcome, budgets)
 
-    def _picture(self, source: Source, budgets: Sequence[Budget] | None) -> None:
+    def _picture(self, source: Source, budgets: Sequence[Budget] | VvcRates) -> None:
         reference: list[Reference] = []  # made when the first row needs it
 
         def measured(decoded: Path) -> dict[str, float | None]:
@@ -82,14 +84,17 @@ class Evaluation:
             pixels = rgb_of(picture_in(decoded.read_bytes(), "PNG"))
             return finite(dict(self._measures.compared(pixels, reference[0])))
 
-        vvc = source.vvc if self.wants_vvc or budgets is None else ()
+        at_vvc = isinstance(budgets, VvcRates)
+        rates = budgets if isinstance(budgets, VvcRates) else VvcRates()
+        vvc = rates.of(source) if self.wants_vvc or at_vvc else ()
         for one in vvc if self.wants_vvc else ():
             self.outcome.rows.append(self._vvc_row(source, one, measured))
-        if not vvc and (self.wants_vvc or budgets is None):
+        if not vvc and (self.wants_vvc or at_vvc):
             self.outcome.failed.append((VVC, "", source.name, "there is no VVC picture in the folder vvc beside it"))
         for codec in [codec for codec in self._codecs if codec.name == CEILING]:
             self._try(codec, source, UNBOUNDED, {}, measured)
-        for budget in [Budget(one.label, bytes=one.bytes) for one in vvc] if budgets is None else budgets:
+        of_vvc = [Budget(one.label, bytes=one.bytes) for one in vvc]
+        for budget in of_vvc if isinstance(budgets, VvcRates) else budgets:
             encoded: dict[str, tuple[Path, float]] = {}
             for codec in [codec for codec in self._codecs if codec.name != CEILING]:
                 self._try(codec, source, budget, encoded, measured)
@@ -218,11 +223,11 @@ def _library_versions() -> list[str]:
     return [importlib.metadata.version(name) for name in ("pillow", "av")]
 
 
-def _nothing(outcome: Outcome, budgets: Sequence[Budget] | None) -> InputError | SetupError:
+def _nothing(outcome: Outcome, budgets: Sequence[Budget] | VvcRates) -> InputError | SetupError:
     """Return why there is not a single row."""
     if outcome.failed:
         codec, budget, picture, reason = outcome.failed[0]
-        if codec == VVC and budgets is None:
+        if codec == VVC and isinstance(budgets, VvcRates):
             return InputError(f"--bytes vvc: {picture}: {reason}; give Kodak pictures, or --bytes with numbers")
         return BudgetError(" ".join(f"nothing was decoded; first {codec} at {budget} for {picture}: {reason}".split()))
     return SetupError("; ".join(f"{name}: {why}" for name, why in outcome.unavailable.items()))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 from PIL import Image
 
+from shared.bitstream import MAX_SIDE, MIN_SIDE
 from shared.errors import BitstreamError, BudgetError, ConfigError, PictureError, SetupError, UnknownNameError
 from shared.hci.rate_table import best_scale, coders_by_merit
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from shared.hci.coder import HciCoder
 
-MIN_SIDE, MAX_SIDE = 64, 8192
 MIN_SMALL_SIDE = 8
 SCALES = (1, 2, 3, 4, 5, 6, 8, 16)  # the position is the scale code on the wire
 HEADER_BYTES = 1

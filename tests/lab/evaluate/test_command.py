@@ -110,6 +110,9 @@ def test_vvc_gives_the_budgets_picture_by_picture(synthetic_pixels, tmp_path, ca
         ("webp", "vvc", "q50"),
         ("webp", "vvc", "q54"),
     }
+    evaluate([tmp_path / "originals"], "webp,vvc", "q54", tmp_path / "out", as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert [(cell["codec"], cell["budget"]) for cell in document["cells"]] == [("webp", "q54"), ("vvc", "q54")]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.evaluate.pictures import Budget, budgets_in, picture_files
+from lab.evaluate.pictures import Budget, VvcRates, budgets_in, picture_files
 from lab.evaluate.specs import link_spec, names_in
 from shared.errors import ConfigError, InputError, LinkError, UnknownNameError
 from shared.streams import StreamKind
@@ -61,7 +61,8 @@ def test_any_text_is_a_codec_list_or_refused(text):
 
 def test_budgets_are_bytes_or_bits_per_pixel():
     assert budgets_in("800, 0.02bpp,800") == [Budget("800", bytes=800), Budget("0.02bpp", bpp=0.02)]
-    assert budgets_in("vvc") is None
+    assert budgets_in("vvc") == VvcRates()
+    assert budgets_in("q52,q50") == VvcRates(("q52", "q50"))
 
 
 @pytest.mark.parametrize("text", ["", "many", "0", "-5", "1.5", "nanbpp", "infbpp", "800,vvc", "1e3", "99999999"])
@@ -74,7 +75,7 @@ def test_other_budgets_are_refused(text):
 def test_any_text_is_a_budget_list_or_refused(text):
     with contextlib.suppress(ConfigError):
         budgets = budgets_in(text)
-        assert budgets is None or all(budget.bytes > 0 or budget.bpp > 0 for budget in budgets)
+        assert isinstance(budgets, VvcRates) or all(budget.bytes > 0 or budget.bpp > 0 for budget in budgets)
 
 
 def test_folders_give_their_pictures_in_order_and_each_once(tmp_path, picture_png):
