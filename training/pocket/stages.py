@@ -70,7 +70,8 @@ def recipe_of(stage: str, pairs: Pairs, held_out: Pairs, runs: Path, shipped: Pa
 
 def networks_of(runs: Path, shipped: Path, pairs: Pairs, stages: tuple[str, ...] = STAGES) -> PocketNetworks:
     """Return the newest networks: those in ``shipped`` (else untrained ones), then what ``stages`` made."""
-    networks = load_networks(shipped, torch.device("cpu"), torch.float32) if shipped.exists() else _untrained()
+    shipped_too = (shipped / "config.json").exists()
+    networks = load_networks(shipped, torch.device("cpu"), torch.float32) if shipped_too else _untrained()
     for stage in stages:
         checkpoint = runs / stage / "checkpoint.pt"
         if not checkpoint.exists():
