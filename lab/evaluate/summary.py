@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lab.evaluate.results import Row
-    from receiver.metrics.efficientnet import EfficientNetLite0
+    from receiver.metrics.efficientnet import EfficientNetLite
 
 PATCH_FID = "patch_fid"
 ANCHORS = ("vvc", "avif-esrgan")
@@ -100,7 +100,7 @@ def differences(rows: Sequence[Row], cells: Sequence[Cell]) -> list[Difference]:
 class PatchFid:
     """patch-FID of cells, computed from the decoded files in ``folder`` and kept there."""
 
-    def __init__(self, network: EfficientNetLite0, folder: Path) -> None:
+    def __init__(self, network: EfficientNetLite, folder: Path) -> None:
         self._network = network
         self._folder = folder
         self._path = folder / "patch_fid.json"

