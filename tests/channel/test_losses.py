@@ -60,6 +60,13 @@ def test_losses_come_at_the_stationary_rate_in_bursts_of_the_stated_length(chain
 
 
 @pytest.mark.parametrize("chain", CHAINS)
+def test_a_picture_starts_in_the_stationary_distribution(chain):
+    starts = [chain.lost(run_seed=6, picture_index=picture, first_index=0, packets=2) for picture in range(3000)]
+    for lost in zip(*starts, strict=True):
+        assert binomtest(sum(lost), len(starts), chain.loss_rate).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("lag", [1, 3])
 def test_losses_are_correlated_as_the_chain_says(chain, lag):
     lost = np.array(chain.lost(run_seed=4, picture_index=0, first_index=0, packets=PACKETS), dtype=float)
