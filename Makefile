@@ -62,6 +62,7 @@ bench: setup ## Run the benchmarks (minutes); results print as tables
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/codec_time.py
 	$(BIN)/python -m benchmarks.phy_throughput --threads 1
 	$(BIN)/python -m benchmarks.bler --threads 1
+	$(BIN)/python -m benchmarks.repair
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python -m benchmarks.decode_time
 

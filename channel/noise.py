@@ -24,6 +24,8 @@ class Purpose(IntEnum):
 
     NOISE = 0
     ERASURE = 1
+    BURST = 2
+    JITTER = 3
 
 
 def packet_generator(run_seed: int, picture_index: int, packet_index: int, purpose: Purpose) -> np.random.Generator:

@@ -71,15 +71,7 @@ class Packet:
     def pack(self) -> bytes:
         """Return the whole Space Packet: primary header, picture id, [picture header], data, CRC-16/CCITT-FALSE."""
         field_bytes = bytes([self.picture_id]) + (self.header.pack() if self.header else b"") + self.data
-        primary = SpacePacketHeader(
-            packet_type=PacketType.TM,
-            apid=APID_BASE + self.kind,
-            seq_count=self.sequence_count,
-            data_len=len(field_bytes) + _CRC_BYTES - 1,  # 133.0-B-2, 4.1.3.5: octets of the data field less one
-            seq_flags=self.sequence_flags,
-        )
-        packet = bytes(primary.pack()) + field_bytes
-        return packet + crc16.ibm_3740(packet).to_bytes(_CRC_BYTES, "big")
+        return space_packet(APID_BASE + self.kind, self.sequence_flags, self.sequence_count, field_bytes)
 
     @classmethod
     def unpack(cls, data: bytes) -> Packet:
@@ -88,7 +80,7 @@ class Packet:
         Raises:
             PacketError: ``data`` is not byte for byte what ``pack`` writes for some segment.
         """
-        primary = _primary_header(data)
+        primary = checked_primary_header(data)
         kind = _kind(primary.apid)
         flags = SequenceFlags(primary.seq_flags)
         start = _PRIMARY_BYTES + _ID_BYTES
@@ -102,8 +94,25 @@ class Packet:
         return cls(kind, data[_PRIMARY_BYTES], flags, primary.seq_count, header, data[start:-_CRC_BYTES])
 
 
-def _primary_header(data: bytes) -> SpacePacketHeader:
-    """Check length, CRC and the fixed fields, in that order, and return the primary header."""
+def space_packet(apid: int, flags: SequenceFlags, sequence_count: int, field_bytes: bytes) -> bytes:
+    """Return a telemetry Space Packet: primary header, ``field_bytes``, CRC-16/CCITT-FALSE over both."""
+    primary = SpacePacketHeader(
+        packet_type=PacketType.TM,
+        apid=apid,
+        seq_count=sequence_count,
+        data_len=len(field_bytes) + _CRC_BYTES - 1,  # 133.0-B-2, 4.1.3.5: octets of the data field less one
+        seq_flags=flags,
+    )
+    packet = bytes(primary.pack()) + field_bytes
+    return packet + crc16.ibm_3740(packet).to_bytes(_CRC_BYTES, "big")
+
+
+def checked_primary_header(data: bytes) -> SpacePacketHeader:
+    """Check length, CRC and the fixed fields, in that order, and return the primary header.
+
+    Raises:
+        PacketError: ``data`` is not what ``space_packet`` writes for some APID.
+    """
     if not PACKET_OVERHEAD_BYTES <= len(data) <= MAX_PACKET_BYTES:
         raise PacketError(f"{len(data)} bytes; a packet of this link has {PACKET_OVERHEAD_BYTES} to {MAX_PACKET_BYTES}")
     if crc16.ibm_3740(data[:-_CRC_BYTES]) != int.from_bytes(data[-_CRC_BYTES:], "big"):
@@ -179,12 +188,13 @@ class Packetiser:
         for index, data in enumerate(slices):
             count = self.next_count[kind]
             self.next_count[kind] = (count + 1) % SEQUENCE_COUNTS
-            flags = _flags(first=index == 0, last=index == len(slices) - 1)
+            flags = segment_flags(first=index == 0, last=index == len(slices) - 1)
             packets.append(Packet(kind, picture_id, flags, count, header if index == 0 else None, data))
         return packets
 
 
-def _flags(*, first: bool, last: bool) -> SequenceFlags:
+def segment_flags(*, first: bool, last: bool) -> SequenceFlags:
+    """Return the sequence flags of a segment (CCSDS 133.0-B-2, 4.1.3.4.2)."""
     if first:
         return SequenceFlags.UNSEGMENTED if last else SequenceFlags.FIRST_SEGMENT
     return SequenceFlags.LAST_SEGMENT if last else SequenceFlags.CONTINUATION_SEGMENT

@@ -1,0 +1,110 @@
+"""What has become of each packet by a moment of simulated time: an event model with a deadline per packet.
+
+The physical layer says how a packet would arrive, and when; the deadline says until when that is worth anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING
+
+from shared.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Ending(Enum):
+    """How a packet's flight ended. The first three are the physical layer's; packets without an ending are in flight.
+
+    Burst losses, outages and independent erasures are all ``ERASED``: nothing reached the demapper.
+    """
+
+    DELIVERED = "delivered"
+    FEC_FAILED = "FEC-failed"
+    ERASED = "erased"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """One packet under way: ``outcome`` is what ``arrival_s`` would bring; times are simulated seconds.
+
+    Raises:
+        ConfigError: a time that is no number, an arrival that is not finite, or ``EXPIRED``, which only the deadline
+            decides.
+    """
+
+    index: int
+    arrival_s: float
+    outcome: Ending
+    deadline_s: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.arrival_s) or math.isnan(self.deadline_s):
+            raise ConfigError(f"arrival at {self.arrival_s} s, deadline {self.deadline_s} s: give numbers of seconds")
+        if self.outcome is Ending.EXPIRED:
+            raise ConfigError("a packet expires by its deadline: give the outcome that its arrival would have")
+
+    @property
+    def end_s(self) -> float:
+        """When the flight ends: with the arrival or at the deadline, whichever is first."""
+        return min(self.arrival_s, self.deadline_s)
+
+    @property
+    def ending(self) -> Ending:
+        """How the flight ends: an arrival at the very deadline is in time."""
+        return self.outcome if self.arrival_s <= self.deadline_s else Ending.EXPIRED
+
+
+@dataclass(slots=True)
+class Flights:
+    """All packets of one transmission. Every one that was sent is in flight or has ended once."""
+
+    now_s: float = -math.inf
+    ended: Counter[Ending] = field(default_factory=Counter)
+    _sent: set[int] = field(default_factory=set)
+    _under_way: list[tuple[float, int, Flight]] = field(default_factory=list)  # a heap
+
+    @property
+    def sent(self) -> int:
+        """Number of packets sent so far."""
+        return len(self._sent)
+
+    @property
+    def in_flight(self) -> int:
+        """Number of packets that have not ended by ``now_s``."""
+        return len(self._under_way)
+
+    def send(self, flights: Iterable[Flight]) -> None:
+        """Put packets under way. One whose end has passed already ends with the next ``advance``.
+
+        Raises:
+            ConfigError: an index that was sent before; the packets before it are under way.
+        """
+        for flight in flights:
+            if flight.index in self._sent:
+                raise ConfigError(
+                    f"packet {flight.index} was sent before: every packet of a transmission is one flight"
+                )
+            self._sent.add(flight.index)
+            heappush(self._under_way, (flight.end_s, flight.index, flight))
+
+    def advance(self, to_s: float) -> list[Flight]:
+        """Return the flights that ended until ``to_s``, in order of their ends, and count them.
+
+        Raises:
+            ConfigError: time would run backwards.
+        """
+        if not to_s >= self.now_s:
+            raise ConfigError(f"simulated time cannot go from {self.now_s} s back to {to_s} s")
+        self.now_s = to_s
+        ended = []
+        while self._under_way and self._under_way[0][0] <= to_s:
+            ended.append(heappop(self._under_way)[2])
+        self.ended.update(flight.ending for flight in ended)
+        return ended

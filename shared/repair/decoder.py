@@ -1,0 +1,211 @@
+"""The receiver's side of repair: a filter in front of reassembly that adds the packets it can recover."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from shared.errors import ConfigError, PacketError
+from shared.packets import APID_BASE, PICTURE_IDS, SEQUENCE_COUNTS, Packet, segment_flags, space_packet
+from shared.repair.packet import CONTENT_BYTES, ObjectHeader, RepairPacket, is_repair
+from shared.repair.symbols import content_of, decoded_symbols, object_digest, source_symbol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shared.streams import StreamKind
+
+_BOOKKEEPING_BYTES: Final = 512  # what Python spends on one packet beside its bytes, rounded up
+
+
+class RepairState(Enum):
+    """How far an object is."""
+
+    WAITING = "waiting"  # symbols do not suffice yet
+    WHOLE = "whole"  # every source packet arrived by itself
+    REPAIRED = "repaired"  # the missing source packets were recovered
+    DAMAGED = "damaged"  # the symbols do not have the hash: one of them is wrong, and nothing tells which
+
+
+@dataclass(frozen=True, slots=True)
+class RepairStatus:
+    """One object: ``missing_symbols`` is how many more it needs at least, 0 unless it waits.
+
+    ``source_received`` and ``repair_received`` count the different symbols that arrived, repair symbols only while the
+    object waited for them.
+    """
+
+    picture_id: int
+    kinds: tuple[StreamKind, ...]
+    state: RepairState
+    source_packets: int
+    source_received: int
+    repair_received: int
+    missing_symbols: int
+
+
+@dataclass(slots=True)
+class _Object:
+    """The repair symbols of one object by index; its source packets are held by the picture."""
+
+    header: ObjectHeader
+    symbol_bytes: int
+    source_received: int = 0
+    repairs: dict[int, bytes] = field(default_factory=dict)
+    state: RepairState = RepairState.WAITING
+
+    def position(self, packet: tuple[StreamKind, int], content: bytes) -> int | None:
+        """Return the source symbol's number of this packet, None where it cannot be of this object."""
+        # A longer content belongs to another picture of this number.
+        return self.header.position(*packet) if len(content) < self.symbol_bytes else None
+
+    def recovered(self, contents: Mapping[tuple[StreamKind, int], bytes]) -> list[bytes]:
+        """Return the missing source packets if the symbols suffice now, and settle the state."""
+        source_count = self.header.source_packets
+        if self.state is not RepairState.WAITING or self.source_received + len(self.repairs) < source_count:
+            return []
+        if self.source_received == source_count:
+            self.state = RepairState.WHOLE
+            return []
+        received = {
+            position: source_symbol(content, self.symbol_bytes)
+            for packet, content in contents.items()
+            if (position := self.position(packet, content)) is not None
+        }
+        present = set(received)
+        received |= {source_count + index: symbol for index, symbol in self.repairs.items()}
+        symbols = decoded_symbols(received, source_count)
+        if symbols is None:
+            return []
+        packets = self._packets(symbols)
+        if packets is None:
+            self.state = RepairState.DAMAGED
+            return []
+        self.state = RepairState.REPAIRED
+        return [packet for position, packet in enumerate(packets) if position not in present]
+
+    def _packets(self, symbols: list[bytes]) -> list[bytes] | None:
+        """Return all packets of the object, None where the symbols are not those that were sent."""
+        header = self.header
+        if object_digest(header.picture_id, header.runs, symbols) != header.digest:
+            return None
+        contents = [content for symbol in symbols if (content := content_of(symbol)) is not None]
+        if len(contents) < len(symbols):
+            return None
+        rest = iter(contents)
+        return [
+            space_packet(
+                APID_BASE + run.kind,
+                segment_flags(first=place == 0, last=place == run.packets - 1),
+                (run.first_count + place) % SEQUENCE_COUNTS,
+                bytes([header.picture_id]) + next(rest),
+            )
+            for run in header.runs
+            for place in range(run.packets)
+        ]
+
+    def status(self) -> RepairStatus:
+        header = self.header
+        waits = self.state is RepairState.WAITING
+        # As many symbols as there are source packets nearly always suffice; where they did not, one more is asked for.
+        missing = max(1, header.source_packets - self.source_received - len(self.repairs)) if waits else 0
+        kinds = tuple(run.kind for run in header.runs)
+        return RepairStatus(
+            header.picture_id,
+            kinds,
+            self.state,
+            header.source_packets,
+            self.source_received,
+            len(self.repairs),
+            missing,
+        )
+
+
+@dataclass(slots=True)
+class _Picture:
+    contents: dict[tuple[StreamKind, int], bytes] = field(default_factory=dict)
+    objects: dict[tuple[ObjectHeader, int], _Object] = field(default_factory=dict)
+    held_bytes: int = 0
+
+
+class RepairDecoder:
+    """Recovers lost packets of the ``max_pictures`` pictures that were heard of last.
+
+    Memory is bounded by ``max_bytes``; the picture that has been silent longest goes first. Duplicates and reordering
+    change nothing. An object is handed on only if it has its hash, so a wrong symbol never makes a wrong packet,
+    except with probability 2^-32.
+
+    Raises:
+        ConfigError: ``max_pictures`` is not 1 to 128, or ``max_bytes`` is not positive.
+    """
+
+    def __init__(self, max_pictures: int = 16, max_bytes: int = 16 << 20) -> None:
+        if not 1 <= max_pictures <= PICTURE_IDS // 2:
+            raise ConfigError(f"window of {max_pictures} pictures: give 1 to {PICTURE_IDS // 2}")
+        if max_bytes < 1:
+            raise ConfigError(f"repair memory of {max_bytes} bytes: give at least 1")
+        self._max_pictures = max_pictures
+        self._max_bytes = max_bytes
+        self._pictures: dict[int, _Picture] = {}  # in the order they were last heard of
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes held, bookkeeping included, never more than ``max_bytes``."""
+        return sum(picture.held_bytes for picture in self._pictures.values())
+
+    def push(self, data: bytes) -> list[bytes]:
+        """Take one received packet; return the packets to hand on to reassembly.
+
+        These are the packet itself, unless it is one for repair, and any that it allowed to be recovered. Any bytes
+        may be pushed: what is no packet of this link is handed on, for the reassembler to count as damaged.
+        """
+        try:
+            recovered = self._push_repair(RepairPacket.unpack(data)) if is_repair(data) else self._push_source(data)
+        except PacketError:
+            return [data]
+        self._evict()
+        return recovered
+
+    def statuses(self, picture_id: int) -> tuple[RepairStatus, ...]:
+        """Return the objects of a picture in the order in which they were first heard of; none where it is not held."""
+        picture = self._pictures.get(picture_id)
+        return tuple(one.status() for one in picture.objects.values()) if picture else ()
+
+    def _push_repair(self, packet: RepairPacket) -> list[bytes]:
+        picture = self._picture(packet.header.picture_id)
+        key = packet.header, len(packet.symbol)
+        if key not in picture.objects:
+            picture.objects[key] = _Object(*key)
+            picture.held_bytes += _BOOKKEEPING_BYTES
+            for place, content in picture.contents.items():
+                picture.objects[key].source_received += picture.objects[key].position(place, content) is not None
+        one = picture.objects[key]
+        if packet.index in one.repairs or one.state is not RepairState.WAITING:
+            return []
+        one.repairs[packet.index] = packet.symbol
+        picture.held_bytes += len(packet.symbol) + _BOOKKEEPING_BYTES
+        return one.recovered(picture.contents)
+
+    def _push_source(self, data: bytes) -> list[bytes]:
+        packet = Packet.unpack(data)
+        picture = self._picture(packet.picture_id)
+        place = packet.kind, packet.sequence_count
+        if place in picture.contents:
+            return [data]
+        picture.contents[place] = content = data[CONTENT_BYTES]
+        picture.held_bytes += len(content) + _BOOKKEEPING_BYTES
+        handed_on = [data]
+        for one in picture.objects.values():
+            one.source_received += one.position(place, content) is not None
+            handed_on += one.recovered(picture.contents)
+        return handed_on
+
+    def _picture(self, picture_id: int) -> _Picture:
+        """Return the picture, moved to the end of the window."""
+        self._pictures[picture_id] = picture = self._pictures.pop(picture_id, None) or _Picture()
+        return picture
+
+    def _evict(self) -> None:
+        while len(self._pictures) > self._max_pictures or self.held_bytes > self._max_bytes:
+            self._pictures.pop(next(iter(self._pictures)))

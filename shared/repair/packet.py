@@ -1,0 +1,139 @@
+"""The wire form of a repair packet: one CCSDS Space Packet with one RaptorQ symbol; bit layout in ``docs/losses.md``.
+
+Every repair packet describes the whole repaired object, so that any of them suffices to make use of the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from spacepackets.ccsds.spacepacket import SequenceFlags  # type: ignore[import-untyped]
+
+from shared.errors import PacketError
+from shared.packets import APID_BASE, PACKET_OVERHEAD_BYTES, SEQUENCE_COUNTS, checked_primary_header, space_packet
+from shared.streams import StreamKind
+
+REPAIR_APID: Final = APID_BASE + 0x20
+MAX_SOURCE_PACKETS: Final = 1024  # 10 bits of a run; also bounds the time and memory of decoding
+MAX_REPAIR_PACKETS: Final = 2048  # 11 bits of the symbol's index
+DIGEST_BYTES: Final = 4
+END_MARK_BYTES: Final = 1
+CONTENT_BYTES: Final = slice(7, -2)  # of a stream's packet: all but primary header, picture id and CRC
+
+_PRIMARY_BYTES: Final = 6
+_CRC_BYTES: Final = 2
+_INDEX_AND_KINDS: Final = slice(7, 9)
+_RUNS_START: Final = 9
+_RUN_BYTES: Final = 3
+_COUNT_BITS: Final = 14
+_KIND_BITS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRun:
+    """The packets of one whole stream: ``packets`` of them, the first with sequence count ``first_count``."""
+
+    kind: StreamKind
+    first_count: int
+    packets: int
+
+    def pack(self) -> bytes:
+        """Return the 3 bytes of the run, which leave its kind to the bit map of kinds."""
+        return ((self.packets - 1) << _COUNT_BITS | self.first_count).to_bytes(_RUN_BYTES, "big")
+
+    @classmethod
+    def unpack(cls, kind: StreamKind, data: bytes) -> StreamRun:
+        """Read the 3 bytes of a run; every value is one."""
+        word = int.from_bytes(data, "big")
+        return cls(kind, word % SEQUENCE_COUNTS, (word >> _COUNT_BITS) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectHeader:
+    """What a repair packet says of the object: the picture, its repaired streams in ascending order, and its hash.
+
+    Two packets repair the same object exactly if their headers and the lengths of their symbols are equal.
+    """
+
+    picture_id: int
+    runs: tuple[StreamRun, ...]
+    digest: bytes
+
+    @property
+    def source_packets(self) -> int:
+        """Number of source symbols K: packets of all runs together."""
+        return sum(run.packets for run in self.runs)
+
+    def position(self, kind: StreamKind, sequence_count: int) -> int | None:
+        """Return the source symbol's number of a packet, None where the object does not hold it."""
+        before = 0
+        for run in self.runs:
+            place = (sequence_count - run.first_count) % SEQUENCE_COUNTS
+            if run.kind == kind:
+                return before + place if place < run.packets else None
+            before += run.packets
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class RepairPacket:
+    """One repair symbol of one object.
+
+    ``index`` counts the repair symbols of an object from 0 (its encoding symbol id is K + ``index``);
+    ``sequence_count``, 0 to 16383, runs on over all repair packets of a link, as CCSDS 133.0-B-2 asks.
+    """
+
+    header: ObjectHeader
+    sequence_count: int
+    index: int
+    symbol: bytes
+
+    def pack(self) -> bytes:
+        """Return the whole Space Packet."""
+        kinds = sum(1 << run.kind - 1 for run in self.header.runs)
+        field_bytes = (
+            bytes([self.header.picture_id])
+            + (self.index << _KIND_BITS | kinds).to_bytes(2, "big")
+            + b"".join(run.pack() for run in self.header.runs)
+            + self.header.digest
+            + self.symbol
+        )
+        return space_packet(REPAIR_APID, SequenceFlags.UNSEGMENTED, self.sequence_count, field_bytes)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> RepairPacket:
+        """Read exactly one repair packet; the exact inverse of ``pack``.
+
+        Raises:
+            PacketError: ``data`` is not byte for byte what ``pack`` writes for some repair symbol.
+        """
+        primary = checked_primary_header(data)
+        if primary.apid != REPAIR_APID:
+            raise PacketError(f"APID {primary.apid:#05x} is not {REPAIR_APID:#05x}, which carries repair packets")
+        if primary.seq_flags != SequenceFlags.UNSEGMENTED:
+            raise PacketError("a repair packet stands alone: its sequence flags must be 11")
+        word = int.from_bytes(data[_INDEX_AND_KINDS], "big")
+        kinds = [kind for kind in StreamKind if word >> kind - 1 & 1]
+        symbol_start = _RUNS_START + _RUN_BYTES * len(kinds) + DIGEST_BYTES
+        if not kinds or symbol_start >= len(data) - _CRC_BYTES:
+            raise PacketError(f"a repair packet of {len(data)} bytes for {len(kinds)} streams holds no repair symbol")
+        starts = range(_RUNS_START, symbol_start - DIGEST_BYTES, _RUN_BYTES)
+        runs = tuple(
+            StreamRun.unpack(kind, data[start : start + _RUN_BYTES]) for kind, start in zip(kinds, starts, strict=True)
+        )
+        header = ObjectHeader(data[_PRIMARY_BYTES], runs, data[symbol_start - DIGEST_BYTES : symbol_start])
+        if header.source_packets > MAX_SOURCE_PACKETS:
+            raise PacketError(f"{header.source_packets} packets in one object; the link repairs {MAX_SOURCE_PACKETS}")
+        return cls(header, primary.seq_count, word >> _KIND_BITS, data[symbol_start:-_CRC_BYTES])
+
+
+def is_repair(data: bytes) -> bool:
+    """Say whether these bytes claim to be a repair packet; ``RepairPacket.unpack`` says whether they are one."""
+    return int.from_bytes(data[:2], "big") % (1 << 11) == REPAIR_APID
+
+
+def repair_packet_bytes(longest: int, streams: int) -> int:
+    """Return the bytes of a repair packet for an object of ``streams`` streams and packets of at most ``longest``."""
+    symbol_bytes = longest - PACKET_OVERHEAD_BYTES + END_MARK_BYTES
+    return _RUNS_START + _RUN_BYTES * streams + DIGEST_BYTES + symbol_bytes + _CRC_BYTES
