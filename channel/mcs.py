@@ -90,7 +90,7 @@ class TransportBlock:
     """The sizes of one packet on its way through the chain.
 
     ``information_bits`` (k of the LDPC code) are the padded payload and its CRC-24A; ``coded_bits`` (n) fill
-    ``channel_uses`` complex symbols exactly.
+    ``channel_uses`` complex symbols exactly (on an OFDM grid the packet takes more: pilots, guards, cyclic prefixes).
     """
 
     payload_bytes: int

@@ -24,6 +24,7 @@ class Purpose(IntEnum):
 
     NOISE = 0
     ERASURE = 1
+    FADING = 2
 
 
 def packet_generator(run_seed: int, picture_index: int, packet_index: int, purpose: Purpose) -> np.random.Generator:

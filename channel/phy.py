@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from channel.mcs import Mcs, TransportBlock
+    from channel.medium import Medium, PacketKeys
 
 MAX_CHAINS = 32
 
@@ -66,9 +67,12 @@ class Chain:
         mapped: torch.Tensor = self.mapper(coded)
         return mapped
 
-    def llrs(self, received: torch.Tensor, variance: float) -> torch.Tensor:
-        """Return log p(1) / p(0) ``[packets, bits]`` of the ``received`` symbols under noise of this variance."""
-        demapped: torch.Tensor = self.demapper(received, torch.tensor(variance, device=self.device))
+    def llrs(self, received: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
+        """Return log p(1) / p(0) ``[packets, bits]`` of the ``received`` symbols ``[packets, symbols]``.
+
+        ``variance`` is that of their noise, one for all or one for each.
+        """
+        demapped: torch.Tensor = self.demapper(received, variance)
         return demapped
 
     def decoded(self, llrs: torch.Tensor) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -94,15 +98,11 @@ class Chain:
         return payloads, valid
 
     def received(
-        self, payloads: NDArray[np.uint8], noise: NDArray[np.complex64], variance: float
+        self, payloads: NDArray[np.uint8], medium: Medium, keys: PacketKeys
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Send ``payloads`` ``[packets, payload_bytes]`` through ``noise`` ``[packets, channel_uses]``.
-
-        Returns ``decoded`` of what arrives; ``variance`` is what the demapper believes of the noise.
-        """
+        """Send ``payloads`` ``[packets, payload_bytes]`` through ``medium`` and return ``decoded`` of what arrives."""
         with torch.inference_mode():
-            symbols = self.symbols(self.codewords(payloads))
-            return self.decoded(self.llrs(symbols + torch.from_numpy(noise).to(self.device), variance))
+            return self.decoded(self.llrs(*medium.received(self.symbols(self.codewords(payloads)), keys)))
 
 
 class ChainCache:
