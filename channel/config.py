@@ -25,7 +25,8 @@ class ChannelConfig(BaseModel):
     """What one transmission meets on its way.
 
     ``snr_db`` is Es/N0 per complex symbol, or Eb/N0 per information bit where ``snr_kind`` says so; under fading it is
-    the mean over the fading. A packet's noise, fading and erasure follow from ``run_seed``, its picture's index and its
+    the mean over the fading. ``short_packet_code`` is the code of packets for which ``channel.mcs.polar_pays``; all
+    others take LDPC. A packet's noise, fading and erasure follow from ``run_seed``, its picture's index and its
     own index, and from nothing else: ``batch_size`` (most packets decoded at once) and ``device`` change the speed
     only. Build it with ``shared.validation.checked`` to get a ``ConfigError`` instead of pydantic's report.
     """
@@ -35,6 +36,7 @@ class ChannelConfig(BaseModel):
     snr_db: Annotated[float, Field(ge=-MAX_SNR_DB, le=MAX_SNR_DB)]
     snr_kind: Literal["esn0", "ebn0"] = "esn0"
     mcs: Annotated[int, AfterValidator(_known_mcs)]
+    short_packet_code: Literal["ldpc", "polar"] = "ldpc"
     propagation: Propagation = Awgn()
     symbol_rate_hz: Annotated[float, Field(ge=1, le=1e12)] = 1e6
     propagation_delay_s: Annotated[float, Field(ge=0, le=1e7)] = 0.0

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from channel.clock import passages
-from channel.mcs import MIN_PACKET_BYTES, PAYLOAD_STEP_BYTES, TransportBlock, transport_block
+from channel.mcs import MIN_PACKET_BYTES, PAYLOAD_STEP_BYTES, TransportBlock, polar_pays, transport_block
 from channel.noise import is_erased
 from shared.errors import ConfigError, PacketError
 
@@ -174,7 +174,11 @@ class Link:
 
             self._chains = ChainCache()
         return self._chains.chain(
-            self._scheme, block, bp_iterations=self.config.max_bp_iterations, device=self.config.device
+            self._scheme,
+            block,
+            bp_iterations=self.config.max_bp_iterations,
+            device=self.config.device,
+            polar=self.config.short_packet_code == "polar" and polar_pays(self._scheme, block),
         )
 
 
