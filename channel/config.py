@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from channel.mcs import Mcs, mcs
+from channel.propagation import Awgn, Propagation
 from shared.errors import UnknownNameError
 
 MAX_SNR_DB = 100.0  # beyond ±100 dB nothing changes but the rounding of float32
@@ -23,10 +24,11 @@ def _known_mcs(index: int) -> int:
 class ChannelConfig(BaseModel):
     """What one transmission meets on its way.
 
-    ``snr_db`` is Es/N0 per complex symbol, or Eb/N0 per information bit where ``snr_kind`` says so. A packet's noise
-    and erasure follow from ``run_seed``, its picture's index and its own index, and from nothing else: ``batch_size``
-    (most packets decoded at once) and ``device`` change the speed only. Build it with ``shared.validation.checked``
-    to get a ``ConfigError`` instead of pydantic's report.
+    ``snr_db`` is Es/N0 per complex symbol, or Eb/N0 per information bit where ``snr_kind`` says so; under fading it is
+    the mean over the fading. ``short_packet_code`` is the code of packets for which ``channel.mcs.polar_pays``; all
+    others take LDPC. A packet's noise, fading and erasure follow from ``run_seed``, its picture's index and its
+    own index, and from nothing else: ``batch_size`` (most packets decoded at once) and ``device`` change the speed
+    only. Build it with ``shared.validation.checked`` to get a ``ConfigError`` instead of pydantic's report.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -34,6 +36,8 @@ class ChannelConfig(BaseModel):
     snr_db: Annotated[float, Field(ge=-MAX_SNR_DB, le=MAX_SNR_DB)]
     snr_kind: Literal["esn0", "ebn0"] = "esn0"
     mcs: Annotated[int, AfterValidator(_known_mcs)]
+    short_packet_code: Literal["ldpc", "polar"] = "ldpc"
+    propagation: Propagation = Awgn()
     symbol_rate_hz: Annotated[float, Field(ge=1, le=1e12)] = 1e6
     propagation_delay_s: Annotated[float, Field(ge=0, le=1e7)] = 0.0
     erasure_rate: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -42,6 +46,11 @@ class ChannelConfig(BaseModel):
     max_bp_iterations: Annotated[int, Field(ge=1, le=200)] = 20
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 256
     device: Annotated[str, Field(pattern=r"^(cpu|cuda:\d{1,3})$")] = "cpu"
+
+    @model_validator(mode="after")
+    def _propagation_fits_the_symbol_rate(self) -> Self:
+        self.propagation.check_against(self.symbol_rate_hz)
+        return self
 
     @property
     def scheme(self) -> Mcs:

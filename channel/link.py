@@ -2,7 +2,7 @@
 
 ::
 
-    packet ─▶ transport block ─▶ CRC-24A ─▶ LDPC ─▶ QAM ─▶ + noise ─▶ demapper ─▶ LDPC decoder ─▶ CRC ─▶ packet
+    packet ─▶ transport block ─▶ CRC-24A ─▶ LDPC ─▶ QAM ─▶ medium ─▶ demapper ─▶ LDPC decoder ─▶ CRC ─▶ packet
                                                      └─ erasure
 """
 
@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from channel.clock import passages
-from channel.config import ChannelConfig, noise_variance
-from channel.mcs import MIN_PACKET_BYTES, PAYLOAD_STEP_BYTES, TransportBlock, transport_block
-from channel.noise import awgn, is_erased
+from channel.mcs import MIN_PACKET_BYTES, PAYLOAD_STEP_BYTES, TransportBlock, polar_pays, transport_block
+from channel.noise import is_erased
 from shared.errors import ConfigError, PacketError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from channel.config import ChannelConfig
+    from channel.medium import Medium
     from channel.phy import Chain, ChainCache
 
 _LENGTH_FIELD = slice(4, 6)  # CCSDS 133.0-B-2, 4.1.3.5: bytes of the data field less one
@@ -84,15 +85,16 @@ class Link:
     def __init__(self, config: ChannelConfig, chains: ChainCache | None = None) -> None:
         self.config = config
         self._scheme = config.scheme
-        self._variance = noise_variance(config.es_n0_db)
         self._chains = chains
+        self._medium: Medium | None = None
 
     def transmit(
         self, packets: Sequence[bytes], *, picture_index: int, first_index: int = 0, start_s: float = 0.0
     ) -> list[Arrival]:
         """Send ``packets`` one after another from ``start_s`` on and return their arrivals in the same order.
 
-        Packet ``i`` has index ``first_index + i``; its noise follows from (run seed, picture index, packet index).
+        Packet ``i`` has index ``first_index + i``, and its noise and fading follow from that, the picture index and the
+        run seed alone.
 
         Raises:
             ConfigError: a packet longer than the scheme carries, or an index that is no unsigned 64-bit integer.
@@ -105,8 +107,9 @@ class Link:
         for packet in packets:
             _check_packet(packet)
         blocks = [transport_block(len(packet), self._scheme) for packet in packets]
+        uses = [self.config.propagation.channel_uses(block.channel_uses) for block in blocks]
         times = passages(
-            [block.channel_uses for block in blocks],
+            uses,
             symbol_rate_hz=self.config.symbol_rate_hz,
             propagation_delay_s=self.config.propagation_delay_s,
             start_s=start_s,
@@ -118,7 +121,7 @@ class Link:
                 fate=fate,
                 packet=received,
                 packet_bytes=len(packets[position]),
-                channel_uses=blocks[position].channel_uses,
+                channel_uses=uses[position],
                 departure_s=times[position].departure_s,
                 air_time_s=times[position].air_time_s,
                 arrival_s=times[position].arrival_s,
@@ -141,22 +144,29 @@ class Link:
             step = min(config.batch_size, chain.batch_limit)
             for start in range(0, len(positions), step):
                 batch = positions[start : start + step]
-                payloads = np.zeros((len(batch), block.payload_bytes), dtype=np.uint8)
-                for row, position in zip(payloads, batch, strict=True):
-                    row[: len(packets[position])] = np.frombuffer(packets[position], dtype=np.uint8)
-                noise = awgn(
-                    config.run_seed,
+                received = self._received(
+                    chain,
+                    [packets[position] for position in batch],
                     picture_index,
                     [first_index + position for position in batch],
-                    block.channel_uses,
-                    self._variance,
                 )
-                for position, payload, crc_holds in zip(
-                    batch, *chain.received(payloads, noise, self._variance), strict=True
-                ):
-                    packet = _packet_in(payload.tobytes()) if crc_holds else None
+                for position, packet in zip(batch, received, strict=True):
                     outcomes[position] = (Fate.FEC_FAILED if packet is None else Fate.DELIVERED, packet)
         return outcomes
+
+    def _received(
+        self, chain: Chain, packets: Sequence[bytes], picture_index: int, packet_indices: Sequence[int]
+    ) -> list[bytes | None]:
+        """Return what the receiver makes of ``packets``, all of the size of ``chain``: their bytes, or None."""
+        from channel.medium import PacketKeys, medium  # noqa: PLC0415 - imports torch, seconds
+
+        self._medium = self._medium or medium(self.config)
+        payloads = np.zeros((len(packets), chain.block.payload_bytes), dtype=np.uint8)
+        for row, packet in zip(payloads, packets, strict=True):
+            row[: len(packet)] = np.frombuffer(packet, dtype=np.uint8)
+        keys = PacketKeys(self.config.run_seed, picture_index, packet_indices)
+        decoded = zip(*chain.received(payloads, self._medium, keys), strict=True)
+        return [_packet_in(payload.tobytes()) if crc_holds else None for payload, crc_holds in decoded]
 
     def _chain(self, block: TransportBlock) -> Chain:
         if self._chains is None:
@@ -164,7 +174,11 @@ class Link:
 
             self._chains = ChainCache()
         return self._chains.chain(
-            self._scheme, block, bp_iterations=self.config.max_bp_iterations, device=self.config.device
+            self._scheme,
+            block,
+            bp_iterations=self.config.max_bp_iterations,
+            device=self.config.device,
+            polar=self.config.short_packet_code == "polar" and polar_pays(self._scheme, block),
         )
 
 
@@ -181,7 +195,7 @@ def link_report(config: ChannelConfig, arrivals: Iterable[Arrival]) -> LinkRepor
         erased=fates.count(Fate.ERASED),
         channel_uses=channel_uses,
         information_bits=sum(8 * arrival.packet_bytes for arrival in arrivals),
-        coded_bits=channel_uses * config.scheme.modulation_order,
+        coded_bits=sum(transport_block(arrival.packet_bytes, config.scheme).coded_bits for arrival in arrivals),
         es_n0_db=config.es_n0_db,
         eb_n0_db=config.eb_n0_db,
         spectral_efficiency=delivered_bits / channel_uses if channel_uses else 0.0,

@@ -21,6 +21,10 @@ MIN_PACKET_BYTES = 7  # a Space Packet is a 6-byte header and at least one byte
 _LARGEST_LOW_RATE_BITS = 3824
 _LOW_RATE = 1 / 3
 
+# Where the Polar code of TS 38.212 measurably beats LDPC at equal rate, see docs/radio.md.
+_POLAR_MAX_PAYLOAD_BYTES = 8
+_POLAR_MAX_INDEX = 8
+
 # Index: (modulation order Qm, target code rate R x 1024).
 _TABLE_5_1_3_1_1 = {
     3: (2, 251),
@@ -90,7 +94,7 @@ class TransportBlock:
     """The sizes of one packet on its way through the chain.
 
     ``information_bits`` (k of the LDPC code) are the padded payload and its CRC-24A; ``coded_bits`` (n) fill
-    ``channel_uses`` complex symbols exactly.
+    ``channel_uses`` complex symbols exactly (on an OFDM grid the packet takes more: pilots, guards, cyclic prefixes).
     """
 
     payload_bytes: int
@@ -131,3 +135,8 @@ def transport_block(packet_bytes: int, scheme: Mcs) -> TransportBlock:
     information_bits = 8 * payload_bytes + CRC_BITS
     channel_uses = -(-information_bits * 1024 // (scheme.rate_x1024 * scheme.modulation_order))
     return TransportBlock(payload_bytes, information_bits, channel_uses * scheme.modulation_order, channel_uses)
+
+
+def polar_pays(scheme: Mcs, block: TransportBlock) -> bool:
+    """Say whether ``block`` fails less often with the Polar code than with LDPC: the shortest packets on QPSK."""
+    return block.payload_bytes <= _POLAR_MAX_PAYLOAD_BYTES and scheme.index <= _POLAR_MAX_INDEX

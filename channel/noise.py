@@ -26,6 +26,7 @@ class Purpose(IntEnum):
     ERASURE = 1
     BURST = 2
     JITTER = 3
+    FADING = 4
 
 
 def packet_generator(run_seed: int, picture_index: int, packet_index: int, purpose: Purpose) -> np.random.Generator:

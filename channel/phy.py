@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from sionna.phy.fec.crc import CRCDecoder, CRCEncoder
 from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
+from sionna.phy.fec.polar import Polar5GDecoder, Polar5GEncoder
 from sionna.phy.mapping import Constellation, Demapper, Mapper
 
 from shared.errors import ConfigError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from channel.mcs import Mcs, TransportBlock
+    from channel.medium import Medium, PacketKeys
 
 MAX_CHAINS = 32
 
@@ -31,6 +33,8 @@ MAX_CHAINS = 32
 # several times slower per packet (benchmarks/phy_throughput.py), on a GPU small ones are.
 _MESSAGES_PER_BATCH = {"cpu": 500_000, "cuda": 64_000_000}
 _ITERATIONS_PER_CHECK = 5
+_LIST_SIZE = 8
+_POLAR_BATCH = 256  # packets of at most 1,088 coded bits
 
 
 class Chain:
@@ -44,16 +48,21 @@ class Chain:
         order = scheme.modulation_order
         constellation = Constellation("qam", order, **where)
         self.crc = CRCEncoder("CRC24A", k=8 * block.payload_bytes, **where)
-        self.encoder = LDPC5GEncoder(
-            block.information_bits, block.coded_bits, num_bits_per_symbol=order, check_input=False, **where
-        )
+        self.crc_check = CRCDecoder(self.crc, **where)
         self.mapper = Mapper(constellation=constellation, **where)
         self.demapper = Demapper("app", constellation=constellation, **where)
+        self.batch_limit = self._built_code(order, where)
+
+    def _built_code(self, modulation_order: int, where: dict[str, Any]) -> int:
+        """Build encoder and decoder, and return the most packets to decode at once."""
+        block = self.block
+        self.encoder = LDPC5GEncoder(
+            block.information_bits, block.coded_bits, num_bits_per_symbol=modulation_order, check_input=False, **where
+        )
         self.decoder = LDPC5GDecoder(self.encoder, return_state=True, **where)
-        self.crc_check = CRCDecoder(self.crc, **where)
         # Sionna pads every node to the largest degree.
-        messages = self.decoder._cn_gather_idx.numel() + self.decoder._vn_gather_idx.numel()  # noqa: SLF001
-        self.batch_limit = max(1, _MESSAGES_PER_BATCH[device.partition(":")[0]] // messages)
+        messages: int = self.decoder._cn_gather_idx.numel() + self.decoder._vn_gather_idx.numel()  # noqa: SLF001
+        return max(1, _MESSAGES_PER_BATCH[self.device.partition(":")[0]] // messages)
 
     def codewords(self, payloads: NDArray[np.uint8]) -> torch.Tensor:
         """Return the coded bits ``[packets, n]``, float32, of ``payloads`` ``[packets, payload_bytes]``."""
@@ -66,9 +75,12 @@ class Chain:
         mapped: torch.Tensor = self.mapper(coded)
         return mapped
 
-    def llrs(self, received: torch.Tensor, variance: float) -> torch.Tensor:
-        """Return log p(1) / p(0) ``[packets, bits]`` of the ``received`` symbols under noise of this variance."""
-        demapped: torch.Tensor = self.demapper(received, torch.tensor(variance, device=self.device))
+    def llrs(self, received: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
+        """Return log p(1) / p(0) ``[packets, bits]`` of the ``received`` symbols ``[packets, symbols]``.
+
+        ``variance`` is that of their noise, one for all or one for each.
+        """
+        demapped: torch.Tensor = self.demapper(received, variance)
         return demapped
 
     def decoded(self, llrs: torch.Tensor) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -94,15 +106,30 @@ class Chain:
         return payloads, valid
 
     def received(
-        self, payloads: NDArray[np.uint8], noise: NDArray[np.complex64], variance: float
+        self, payloads: NDArray[np.uint8], medium: Medium, keys: PacketKeys
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Send ``payloads`` ``[packets, payload_bytes]`` through ``noise`` ``[packets, channel_uses]``.
-
-        Returns ``decoded`` of what arrives; ``variance`` is what the demapper believes of the noise.
-        """
+        """Send ``payloads`` ``[packets, payload_bytes]`` through ``medium`` and return ``decoded`` of what arrives."""
         with torch.inference_mode():
-            symbols = self.symbols(self.codewords(payloads))
-            return self.decoded(self.llrs(symbols + torch.from_numpy(noise).to(self.device), variance))
+            return self.decoded(self.llrs(*medium.received(self.symbols(self.codewords(payloads)), keys)))
+
+
+class PolarChain(Chain):
+    """The same with the Polar code of TS 38.212, 5.3.1, and its uplink rate matching (5.4.1) instead of LDPC.
+
+    CRC-aided list decoding with 8 paths. The Polar code's own CRC of 11 bits serves the list; the CRC-24A still says
+    whether a packet is right.
+    """
+
+    def _built_code(self, modulation_order: int, where: dict[str, Any]) -> int:
+        del modulation_order
+        self.encoder = Polar5GEncoder(self.block.information_bits, self.block.coded_bits, check_input=False, **where)
+        self.decoder = Polar5GDecoder(self.encoder, dec_type="SCL", list_size=_LIST_SIZE, **where)
+        return _POLAR_BATCH
+
+    def decoded(self, llrs: torch.Tensor) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Return the payloads ``[packets, payload_bytes]`` behind ``llrs`` and whether each one's CRC-24A holds."""
+        bits, crc_holds = self.crc_check(self.decoder(llrs))
+        return np.packbits(bits.to("cpu", torch.uint8).numpy(), axis=1), crc_holds[:, 0].cpu().numpy()
 
 
 class ChainCache:
@@ -110,29 +137,31 @@ class ChainCache:
 
     def __init__(self, max_chains: int = MAX_CHAINS) -> None:
         self._max_chains = max_chains
-        self._chains: OrderedDict[tuple[int, int, int, str], Chain] = OrderedDict()
+        self._chains: OrderedDict[tuple[int, int, int, str, bool], Chain] = OrderedDict()
         self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self._chains)
 
-    def chain(self, scheme: Mcs, block: TransportBlock, *, bp_iterations: int, device: str) -> Chain:
-        """Return the chain for ``block`` under ``scheme``.
+    def chain(
+        self, scheme: Mcs, block: TransportBlock, *, bp_iterations: int, device: str, polar: bool = False
+    ) -> Chain:
+        """Return the chain for ``block`` under ``scheme``, with LDPC or with a Polar code.
 
         Raises:
             ConfigError: ``device`` is not on this machine.
         """
-        key = (scheme.index, block.payload_bytes, bp_iterations, device)
+        key = (scheme.index, block.payload_bytes, bp_iterations, device, polar)
         with self._lock:
-            chain = self._chains.pop(key, None) or _built_chain(scheme, block, bp_iterations, device)
+            chain = self._chains.pop(key, None) or _built_chain(scheme, block, bp_iterations, device, polar=polar)
             self._chains[key] = chain
             while len(self._chains) > self._max_chains:
                 self._chains.popitem(last=False)
         return chain
 
 
-def _built_chain(scheme: Mcs, block: TransportBlock, bp_iterations: int, device: str) -> Chain:
+def _built_chain(scheme: Mcs, block: TransportBlock, bp_iterations: int, device: str, *, polar: bool) -> Chain:
     kind, _, number = device.partition(":")
     if kind == "cuda" and int(number) >= torch.cuda.device_count():
         raise ConfigError(f"device = {device!r}: this machine has {torch.cuda.device_count()} CUDA devices; take 'cpu'")
-    return Chain(scheme, block, bp_iterations=bp_iterations, device=device)
+    return (PolarChain if polar else Chain)(scheme, block, bp_iterations=bp_iterations, device=device)

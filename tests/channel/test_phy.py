@@ -45,7 +45,7 @@ def test_uncoded_qpsk_lies_within_the_binomial_interval_of_the_q_function(chains
     bits = np.random.default_rng(3).integers(0, 2, (20, 20_000)).astype(np.float32)
     noise = torch.from_numpy(awgn(3, 0, range(20), 10_000, variance))
     with torch.inference_mode():
-        llrs = chain.llrs(chain.symbols(torch.from_numpy(bits)) + noise, variance)
+        llrs = chain.llrs(chain.symbols(torch.from_numpy(bits)) + noise, torch.tensor(variance))
     errors = int(np.count_nonzero((llrs.numpy() > 0) != bits.astype(bool)))
     expected = 0.5 * math.erfc(math.sqrt(10 ** (eb_n0_db / 10)))  # Q(sqrt(2 Eb/N0))
     interval = binomtest(errors, bits.size).proportion_ci(0.999, method="exact")

@@ -1,0 +1,159 @@
+"""Settings of what happens between transmitter and receiver: AWGN, block fading, or a tapped delay line under OFDM.
+
+``kind`` says which; every kind has unit mean power, so ``snr_db`` of the channel is always the mean SNR.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SPEED_OF_LIGHT_M_S = 299_792_458.0
+MAX_DOPPLER_PER_SPACING = 0.05  # interference between carriers then stays below -23.8 dB, see docs/radio.md
+# Largest tap delay over the delay spread: TR 38.901 V19.2.0, tables 7.7.2-1 to 7.7.2-5.
+LAST_TAP = {"A": 9.6586, "B": 4.7834, "C": 8.6523, "D": 12.525, "E": 20.6519}
+MAX_K_FACTOR_DB = 100.0  # at which the scattered part is lost in the rounding of float32
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class _SymbolBySymbol(_Settings):
+    """Every symbol is one channel use."""
+
+    def channel_uses(self, symbols: int) -> int:
+        """Return the channel uses of a packet of ``symbols`` symbols."""
+        return symbols
+
+    def check_against(self, symbol_rate_hz: float) -> None:
+        """Hold at any symbol rate."""
+
+
+class Awgn(_SymbolBySymbol):
+    """White Gaussian noise and nothing else."""
+
+    kind: Literal["awgn"] = "awgn"
+
+
+class _BlockFading(_SymbolBySymbol):
+    """One complex coefficient per coherence block of ``coherence_symbols`` symbols, or per packet if that is None.
+
+    Blocks start with the packet; the coefficients of different blocks and packets are independent.
+    """
+
+    coherence_symbols: Annotated[int, Field(ge=1)] | None = None
+
+
+class Rayleigh(_BlockFading):
+    """Block fading with coefficients CN(0, 1)."""
+
+    kind: Literal["rayleigh"] = "rayleigh"
+
+
+class Rician(_BlockFading):
+    """Block fading with a line of sight ``k_factor_db`` dB above the scattered power; the sum has unit mean power."""
+
+    kind: Literal["rician"] = "rician"
+    k_factor_db: Annotated[float, Field(ge=-MAX_K_FACTOR_DB, le=MAX_K_FACTOR_DB)]
+
+
+class OfdmGrid(_Settings):
+    """One slot of the resource grid: ``slot_symbols`` OFDM symbols of ``fft_size`` subcarriers.
+
+    The subcarrier spacing is the channel's symbol rate over ``fft_size``. OFDM symbols in ``pilot_symbols`` carry
+    pilots on every used carrier, the others data. Guard carriers and the DC carrier are empty; ``cyclic_prefix``
+    samples go before each OFDM symbol.
+    """
+
+    fft_size: Annotated[int, Field(ge=8, le=4096)] = 64
+    slot_symbols: Annotated[int, Field(ge=2, le=1000)] = 14
+    cyclic_prefix: Annotated[int, Field(ge=0)] = 5
+    guard_carriers_low: Annotated[int, Field(ge=0)] = 5
+    guard_carriers_high: Annotated[int, Field(ge=0)] = 6
+    dc_null: bool = True
+    pilot_symbols: Annotated[tuple[int, ...], Field(strict=False, min_length=1)] = (2, 11)
+
+    @property
+    def effective_carriers(self) -> int:
+        """Carriers that carry data or pilots."""
+        return self.fft_size - self.guard_carriers_low - self.guard_carriers_high - self.dc_null
+
+    @property
+    def pilot_elements(self) -> int:
+        """Resource elements of a slot that carry pilots."""
+        return len(self.pilot_symbols) * self.effective_carriers
+
+    @property
+    def data_elements(self) -> int:
+        """Resource elements of a slot that carry data."""
+        return (self.slot_symbols - len(self.pilot_symbols)) * self.effective_carriers
+
+    @property
+    def slot_channel_uses(self) -> int:
+        """Complex samples on air in a slot: data, pilots, guard and DC carriers, cyclic prefixes."""
+        return self.slot_symbols * (self.fft_size + self.cyclic_prefix)
+
+    def slots(self, symbols: int) -> int:
+        """Return the slots that ``symbols`` data symbols take."""
+        return -(-symbols // self.data_elements)
+
+    @model_validator(mode="after")
+    def _holds_data_and_pilots(self) -> Self:
+        if self.cyclic_prefix > self.fft_size:
+            raise ValueError("cyclic_prefix must not be longer than fft_size")
+        half = self.fft_size // 2
+        if max(self.guard_carriers_low, self.guard_carriers_high + 1) > half - 1:
+            raise ValueError("guard carriers must leave used carriers on both sides of the DC carrier")
+        if sorted({*self.pilot_symbols}) != list(self.pilot_symbols):
+            raise ValueError("pilot_symbols must be ascending")
+        if self.pilot_symbols[0] < 0 or self.pilot_symbols[-1] >= self.slot_symbols:
+            raise ValueError(f"pilot_symbols must lie between 0 and {self.slot_symbols - 1}")
+        if len(self.pilot_symbols) == self.slot_symbols:
+            raise ValueError("pilot_symbols must leave OFDM symbols for data")
+        return self
+
+
+class Tdl(_Settings):
+    """A tapped delay line of TR 38.901, section 7.7.2, under OFDM; one realisation per packet."""
+
+    kind: Literal["tdl"] = "tdl"
+    profile: Literal["A", "B", "C", "D", "E"]
+    delay_spread_s: Annotated[float, Field(gt=0, le=1e-3)]
+    speed_m_s: Annotated[float, Field(ge=0, le=10_000)] = 0.0
+    carrier_frequency_hz: Annotated[float, Field(ge=0.5e9, le=100e9)]  # the range of TR 38.901
+    estimation: Literal["perfect", "ls", "lmmse"] = "lmmse"
+    grid: OfdmGrid = OfdmGrid()
+
+    @property
+    def max_doppler_hz(self) -> float:
+        """Largest Doppler shift f_D = v / c · f_c."""
+        return self.speed_m_s / SPEED_OF_LIGHT_M_S * self.carrier_frequency_hz
+
+    def channel_uses(self, symbols: int) -> int:
+        """Return the channel uses of a packet of ``symbols`` symbols: whole slots, with all that is not data."""
+        return self.grid.slots(symbols) * self.grid.slot_channel_uses
+
+    def check_against(self, symbol_rate_hz: float) -> None:
+        """Check that there is no interference between symbols, and little between carriers.
+
+        Raises:
+            ValueError: the last tap outlasts the cyclic prefix, or the Doppler shift is too large for the spacing.
+        """
+        last_tap_s = LAST_TAP[self.profile] * self.delay_spread_s
+        if last_tap_s > self.grid.cyclic_prefix / symbol_rate_hz:
+            raise ValueError(
+                f"delay_spread_s = {self.delay_spread_s:g}: the last tap of TDL-{self.profile} comes after "
+                f"{last_tap_s:.3g} s, the cyclic prefix lasts {self.grid.cyclic_prefix / symbol_rate_hz:.3g} s: take a "
+                "longer cyclic_prefix or a lower symbol_rate_hz"
+            )
+        limit_hz = MAX_DOPPLER_PER_SPACING * symbol_rate_hz / self.grid.fft_size
+        if self.max_doppler_hz > limit_hz:
+            raise ValueError(
+                f"speed_m_s = {self.speed_m_s:g}: a Doppler shift of {self.max_doppler_hz:.3g} Hz is above "
+                f"{limit_hz:.3g} Hz, {MAX_DOPPLER_PER_SPACING:.0%} of the subcarrier spacing: take a smaller fft_size"
+            )
+
+
+Propagation = Annotated[Awgn | Rayleigh | Rician | Tdl, Field(discriminator="kind")]
