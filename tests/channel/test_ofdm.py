@@ -99,13 +99,13 @@ def test_the_stated_variance_is_that_of_the_error(estimation, tolerance):
 
 
 def test_knowing_more_of_the_channel_delivers_more(chains, space_packet):
-    packets = [space_packet(PACKET_BYTES, seed) for seed in range(60)]
+    packets = [space_packet(PACKET_BYTES, seed) for seed in range(240)]
     delivered = []
     for estimation in ("ls", "lmmse", "perfect"):
         settings = config(snr_db=4.0, propagation=URBAN | {"estimation": estimation})
         arrivals = Link(settings, chains).transmit(packets, picture_index=0)
         delivered.append(sum(arrival.fate is Fate.DELIVERED for arrival in arrivals))
-    assert 0 < delivered[0] < delivered[1] < delivered[2] < len(packets)
+    assert 0 < delivered[0] < delivered[1] < delivered[2] < len(packets), delivered
 
 
 @pytest.mark.parametrize("estimation", ["perfect", "ls", "lmmse"])
