@@ -70,7 +70,7 @@ evaluate: train-setup ## Compare the link with its peers on Kodak at VVC's bytes
 	$(BIN)/semlink evaluate ../shared/data/kodak --bytes vvc --save out/evaluate --codec \
 		"vvc,avif-esrgan,hci,hci@hci,jpeg2000,webp,avif,hevc"
 	$(BIN)/semlink evaluate ../shared/data/kodak --bytes q52 --save out/ablations --codec \
-		"vvc,avif-esrgan,hci@hci,hci@real-esrgan,hci@pocket:steps=0,hci@pocket:steps=1,hci@pocket:steps=2,hci@pocket:steps=4,hci@pocket:steps=1,fidelity=0,hci@pocket:steps=1,fidelity=1,hci@pocket:steps=0,fidelity=0,hci@pocket:steps=0,fidelity=1,hci@pocket:drop=HCI,autoencoder"
+		"vvc,avif-esrgan,hci@hci,hci@real-esrgan,hci@pocket:steps=0,hci@pocket:steps=1,hci@pocket:steps=2,hci@pocket:steps=4,hci@pocket:steps=0,fidelity=0,hci@pocket:steps=0,fidelity=1,hci@pocket:drop=HCI,autoencoder"
 
 train-pocket: train-setup ## Train the pocket decoder's stages in turn, each for MINUTES, and export the weights
 	for stage in restorer autoencoder flow finetune; do \
