@@ -7,7 +7,6 @@ decoded picture is compared with the original as the restorer's was.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from receiver.pocket.flow import sample
 from receiver.pocket.networks import (
     RESTORER_NOISE,
     PocketNetworks,
@@ -92,13 +92,8 @@ class FlowNetwork(nn.Module):
         return measures
 
     def sampled(self, source: Tensor, control: Tensor, steps: int) -> Tensor:
-        """Return the latent that ``steps`` Euler steps make of ``source``."""
-        times = torch.linspace(1, 0, steps + 1).tolist()
-        latent = source
-        for now, after in itertools.pairwise(times):
-            time = torch.full((len(latent),), now, device=latent.device)
-            latent = latent + (after - now) * self._velocity(latent, time, control)
-        return latent
+        """Return the latent that the receiver's ``steps`` Euler steps make of ``source``."""
+        return sample(lambda latent, time: self._velocity(latent, time, control), source, steps)
 
     def _velocity(self, latent: Tensor, time: Tensor, control: Tensor) -> Tensor:
         return velocity(self.networks(), latent, time, null_text(len(latent), latent), control).float()
