@@ -63,6 +63,9 @@ bench: setup ## Run the benchmarks (minutes); results print as tables
 	$(BIN)/python -m benchmarks.phy_throughput --threads 1
 	$(BIN)/python -m benchmarks.bler --threads 1
 	$(BIN)/python -m benchmarks.repair
+	$(BIN)/python -m benchmarks.deep_space
+	$(BIN)/python -m benchmarks.short_codes
+	$(BIN)/python -m benchmarks.waterfall --threads 1
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python -m benchmarks.decode_time
 
@@ -71,6 +74,8 @@ evaluate: train-setup ## Compare the link with its peers on Kodak at VVC's bytes
 		"vvc,avif-esrgan,hci,hci@hci,jpeg2000,webp,avif,hevc"
 	$(BIN)/semlink evaluate ../shared/data/kodak --bytes q52 --save out/ablations --codec \
 		"vvc,avif-esrgan,hci@hci,hci@real-esrgan,hci@pocket:steps=0,hci@pocket:steps=1,hci@pocket:steps=2,hci@pocket:steps=4,hci@pocket:steps=0,fidelity=0,hci@pocket:steps=0,fidelity=1,hci@pocket:drop=HCI,autoencoder"
+	$(BIN)/python -m benchmarks.decoder_defaults
+	$(BIN)/python -m benchmarks.decoder_grid
 
 train-pocket: train-setup ## Train the pocket decoder's stages in turn, each for MINUTES, and export the weights
 	for stage in restorer autoencoder flow finetune; do \

@@ -35,8 +35,8 @@ def _parsed() -> argparse.Namespace:
     train.add_argument("--sample-every", type=int, default=250, help="steps between validations and sample grids")
     export = commands.add_parser("export", help="write the newest weights of all stages into --weights")
     export.add_argument("--sigma", type=float, default=0.25, help="noise at the flow's start, as trained")
-    export.add_argument("--steps", type=int, default=1, help="the decoder's default steps")
-    export.add_argument("--fidelity", type=float, default=0.0, help="the decoder's default fidelity")
+    export.add_argument("--steps", type=int, default=0, help="the decoder's default steps")
+    export.add_argument("--fidelity", type=float, default=0.5, help="the decoder's default fidelity")
     return parser.parse_args()
 
 
