@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from PIL import Image
 
 from receiver.pocket.sizes import quarter_size
 from shared.errors import SetupError
@@ -34,6 +35,8 @@ BPP = (0.004, 0.04)
 LEARNED_SHARE = 0.1
 RATES, PICTURES_PER_RATE, FULL_SIDE = 9, 6, 320
 CHUNK = 32
+ENLARGED_SHARE, LARGEST_ENLARGEMENT = 0.5, 1.6
+"""Crops of small pictures are sharper per pixel than those of large photographs; some are enlarged to be like them."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def prepared_pairs(
 ) -> Pairs:
     """Return ``count`` pairs (fewer if there are not as many pictures), making the files in ``cache`` once.
 
-    Each crop is coded as one of ``choices``, drawn at random.
+    A picture gives as many crops as its area allows; each is coded as one of ``choices``, drawn at random.
 
     Raises:
         SetupError: ``data`` holds no pictures that are large enough.
@@ -138,8 +141,9 @@ def prepared_pairs(
     if not paths[1].exists():
         cache.mkdir(parents=True, exist_ok=True)
         pictures = (picture for picture in pictures_in(data, pattern) if min(picture.shape[:2]) >= SIDE)
+        crops = (picture for picture in pictures for _ in range(picture.shape[0] * picture.shape[1] // SIDE**2))
         with ProcessPoolExecutor(workers) as pool:
-            jobs = ((picture, choices, (seed, index)) for index, picture in enumerate(islice(pictures, count)))
+            jobs = ((picture, choices, (seed, index)) for index, picture in enumerate(islice(crops, count)))
             made = list(pool.map(_pair_of, jobs, chunksize=CHUNK))
         if not made:
             raise SetupError(f"no picture of at least {SIDE}x{SIDE} pixels in {data}: name a folder with --data")
@@ -151,6 +155,8 @@ def prepared_pairs(
 def _pair_of(job: tuple[NDArray[np.uint8], list[Choice], tuple[int, int]]) -> tuple[NDArray[np.uint8], ...]:
     picture, choices, seed = job
     rng = np.random.default_rng(seed)
+    if rng.random() < ENLARGED_SHARE:
+        picture = _enlarged(picture, float(rng.uniform(1, LARGEST_ENLARGEMENT)))
     top, left = (int(rng.integers(side - SIDE + 1)) for side in picture.shape[:2])
     crop = picture[top : top + SIDE, left : left + SIDE]
     coder = "learned" if rng.random() < LEARNED_SHARE else "av1"
@@ -161,3 +167,9 @@ def _pair_of(job: tuple[NDArray[np.uint8], list[Choice], tuple[int, int]]) -> tu
     payload = encode_hci_at(crop, choice.coder, choice.scale, quality)
     small = decode_hci(payload, SIDE, SIDE).pixels
     return crop, upsample(small, *quarter_size(SIDE, SIDE))
+
+
+def _enlarged(picture: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    height, width = picture.shape[:2]
+    size = round(width * factor), round(height * factor)
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))

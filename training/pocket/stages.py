@@ -33,7 +33,7 @@ PLANS = {
     "finetune": Plan(steps=20_000, batch=4, side=128, rate=1e-4, muon_rate=3e-4),
 }
 WEIGHTS = {
-    "restorer": Weights(lpips=0.2, dists=0.7, lite=0.3),
+    "restorer": Weights(lpips=0.2, dists=0.7, lite=0.6),
     "autoencoder": Weights(lpips=0.1, dists=0.2),
     "flow": Weights(),
     "finetune": Weights(lpips=0.2, dists=0.7, lite=0.3, adversarial=0.05),
