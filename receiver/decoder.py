@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from shared.errors import BitstreamError, ConfigError, UnknownNameError
 from shared.hci.stream import decode_hci, upsample
 from shared.streams import StreamKind
+from shared.tokens.stream import decode_tokens
 from shared.torch_imports import TORCH_IMPORTS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
     from shared.bitstream import Bitstream, PictureHeader
     from shared.hci.stream import HciImage
+    from shared.tokens.stream import Tokens
 
 MAX_STEPS: Final = 4
 
@@ -30,12 +34,13 @@ class Guidance:
 
     header: PictureHeader
     hci: HciImage | None = None
+    tokens: Tokens | None = None
     damaged: tuple[StreamKind, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is known of the picture but its size."""
-        return self.hci is None
+        return self.hci is None and self.tokens is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +172,19 @@ def options_for(
 
 def guidance_in(bitstream: Bitstream) -> Guidance:
     """Decode the streams of ``bitstream``; one that does not decode counts as damaged, the others still serve."""
-    header, stream = bitstream.header, bitstream.stream(StreamKind.HCI)
-    if stream is None:
-        return Guidance(header)
-    try:
-        return Guidance(header, hci=decode_hci(stream.payload, header.width, header.height, grey=header.grey))
-    except BitstreamError:
-        return Guidance(header, damaged=(StreamKind.HCI,))
+    header = bitstream.header
+    decoders: dict[StreamKind, tuple[str, Callable[[bytes], Any]]] = {
+        StreamKind.HCI: ("hci", lambda data: decode_hci(data, header.width, header.height, grey=header.grey)),
+        StreamKind.TOKENS: ("tokens", decode_tokens),
+    }
+    found: dict[str, Any] = {}
+    damaged = []
+    for stream in bitstream.streams:
+        if stream.kind not in decoders:
+            continue
+        name, decode = decoders[stream.kind]
+        try:
+            found[name] = decode(stream.payload)
+        except BitstreamError:
+            damaged.append(stream.kind)
+    return Guidance(header, **found, damaged=tuple(damaged))

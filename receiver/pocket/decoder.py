@@ -115,10 +115,13 @@ class PocketDecoder:
 
 def _reconstructed(pipeline: Pipeline, requests: Sequence[Request]) -> list[Reconstruction]:
     """Return the pictures of ``requests``, which are of one size, all with or all without HCI, and of equal steps."""
+    from receiver.pocket.hints import hints_of  # noqa: PLC0415 - imports torch
+
     header, steps = requests[0][0].header, requests[0][1].steps
     hcis = [guidance.hci.pixels for guidance, _ in requests if guidance.hci is not None]
     seeds = [options.seed for _, options in requests]
-    pictures = pipeline.pictures(hcis or None, seeds, header.width, header.height, steps)
+    hints = [hints_of(guidance) for guidance, _ in requests]
+    pictures = pipeline.pictures(hcis or None, seeds, header.width, header.height, steps, hints)
     return [_finished(picture, *request) for picture, request in zip(pictures, requests, strict=True)]
 
 

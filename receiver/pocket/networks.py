@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn import functional
 
 from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
+from receiver.pocket.words import REGION_MASKS, Words
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,9 +20,7 @@ LATENT_CHANNELS = 16
 TEXT_WIDTH = 384
 """Of the vectors of caption, tokens and region words; that of all-MiniLM-L6-v2."""
 PLANES = 32
-"""Channels kept for the latent stream's planes (GSC)."""
-REGION_MASKS = 3
-"""Channels kept for the regions' masks (MISC)."""
+"""Channels for the latent stream's planes (GSC)."""
 MASKS = ("HCI", "LATENT", "REGIONS")
 """Streams that have an availability mask: 1 where the stream is there, 0 where it is lost."""
 CONTROL_CHANNELS = LATENT_CHANNELS + PLANES + REGION_MASKS + len(MASKS)
@@ -45,6 +45,7 @@ class PocketNetworks:
     autoencoder: AutoencoderDC
     unet: UNet2DConditionModel
     controlnet: ControlNetModel
+    words: Words
     sigma: float
 
 
@@ -103,37 +104,47 @@ def decoded(autoencoder: AutoencoderDC, latent: Tensor) -> Tensor:
     return (picture + 1) / 2
 
 
-def control_image(hci_latent: Tensor | None, shape: tuple[int, int, int], like: Tensor) -> Tensor:
-    """Return the ControlNet's input ``[B, 54, h, w]`` for ``shape`` (B, h, w), of the type and device of ``like``.
+def control_image(hci_latent: Tensor, planes: Tensor, regions: Tensor, given: Tensor) -> Tensor:
+    """Return the ControlNet's input ``[B, 54, h, w]``.
 
-    ``hci_latent`` ``[B, 16, h, w]`` is the restored HCI's, None where the HCI is lost. Planes and regions are absent.
+    ``hci_latent`` ``[B, 16, h, w]`` is the restored HCI's, ``planes`` ``[B, 32, h, w]`` the latent stream's and
+    ``regions`` ``[B, 3, h, w]`` the regions' masks; ``given`` ``[B, 3]`` is 0 for those that a picture lacks.
     """
-    batch, height, width = shape
-    control = torch.zeros(batch, CONTROL_CHANNELS, height, width, dtype=like.dtype, device=like.device)
-    if hci_latent is not None:
-        control[:, :LATENT_CHANNELS] = hci_latent
-        control[:, -len(MASKS)] = 1
-    return control
+    there = given[:, :, None, None].to(hci_latent.dtype)
+    parts = [part * there[:, index : index + 1] for index, part in enumerate((hci_latent, planes, regions))]
+    return torch.cat([*parts, there.expand(-1, -1, *hci_latent.shape[2:])], 1)
 
 
-def null_text(batch: int, like: Tensor) -> Tensor:
-    """Return the text ``[B, 1, 384]`` of no caption and no tokens: zeros, which attention passes on as zeros."""
-    return torch.zeros(batch, 1, TEXT_WIDTH, dtype=like.dtype, device=like.device)
+def reach_of(given: Tensor, control: Tensor) -> Tensor:
+    """Return ``[B, Q, T]``: 1 where position q of the attention, at 1/32 of the picture, may look at word t.
+
+    ``given`` ``[B, T]`` is the prompt's. A region's word acts where its mask in ``control`` covers half of a position;
+    all others act everywhere.
+    """
+    first = LATENT_CHANNELS + PLANES
+    covered = functional.avg_pool2d(control[:, first : first + REGION_MASKS].float(), LATENT_MULTIPLE) >= 0.5
+    inside = covered.flatten(2).transpose(1, 2).to(given.dtype)
+    everywhere = given[:, None].expand(-1, inside.shape[1], -1)
+    return torch.cat([everywhere[..., :-REGION_MASKS], everywhere[..., -REGION_MASKS:] * inside], 2)
 
 
-def velocity(networks: PocketNetworks, latent: Tensor, time: Tensor, text: Tensor, control: Tensor) -> Tensor:
+def velocity(
+    networks: PocketNetworks, latent: Tensor, time: Tensor, words: Tensor, given: Tensor, control: Tensor
+) -> Tensor:
     """Return the velocity (source - picture) ``[B, 16, h, w]`` at ``time`` ``[B]``: 1 at the source, 0 at the end.
 
-    ``text`` is ``[B, T, 384]``, ``control`` as ``control_image`` makes it.
+    ``words`` ``[B, T, 384]`` and ``given`` ``[B, T]`` are a prompt's, ``control`` as ``control_image`` makes it.
+    Two paths: words reach the flow by attention alone, what has a place in the picture by the ControlNet alone.
     """
     step = time * TIMESTEPS
     down, middle = networks.controlnet(
-        latent, step, encoder_hidden_states=text, controlnet_cond=control, return_dict=False
+        latent, step, encoder_hidden_states=torch.zeros_like(words[:, :1]), controlnet_cond=control, return_dict=False
     )
     result: Tensor = networks.unet(
         latent,
         step,
-        encoder_hidden_states=text,
+        encoder_hidden_states=words,
+        encoder_attention_mask=reach_of(given.to(latent.dtype), control),
         down_block_additional_residuals=down,
         mid_block_additional_residual=middle,
         return_dict=False,

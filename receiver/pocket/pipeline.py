@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from receiver.pocket.flow import noises, sample
+from receiver.pocket.hints import Hints, maps_from, prompt_from
 from receiver.pocket.networks import (
     LATENT_CHANNELS,
     LATENT_MULTIPLE,
@@ -16,7 +17,6 @@ from receiver.pocket.networks import (
     control_image,
     decoded,
     encoded,
-    null_text,
     velocity,
 )
 from receiver.pocket.restore import restorer_input
@@ -61,12 +61,19 @@ class Pipeline:
 
     @torch.inference_mode()
     def pictures(
-        self, hcis: Sequence[NDArray[np.uint8]] | None, seeds: Sequence[int], width: int, height: int, steps: int
+        self,
+        hcis: Sequence[NDArray[np.uint8]] | None,
+        seeds: Sequence[int],
+        width: int,
+        height: int,
+        steps: int,
+        hints: Sequence[Hints] | None = None,
     ) -> Tensor:
         """Return pictures ``[B, 3, height, width]``, float32, about 0 to 1, on the pipeline's device.
 
         ``hcis`` holds one per seed, uint8 ``[h, w, 3]`` or ``[h, w]``; where it is None, the flow starts from noise and
-        takes one step at least. ``steps`` 0 leaves the flow out.
+        takes one step at least. ``hints`` holds what else came of each picture, of use to the flow alone. ``steps`` 0
+        leaves the flow out.
         """
         columns, rows = quarter_size(width, height)
         right, bottom = -width % MULTIPLE, -height % MULTIPLE
@@ -75,7 +82,7 @@ class Pipeline:
         drawn = [noises(seed, (3, rows, columns), latent_shape) for seed in seeds]
         quarter_noise, latent_noise = (torch.stack(part).to(self.device) for part in zip(*drawn, strict=True))
         if hcis is None:
-            end = self.sampled(latent_noise, None, max(steps, 1))
+            end = self.sampled(latent_noise, None, max(steps, 1), hints)
             blank = torch.zeros(len(seeds), 3, height + bottom, width + right, device=self.device)
             return self.add_decoded(blank, end, None)[..., :height, :width]
         quarters = torch.stack([restorer_input(hci, width, height) for hci in hcis]).to(self.device)
@@ -84,7 +91,7 @@ class Pipeline:
             return restored
         restored = functional.pad(restored, (0, right, 0, bottom), mode="reflect")
         latent = self.latent_of(restored)
-        end = self.sampled(latent + self._networks.sigma * latent_noise, latent, steps)
+        end = self.sampled(latent + self._networks.sigma * latent_noise, latent, steps, hints)
         return self.add_decoded(restored, end, latent)[..., :height, :width]
 
     @torch.inference_mode()
@@ -119,20 +126,25 @@ class Pipeline:
         source: Tensor,
         restored_latent: Tensor | None,
         steps: int,
+        hints: Sequence[Hints] | None = None,
         callback: Callable[[int, Tensor], None] | None = None,
     ) -> Tensor:
-        """Return the flow's end ``[B, 16, h, w]`` from ``source``, guided by the restored HCI's latent if there is one.
+        """Return the flow's end ``[B, 16, h, w]`` from ``source``, guided by the restored HCI's latent and ``hints``.
 
         ``callback`` as in ``flow.sample``.
         """
-        batch, _, height, width = source.shape
-        control = control_image(restored_latent, (batch, height, width), source)
-        text = null_text(batch, self._given(source))
+        hints = hints or [Hints()] * len(source)
+        planes, regions, given = (part.to(self.device) for part in maps_from(hints, *source.shape[2:]))
+        hci_given = torch.full_like(given[:, :1], float(restored_latent is not None))
+        latent = torch.zeros_like(source) if restored_latent is None else restored_latent
+        control = control_image(latent, planes, regions, torch.cat([hci_given, given], 1))
+        prompt = prompt_from(hints).to(self.device, self.dtype)
+        words = self._networks.words(prompt)
 
         def whole_velocity(latent: Tensor, time: Tensor) -> Tensor:
             def tile_velocity(tile: Tensor) -> Tensor:
-                parts = self._given(tile)
-                return velocity(self._networks, parts[:, :LATENT_CHANNELS], time, text, parts[:, LATENT_CHANNELS:])
+                latent, control = self._given(tile).split([LATENT_CHANNELS, tile.shape[1] - LATENT_CHANNELS], 1)
+                return velocity(self._networks, latent, time, words, prompt.given, control)
 
             return add_tiled(
                 torch.zeros_like(latent), tile_velocity, torch.cat([latent, control], 1), self._of_flow, Fraction(1)

@@ -1,4 +1,4 @@
-"""The decoder's networks from and to a folder: ``config.json``, and four folders in the layout of diffusers."""
+"""The decoder's networks from and to a folder: ``config.json``, and five folders in the layout of diffusers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from receiver.pocket.devices import number_type
 from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
 from receiver.pocket.networks import CONTROL_CHANNELS, LATENT_CHANNELS, TEXT_WIDTH, PocketNetworks
 from receiver.pocket.rrdbnet import RRDBNet
+from receiver.pocket.words import Words
 from shared.errors import SetupError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ CLASSES = {
     "autoencoder": AutoencoderDC,
     "unet": UNet2DConditionModel,
     "controlnet": ControlNetModel,
+    "words": Words,
 }
 EXPECTED: dict[str, dict[str, int]] = {
     "restorer": {},
@@ -43,6 +45,7 @@ EXPECTED: dict[str, dict[str, int]] = {
         "conditioning_channels": CONTROL_CHANNELS,
         "cross_attention_dim": TEXT_WIDTH,
     },
+    "words": {"width": TEXT_WIDTH},
 }
 """Settings that the networks must agree on with the pipeline around them."""
 

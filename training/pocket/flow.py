@@ -1,8 +1,9 @@
 """The flow's recipe: from the restored HCI's latent to the picture's, first by flow matching, then end to end.
 
 Rectified flow (Liu et al. 2022) between ``source`` = restored latent + sigma · noise (noise alone where the HCI is
-dropped) and the picture's latent. With ``end_to_end`` the few Euler steps that the receiver takes are unrolled, and the
-decoded picture is compared with the original as the restorer's was.
+dropped) and the picture's latent. Every stream is dropped at times, so that any subset of them is of use. The RSRTs'
+network learns on the flow's own loss, as SDGIC describes. With ``end_to_end`` the few Euler steps that the receiver
+takes are unrolled, and the decoded picture is compared with the original as the restorer's was.
 """
 
 from __future__ import annotations
@@ -13,29 +14,27 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from receiver.pocket.flow import sample
-from receiver.pocket.networks import (
-    RESTORER_NOISE,
-    PocketNetworks,
-    control_image,
-    decoded,
-    encoded,
-    null_text,
-    velocity,
-)
-from training.pocket.losses import PictureLoss, Weights, psnr_db
-from training.pocket.pairs import batch_of
+from receiver.pocket.networks import PocketNetworks, control_image, decoded, velocity
+from receiver.pocket.words import Prompt
+from shared.tokens.stream import MIN_TOKENS, TokenKind
+from training.pocket.losses import PictureLoss, Weights
 from training.pocket.report import grid_of
-from training.pocket.restorer import enlarged
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from training.pocket.pairs import Pairs
+    from sender.token_network import TokenNetwork
+    from training.pocket.evidence import Evidence
 
-HCI_DROPPED = 0.1
-"""Share of the crops that have to do without their HCI."""
+STREAMS = ("HCI", "LATENT", "REGIONS", "CAPTION", "TOKENS")
+"""Columns of ``given``."""
+KEPT = (0.9, 0.5, 0.6, 0.7, 0.7)
+"""Share of the crops that have each stream."""
+TOKEN_COUNTS = (MIN_TOKENS, 16, 32, 64)
+RSRT_SHARE = 0.6
 AT_SOURCE = 0.4
 """Share of the crops whose time is 1, where every sampling starts."""
 STEPS, STEP_SHARES = (1, 2, 4), (0.6, 0.25, 0.15)
@@ -43,71 +42,101 @@ FLOW_WEIGHT = 0.1
 """Of flow matching without an HCI, while the few-step result with one is tuned end to end."""
 CEILING_WEIGHT = 0.5
 """Of the autoencoder's own error while its decoder is tuned, so that it stays an autoencoder."""
+CHANNELS_KEPT = (1, 2, 4, 8, 16)
+"""Of the latent stream's planes (GSC)."""
 SHOWN = 6
 
 
 class FlowNetwork(nn.Module):
-    """Flow and ControlNet, what is frozen around them, and their losses."""
+    """Flow, ControlNet, words and the RSRTs' network, what is frozen around them, and their losses."""
 
-    def __init__(self, networks: PocketNetworks, weights: Weights, *, end_to_end: bool) -> None:
+    def __init__(
+        self,
+        networks: PocketNetworks,
+        tokens: dict[TokenKind, TokenNetwork],
+        weights: Weights,
+        *,
+        end_to_end: bool,
+    ) -> None:
         super().__init__()
-        self.unet, self.controlnet = networks.unet, networks.controlnet
+        self.unet, self.controlnet, self.words = networks.unet, networks.controlnet, networks.words
+        self.rsrt = tokens[TokenKind.RSRT]
+        self.spw = tokens[TokenKind.SPW].requires_grad_(requires_grad=False)
         self.autoencoder = networks.autoencoder.requires_grad_(requires_grad=False)
         self.restorer = networks.restorer.requires_grad_(requires_grad=False)
         self.sigma, self.end_to_end = networks.sigma, end_to_end
         if end_to_end:
             self.autoencoder.decoder.requires_grad_(requires_grad=True)
             self.loss = PictureLoss(weights)
-        for network in (self.unet, self.controlnet, self.autoencoder, self.restorer):
+        for network in (self.unet, self.controlnet, self.autoencoder):
             network.to(memory_format=torch.channels_last)
 
     def networks(self) -> PocketNetworks:
         """Return the decoder's networks, as the receiver uses them."""
-        return PocketNetworks(self.restorer, self.autoencoder, self.unet, self.controlnet, self.sigma)
+        return PocketNetworks(self.restorer, self.autoencoder, self.unet, self.controlnet, self.words, self.sigma)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the measures of one batch; ``loss`` is the one to minimise."""
-        with torch.no_grad():
-            restored = self.restorer(batch["quarter"] + RESTORER_NOISE * batch["restorer_noise"]).float().clamp(0, 1)
-            start = encoded(self.autoencoder, restored).float()
-            end = encoded(self.autoencoder, batch["picture"]).float()
-        present = batch["present"].view(-1, 1, 1, 1)
+        start, end = batch["start"], batch["end"]
+        present = batch["given"][:, 0].view(-1, 1, 1, 1)
         source = present * (start + self.sigma * batch["noise"]) + (1 - present) * batch["noise"]
-        control = present * control_image(start, (len(start), *start.shape[2:]), start)
+        conditions = self.conditions(batch)
         time = batch["time"].view(-1, 1, 1, 1)
-        found = self._velocity((1 - time) * end + time * source, batch["time"], control)
+        found = self._velocity((1 - time) * end + time * source, batch["time"], conditions)
         errors = (found - (source - end)).square().mean((1, 2, 3))
         # End to end, the pictures' own loss stands in for the flow's, which would pull one step towards their mean.
-        counted = 1 - batch["present"] if self.end_to_end else torch.ones_like(errors)
+        counted = 1 - batch["given"][:, 0] if self.end_to_end else torch.ones_like(errors)
         flow = (errors * counted).sum() / counted.sum().clamp_min(1)
         measures = {"loss": flow, "flow": flow}
         if self.end_to_end:
-            kept = batch["present"] > 0
-            latent = self.sampled(source[kept], control[kept], int(batch["steps"]))
-            picture = self._picture(latent, start[kept], restored[kept])
+            kept = batch["given"][:, 0] > 0
+            latent = self.sampled(source[kept], tuple(part[kept] for part in conditions), int(batch["steps"]))
+            picture = self._picture(latent, start[kept], batch["restored"][kept])
             measures |= self.loss(picture, batch["picture"][kept])
-            ceiling = (decoded(self.autoencoder, end) - batch["picture"]).abs().mean()
+            ceiling = (decoded(self.autoencoder, end[kept]) - batch["picture"][kept]).abs().mean()
             measures["ceiling"] = ceiling
             measures["loss"] = measures.pop("picture") + FLOW_WEIGHT * flow + CEILING_WEIGHT * ceiling
         return measures
 
-    def sampled(self, source: Tensor, control: Tensor, steps: int) -> Tensor:
-        """Return the latent that the receiver's ``steps`` Euler steps make of ``source``."""
-        return sample(lambda latent, time: self._velocity(latent, time, control), source, steps)
+    def conditions(self, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        """Return words ``[B, T, 384]``, which of them are given ``[B, T]``, and the ControlNet's input."""
+        given = batch["given"]
+        count = int(batch["count"])
+        caption = batch["caption"], batch["captioned"]
+        residual = self.rsrt(batch["seen"], batch["seen_hci"], *caption)[0]
+        with torch.no_grad():
+            alone = self.spw(batch["seen"])[0]
+        kinds = batch["kind"].long()
+        codes = torch.where((kinds == TokenKind.RSRT)[:, None, None], residual, alone)[:, :count]
+        named = batch["region_mask"].flatten(2).any(2).float()
+        ones = torch.ones(len(given), count, device=given.device)
+        there = torch.cat(
+            [ones[:, :1], batch["captioned"] * given[:, 3:4], ones * given[:, 4:5], named * given[:, 2:3]], 1
+        )
+        words = self.words(Prompt(batch["caption"], codes, kinds, batch["region"], there))
+        height, width = batch["start"].shape[2:]
+        planes = functional.interpolate(batch["planes"] * batch["channels"][:, :, None, None], (height, width))
+        masks = functional.interpolate(batch["region_mask"], (height, width))
+        return words, there, control_image(batch["start"], planes, masks, given[:, :3])
 
-    def _velocity(self, latent: Tensor, time: Tensor, control: Tensor) -> Tensor:
-        return velocity(self.networks(), latent, time, null_text(len(latent), latent), control).float()
+    def sampled(self, source: Tensor, conditions: tuple[Tensor, ...], steps: int) -> Tensor:
+        """Return the latent that the receiver's ``steps`` Euler steps make of ``source``."""
+        return sample(lambda latent, time: self._velocity(latent, time, conditions), source, steps)
+
+    def _velocity(self, latent: Tensor, time: Tensor, conditions: tuple[Tensor, ...]) -> Tensor:
+        words, given, control = conditions
+        return velocity(self.networks(), latent, time, words, given, control).float()
 
     def _picture(self, latent: Tensor, start: Tensor, restored: Tensor) -> Tensor:
         after, before = decoded(self.autoencoder, torch.cat([latent, start])).float().chunk(2)
         return restored + after - before
 
     @torch.inference_mode()
-    def rebuilt(self, restored: Tensor, noise: Tensor, steps: int) -> Tensor:
-        """Return the pictures ``[B, 3, H, W]`` that the receiver would rebuild from ``restored``."""
-        start = encoded(self.autoencoder, restored).float()
-        control = control_image(start, (len(start), *start.shape[2:]), start)
-        return self._picture(self.sampled(start + self.sigma * noise, control, steps), start, restored)
+    def rebuilt(self, batch: dict[str, Tensor], steps: int) -> Tensor:
+        """Return the pictures ``[B, 3, H, W]`` that the receiver would rebuild from what ``batch`` gives."""
+        source = batch["start"] + self.sigma * batch["noise"]
+        latent = self.sampled(source, self.conditions(batch), steps)
+        return self._picture(latent, batch["start"], batch["restored"])
 
 
 class FlowRecipe:
@@ -116,53 +145,79 @@ class FlowRecipe:
     name = "flow"
 
     def __init__(
-        self, pairs: Pairs, held_out: Pairs, networks: PocketNetworks, weights: Weights, *, end_to_end: bool
+        self,
+        evidence: Evidence,
+        held_out: Evidence,
+        networks: PocketNetworks,
+        tokens: dict[TokenKind, TokenNetwork],
+        weights: Weights,
+        *,
+        end_to_end: bool,
     ) -> None:
-        self.network: nn.Module = FlowNetwork(networks, weights, end_to_end=end_to_end)
+        self.network: nn.Module = FlowNetwork(networks, tokens, weights, end_to_end=end_to_end)
         self._judge = PictureLoss(replace(weights, adversarial=0.0))
-        self._pairs = pairs
-        self._held_out = batch_of((held_out.pictures[:], held_out.quarters[:]))
+        self._evidence = evidence
+        self._held_out = held_out
 
     def batch(self, rng: np.random.Generator, count: int, side: int) -> dict[str, Tensor]:
-        """Draw crops, noise, times, which HCIs are dropped (never the first), and the number of steps."""
-        channels = cast("FlowNetwork", self.network).autoencoder.config.latent_channels
-        noise = rng.standard_normal((count, channels, side // 8, side // 8), dtype="float32")
+        """Draw pairs, noise, times, which streams they have (the first: all), and the number of steps and tokens."""
+        del side  # latents are those of whole crops
+        rows = self._evidence.rows(np.sort(rng.integers(len(self._evidence), size=count)))
         time = np.where(rng.random(count) < AT_SOURCE, 1.0, 1 - rng.random(count))
-        present = np.append(1.0, (rng.random(count - 1) >= HCI_DROPPED).astype(float))
-        batch = batch_of(self._pairs.crops(rng, count, side))
-        restorer_noise = rng.standard_normal(batch["quarter"].shape, dtype="float32")
+        given = rng.random((count, len(STREAMS))) < KEPT
+        given[0] = True
         return {
-            **batch,
-            "restorer_noise": torch.from_numpy(restorer_noise),
-            "noise": torch.from_numpy(noise),
+            **rows,
+            "channels": _channels(rng, count, rows["planes"].shape[1]),
+            "noise": torch.from_numpy(rng.standard_normal(rows["start"].shape, dtype="float32")),
             "time": torch.from_numpy(time).float(),
-            "present": torch.from_numpy(present).float(),
+            "given": torch.from_numpy(given).float(),
+            "kind": torch.from_numpy((rng.random(count) < RSRT_SHARE).astype(np.int64)),
+            "count": torch.tensor(rng.choice(TOKEN_COUNTS)),
             "steps": torch.tensor(rng.choice(STEPS, p=STEP_SHARES)),
         }
 
     def validation(self, network: nn.Module) -> tuple[dict[str, float], Image.Image]:
-        """Return the measures over held-out pairs with one step, and grids: HCI, restored, rebuilt, original."""
+        """Return the measures over held-out pairs with one step, and grids: restored, from the HCI, from all, original.
+
+        ``bare_`` measures are those with the HCI alone, ``restored_`` those without the flow.
+        """
         network = cast("FlowNetwork", network)
         device = next(network.parameters()).device
         judge = self._judge.to(device)
-        generator = torch.Generator().manual_seed(0)
         sums: dict[str, float] = {}
         shown: list[Tensor] = []
-        count = len(self._held_out["picture"])
+        count = len(self._held_out)
         for index in range(count):
-            one = {name: values[index : index + 1].to(device) for name, values in self._held_out.items()}
-            height, width = one["picture"].shape[2:]
-            shape = (1, network.autoencoder.config.latent_channels, height // 8, width // 8)
-            noise = torch.randn(shape, generator=generator).to(device)
+            one = {name: value.to(device) for name, value in self._held_out_row(index).items()}
+            bare = {**one, "given": torch.tensor([[1.0, 0, 0, 0, 0]], device=device)}
+            pictures = {"restored_": one["restored"]}
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
-                quarter_noise = torch.randn(one["quarter"].shape, generator=generator).to(device)
-                restored = network.restorer(one["quarter"] + RESTORER_NOISE * quarter_noise).float().clamp(0, 1)
-                output = network.rebuilt(restored, noise, 1).clamp(0, 1)
-                measures = judge(output, one["picture"])
-                measures["restored_psnr_db"] = psnr_db(restored, one["picture"])
-                measures["restored_picture"] = judge(restored, one["picture"])["picture"]
-            for name, value in measures.items():
-                sums[name] = sums.get(name, 0.0) + float(value) / count
+                pictures["bare_"] = network.rebuilt(bare, 1).clamp(0, 1)
+                pictures[""] = network.rebuilt(one, 1).clamp(0, 1)
+                for prefix, picture in pictures.items():
+                    for name, value in judge(picture, one["picture"]).items():
+                        sums[prefix + name] = sums.get(prefix + name, 0.0) + float(value) / count
             if index < SHOWN:
-                shown.append(torch.cat([enlarged(one["quarter"]), restored, output, one["picture"]], 3).cpu())
+                shown.append(torch.cat([*pictures.values(), one["picture"]], 3).cpu())
         return {name: round(value, 4) for name, value in sums.items()}, grid_of([torch.cat(shown)])
+
+    def _held_out_row(self, index: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng(index)
+        rows = self._held_out.rows(np.array([index]))
+        return {
+            **rows,
+            "channels": _channels(rng, 1, rows["planes"].shape[1]),
+            "noise": torch.from_numpy(rng.standard_normal(rows["start"].shape, dtype="float32")),
+            "given": torch.ones(1, len(STREAMS)),
+            "kind": torch.tensor([int(TokenKind.RSRT)]),
+            "count": torch.tensor(32),
+        }
+
+
+def _channels(rng: np.random.Generator, count: int, of: int) -> Tensor:
+    """Return ``[count, of]``: 1 for the planes that were sent, a random choice of 1 to 16."""
+    chosen = np.zeros((count, of), np.float32)
+    for row in chosen:
+        row[rng.permutation(of)[: rng.choice(CHANNELS_KEPT)]] = 1
+    return torch.from_numpy(chosen)

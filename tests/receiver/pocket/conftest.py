@@ -12,6 +12,7 @@ from receiver.pocket.decoder import PocketDecoder
 from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet
 from receiver.pocket.rrdbnet import RRDBNet
 from receiver.pocket.weights import save_networks
+from receiver.pocket.words import Words
 from shared.bitstream import PictureHeader
 from shared.hci.stream import HciImage, down_sampled
 
@@ -35,7 +36,7 @@ def tiny_networks(seed: int = 1) -> PocketNetworks:
         for parameter in controlnet.parameters():
             if not parameter.any():
                 parameter.normal_(0, 0.05)
-        return PocketNetworks(restorer, autoencoder, unet, controlnet, sigma=0.2)
+        return PocketNetworks(restorer, autoencoder, unet, controlnet, Words(), sigma=0.2)
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ def test_what_is_saved_is_loaded(weights, tmp_path):
     assert config_in(weights).fidelity == 0.5
     save_networks(networks, tmp_path / "again", steps=2, fidelity=0.5)
     files = [path.relative_to(weights) for path in weights.rglob("*") if path.is_file()]
-    assert len(files) == 9
+    assert len(files) == 11
     for path in files:
         assert (tmp_path / "again" / path).read_bytes() == (weights / path).read_bytes()
 

@@ -1,0 +1,69 @@
+"""What a picture's streams tell the flow besides the HCI, as tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from receiver.pocket.networks import PLANES, TEXT_WIDTH
+from receiver.pocket.words import REGION_MASKS, Prompt, prompt_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from receiver.decoder import Guidance
+    from shared.tokens.stream import TokenKind
+
+
+@dataclass(frozen=True)
+class Hints:
+    """One picture's: None for what is lost.
+
+    ``caption`` ``[C, 384]``, ``tokens`` kind and numbers ``[N, 3]``, ``regions`` their words ``[R, 384]`` and masks
+    ``[R, 8, 8]``, ``planes`` ``[32, H / 16, W / 16]``.
+    """
+
+    caption: Tensor | None = None
+    tokens: tuple[TokenKind, Tensor] | None = None
+    regions: tuple[Tensor, Tensor] | None = None
+    planes: Tensor | None = None
+
+
+def hints_of(guidance: Guidance) -> Hints:
+    """Return what ``guidance`` tells the flow."""
+    tokens = guidance.tokens
+    return Hints(tokens=None if tokens is None else (tokens.kind, torch.from_numpy(tokens.numbers())))
+
+
+def prompt_from(hints: Sequence[Hints]) -> Prompt:
+    """Return the words of a batch of pictures."""
+    return prompt_of(
+        [one.caption for one in hints],
+        [one.tokens for one in hints],
+        [None if one.regions is None else one.regions[0] for one in hints],
+        TEXT_WIDTH,
+    )
+
+
+def maps_from(hints: Sequence[Hints], height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return planes ``[B, 32, height, width]``, masks ``[B, 3, height, width]``, and which are given ``[B, 2]``.
+
+    ``height`` and ``width`` are the latent's, which may be padded beyond the picture: planes are repeated at its edge.
+    """
+    planes = torch.zeros(len(hints), PLANES, height, width)
+    masks = torch.zeros(len(hints), REGION_MASKS, height, width)
+    for row, one in enumerate(hints):
+        if one.planes is not None:
+            double = one.planes.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, :height, :width]
+            missing = (0, width - double.shape[2], 0, height - double.shape[1])
+            planes[row] = functional.pad(double[None], missing, mode="replicate")[0]
+        if one.regions is not None:
+            enlarged = functional.interpolate(one.regions[1][None].float(), (height, width), mode="nearest")[0]
+            masks[row, : len(enlarged)] = enlarged
+    given = torch.tensor([[one.planes is not None, one.regions is not None] for one in hints]).float()
+    return planes, masks, given

@@ -1,0 +1,99 @@
+"""What the flow attends to: caption, semantic tokens and region names as words of one width."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from receiver.pocket.diffusers_import import ConfigMixin, ModelMixin, register_to_config
+from shared.tokens.stream import LEVELS, MAX_TOKENS, TokenKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+REGION_MASKS = 3
+"""Regions of a picture, at most (MISC)."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The words of a batch of pictures, before they are embedded.
+
+    ``caption`` ``[B, C, 384]`` and ``regions`` ``[B, 3, 384]`` are a text encoder's vectors, ``codes`` ``[B, N, 3]``
+    the tokens' numbers and ``kinds`` ``[B]`` their ``TokenKind``. ``given`` ``[B, 1 + C + N + 3]`` is 1 where there is
+    such a word and 0 where it is padding or lost; the first word is the null word, which is always there.
+    """
+
+    caption: Tensor
+    codes: Tensor
+    kinds: Tensor
+    regions: Tensor
+    given: Tensor
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Prompt:
+        """Return the same prompt on ``device``, its vectors in ``dtype``."""
+        caption, codes, regions, given = (
+            part.to(device, dtype) for part in (self.caption, self.codes, self.regions, self.given)
+        )
+        return Prompt(caption, codes, self.kinds.to(device), regions, given)
+
+
+def prompt_of(
+    captions: Sequence[Tensor | None],
+    tokens: Sequence[tuple[TokenKind, Tensor] | None],
+    regions: Sequence[Tensor | None],
+    width: int,
+) -> Prompt:
+    """Return the prompt of pictures that may lack caption ``[C, 384]``, tokens ``[N, 3]`` or regions ``[R, 384]``."""
+    captions = [torch.zeros(0, width) if one is None else one for one in captions]
+    kinds = torch.tensor([0 if one is None else int(one[0]) for one in tokens])
+    codes = [torch.zeros(0, len(LEVELS)) if one is None else one[1] for one in tokens]
+    named = [torch.zeros(0, width) if one is None else one for one in regions]
+    padded, given = zip(
+        _padded(captions, max(len(one) for one in captions)),
+        _padded(codes, max(len(one) for one in codes)),
+        _padded(named, REGION_MASKS),
+        strict=True,
+    )
+    return Prompt(padded[0], padded[1], kinds, padded[2], torch.cat([torch.ones(len(kinds), 1), *given], 1))
+
+
+def _padded(rows: Sequence[Tensor], length: int) -> tuple[Tensor, Tensor]:
+    """Return ``rows`` ``[n, C]`` as ``[B, length, C]``, zeros behind, and ``[B, length]``: 1 where a row has values."""
+    values = torch.stack([functional.pad(row, (0, 0, 0, length - len(row))) for row in rows])
+    given = torch.stack([(torch.arange(length) < len(row)).float() for row in rows])
+    return values, given
+
+
+class Words(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is untyped
+    """Embeds a prompt: a linear map per kind of stream, and for tokens their place, the same for any picture."""
+
+    @register_to_config  # type: ignore[untyped-decorator]
+    def __init__(self, width: int = 384) -> None:
+        super().__init__()
+        self.caption = nn.Linear(width, width)
+        self.regions = nn.Linear(width, width)
+        self.tokens = nn.Linear(len(LEVELS), len(TokenKind) * width)
+        self.places = nn.Parameter(torch.randn(len(TokenKind), MAX_TOKENS, width) / 8)
+
+    def forward(self, prompt: Prompt) -> Tensor:
+        """Return the words ``[B, 1 + C + N + 3, 384]``; the first, the null word, is zero."""
+        batch, count, _ = prompt.codes.shape
+        width = self.config.width
+        rows = torch.arange(batch, device=prompt.codes.device)
+        kinds = prompt.kinds.to(rows.device)
+        tokens = self.tokens(prompt.codes).view(batch, count, len(TokenKind), width)[rows, :, kinds]
+        words = torch.cat(
+            [
+                torch.zeros(batch, 1, width, dtype=tokens.dtype, device=rows.device),
+                self.caption(prompt.caption),
+                tokens + self.places[kinds, :count],
+                self.regions(prompt.regions),
+            ],
+            1,
+        )
+        return words * prompt.given[..., None].to(words.dtype)

@@ -1,0 +1,65 @@
+"""The networks that turn image features into semantic tokens: TASCM's SPWs (MTGC) and the RSRTs of SDGIC.
+
+Learned queries look at the features by cross-attention and at each other by self-attention, as MTGC describes its task-
+aware semantic compression module; a finite scalar quantiser (Mentzer et al. 2024) rounds what they found. The RSRTs'
+network also looks at the features of the decoded HCI and at the caption, so that it can leave out what those say.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from vector_quantize_pytorch import FSQ
+
+from shared.tokens.stream import LEVELS, MAX_TOKENS
+
+WIDTH, HEADS, LAYERS = 192, 6, 2
+
+
+class TokenNetwork(nn.Module):
+    """``features`` is the width of the image features, ``text`` that of the caption's vectors.
+
+    With ``sees_context`` the network looks at HCI and caption too.
+    """
+
+    def __init__(self, features: int, text: int, *, sees_context: bool) -> None:
+        super().__init__()
+        self.sees_context = sees_context
+        self.picture = nn.Linear(features, WIDTH)
+        self.hci = nn.Linear(features, WIDTH)
+        self.caption = nn.Linear(text, WIDTH)
+        self.sources = nn.Parameter(torch.zeros(3, WIDTH))
+        self.places = nn.Parameter(torch.randn(64, WIDTH) / 8)
+        self.queries = nn.Parameter(torch.randn(MAX_TOKENS, WIDTH))
+        layer = nn.TransformerDecoderLayer(WIDTH, HEADS, 2 * WIDTH, 0.0, "gelu", batch_first=True, norm_first=True)
+        self.attention = nn.TransformerDecoder(layer, LAYERS, nn.LayerNorm(WIDTH))
+        self.numbers = nn.Linear(WIDTH, len(LEVELS))
+        self.quantiser = FSQ(levels=list(LEVELS))
+
+    def forward(
+        self, picture: Tensor, hci: Tensor | None = None, caption: Tensor | None = None, captioned: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the tokens' numbers ``[B, 64, 3]``, quantised with a straight-through gradient, and codes ``[B, 64]``.
+
+        ``picture`` and ``hci`` are features ``[B, 64, F]``, ``caption`` ``[B, C, T]`` with ``captioned`` ``[B, C]``: 1
+        where it has a word. A token never looks at a later one, so that the first ones stand for themselves.
+        """
+        seen = [self.picture(picture) + self.sources[0] + self.places]
+        hidden = [torch.zeros(picture.shape[:2], dtype=torch.bool, device=picture.device)]
+        if self.sees_context and hci is not None:
+            seen.append(self.hci(hci) + self.sources[1] + self.places)
+            hidden.append(hidden[0])
+        if self.sees_context and caption is not None and captioned is not None:
+            seen.append(self.caption(caption) + self.sources[2])
+            hidden.append(captioned == 0)
+        later = torch.ones(MAX_TOKENS, MAX_TOKENS, dtype=torch.bool, device=picture.device).triu(1)
+        found = self.attention(
+            self.queries.expand(len(picture), -1, -1),
+            torch.cat(seen, 1),
+            tgt_mask=later,
+            memory_key_padding_mask=torch.cat(hidden, 1),
+        )
+        numbers, codes = self.quantiser(self.numbers(found).float())
+        return numbers, cast("Tensor", codes)
