@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -14,10 +15,14 @@ from receiver.pocket.words import REGION_MASKS, Prompt, prompt_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from receiver.decoder import Guidance
     from shared.tokens.stream import TokenKind
+
+PLANE_SCALE = 0.25
+"""Planes are whole numbers; this brings them to about the range of the other inputs."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,11 @@ def hints_of(guidance: Guidance) -> Hints:
     """Return what ``guidance`` tells the flow."""
     tokens = guidance.tokens
     return Hints(tokens=None if tokens is None else (tokens.kind, torch.from_numpy(tokens.numbers())))
+
+
+def plane_values(planes: NDArray[np.integer[Any]]) -> NDArray[np.float16]:
+    """Return decoded ``planes`` as the flow is given them."""
+    return (planes * PLANE_SCALE).astype(np.float16)
 
 
 def prompt_from(hints: Sequence[Hints]) -> Prompt:

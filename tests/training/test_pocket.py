@@ -38,27 +38,65 @@ def pairs():
 
     pictures = waves(6, SIDE)
     quarters = np.stack([np.asarray(Image.fromarray(one).resize((SIDE // 4, SIDE // 4))) for one in pictures])
-    return Pairs(pictures, quarters)
+    return Pairs(pictures, quarters, ("",) * len(pictures))
+
+
+FEATURES, TEXT = 40, 384
+
+
+def evidence_of(pictures, seed=0):
+    """Evidence of the right shapes; latents say something of the pictures."""
+    from training.pocket.evidence import Evidence
+
+    rng = np.random.default_rng(seed)
+    count, side = len(pictures), pictures.shape[1]
+    small = pictures[:, ::8, ::8].transpose(0, 3, 1, 2).repeat(6, 1)[:, :16] / 127.5 - 1
+    return Evidence(
+        picture=pictures,
+        restored=(pictures // 2 + 60).astype(np.uint8),
+        start=(0.8 * small).astype(np.float16),
+        end=small.astype(np.float16),
+        seen=rng.random((count, 64, FEATURES)).astype(np.float16),
+        seen_hci=rng.random((count, 64, FEATURES)).astype(np.float16),
+        caption=rng.standard_normal((count, 5, TEXT)).astype(np.float16),
+        captioned=np.ones((count, 5), np.uint8),
+        planes=rng.integers(-2, 3, (count, 32, side // 16, side // 16)).astype(np.float16),
+        region=rng.standard_normal((count, 3, TEXT)).astype(np.float16),
+        region_mask=np.ones((count, 3, 8, 8), np.uint8),
+    )
+
+
+def token_networks():
+    from sender.token_network import TokenNetwork
+    from shared.tokens.stream import TokenKind
+
+    return {kind: TokenNetwork(FEATURES, TEXT, sees_context=kind is TokenKind.RSRT) for kind in TokenKind}
 
 
 def recipe(stage, pairs):
     from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet
     from receiver.pocket.rrdbnet import RRDBNet
     from training.pocket.autoencoder import AutoencoderRecipe
+    from receiver.pocket.words import Words
+    from shared.tokens.stream import TokenKind
     from training.pocket.flow import FlowRecipe
     from training.pocket.losses import Weights
-    from training.pocket.pairs import Pairs
+    from training.pocket.pseudo_words import PseudoWordRecipe
     from training.pocket.restorer import RestorerRecipe
 
-    held_out = Pairs(pairs.pictures[:1], pairs.quarters[:1])
+    held_out = pairs[:1]
     torch.manual_seed(0)
     if stage == "restorer":
         return RestorerRecipe(pairs, held_out, RRDBNet(8, 4, 1), Weights(adversarial=0.1))
     if stage == "autoencoder":
         return AutoencoderRecipe(pairs, held_out, new_autoencoder(), Weights())
-    unet = new_unet()
-    networks = PocketNetworks(RRDBNet(8, 4, 1), new_autoencoder(), unet, new_controlnet(unet), 0.25)
-    return FlowRecipe(pairs, held_out, networks, Weights(adversarial=0.1), end_to_end=stage == "finetune")
+    evidence = evidence_of(pairs.pictures[:, :64, :64])
+    judged, tokens = evidence_of(pairs.pictures[:1]), token_networks()
+    if stage == "spw":
+        return PseudoWordRecipe(evidence, judged, tokens[TokenKind.SPW], torch.nn.Linear(FEATURES, 10))
+    unet = new_unet((32, 32, 32))
+    networks = PocketNetworks(RRDBNet(8, 4, 1), new_autoencoder(), unet, new_controlnet(unet), Words(), 0.25)
+    return FlowRecipe(evidence, judged, networks, tokens, Weights(adversarial=0.1), end_to_end=stage == "finetune")
 
 
 def rows(out):
@@ -92,7 +130,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(pairs, tmp_path):
     assert len(set(losses[0])) == 4
 
 
-@pytest.mark.parametrize("stage", ["restorer", "autoencoder", "flow", "finetune"])
+@pytest.mark.parametrize("stage", ["restorer", "autoencoder", "spw", "flow", "finetune"])
 def test_training_lowers_what_it_minimises(stage, pairs, tmp_path):
     from training.pocket.loop import Plan, train
 
@@ -107,7 +145,7 @@ def test_training_lowers_what_it_minimises(stage, pairs, tmp_path):
         precision="no",
     )
     train(recipe(stage, pairs), plan, tmp_path)
-    measure = {"restorer": "pixel", "autoencoder": "pixel", "flow": "flow", "finetune": "ceiling"}[stage]
+    measure = {"restorer": "pixel", "autoencoder": "pixel", "spw": "features", "flow": "flow", "finetune": "ceiling"}[stage]
     values = [row[measure] for row in rows(tmp_path) if measure in row]
     assert np.mean(values[-4:]) < 0.9 * np.mean(values[:4])
     assert "validation" in rows(tmp_path)[-1]
@@ -116,15 +154,19 @@ def test_training_lowers_what_it_minimises(stage, pairs, tmp_path):
     assert (tmp_path / "loss.png").stat().st_size > 1000
 
 
-def test_a_dropped_hci_leaves_no_trace_in_the_flow(pairs):
-    """Crops without their HCI must teach the flow nothing that a lost HCI would have told it."""
+def test_a_dropped_stream_leaves_no_trace_in_the_flow(pairs):
+    """Crops without a stream must teach the flow nothing that it would have told."""
     network = recipe("flow", pairs).network
     batch = recipe("flow", pairs).batch(np.random.default_rng(0), 2, 32)
-    batch["present"] = torch.zeros(2)
-    other = {**batch, "quarter": batch["quarter"].flip(3)}
+    batch["given"] = torch.zeros(2, 5)
+    streams = ("start", "planes", "region", "region_mask", "caption", "seen")
+    other = {**batch, **{name: batch[name].flip(-1) * 0.5 for name in streams}}
     assert torch.equal(network(batch)["flow"], network(other)["flow"])
-    batch["present"] = other["present"] = torch.ones(2)
-    assert not torch.equal(network(batch)["flow"], network(other)["flow"])
+    batch["given"] = torch.ones(2, 5)
+    for name in streams:
+        moved = {**batch, name: batch[name].flip(-1) * 0.5}
+        changed = not torch.equal(network(batch)["flow"], network(moved)["flow"])
+        assert changed == (name != "region_mask"), name
 
 
 def test_pairs_come_from_the_codec_itself(tmp_path):

@@ -13,7 +13,7 @@ from training.pocket.pictures import DEFAULT_DATA, REPOSITORY
 
 RUNS = REPOSITORY / "runs" / "pocket"
 SHIPPED = REPOSITORY / "models" / "pocket"
-STAGES = ("restorer", "autoencoder", "flow", "finetune")
+STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune")
 
 
 def _parsed() -> argparse.Namespace:
@@ -23,6 +23,7 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, default=SHIPPED, help="folder of the weights that ship")
     parser.add_argument("--pairs", type=int, default=6000, help="training pairs, made once and kept in --runs")
     parser.add_argument("--workers", type=int, default=2, help="processes that make the pairs")
+    parser.add_argument("--evidence", type=int, default=4500, help="of these, pairs that later stages learn from")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("pairs", help="send training pictures through the HCI codec")
     train = commands.add_parser("train", help="train one stage, from the stages before it")
@@ -52,7 +53,7 @@ def _run(arguments: argparse.Namespace) -> None:
         names = ("steps", "batch", "side", "rate", "muon_rate", "precision", "sample_every")
         given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
         plan = replace(PLANS[arguments.stage], minutes=arguments.minutes, **given)
-        recipe = recipe_of(arguments.stage, pairs, held_out, arguments.runs, arguments.weights)
+        recipe = recipe_of(arguments.stage, pairs, held_out, arguments.runs, arguments.weights, arguments.evidence)
         train(recipe, plan, arguments.runs / arguments.stage, resume=arguments.resume)
     else:
         settings = {name: getattr(arguments, name) for name in ("sigma", "steps", "fidelity")}

@@ -16,7 +16,7 @@ from torch import Tensor
 from receiver.pocket.networks import LATENT_CHANNELS, PLANES, RESTORER_NOISE, TEXT_WIDTH, encoded
 from receiver.pocket.sizes import LATENT_SCALE
 from receiver.pocket.words import REGION_MASKS
-from training.pocket.pairs import SIDE, Pairs, batch_of
+from training.pocket.pairs import SIDE, batch_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from receiver.pocket.networks import PocketNetworks
+    from training.pocket.pairs import Pairs
     from training.pocket.senders import Senders
 
 CAPTION_WORDS = 24
@@ -69,9 +70,7 @@ class Evidence:
         return made
 
 
-def prepared_evidence(
-    networks: PocketNetworks, senders: Senders, pairs: Pairs, captions: list[str], folder: Path, count: int
-) -> Evidence:
+def prepared_evidence(networks: PocketNetworks, senders: Senders, pairs: Pairs, folder: Path, count: int) -> Evidence:
     """Return what ``networks`` and ``senders`` make of the first ``count`` pairs; a killed run goes on where it was."""
     count = min(count, len(pairs))
     side, latent, places = SIDE, SIDE // LATENT_SCALE, SIDE // 16
@@ -97,8 +96,8 @@ def prepared_evidence(
     }
     while done < count:
         rows = slice(done, min(done + CHUNK, count))
-        part = Pairs(pairs.pictures[rows], pairs.quarters[rows])
-        made = _of_networks(networks, part, rows.start) | senders.seen_by(part, captions[rows])
+        part = pairs[rows]
+        made = _of_networks(networks, part, rows.start) | senders.seen_by(part)
         for name, values in made.items():
             arrays[name][rows] = values
         done = rows.stop

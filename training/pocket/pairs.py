@@ -23,6 +23,7 @@ from shared.hci.stream import coder_named, decode_hci, encode_hci, encode_hci_at
 from training.pocket.pictures import pictures_in
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -41,13 +42,20 @@ ENLARGED_SHARE, LARGEST_ENLARGEMENT = 0.5, 1.6
 
 @dataclass(frozen=True)
 class Pairs:
-    """``pictures`` ``[N, 224, 224, 3]`` and ``quarters`` ``[N, 56, 56, 3]``, the HCI at quarter size; both uint8."""
+    """``pictures`` ``[N, 224, 224, 3]`` and ``quarters`` ``[N, 56, 56, 3]``, the HCI at quarter size; both uint8.
+
+    ``captions`` are those of the whole pictures, "" where there is none.
+    """
 
     pictures: NDArray[np.uint8]
     quarters: NDArray[np.uint8]
+    captions: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.pictures)
+
+    def __getitem__(self, rows: slice) -> Pairs:
+        return Pairs(self.pictures[rows], self.quarters[rows], self.captions[rows])
 
     def crops(self, rng: np.random.Generator, count: int, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Return ``[count, side, side, 3]`` crops and their quarters ``[count, side / 4, side / 4, 3]``, some mirrored.
@@ -85,7 +93,7 @@ class Choice:
 
 def sender_choices(data: Path, pattern: str) -> list[Choice]:
     """Return what the sender chooses at ``RATES`` rates on pictures of at least ``FULL_SIDE`` pixels a side."""
-    large = (picture for picture in pictures_in(data, pattern) if min(picture.shape[:2]) >= FULL_SIDE)
+    large = (picture for picture, _ in pictures_in(data, pattern) if min(picture.shape[:2]) >= FULL_SIDE)
     chosen = []
     for picture in islice(large, PICTURES_PER_RATE):
         for bpp in np.geomspace(*BPP, RATES):
@@ -138,18 +146,33 @@ def prepared_pairs(
         SetupError: ``data`` holds no pictures that are large enough.
     """
     paths = cache / "pictures.npy", cache / "quarters.npy"
-    if not paths[1].exists():
+    words = cache / "captions.json"
+    if not words.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        pictures = (picture for picture in pictures_in(data, pattern) if min(picture.shape[:2]) >= SIDE)
-        crops = (picture for picture in pictures for _ in range(picture.shape[0] * picture.shape[1] // SIDE**2))
+        chosen = islice(_crops_in(data, pattern), count)
+        captions = []
+
+        def jobs() -> Iterator[tuple[NDArray[np.uint8], list[Choice], tuple[int, int]]]:
+            for index, (picture, caption) in enumerate(chosen):
+                captions.append(caption)
+                yield picture, choices, (seed, index)
+
         with ProcessPoolExecutor(workers) as pool:
-            jobs = ((picture, choices, (seed, index)) for index, picture in enumerate(islice(crops, count)))
-            made = list(pool.map(_pair_of, jobs, chunksize=CHUNK))
+            made = list(pool.map(_pair_of, jobs(), chunksize=CHUNK))
         if not made:
             raise SetupError(f"no picture of at least {SIDE}x{SIDE} pixels in {data}: name a folder with --data")
         for path, column in zip(paths, zip(*made, strict=True), strict=True):
             np.save(path, np.stack(column))
-    return Pairs(np.load(paths[0], mmap_mode="r"), np.load(paths[1], mmap_mode="r"))
+        words.write_text(json.dumps(captions))
+    return Pairs(*(np.load(path, mmap_mode="r") for path in paths), tuple(json.loads(words.read_text())))
+
+
+def _crops_in(data: Path, pattern: str) -> Iterator[tuple[NDArray[np.uint8], str]]:
+    """Yield each picture that is large enough as often as crops of it are wanted, with its caption."""
+    for picture, caption in pictures_in(data, pattern):
+        if min(picture.shape[:2]) >= SIDE:
+            for _ in range(picture.shape[0] * picture.shape[1] // SIDE**2):
+                yield picture, caption
 
 
 def _pair_of(job: tuple[NDArray[np.uint8], list[Choice], tuple[int, int]]) -> tuple[NDArray[np.uint8], ...]:

@@ -1,4 +1,4 @@
-"""Training pictures from parquet files or any folder of pictures."""
+"""Training pictures, with a caption where there is one, from parquet files or any folder of pictures."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ DEFAULT_DATA = REPOSITORY.parent / "shared" / "data" / "train"
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif"}
 
 
-def pictures_in(data: Path, pattern: str = "train-*.parquet") -> Iterator[NDArray[np.uint8]]:
-    """Yield every picture of the parquet files ``pattern`` in ``data``, or of its picture files, uint8 ``[H, W, 3]``.
+def pictures_in(data: Path, pattern: str = "train-*.parquet") -> Iterator[tuple[NDArray[np.uint8], str]]:
+    """Yield every picture of the parquet files ``pattern`` in ``data``, or of its picture files, and its caption.
+
+    Pictures are uint8 ``[H, W, 3]``. Of several captions it is the first; picture files have none, which is "".
 
     Raises:
         SetupError: ``data`` holds neither.
@@ -31,14 +33,17 @@ def pictures_in(data: Path, pattern: str = "train-*.parquet") -> Iterator[NDArra
     files = sorted(path for path in data.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not tables and not files:
         raise SetupError(f"no {pattern} and no picture files in {data}: name a folder with --data")
-    for cell in _cells(tables) if tables else (path.read_bytes() for path in files):
+    for cell, caption in _cells(tables) if tables else ((path.read_bytes(), "") for path in files):
         with Image.open(io.BytesIO(cell)) as image:
-            yield np.asarray(image.convert("RGB"))
+            yield np.asarray(image.convert("RGB")), caption
 
 
-def _cells(tables: list[Path]) -> Iterator[bytes]:
+def _cells(tables: list[Path]) -> Iterator[tuple[bytes, str]]:
     import pyarrow.parquet as pq  # noqa: PLC0415 - only training needs it
 
     for path in tables:
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=64, columns=["image"]):
-            yield from (cell.as_py() for cell in batch.column("image"))
+        file = pq.ParquetFile(path)
+        columns = [name for name in ("image", "captions") if name in file.schema_arrow.names]
+        for batch in file.iter_batches(batch_size=64, columns=columns):
+            for row in batch.to_pylist():
+                yield row["image"], next(iter(row.get("captions") or ()), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,17 +11,27 @@ import torch
 
 from receiver.pocket.networks import PocketNetworks, encoded, new_autoencoder, new_controlnet, new_unet
 from receiver.pocket.weights import load_networks, save_networks
+from receiver.pocket.words import Words
+from sender.tokens import load_token_network, new_token_network, save_token_network
+from shared.tokens.stream import TokenKind
 from training.pocket.autoencoder import AutoencoderRecipe
 from training.pocket.flow import FlowRecipe
 from training.pocket.loop import Plan, Recipe, trained_weights
 from training.pocket.losses import Weights
 from training.pocket.pairs import Pairs, batch_of, prepared_choices, prepared_pairs
+from training.pocket.pseudo_words import PseudoWordRecipe
 from training.pocket.restorer import RestorerRecipe, slim_real_esrgan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-STAGES = ("restorer", "autoencoder", "flow", "finetune")
+    from torch import Tensor
+
+    from sender.token_network import TokenNetwork
+
+STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune")
+NETWORKS = ("restorer", "autoencoder", "unet", "controlnet", "words")
 SIGMA = 0.25
 HELD_OUT = 24
 MEASURED = 64
@@ -29,14 +40,15 @@ SEED = 1
 PLANS = {
     "restorer": Plan(steps=20_000, batch=4, side=128, rate=1e-4),
     "autoencoder": Plan(steps=40_000, batch=8, side=96, rate=1e-3, muon_rate=2e-3),
-    "flow": Plan(steps=20_000, batch=8, side=128, rate=3e-4, muon_rate=5e-4),
-    "finetune": Plan(steps=20_000, batch=4, side=128, rate=1e-4, muon_rate=3e-4),
+    "spw": Plan(steps=20_000, batch=64, rate=1e-3, precision="no"),
+    "flow": Plan(steps=40_000, batch=16, rate=3e-4, muon_rate=5e-4),
+    "finetune": Plan(steps=20_000, batch=2, rate=1e-4, muon_rate=3e-4),
 }
 WEIGHTS = {
     "restorer": Weights(lpips=0.2, dists=0.7, lite=0.6),
     "autoencoder": Weights(lpips=0.1, dists=0.2),
-    "flow": Weights(),
-    "finetune": Weights(lpips=0.2, dists=0.7, lite=0.3, adversarial=0.05),
+    "flow": Weights(lpips=0.2, dists=0.7, lite=0.6),
+    "finetune": Weights(lpips=0.2, dists=0.7, lite=0.6, adversarial=0.05),
 }
 
 
@@ -47,25 +59,54 @@ def pairs_of(data: Path, runs: Path, count: int, workers: int = 1) -> tuple[Pair
     if (data / "val.parquet").exists():
         return pairs, prepared_pairs(data, runs / "pairs-val", choices, count=HELD_OUT, pattern="val.parquet")
     held_out = min(HELD_OUT, len(pairs) // 2)
-    return (
-        Pairs(pairs.pictures[:-held_out], pairs.quarters[:-held_out]),
-        Pairs(pairs.pictures[-held_out:], pairs.quarters[-held_out:]),
-    )
+    return pairs[:-held_out], pairs[-held_out:]
 
 
-def recipe_of(stage: str, pairs: Pairs, held_out: Pairs, runs: Path, shipped: Path) -> Recipe:
+def recipe_of(stage: str, pairs: Pairs, held_out: Pairs, runs: Path, shipped: Path, count: int) -> Recipe:
     """Return the recipe of ``stage`` with the networks that it begins with.
+
+    The stages that learn from evidence learn from that of the first ``count`` pairs.
 
     Raises:
         SetupError: weights that it needs are missing or damaged.
     """
-    earlier = STAGES[: STAGES.index(stage)]
-    networks = networks_of(runs, shipped, pairs, stages=earlier)
+    networks = networks_of(runs, shipped, pairs, stages=STAGES[: STAGES.index(stage)])
     if stage == "restorer":
         return RestorerRecipe(pairs, held_out, networks.restorer, WEIGHTS[stage])
     if stage == "autoencoder":
         return AutoencoderRecipe(pairs, held_out, networks.autoencoder, WEIGHTS[stage])
-    return FlowRecipe(pairs, held_out, networks, WEIGHTS[stage], end_to_end=stage == "finetune")
+    return _recipe_on_evidence(stage, pairs, held_out, networks, runs, shipped, count)
+
+
+def _recipe_on_evidence(
+    stage: str, pairs: Pairs, held_out: Pairs, networks: PocketNetworks, runs: Path, shipped: Path, count: int
+) -> Recipe:
+    from training.pocket.evidence import prepared_evidence  # noqa: PLC0415 - the first stages do without
+    from training.pocket.senders import Senders  # noqa: PLC0415
+
+    senders = Senders()
+    evidence = prepared_evidence(networks, senders, pairs, runs / "evidence", count)
+    judged = prepared_evidence(networks, senders, held_out, runs / "evidence-val", len(held_out))
+    tokens = token_networks_of(runs, shipped.parent / "tokens")
+    if stage == "spw":
+        return PseudoWordRecipe(evidence, judged, tokens[TokenKind.SPW], senders.classifier)
+    return FlowRecipe(evidence, judged, networks, tokens, WEIGHTS[stage], end_to_end=stage == "finetune")
+
+
+def token_networks_of(runs: Path, shipped: Path) -> dict[TokenKind, TokenNetwork]:
+    """Return the newest token networks: those in ``shipped`` (else untrained ones), then what the stages made."""
+    networks = {}
+    for kind in TokenKind:
+        name = kind.name.lower()
+        there = (shipped / f"{name}.safetensors").exists()
+        with _seeded():
+            network = load_token_network(shipped, kind) if there else new_token_network(kind)
+        for stage in STAGES:
+            checkpoint = runs / stage / "checkpoint.pt"
+            if checkpoint.exists():
+                network.load_state_dict(_part(trained_weights(checkpoint), f"{name}."), strict=False)
+        networks[kind] = network.requires_grad_(requires_grad=True)
+    return networks
 
 
 def networks_of(runs: Path, shipped: Path, pairs: Pairs, stages: tuple[str, ...] = STAGES) -> PocketNetworks:
@@ -77,21 +118,25 @@ def networks_of(runs: Path, shipped: Path, pairs: Pairs, stages: tuple[str, ...]
         if not checkpoint.exists():
             continue
         weights = trained_weights(checkpoint)
-        for name in ("restorer", "autoencoder", "unet", "controlnet"):
-            prefix = f"{name}."
-            part = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-            getattr(networks, name).load_state_dict(part, strict=False)
+        for name in NETWORKS:
+            getattr(networks, name).load_state_dict(_part(weights, f"{name}."), strict=False)
         if stage == "autoencoder":
             _give_unit_latents(networks, pairs)
-    for name in ("restorer", "autoencoder", "unet", "controlnet"):
+    for name in NETWORKS:
         getattr(networks, name).requires_grad_(requires_grad=True)
     return networks
+
+
+def _part(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
 
 
 def export(runs: Path, shipped: Path, pairs: Pairs, *, sigma: float, steps: int, fidelity: float) -> None:
     """Write the newest networks into ``shipped``, with the decoder's defaults, and what each stage reached."""
     networks = replace(networks_of(runs, shipped, pairs), sigma=sigma)
     save_networks(networks, shipped, steps=steps, fidelity=fidelity)
+    for kind, network in token_networks_of(runs, shipped.parent / "tokens").items():
+        save_token_network(network, shipped.parent / "tokens", kind)
     for stage in STAGES:
         log = runs / stage / "log.jsonl"
         if log.exists():
@@ -101,10 +146,17 @@ def export(runs: Path, shipped: Path, pairs: Pairs, *, sigma: float, steps: int,
 
 
 def _untrained() -> PocketNetworks:
+    with _seeded():
+        unet = new_unet()
+        return PocketNetworks(slim_real_esrgan(), new_autoencoder(), unet, new_controlnet(unet), Words(), SIGMA)
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """Draw from ``SEED`` and leave torch's generator as it is."""
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
-        unet = new_unet()
-        return PocketNetworks(slim_real_esrgan(), new_autoencoder(), unet, new_controlnet(unet), SIGMA)
+        yield
 
 
 def _give_unit_latents(networks: PocketNetworks, pairs: Pairs) -> None:
