@@ -26,6 +26,34 @@ def table_model(counts: NDArray[np.integer[Any]]) -> Any:
     return constriction.stream.model.Categorical(counts.astype(np.float64), perfect=False, lazy=False)
 
 
+def shortest_bytes(encoder: Any) -> bytes:
+    """Return the shortest bytes that say all that ``encoder`` was given, a ``RangeEncoder``, if zeros follow them.
+
+    Any number in the coder's final interval says it. The coder tells the interval's offset and width within its last
+    two words; the words before those are the sealed ones, less a carry that sealing may have caused.
+    """
+    sealed = encoder.get_compressed()
+    words, (offset, width) = encoder.pos()
+    bits = 32 * (words + 2)
+    point = int.from_bytes(sealed.astype(">u4").tobytes(), "big") << (bits - 32 * len(sealed))
+    before = point >> 64
+    low = (before << 64) + offset
+    if low > point:
+        low -= 1 << 64
+    for length in range(bits // 8 + 1):
+        unused = bits - 8 * length
+        value = -(-low >> unused)
+        if value << unused < low + width:
+            return bytes(value.to_bytes(length, "big"))
+    raise AssertionError("an interval holds its own lower end")
+
+
+def words_of(data: bytes) -> NDArray[np.uint32]:
+    """Return the range coder's words, big-endian in ``data``, whose trailing zero bytes were left out."""
+    padded = data + bytes(-len(data) % WORD_BYTES)
+    return np.frombuffer(padded, ">u4").astype(np.uint32)
+
+
 class RangeWriter:
     """Range-codes symbols, first in first out."""
 
@@ -37,25 +65,8 @@ class RangeWriter:
         self._encoder.encode(symbols.astype(np.int32), model)
 
     def finished(self) -> bytes:
-        """Return the shortest bytes that say all symbols, given that zeros follow them.
-
-        Any number in the coder's final interval says them. The coder tells the interval's offset and width within its
-        last two words; the words before those are the sealed ones, less a carry that sealing may have caused.
-        """
-        sealed = self._encoder.get_compressed()
-        words, (offset, width) = self._encoder.pos()
-        bits = 32 * (words + 2)
-        point = int.from_bytes(sealed.astype(">u4").tobytes(), "big") << (bits - 32 * len(sealed))
-        before = point >> 64
-        low = (before << 64) + offset
-        if low > point:
-            low -= 1 << 64
-        for length in range(bits // 8 + 1):
-            unused = bits - 8 * length
-            value = -(-low >> unused)
-            if value << unused < low + width:
-                return bytes(value.to_bytes(length, "big"))
-        raise AssertionError("an interval holds its own lower end")
+        """Return the shortest bytes that say all symbols, given that zeros follow them."""
+        return shortest_bytes(self._encoder)
 
 
 class RangeReader:
@@ -63,8 +74,7 @@ class RangeReader:
 
     def __init__(self, data: bytes, what: str) -> None:
         self._data, self._what = data, what
-        padded = data + bytes(-len(data) % WORD_BYTES)
-        self._decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(padded, ">u4").astype(np.uint32))
+        self._decoder = constriction.stream.queue.RangeDecoder(words_of(data))
         self._again = RangeWriter()
 
     def read(self, count: int, model: Any) -> Symbols:
