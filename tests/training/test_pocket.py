@@ -134,7 +134,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(pairs, tmp_path):
 def test_training_lowers_what_it_minimises(stage, pairs, tmp_path):
     from training.pocket.loop import Plan, train
 
-    steps = {"restorer": 40, "autoencoder": 80}.get(stage, 16)
+    steps = {"restorer": 40, "autoencoder": 80, "flow": 30}.get(stage, 16)
     plan = Plan(
         steps=steps,
         batch=2,
@@ -147,7 +147,7 @@ def test_training_lowers_what_it_minimises(stage, pairs, tmp_path):
     train(recipe(stage, pairs), plan, tmp_path)
     measure = {"restorer": "pixel", "autoencoder": "pixel", "spw": "features", "flow": "flow", "finetune": "ceiling"}[stage]
     values = [row[measure] for row in rows(tmp_path) if measure in row]
-    assert np.mean(values[-4:]) < 0.9 * np.mean(values[:4])
+    assert np.median(values[-7:]) < 0.9 * np.median(values[:7])  # a crop without its HCI stands out
     assert "validation" in rows(tmp_path)[-1]
     with Image.open(next(tmp_path.glob("samples-*.png"))) as grid:
         assert grid.height >= 224
@@ -157,6 +157,10 @@ def test_training_lowers_what_it_minimises(stage, pairs, tmp_path):
 def test_a_dropped_stream_leaves_no_trace_in_the_flow(pairs):
     """Crops without a stream must teach the flow nothing that it would have told."""
     network = recipe("flow", pairs).network
+    with torch.no_grad():
+        for parameter in network.controlnet.parameters():
+            if not parameter.any():
+                parameter.normal_(0, 0.05)
     batch = recipe("flow", pairs).batch(np.random.default_rng(0), 2, 32)
     batch["given"] = torch.zeros(2, 5)
     streams = ("start", "planes", "region", "region_mask", "caption", "seen")
@@ -165,8 +169,7 @@ def test_a_dropped_stream_leaves_no_trace_in_the_flow(pairs):
     batch["given"] = torch.ones(2, 5)
     for name in streams:
         moved = {**batch, name: batch[name].flip(-1) * 0.5}
-        changed = not torch.equal(network(batch)["flow"], network(moved)["flow"])
-        assert changed == (name != "region_mask"), name
+        assert not torch.equal(network(batch)["flow"], network(moved)["flow"]), name
 
 
 def test_pairs_come_from_the_codec_itself(tmp_path):
