@@ -76,9 +76,9 @@ def token_networks():
 def recipe(stage, pairs):
     from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet
     from receiver.pocket.rrdbnet import RRDBNet
-    from training.pocket.autoencoder import AutoencoderRecipe
     from receiver.pocket.words import Words
     from shared.tokens.stream import TokenKind
+    from training.pocket.autoencoder import AutoencoderRecipe
     from training.pocket.flow import FlowRecipe
     from training.pocket.losses import Weights
     from training.pocket.pseudo_words import PseudoWordRecipe
@@ -90,7 +90,7 @@ def recipe(stage, pairs):
         return RestorerRecipe(pairs, held_out, RRDBNet(8, 4, 1), Weights(adversarial=0.1))
     if stage == "autoencoder":
         return AutoencoderRecipe(pairs, held_out, new_autoencoder(), Weights())
-    evidence = evidence_of(pairs.pictures[:, :64, :64])
+    evidence = evidence_of(pairs.pictures[:, :32, :32])
     judged, tokens = evidence_of(pairs.pictures[:1]), token_networks()
     if stage == "spw":
         return PseudoWordRecipe(evidence, judged, tokens[TokenKind.SPW], torch.nn.Linear(FEATURES, 10))
@@ -134,7 +134,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(pairs, tmp_path):
 def test_training_lowers_what_it_minimises(stage, pairs, tmp_path):
     from training.pocket.loop import Plan, train
 
-    steps = {"restorer": 40, "autoencoder": 80, "flow": 30}.get(stage, 16)
+    steps = {"restorer": 40, "autoencoder": 80, "flow": 30, "finetune": 24}.get(stage, 16)
     plan = Plan(
         steps=steps,
         batch=2,
@@ -145,7 +145,9 @@ def test_training_lowers_what_it_minimises(stage, pairs, tmp_path):
         precision="no",
     )
     train(recipe(stage, pairs), plan, tmp_path)
-    measure = {"restorer": "pixel", "autoencoder": "pixel", "spw": "features", "flow": "flow", "finetune": "ceiling"}[stage]
+    measure = {"restorer": "pixel", "autoencoder": "pixel", "spw": "features", "flow": "flow", "finetune": "ceiling"}[
+        stage
+    ]
     values = [row[measure] for row in rows(tmp_path) if measure in row]
     assert np.median(values[-7:]) < 0.9 * np.median(values[:7])  # a crop without its HCI stands out
     assert "validation" in rows(tmp_path)[-1]
