@@ -17,7 +17,7 @@ from shared.errors import PictureError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
 NETWORK: Final = 2
 SIDE: Final = 256
@@ -35,6 +35,11 @@ class FeatureExtractor:
 
     def __init__(self) -> None:
         self._network = efficientnet_lite(NETWORK)
+
+    @property
+    def classifier(self) -> nn.Linear:
+        """The network's last layer: from the mean of a picture's features to its ImageNet classes."""
+        return self._network.classifier
 
     @torch.inference_mode()
     def maps(self, squares: NDArray[np.uint8]) -> Tensor:

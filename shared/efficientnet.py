@@ -59,6 +59,11 @@ class EfficientNetLite(nn.Module):
         network = cast("Any", self.network)
         return cast("Tensor", network._swish(network._bn1(network._conv_head(self.forward(picture)[-1]))))  # noqa: SLF001
 
+    @property
+    def classifier(self) -> nn.Linear:
+        """The last layer, from the mean of ``head_map`` to the logits."""
+        return cast("nn.Linear", cast("Any", self.network)._fc)  # noqa: SLF001 - no public way
+
     def class_logits(self, picture: Tensor) -> Tensor:
         """Return ``[B, 1000]`` for the whole picture, resized to 224×224 (bicubic) whatever its shape."""
         side = (CLASSIFIER_SIDE, CLASSIFIER_SIDE)

@@ -29,7 +29,7 @@ def test_a_text_gives_a_vector_per_word_piece_whatever_was_asked_before(encoder)
 
 def test_like_sentences_have_like_vectors(encoder):
     dog, puppy, rocket = (encoder.sentence(text) for text in ("a dog on sand", "a puppy on a beach", "a rocket engine"))
-    assert torch.cosine_similarity(dog, puppy, 0) > 0.5 > 0.3 > torch.cosine_similarity(dog, rocket, 0)
+    assert torch.cosine_similarity(dog, puppy, 0) > torch.cosine_similarity(dog, rocket, 0) + 0.3
 
 
 @pytest.mark.parametrize("text", ["", "  \n"])

@@ -16,6 +16,7 @@ from training.pocket.evidence import CAPTION_WORDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import nn
 
     from training.pocket.pairs import Pairs
 
@@ -29,6 +30,11 @@ class Senders:
         self._see = FeatureExtractor()
         self._text = TextEncoder()
         self._latent = LatentEncoder()
+
+    @property
+    def classifier(self) -> nn.Linear:
+        """From the mean of a picture's features to ImageNet classes."""
+        return self._see.classifier
 
     def seen_by(self, pairs: Pairs) -> dict[str, NDArray[np.generic]]:
         """Return the rows of ``Evidence`` that the sender makes of ``pairs``."""
