@@ -6,8 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from shared.caption.coder import decode_caption
 from shared.errors import BitstreamError, ConfigError, UnknownNameError
 from shared.hci.stream import decode_hci, upsample
+from shared.latent.coder import decode_latent
+from shared.regions.coder import decode_regions
 from shared.streams import StreamKind
 from shared.tokens.stream import decode_tokens
 from shared.torch_imports import TORCH_IMPORTS
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
     from shared.bitstream import Bitstream, PictureHeader
     from shared.hci.stream import HciImage
+    from shared.latent.coder import LatentPlanes
+    from shared.regions.region import Region
     from shared.tokens.stream import Tokens
 
 MAX_STEPS: Final = 4
@@ -34,13 +39,16 @@ class Guidance:
 
     header: PictureHeader
     hci: HciImage | None = None
+    caption: str | None = None
     tokens: Tokens | None = None
+    planes: LatentPlanes | None = None
+    regions: tuple[Region, ...] | None = None
     damaged: tuple[StreamKind, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is known of the picture but its size."""
-        return self.hci is None and self.tokens is None
+        return all(one is None for one in (self.hci, self.caption, self.tokens, self.planes, self.regions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +183,14 @@ def guidance_in(bitstream: Bitstream) -> Guidance:
     header = bitstream.header
     decoders: dict[StreamKind, tuple[str, Callable[[bytes], Any]]] = {
         StreamKind.HCI: ("hci", lambda data: decode_hci(data, header.width, header.height, grey=header.grey)),
+        StreamKind.CAPTION: ("caption", decode_caption),
         StreamKind.TOKENS: ("tokens", decode_tokens),
+        StreamKind.LATENT: ("planes", lambda data: decode_latent(data, header.width, header.height)),
+        StreamKind.REGIONS: ("regions", decode_regions),
     }
     found: dict[str, Any] = {}
     damaged = []
     for stream in bitstream.streams:
-        if stream.kind not in decoders:
-            continue
         name, decode = decoders[stream.kind]
         try:
             found[name] = decode(stream.payload)

@@ -5,15 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.bitstream import Bitstream
+from shared.caption.coder import encode_caption
 from shared.errors import BudgetError
-from shared.hci.stream import encode_hci
+from shared.hci.stream import decode_hci, encode_hci
+from shared.latent.coder import encode_latent
+from shared.regions.coder import encode_regions
 from shared.streams import Stream, StreamKind
+from shared.tokens.stream import MIN_TOKENS, Tokens, encode_tokens, longest_payload_bytes
 
 if TYPE_CHECKING:
-    from shared.codecs import Codec
+    from sender.extractors import Extractors
+    from shared.codecs.recipe import Codec
     from shared.picture import Picture
 
 MIN_DEFAULT_BUDGET_BYTES = 96
+HCI_SHARE = 0.6
+"""Of a budget, at least; what a caption, tokens or regions would take beyond the rest is left out."""
+PLANE_COUNTS = (16, 8, 4, 2, 1)
 
 
 def default_budget_bytes(picture: Picture, codec: Codec) -> int:
@@ -21,18 +29,122 @@ def default_budget_bytes(picture: Picture, codec: Codec) -> int:
     return max(MIN_DEFAULT_BUDGET_BYTES, int(codec.default_bpp * picture.header.pixels / 8))
 
 
-def encode_picture(picture: Picture, codec: Codec, budget_bytes: int = 0) -> Bitstream:
+def encode_picture(
+    picture: Picture, codec: Codec, extractors: Extractors, budget_bytes: int = 0, caption: str | None = None
+) -> Bitstream:
     """Return the bitstream of ``picture`` whose container has at most ``budget_bytes`` (0: the codec's default).
 
+    Small streams come first and the HCI takes what they leave; those for which there is no room beside a fair HCI are
+    left out. ``caption`` stands in for the captioner's sentence.
+
     Raises:
-        BudgetError: not even the smallest encoding fits.
+        BudgetError: not even the smallest encoding fits, or ``caption`` leaves no room.
+        ConfigError: ``caption`` is longer than a stream may be.
+        SetupError: weights of an extractor are missing or damaged.
     """
-    budget_bytes = budget_bytes or default_budget_bytes(picture, codec)
-    overhead = len(Bitstream(picture.header, (Stream(StreamKind.HCI, b""),)).pack())
-    if budget_bytes <= overhead:
-        raise BudgetError(f"{budget_bytes} bytes: header and checksum alone take {overhead}; raise the budget")
-    try:
-        payload = encode_hci(picture.pixels, budget_bytes - overhead, coder=codec.hci_coder)
-    except BudgetError as error:
-        raise BudgetError(f"budget of {budget_bytes} bytes, {overhead} of them header and checksum: {error}") from error
-    return Bitstream(picture.header, (Stream(StreamKind.HCI, payload),))
+    made = _Made(picture, codec, extractors, budget_bytes or default_budget_bytes(picture, codec))
+    for kind in sorted(codec.streams, key=_ORDER.index):
+        if kind is StreamKind.CAPTION:
+            made.add_caption(caption)
+        elif kind is StreamKind.REGIONS:
+            made.add_regions()
+        elif kind is StreamKind.HCI:
+            made.add_hci()
+        elif kind is StreamKind.TOKENS:
+            made.add_tokens()
+        else:
+            made.add_planes()
+    return made.bitstream()
+
+
+_ORDER = (StreamKind.CAPTION, StreamKind.REGIONS, StreamKind.HCI, StreamKind.TOKENS, StreamKind.LATENT)
+"""RSRTs need to know caption and HCI."""
+
+
+class _Made:
+    """The streams of one picture so far, and the room that they leave."""
+
+    def __init__(self, picture: Picture, codec: Codec, extractors: Extractors, budget_bytes: int) -> None:
+        self._picture, self._codec, self._extractors = picture, codec, extractors
+        self._budget_bytes = budget_bytes
+        self._payloads: dict[StreamKind, bytes] = {}
+        self._caption = ""
+
+    def bitstream(self) -> Bitstream:
+        if not self._payloads:
+            raise BudgetError(f"{self._budget_bytes} bytes hold no stream of {self._codec.name}; raise the budget")
+        return self._with({})
+
+    def add_caption(self, given: str | None) -> None:
+        caption = self._extractors.caption(self._picture.pixels) if given is None else given
+        if not caption:
+            return
+        payload = encode_caption(caption)
+        if self._has_room_for(StreamKind.CAPTION, payload):
+            self._caption, self._payloads[StreamKind.CAPTION] = caption, payload
+        elif given is not None:
+            used = f"the caption takes {len(payload)} bytes of {self._budget_bytes}"
+            raise BudgetError(f"{used} and leaves the picture too few: shorten it or raise the budget")
+
+    def add_regions(self) -> None:
+        regions = self._extractors.regions(self._picture.pixels)
+        payload = encode_regions(regions) if regions else b""
+        if payload and self._has_room_for(StreamKind.REGIONS, payload):
+            self._payloads[StreamKind.REGIONS] = payload
+
+    def add_hci(self) -> None:
+        reserve = 0
+        if StreamKind.TOKENS in self._codec.streams:
+            tokens = longest_payload_bytes(self._codec.tokens)
+            reserve = self._overhead_bytes(StreamKind.TOKENS) + tokens
+            if reserve > (1 - HCI_SHARE) * self._budget_bytes:
+                reserve = 0
+        room = self._room_for(StreamKind.HCI)
+        if room <= 0:
+            used = self._budget_bytes - room
+            raise BudgetError(f"{self._budget_bytes} bytes: header and checksum alone take {used}; raise the budget")
+        try:
+            payload = encode_hci(self._picture.pixels, room - reserve, coder=self._codec.hci_coder)
+        except BudgetError as error:
+            used = self._budget_bytes - room
+            message = f"budget of {self._budget_bytes} bytes, {used} of them header and checksum: {error}"
+            raise BudgetError(message) from error
+        self._payloads[StreamKind.HCI] = payload
+
+    def add_tokens(self) -> None:
+        kind, count = self._codec.token_kind, self._codec.tokens
+        room = self._room_for(StreamKind.TOKENS)
+        if room < longest_payload_bytes(MIN_TOKENS):
+            return
+        header = self._picture.header
+        coded = self._payloads.get(StreamKind.HCI)
+        hci = None if coded is None else decode_hci(coded, header.width, header.height, grey=header.grey).pixels
+        tokens = self._extractors.tokens(kind, count, self._picture.pixels, hci, self._caption)
+        while len(payload := encode_tokens(tokens)) > room:
+            tokens = Tokens(kind, tokens.codes[:-1])
+        self._payloads[StreamKind.TOKENS] = payload
+
+    def add_planes(self) -> None:
+        room = self._room_for(StreamKind.LATENT)
+        values, ids = self._extractors.planes(self._picture.pixels, self._codec.planes)
+        for count in PLANE_COUNTS:
+            if count <= len(ids):
+                payload = encode_latent(values, ids[:count])
+                if len(payload) <= room:
+                    self._payloads[StreamKind.LATENT] = payload
+                    return
+
+    def _has_room_for(self, kind: StreamKind, payload: bytes) -> bool:
+        share = HCI_SHARE if StreamKind.HCI in self._codec.streams else 0
+        return len(payload) <= self._room_for(kind) - share * self._budget_bytes
+
+    def _room_for(self, kind: StreamKind) -> int:
+        return self._budget_bytes - len(self._with({kind: b""}).pack())
+
+    def _overhead_bytes(self, kind: StreamKind) -> int:
+        return len(self._with({kind: b""}).pack()) - len(self._with({}).pack())
+
+    def _with(self, further: dict[StreamKind, bytes]) -> Bitstream:
+        payloads = {**self._payloads, **further}
+        streams = tuple(Stream(kind, payloads[kind]) for kind in sorted(payloads))
+        return Bitstream(self._picture.header, streams)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sender.encode import encode_picture
+from sender.extractors import Extractors
 from shared.bitstream import bpp
-from shared.codecs import CODECS, codec_named
+from shared.codecs.registry import codec_named, codecs
 from shared.errors import ConfigError, InputError
 from shared.packets import PICTURE_IDS, SEQUENCE_COUNTS, Packetiser
 from shared.picture import load_picture
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     import grpc.aio
 
     from shared.bitstream import Bitstream
-    from shared.codecs import Codec
+    from shared.codecs.recipe import Codec
     from shared.picture import Picture
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -36,6 +38,7 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
     """Extracts guidance, codes it and packetises it. Keeps no state between calls."""
 
     def __init__(self) -> None:
+        self._extractors = Extractors()
         self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="encode")
 
     @serves
@@ -49,11 +52,19 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         packetiser = Packetiser(settings.packet_bytes) if settings.packet_bytes else Packetiser()
         packetiser.next_count.update(_checked_counts(settings.next_sequence_counts))
         yield _progress("read", 0.1)
+        caption = settings.caption if settings.HasField("caption") else None
+        encode = partial(
+            encode_picture,
+            codec=codec,
+            extractors=self._extractors,
+            budget_bytes=settings.budget_bytes,
+            caption=caption,
+        )
         loop = asyncio.get_running_loop()
         picture = await loop.run_in_executor(self._workers, load_picture, data)
         yield _progress("encode", 0.2)
         started_s = time.perf_counter()
-        bitstream = await loop.run_in_executor(self._workers, encode_picture, picture, codec, settings.budget_bytes)
+        bitstream = await loop.run_in_executor(self._workers, encode, picture)
         encode_s = time.perf_counter() - started_s
         yield _progress("packetise", 0.9)
         packets = packetiser.packetise(bitstream, settings.picture_index % PICTURE_IDS)
@@ -70,7 +81,7 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         """Return the codecs by name."""
         del request, context
         return sender_pb2.ListCodecsResponse(
-            codecs=[sender_pb2.Codec(name=codec.name, summary=codec.summary) for codec in CODECS.values()]
+            codecs=[sender_pb2.Codec(name=codec.name, summary=codec.summary) for codec in codecs().values()]
         )
 
 

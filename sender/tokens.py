@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 
-from sender.features import CHANNELS
+from sender.features import CHANNELS, FeatureExtractor
 from sender.token_network import TokenNetwork
 from shared.errors import SetupError
-from shared.text import TEXT_WIDTH
-from shared.tokens.stream import TokenKind
+from shared.text import TEXT_WIDTH, TextEncoder
+from shared.tokens.stream import TokenKind, Tokens
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
 WAY_OUT: Final = "install the package again, choose a codec without tokens, or train them (training/README.md)"
@@ -58,3 +61,34 @@ def save_token_network(network: TokenNetwork, folder: Path, kind: TokenKind) -> 
         if value.is_floating_point()
     }
     safetensors.torch.save_file(tensors, folder / f"{kind.name.lower()}.safetensors")
+
+
+class TokenEncoder:
+    """Pictures to tokens."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Load the networks in ``folder``, or those that ship.
+
+        Raises:
+            SetupError: weights or a package are missing or damaged.
+        """
+        self._networks = {kind: load_token_network(folder or tokens_folder(), kind) for kind in TokenKind}
+        self._see = FeatureExtractor()
+        self._text = TextEncoder()
+
+    @torch.inference_mode()
+    def __call__(
+        self, kind: TokenKind, count: int, pixels: NDArray[np.uint8], hci: NDArray[np.uint8] | None, caption: str
+    ) -> Tokens:
+        """Return the first ``count`` tokens of ``pixels`` ``[H, W, 3]`` or ``[H, W]``, uint8.
+
+        RSRTs depend on the decoded ``hci`` and the ``caption`` that are sent beside them, None and "" if they are not.
+
+        Raises:
+            ConfigError: ``count`` is not 8 to 64.
+            PictureError: another kind of array.
+        """
+        words = self._text(caption)[None]
+        seen_hci = None if hci is None else self._see(hci)[None]
+        _, codes = self._networks[kind](self._see(pixels)[None], seen_hci, words, torch.ones(words.shape[:2]))
+        return Tokens(kind, tuple(codes[0, :count].tolist()))

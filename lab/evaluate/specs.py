@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from receiver.decoder import DECODER_NAMES, DecodeOptions
-from shared.codecs import CODECS, codec_named
+from shared.codecs.registry import codec_named, codecs
 from shared.errors import ConfigError, UnknownNameError
 from shared.streams import StreamKind
 
@@ -66,8 +66,8 @@ def link_spec(name: str) -> LinkSpec:
         ConfigError: an unknown option, or a value outside its rule.
     """
     codec, at, rest = name.partition("@")
-    if codec not in CODECS and codec != "":
-        known = ", ".join([*BASELINES, VVC, CEILING, *CODECS])
+    if codec not in (known_codecs := codecs()) and codec != "":
+        known = ", ".join([*BASELINES, VVC, CEILING, *known_codecs])
         raise UnknownNameError(f"unknown codec '{codec}'; known are {known}")
     decoder, _, options = rest.partition(":")
     if at and decoder not in (*DECODER_NAMES, REAL_ESRGAN):

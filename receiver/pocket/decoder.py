@@ -11,13 +11,14 @@ from receiver.pocket.config import config_in, weights_folder
 from shared.errors import LimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from torch import Tensor
 
     from receiver.decoder import DecodeOptions, Guidance
     from receiver.pocket.pipeline import Pipeline
+    from shared.text import TextEncoder
 
     Request = tuple[Guidance, DecodeOptions]
 
@@ -44,6 +45,7 @@ class PocketDecoder:
         self._device_name = device
         self._lock = threading.Lock()
         self._pipeline: Pipeline | None = None
+        self._text: TextEncoder | None = None
         config = config_in(self._folder)
         self.default_steps: int | None = config.steps
         self.default_fidelity = config.fidelity
@@ -100,8 +102,16 @@ class PocketDecoder:
                 indices = members[start : start + at_once]
                 with _within_memory(f"a picture of {header.width}x{header.height}", str(pipeline.device)):
                     chosen = [requests[index] for index in indices]
-                    made.update(zip(indices, _reconstructed(pipeline, chosen), strict=True))
+                    made.update(zip(indices, _reconstructed(pipeline, self._text_encoder, chosen), strict=True))
         return [made[index] for index in range(len(requests))]
+
+    def _text_encoder(self) -> TextEncoder:
+        from shared.text import TextEncoder  # noqa: PLC0415 - imports torch
+
+        with self._lock:
+            if self._text is None:
+                self._text = TextEncoder()
+            return self._text
 
     def _loaded(self) -> Pipeline:
         from receiver.pocket.devices import device_named  # noqa: PLC0415 - these import torch and diffusers
@@ -113,14 +123,16 @@ class PocketDecoder:
             return Pipeline(load_networks(self._folder, device), device)
 
 
-def _reconstructed(pipeline: Pipeline, requests: Sequence[Request]) -> list[Reconstruction]:
+def _reconstructed(
+    pipeline: Pipeline, text: Callable[[], TextEncoder], requests: Sequence[Request]
+) -> list[Reconstruction]:
     """Return the pictures of ``requests``, which are of one size, all with or all without HCI, and of equal steps."""
     from receiver.pocket.hints import hints_of  # noqa: PLC0415 - imports torch
 
     header, steps = requests[0][0].header, requests[0][1].steps
     hcis = [guidance.hci.pixels for guidance, _ in requests if guidance.hci is not None]
     seeds = [options.seed for _, options in requests]
-    hints = [hints_of(guidance) for guidance, _ in requests]
+    hints = [hints_of(guidance, text) for guidance, _ in requests] if steps or not hcis else None
     pictures = pipeline.pictures(hcis or None, seeds, header.width, header.height, steps, hints)
     return [_finished(picture, *request) for picture, request in zip(pictures, requests, strict=True)]
 

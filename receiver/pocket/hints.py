@@ -13,12 +13,15 @@ from receiver.pocket.networks import PLANES, TEXT_WIDTH
 from receiver.pocket.words import REGION_MASKS, Prompt, prompt_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
     from receiver.decoder import Guidance
+    from shared.latent.coder import LatentPlanes
+    from shared.regions.region import Region
+    from shared.text import TextEncoder
     from shared.tokens.stream import TokenKind
 
 PLANE_SCALE = 0.25
@@ -39,10 +42,36 @@ class Hints:
     planes: Tensor | None = None
 
 
-def hints_of(guidance: Guidance) -> Hints:
-    """Return what ``guidance`` tells the flow."""
-    tokens = guidance.tokens
-    return Hints(tokens=None if tokens is None else (tokens.kind, torch.from_numpy(tokens.numbers())))
+def hints_of(guidance: Guidance, text: Callable[[], TextEncoder]) -> Hints:
+    """Return what ``guidance`` tells the flow; ``text`` gives the text encoder, where there is text.
+
+    Raises:
+        SetupError: the text encoder is not installed.
+    """
+    tokens, planes = guidance.tokens, guidance.planes
+    return Hints(
+        caption=text()(guidance.caption) if guidance.caption else None,
+        tokens=None if tokens is None else (tokens.kind, torch.from_numpy(tokens.numbers())),
+        regions=_regions_of(guidance.regions, text()) if guidance.regions else None,
+        planes=None if planes is None else _all_planes(planes),
+    )
+
+
+def region_words(region: Region) -> str:
+    """Return what the text encoder is told of a region."""
+    return f"{region.name}, {region.detail}"
+
+
+def _regions_of(regions: Sequence[Region], text: TextEncoder) -> tuple[Tensor, Tensor]:
+    words = torch.stack([text.sentence(region_words(region)) for region in regions])
+    return words, torch.from_numpy(np.stack([region.mask for region in regions])).float()
+
+
+def _all_planes(planes: LatentPlanes) -> Tensor:
+    """Return ``[32, h, w]`` with zeros for the channels that were not sent."""
+    whole = torch.zeros(PLANES, *planes.planes.shape[1:])
+    whole[list(planes.ids)] = torch.from_numpy(plane_values(planes.planes).astype(np.float32))
+    return whole
 
 
 def plane_values(planes: NDArray[np.integer[Any]]) -> NDArray[np.float16]:

@@ -69,6 +69,11 @@ def encode_tokens(tokens: Tokens) -> bytes:
     return bytes([tokens.kind << _KIND_SHIFT | len(tokens.codes) - 1]) + writer.finished()
 
 
+def longest_payload_bytes(count: int) -> int:
+    """Return how many bytes ``count`` tokens take at about the worst: where all codes are equally likely."""
+    return 2 + -(-count * (CODES - 1).bit_length() // 8)
+
+
 def decode_tokens(payload: bytes) -> Tokens:
     """Return the tokens in ``payload``, the exact inverse of ``encode_tokens``.
 

@@ -10,7 +10,7 @@ import pytest
 
 from sender.service import sender_spec
 from shared.bitstream import Bitstream
-from shared.codecs import CODECS
+from shared.codecs.registry import codecs
 from shared.packets import Packet
 from shared.rpc.chunks import chunks_of
 from shared.rpc.semlink.v1 import sender_pb2, sender_pb2_grpc
@@ -86,7 +86,7 @@ def test_codecs_are_listed():
             await server.stop(0)
 
     reply = asyncio.run(run())
-    assert {codec.name for codec in reply.codecs} == set(CODECS)
+    assert {codec.name for codec in reply.codecs} == set(codecs())
     assert all(codec.summary for codec in reply.codecs)
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from receiver.pocket.hints import plane_values
+from receiver.pocket.hints import plane_values, region_words
 from receiver.pocket.words import REGION_MASKS
 from sender.features import CHANNELS, PLACES, FeatureExtractor, square
 from sender.latent import LatentEncoder
-from sender.regions import regions_of
+from sender.regions import RegionFinder
 from shared.text import TEXT_WIDTH, TextEncoder
 from training.pocket.evidence import CAPTION_WORDS
 
@@ -30,6 +30,7 @@ class Senders:
         self._see = FeatureExtractor()
         self._text = TextEncoder()
         self._latent = LatentEncoder()
+        self._regions = RegionFinder()
 
     @property
     def classifier(self) -> nn.Linear:
@@ -46,8 +47,8 @@ class Senders:
         for row, (picture, text) in enumerate(zip(pairs.pictures, pairs.captions, strict=True)):
             vectors = self._text(text)[:CAPTION_WORDS]
             caption[row, : len(vectors)], captioned[row, : len(vectors)] = vectors, 1
-            for index, one in enumerate(regions_of(picture)):
-                region[row, index] = self._text.sentence(f"{one.name}, {one.detail}")
+            for index, one in enumerate(self._regions.regions_of(picture)):
+                region[row, index] = self._text.sentence(region_words(one))
                 region_mask[row, index] = one.mask
         return {
             "seen": self._seen(pairs.pictures),

@@ -73,6 +73,7 @@ class SendSettings(_message.Message):
     PACKET_BYTES_FIELD_NUMBER: _builtins.int
     PICTURE_INDEX_FIELD_NUMBER: _builtins.int
     NEXT_SEQUENCE_COUNTS_FIELD_NUMBER: _builtins.int
+    CAPTION_FIELD_NUMBER: _builtins.int
     codec: _builtins.str
     budget_bytes: _builtins.int
     """Upper limit of the container in bytes; 0 asks for the codec's default rate."""
@@ -80,6 +81,8 @@ class SendSettings(_message.Message):
     """Upper limit of one whole packet in bytes; 0 asks for the default."""
     picture_index: _builtins.int
     """Identifies the picture within a run, from 0. Its low 8 bits travel in every packet."""
+    caption: _builtins.str
+    """Stands in for the captioner's sentence, for codecs that send a caption; "" sends none."""
     @_builtins.property
     def next_sequence_counts(self) -> _containers.ScalarMap[_builtins.int, _builtins.int]:
         """CCSDS sequence count of the next packet per stream kind, from the report of the picture before; the service keeps
@@ -94,12 +97,15 @@ class SendSettings(_message.Message):
         packet_bytes: _builtins.int = ...,
         picture_index: _builtins.int = ...,
         next_sequence_counts: _abc.Mapping[_builtins.int, _builtins.int] | None = ...,
+        caption: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "caption", b"caption"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget_bytes", b"budget_bytes", "codec", b"codec", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "budget_bytes", b"budget_bytes", "caption", b"caption", "codec", b"codec", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__caption: _TypeAlias = _typing.Literal["caption"]  # noqa: Y015
+    _WhichOneofArgType__caption: _TypeAlias = _typing.Literal["_caption", b"_caption"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__caption) -> _WhichOneofReturnType__caption | None: ...
 
 Global___SendSettings: _TypeAlias = SendSettings  # noqa: Y015
 

@@ -1,0 +1,39 @@
+"""What a codec is: a recipe. A sender follows it; a receiver needs none, because every stream says what it is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from shared.streams import StreamKind
+from shared.tokens.stream import MAX_TOKENS, MIN_TOKENS, TokenKind
+
+SMALLEST_BPP, LARGEST_BPP = 0.0005, 24.0
+
+
+class Codec(BaseModel):
+    """A recipe.
+
+    ``streams`` are what a sender makes, in order of importance: packets leave in this order, and what a budget does not
+    hold is left out from the end. ``hci_coder`` forces one HCI coder; None lets the measured rate table choose.
+    ``tokens`` of ``token_kind`` are sent at most, fewer where the budget is small, and as many of the latent's
+    ``planes``. ``default_bpp`` sets the byte budget of a caller who names none.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
+    summary: Annotated[str, Field(min_length=1, max_length=200)]
+    streams: Annotated[tuple[StreamKind, ...], Field(min_length=1)] = (StreamKind.HCI,)
+    hci_coder: str | None = None
+    token_kind: TokenKind = TokenKind.SPW
+    tokens: Annotated[int, Field(ge=MIN_TOKENS, le=MAX_TOKENS)] = 16
+    planes: Annotated[int, Field(ge=1, le=32)] = 16
+    default_bpp: Annotated[float, Field(ge=SMALLEST_BPP, le=LARGEST_BPP)] = 0.03
+
+    @model_validator(mode="after")
+    def _no_stream_twice(self) -> Codec:
+        if len(set(self.streams)) < len(self.streams):
+            raise ValueError("a codec names each stream once")
+        return self

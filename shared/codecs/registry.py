@@ -1,0 +1,56 @@
+"""Every codec by its name: those of this package, and those that other packages register."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Final
+
+from shared.codecs.gsc import GSC
+from shared.codecs.hci import HCI, HCI_AV1, HCI_LEARNED
+from shared.codecs.misc import MISC
+from shared.codecs.mtgc import MTGC
+from shared.codecs.recipe import Codec
+from shared.codecs.sdgic import SDGIC
+from shared.errors import SetupError, UnknownNameError
+
+ENTRY_POINTS: Final = "semlink.codecs"
+"""Group of entry points; each names a ``Codec`` object (``docs/codecs.md``)."""
+
+OURS: Final = {codec.name: codec for codec in (HCI, HCI_AV1, HCI_LEARNED, MTGC, SDGIC, GSC, MISC)}
+DEFAULT_CODEC: Final = HCI.name
+
+
+def codecs() -> dict[str, Codec]:
+    """Return all codecs by name.
+
+    Raises:
+        SetupError: another package registers something that is no codec, or takes a name that is taken.
+    """
+    found = dict(OURS)
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            codec = point.load()
+        except Exception as error:  # whatever another package's code raises
+            raise SetupError(
+                f"codec '{point.name}' ({point.value}) cannot be loaded: {error}; mend or remove it"
+            ) from error
+        if not isinstance(codec, Codec):
+            raise SetupError(f"codec '{point.name}' ({point.value}) is a {type(codec).__name__}, not a Codec; mend it")
+        if codec.name in found:
+            raise SetupError(f"codec '{codec.name}' ({point.value}) has a name that is taken; rename it")
+        found[codec.name] = codec
+    return found
+
+
+def codec_named(name: str) -> Codec:
+    """Return the codec called ``name``; the empty name is the default one.
+
+    Raises:
+        UnknownNameError: there is no such codec.
+        SetupError: as ``codecs``.
+    """
+    known = codecs()
+    codec = known.get(name or DEFAULT_CODEC)
+    if codec is None:
+        raise UnknownNameError(f"unknown codec '{name}'; known are {', '.join(known)}")
+    return codec

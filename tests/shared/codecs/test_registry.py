@@ -1,0 +1,76 @@
+"""Codecs by name, those of other packages included."""
+
+import pytest
+from pydantic import ValidationError
+
+from shared.codecs.recipe import Codec
+from shared.codecs.registry import ENTRY_POINTS, codec_named, codecs
+from shared.errors import SetupError, UnknownNameError
+from shared.streams import StreamKind
+
+MODULE = """
+from shared.codecs.recipe import Codec
+from shared.streams import StreamKind
+SKETCH = Codec(name="sketch", summary="caption alone", streams=(StreamKind.CAPTION,), default_bpp=0.001)
+TAKEN = Codec(name="hci", summary="another one")
+NOTHING = 3
+"""
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """A function of an entry point's value that installs a package with it."""
+
+    def _install(value):
+        (tmp_path / "sketch_codec.py").write_text(MODULE)
+        information = tmp_path / "sketch_codec-1.0.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text("Metadata-Version: 2.1\nName: sketch-codec\nVersion: 1.0\n")
+        (information / "entry_points.txt").write_text(f"[{ENTRY_POINTS}]\nsketch = {value}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+
+    return _install
+
+
+def test_a_package_adds_its_codec(install):
+    assert "sketch" not in codecs()
+    install("sketch_codec:SKETCH")
+    assert codec_named("sketch").streams == (StreamKind.CAPTION,)
+    assert codec_named("").name == "hci"
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("sketch_codec:TAKEN", "name that is taken"),
+        ("sketch_codec:NOTHING", "is a int, not a Codec"),
+        ("sketch_codec:MISSING", "cannot be loaded"),
+        ("no_such_module:ANY", "cannot be loaded"),
+    ],
+)
+def test_a_package_that_is_wrong_is_named(install, value, fault):
+    install(value)
+    with pytest.raises(SetupError, match=fault):
+        codec_named("hci")
+
+
+def test_an_unknown_name_names_the_known():
+    with pytest.raises(UnknownNameError, match="unknown codec 'mtcg'; known are hci, .*mtgc"):
+        codec_named("mtcg")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": "Two words"},
+        {"streams": ()},
+        {"streams": (StreamKind.HCI, StreamKind.HCI)},
+        {"tokens": 7},
+        {"planes": 33},
+        {"default_bpp": 0.0},
+        {"colour": "blue"},
+    ],
+)
+def test_a_recipe_is_checked(wrong):
+    with pytest.raises(ValidationError):
+        Codec(**{"name": "some", "summary": "a codec", **wrong})
