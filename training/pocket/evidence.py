@@ -6,29 +6,28 @@ step takes a hundredth of the time.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from receiver.pocket.networks import LATENT_CHANNELS, PLANES, RESTORER_NOISE, TEXT_WIDTH, encoded
-from receiver.pocket.sizes import LATENT_SCALE
-from receiver.pocket.words import REGION_MASKS
-from training.pocket.pairs import SIDE, batch_of
+from receiver.pocket.networks import RESTORER_NOISE, encoded
+from training.pocket.pairs import batch_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from receiver.pocket.networks import PocketNetworks
     from training.pocket.pairs import Pairs
-    from training.pocket.senders import Senders
 
-CAPTION_WORDS = 24
-"""Of a caption's vectors, at most, in training."""
 CHUNK = 8
 
 
@@ -70,51 +69,59 @@ class Evidence:
         return made
 
 
-def prepared_evidence(networks: PocketNetworks, senders: Senders, pairs: Pairs, folder: Path, count: int) -> Evidence:
-    """Return what ``networks`` and ``senders`` make of the first ``count`` pairs; a killed run goes on where it was."""
-    count = min(count, len(pairs))
-    side, latent, places = SIDE, SIDE // LATENT_SCALE, SIDE // 16
-    shapes: dict[str, tuple[type, tuple[int, ...]]] = {
-        "picture": (np.uint8, (side, side, 3)),
-        "restored": (np.uint8, (side, side, 3)),
-        "start": (np.float16, (LATENT_CHANNELS, latent, latent)),
-        "end": (np.float16, (LATENT_CHANNELS, latent, latent)),
-        "seen": (np.float16, (senders.places, senders.features)),
-        "seen_hci": (np.float16, (senders.places, senders.features)),
-        "caption": (np.float16, (CAPTION_WORDS, TEXT_WIDTH)),
-        "captioned": (np.uint8, (CAPTION_WORDS,)),
-        "planes": (np.float16, (PLANES, places, places)),
-        "region": (np.float16, (REGION_MASKS, TEXT_WIDTH)),
-        "region_mask": (np.uint8, (REGION_MASKS, 8, 8)),
-    }
+@dataclass(frozen=True)
+class Source:
+    """What makes some columns of the evidence of pairs; ``fingerprint`` changes where it would make other ones."""
+
+    name: str
+    fingerprint: str
+    make: Callable[[Pairs, int], Mapping[str, NDArray[Any]]]
+    """Of some pairs and the number of the first."""
+
+
+def prepared_evidence(sources: Sequence[Source], pairs: Pairs, folder: Path, count: int) -> Evidence:
+    """Return what ``sources`` make of the first ``count`` pairs; a killed run goes on where it was."""
+    pairs = pairs[: min(count, len(pairs))]
     folder.mkdir(parents=True, exist_ok=True)
-    progress = folder / f"done-{count}"
-    done = int(progress.read_text()) if progress.exists() else 0
-    arrays = {
-        name: np.lib.format.open_memmap(folder / f"{name}.npy", "r+" if done else "w+", kind, (count, *shape))
-        for name, (kind, shape) in shapes.items()
-    }
-    while done < count:
-        rows = slice(done, min(done + CHUNK, count))
-        part = pairs[rows]
-        made = _of_networks(networks, part, rows.start) | senders.seen_by(part)
-        for name, values in made.items():
-            arrays[name][rows] = values
+    for source in sources:
+        _complete(source, pairs, folder)
+    names = [field.name for field in fields(Evidence) if field.name != "picture"]
+    return Evidence(pairs.pictures, **{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names})
+
+
+def _complete(source: Source, pairs: Pairs, folder: Path) -> None:
+    progress = folder / f"{source.name}.json"
+    said = {"of": source.fingerprint, "count": len(pairs)}
+    known = json.loads(progress.read_text()) if progress.exists() else {}
+    done = known["done"] if known.items() >= said.items() else 0
+    while done < len(pairs):
+        rows = slice(done, min(done + CHUNK, len(pairs)))
+        for name, values in source.make(pairs[rows], rows.start).items():
+            path = folder / f"{name}.npy"
+            shape = (len(pairs), *values.shape[1:])
+            column = np.lib.format.open_memmap(path, "r+" if done else "w+", values.dtype, shape)
+            column[rows] = values
         done = rows.stop
-        progress.write_text(str(done))
-    return Evidence(**arrays)
+        progress.write_text(json.dumps({**said, "done": done}))
+
+
+def network_source(networks: PocketNetworks) -> Source:
+    """Return what restorer and autoencoder make of pairs."""
+    digest = hashlib.sha256()
+    for network in (networks.restorer, networks.autoencoder.encoder):
+        for value in network.state_dict().values():
+            digest.update(value.half().numpy().tobytes())
+    return Source("networks", digest.hexdigest(), partial(_of_networks, networks))
 
 
 @torch.inference_mode()
-def _of_networks(networks: PocketNetworks, pairs: Pairs, seed: int) -> dict[str, NDArray[np.generic]]:
-    """Return what restorer and autoencoder make of ``pairs``."""
+def _of_networks(networks: PocketNetworks, pairs: Pairs, seed: int) -> dict[str, NDArray[Any]]:
     batch = batch_of((pairs.pictures, pairs.quarters))
     noise = torch.randn(batch["quarter"].shape, generator=torch.Generator().manual_seed(seed))
     with torch.autocast("cpu", torch.bfloat16):
         restored = networks.restorer(batch["quarter"] + RESTORER_NOISE * noise).float().clamp(0, 1)
         start, end = (encoded(networks.autoencoder, part).float() for part in (restored, batch["picture"]))
     return {
-        "picture": pairs.pictures,
         "restored": (restored * 255).round().byte().permute(0, 2, 3, 1).numpy(),
         "start": start.half().numpy(),
         "end": end.half().numpy(),

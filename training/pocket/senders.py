@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from receiver.pocket.hints import plane_values, region_words
 from receiver.pocket.words import REGION_MASKS
-from sender.features import CHANNELS, PLACES, FeatureExtractor, square
-from sender.latent import LatentEncoder
+from sender.features import FeatureExtractor, square
+from sender.latent import WEIGHTS_NAME, LatentEncoder
 from sender.regions import RegionFinder
 from shared.text import TEXT_WIDTH, TextEncoder
-from training.pocket.evidence import CAPTION_WORDS
+from training.pocket.evidence import Source
+
+CAPTION_WORDS = 24
+"""Of a caption's vectors, at most, in training."""
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,8 +29,6 @@ if TYPE_CHECKING:
 
 class Senders:
     """Loaded once."""
-
-    places, features = PLACES, CHANNELS
 
     def __init__(self) -> None:
         self._see = FeatureExtractor()
@@ -37,28 +41,37 @@ class Senders:
         """From the mean of a picture's features to ImageNet classes."""
         return self._see.classifier
 
-    def seen_by(self, pairs: Pairs) -> dict[str, NDArray[np.generic]]:
-        """Return the rows of ``Evidence`` that the sender makes of ``pairs``."""
-        count = len(pairs)
-        caption = np.zeros((count, CAPTION_WORDS, TEXT_WIDTH), np.float16)
-        captioned = np.zeros((count, CAPTION_WORDS), np.uint8)
-        region = np.zeros((count, REGION_MASKS, TEXT_WIDTH), np.float16)
-        region_mask = np.zeros((count, REGION_MASKS, 8, 8), np.uint8)
-        for row, (picture, text) in enumerate(zip(pairs.pictures, pairs.captions, strict=True)):
-            vectors = self._text(text)[:CAPTION_WORDS]
-            caption[row, : len(vectors)], captioned[row, : len(vectors)] = vectors, 1
-            for index, one in enumerate(self._regions.regions_of(picture)):
-                region[row, index] = self._text.sentence(region_words(one))
-                region_mask[row, index] = one.mask
-        return {
-            "seen": self._seen(pairs.pictures),
-            "seen_hci": self._seen(pairs.quarters),
-            "caption": caption,
-            "captioned": captioned,
-            "planes": np.stack([plane_values(self._latent.values(picture)) for picture in pairs.pictures]),
-            "region": region,
-            "region_mask": region_mask,
-        }
+    def sources(self) -> list[Source]:
+        """Return what the sender's extractors make of pairs."""
+        weights = Path(str(resources.files("models") / "latent" / WEIGHTS_NAME)).read_bytes()
+        return [
+            Source("features", "EfficientNet-Lite2", self._features),
+            Source("captions", f"MiniLM {CAPTION_WORDS}", self._captions),
+            Source("planes", hashlib.sha256(weights).hexdigest(), self._planes),
+            Source("regions", "1", self._named_regions),
+        ]
+
+    def _features(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
+        return {"seen": self._seen(pairs.pictures), "seen_hci": self._seen(pairs.quarters)}
 
     def _seen(self, pictures: NDArray[np.uint8]) -> NDArray[np.float16]:
-        return self._see.maps(np.stack([square(picture) for picture in pictures])).half().numpy()
+        return np.asarray(self._see.maps(np.stack([square(picture) for picture in pictures])).half())
+
+    def _captions(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
+        caption = np.zeros((len(pairs), CAPTION_WORDS, TEXT_WIDTH), np.float16)
+        captioned = np.zeros((len(pairs), CAPTION_WORDS), np.uint8)
+        for row, text in enumerate(pairs.captions):
+            vectors = self._text(text)[:CAPTION_WORDS]
+            caption[row, : len(vectors)], captioned[row, : len(vectors)] = vectors, 1
+        return {"caption": caption, "captioned": captioned}
+
+    def _planes(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
+        return {"planes": np.stack([plane_values(self._latent.values(picture)) for picture in pairs.pictures])}
+
+    def _named_regions(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
+        region = np.zeros((len(pairs), REGION_MASKS, TEXT_WIDTH), np.float16)
+        region_mask = np.zeros((len(pairs), REGION_MASKS, 8, 8), np.uint8)
+        for row, picture in enumerate(pairs.pictures):
+            for index, one in enumerate(self._regions.regions_of(picture)):
+                region[row, index], region_mask[row, index] = self._text.sentence(region_words(one)), one.mask
+        return {"region": region, "region_mask": region_mask}

@@ -81,12 +81,13 @@ def recipe_of(stage: str, pairs: Pairs, held_out: Pairs, runs: Path, shipped: Pa
 def _recipe_on_evidence(
     stage: str, pairs: Pairs, held_out: Pairs, networks: PocketNetworks, runs: Path, shipped: Path, count: int
 ) -> Recipe:
-    from training.pocket.evidence import prepared_evidence  # noqa: PLC0415 - the first stages do without
+    from training.pocket.evidence import network_source, prepared_evidence  # noqa: PLC0415 - the first stages do without
     from training.pocket.senders import Senders  # noqa: PLC0415
 
     senders = Senders()
-    evidence = prepared_evidence(networks, senders, pairs, runs / "evidence", count)
-    judged = prepared_evidence(networks, senders, held_out, runs / "evidence-val", len(held_out))
+    sources = [network_source(networks), *senders.sources()]
+    evidence = prepared_evidence(sources, pairs, runs / "evidence", count)
+    judged = prepared_evidence(sources, held_out, runs / "evidence-val", len(held_out))
     tokens = token_networks_of(runs, shipped.parent / "tokens")
     if stage == "spw":
         return PseudoWordRecipe(evidence, judged, tokens[TokenKind.SPW], senders.classifier)
