@@ -34,6 +34,9 @@ def _parsed() -> argparse.Namespace:
         train.add_argument(f"--{name}", type=kind, help="instead of the recipe's own (stages.py)")
     train.add_argument("--precision", choices=("no", "bf16"), default="bf16")
     train.add_argument("--sample-every", type=int, default=250, help="steps between validations and sample grids")
+    commands.add_parser(
+        "counts", help="write the tables that tokens are coded by, after the last training of their networks"
+    )
     export = commands.add_parser("export", help="write the newest weights of all stages into --weights")
     export.add_argument("--sigma", type=float, default=0.25, help="noise at the flow's start, as trained")
     export.add_argument("--steps", type=int, default=0, help="the decoder's default steps")
@@ -42,7 +45,7 @@ def _parsed() -> argparse.Namespace:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from training.pocket.stages import PLANS, export, pairs_of, recipe_of  # noqa: PLC0415 - --help answers at once
+    from training.pocket.stages import PLANS, export, pairs_of, recipe_of, write_token_counts  # noqa: PLC0415 - --help answers at once
 
     pairs, held_out = pairs_of(arguments.data, arguments.runs, arguments.pairs, arguments.workers)
     if arguments.command == "pairs":
@@ -55,6 +58,9 @@ def _run(arguments: argparse.Namespace) -> None:
         plan = replace(PLANS[arguments.stage], minutes=arguments.minutes, **given)
         recipe = recipe_of(arguments.stage, pairs, held_out, arguments.runs, arguments.weights, arguments.evidence)
         train(recipe, plan, arguments.runs / arguments.stage, resume=arguments.resume)
+    elif arguments.command == "counts":
+        bits = write_token_counts(pairs, arguments.runs, arguments.weights, arguments.evidence)
+        print(f"{bits:.2f} bits a token")
     else:
         settings = {name: getattr(arguments, name) for name in ("sigma", "steps", "fidelity")}
         export(arguments.runs, arguments.weights, pairs, **settings)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from receiver.pocket.networks import PocketNetworks, encoded, new_autoencoder, new_controlnet, new_unet
@@ -15,12 +16,14 @@ from receiver.pocket.words import Words
 from sender.tokens import load_token_network, new_token_network, save_token_network
 from shared.tokens.stream import TokenKind
 from training.pocket.autoencoder import AutoencoderRecipe
+from training.pocket.evidence import network_source, prepared_evidence
 from training.pocket.flow import FlowRecipe
 from training.pocket.loop import Plan, Recipe, trained_weights
 from training.pocket.losses import Weights
 from training.pocket.pairs import Pairs, batch_of, prepared_choices, prepared_pairs
 from training.pocket.pseudo_words import PseudoWordRecipe
 from training.pocket.restorer import RestorerRecipe, slim_real_esrgan
+from training.pocket.token_counts import TABLE, bits_per_token, token_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sender.token_network import TokenNetwork
+    from training.pocket.evidence import Evidence
+    from training.pocket.senders import Senders
 
 STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune")
 NETWORKS = ("restorer", "autoencoder", "unet", "controlnet", "words")
@@ -81,17 +86,31 @@ def recipe_of(stage: str, pairs: Pairs, held_out: Pairs, runs: Path, shipped: Pa
 def _recipe_on_evidence(
     stage: str, pairs: Pairs, held_out: Pairs, networks: PocketNetworks, runs: Path, shipped: Path, count: int
 ) -> Recipe:
-    from training.pocket.evidence import network_source, prepared_evidence  # noqa: PLC0415 - the first stages do without
-    from training.pocket.senders import Senders  # noqa: PLC0415
+    from training.pocket.senders import Senders  # noqa: PLC0415 - the first stages do without
 
     senders = Senders()
-    sources = [network_source(networks), *senders.sources()]
-    evidence = prepared_evidence(sources, pairs, runs / "evidence", count)
-    judged = prepared_evidence(sources, held_out, runs / "evidence-val", len(held_out))
+    evidence = evidence_of(networks, senders, pairs, runs / "evidence", count)
+    judged = evidence_of(networks, senders, held_out, runs / "evidence-val", len(held_out))
     tokens = token_networks_of(runs, shipped.parent / "tokens")
     if stage == "spw":
         return PseudoWordRecipe(evidence, judged, tokens[TokenKind.SPW], senders.classifier)
     return FlowRecipe(evidence, judged, networks, tokens, WEIGHTS[stage], end_to_end=stage == "finetune")
+
+
+def evidence_of(networks: PocketNetworks, senders: Senders, pairs: Pairs, folder: Path, count: int) -> Evidence:
+    """Return what the frozen parts make of the first ``count`` pairs, kept in ``folder``."""
+    return prepared_evidence([network_source(networks), *senders.sources()], pairs, folder, count)
+
+
+def write_token_counts(pairs: Pairs, runs: Path, shipped: Path, count: int) -> float:
+    """Write the tables that tokens are coded by, and return the mean bits of a token over both kinds and all places."""
+    from training.pocket.senders import Senders  # noqa: PLC0415
+
+    networks = networks_of(runs, shipped, pairs, stages=STAGES[:2])
+    evidence = evidence_of(networks, Senders(), pairs, runs / "evidence", count)
+    counts = token_counts(token_networks_of(runs, shipped.parent / "tokens"), evidence)
+    np.save(TABLE, counts)
+    return float(bits_per_token(counts).mean())
 
 
 def token_networks_of(runs: Path, shipped: Path) -> dict[TokenKind, TokenNetwork]:
