@@ -38,7 +38,7 @@ def token_counts(tokens: dict[TokenKind, TokenNetwork], evidence: Evidence) -> N
 
 
 def bits_per_token(counts: NDArray[np.uint16]) -> NDArray[np.float64]:
-    """Return the mean cost ``[2, 64]`` in bits of a token at each place, if codes are as frequent as ``counts`` says."""
+    """Return the mean cost ``[2, 64]`` in bits of a token at each place, were codes as frequent as in ``counts``."""
     share = counts / counts.sum(2, keepdims=True)
     bits: NDArray[np.float64] = -(share * np.log2(share)).sum(2)
     return bits
