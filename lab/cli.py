@@ -285,13 +285,21 @@ def evaluate(
     save: Annotated[
         Path, typer.Option(help="Folder for files, decoded pictures, results, table and plot.", metavar="DIR")
     ] = Path("out/evaluate"),
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task",
+            help="Compare a model's answers too: detection=MODEL, segmentation=MODEL, depth=MODEL; folder or hub name.",
+            metavar="KIND=MODEL",
+        ),
+    ] = None,
     device: Device = "",
     json: Json = False,
 ) -> None:
     """Encode PICTURES with several codecs at equal bytes, decode and measure; a run that was cut off goes on."""
     from lab.evaluate.command import evaluate as evaluated
 
-    evaluated(pictures, codec, budgets, save, device=device, as_json=json)
+    evaluated(pictures, codec, budgets, save, device=device, tasks=task or [], as_json=json)
 
 
 def _decoding_fields(

@@ -25,10 +25,20 @@ if TYPE_CHECKING:
     from receiver.metrics.measures import Measures
 
 
-def evaluate(paths: Sequence[Path], codecs: str, budgets: str, save: Path, *, device: str = "", as_json: bool) -> None:
+def evaluate(
+    paths: Sequence[Path],
+    codecs: str,
+    budgets: str,
+    save: Path,
+    *,
+    device: str = "",
+    tasks: Sequence[str] = (),
+    as_json: bool,
+) -> None:
     """Evaluate the pictures at ``paths``; leave files, ``results.jsonl``, ``table.md`` and ``rd.png`` in ``save``.
 
-    Decoders and measures compute on ``device``, "cpu" or "cuda"; the empty one is CUDA where there is one.
+    Decoders and measures compute on ``device``, "cpu" or "cuda"; the empty one is CUDA where there is one. ``tasks``
+    names models, as KIND=MODEL, whose answers on original and decoded picture are compared.
 
     Raises:
         InputError: pictures, codecs, budgets or the folder are not as they must be.
@@ -37,12 +47,13 @@ def evaluate(paths: Sequence[Path], codecs: str, budgets: str, save: Path, *, de
     names, wanted, files = names_in(codecs), budgets_in(budgets), picture_files(paths)
     results = Results(save)
     from receiver.metrics.measures import Measures  # noqa: PLC0415 - imports torch; arguments are checked first
+    from receiver.metrics.tasks import tasks_in  # noqa: PLC0415
     from receiver.pocket.devices import device_named  # noqa: PLC0415
 
     torch_device = device_named(device)
 
     with LinkSession(device) as session, progress_bar(len(files), quiet=as_json) as on_stage:
-        measures = Measures(str(torch_device))
+        measures = Measures(str(torch_device), tasks_in(tasks, str(torch_device)))
         evaluation = Evaluation(names, results, measures, session)
 
         def on_picture(name: str) -> None:

@@ -27,6 +27,9 @@ HEADINGS = {
     "top1": ("top-1 ↑", 2),
     "top5": ("top-5 ↑", 2),
     "class_kl": ("class KL ↓", 2),
+    "detection_f1": ("detection F1 ↑", 3),
+    "segmentation_miou": ("segmentation mIoU ↑", 3),
+    "depth_delta1": ("depth δ1 ↑", 3),
     PATCH_FID: ("patch-FID ↓", 0),
 }
 PANEL_INCHES = (4.4, 3.4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import torch
 from torch import nn
@@ -16,13 +16,14 @@ from receiver.quality import ms_ssim, psnr_db
 from shared.errors import SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
     from receiver.metrics.published import Distance
+    from receiver.metrics.tasks import Task
     from receiver.metrics.vgg import VggFeatures
 
 T = TypeVar("T", bound=nn.Module)
@@ -40,6 +41,7 @@ class Reference:
     efficientnet_maps: list[Tensor] = field(default_factory=list)
     vgg_maps: list[Tensor] = field(default_factory=list)
     logits: Tensor | None = None
+    answers: list[Any] = field(default_factory=list)
 
 
 class Measures:
@@ -48,11 +50,13 @@ class Measures:
     Measures: ``psnr_db``, ``ms_ssim`` (None below 161 pixels a side); ``lpips_efficientnet``, ``dists_efficientnet``,
     ``dists_vgg16``: the forms of LPIPS and DISTS, unfitted, on the network named; ``lpips_alex`` and ``dists`` as
     published; ``top1`` 1 where the classifier names original and decoded picture alike, ``top5`` 1 where the
-    original's name is among the decoded picture's five best, ``class_kl`` the divergence of their classes in nats.
+    original's name is among the decoded picture's five best, ``class_kl`` the divergence of their classes in nats;
+    what ``tasks`` measure.
     """
 
-    def __init__(self, device: str = "cpu") -> None:
+    def __init__(self, device: str = "cpu", tasks: Sequence[Task] = ()) -> None:
         """Load the networks onto ``device``, as torch names it."""
+        self._tasks = tasks
         self._device = torch.device(device)
         self.unavailable: dict[str, str] = {}
         self.efficientnet: EfficientNetLite | None = self._loaded(efficientnet_lite, *EFFICIENTNET_MEASURES)
@@ -68,7 +72,8 @@ class Measures:
         """The measures that ``compared`` returns."""
         perceptual = () if self.efficientnet is None else EFFICIENTNET_MEASURES
         vgg = () if self.vgg is None else ("dists_vgg16",)
-        return ("psnr_db", "ms_ssim", *perceptual, *vgg, *self._published)
+        tasks = (task.measure for task in self._tasks)
+        return ("psnr_db", "ms_ssim", *perceptual, *vgg, *self._published, *tasks)
 
     def reference(self, pixels: NDArray[np.uint8]) -> Reference:
         """Return what ``compared`` needs of the original, ``[H, W, 3]`` uint8."""
@@ -80,6 +85,7 @@ class Measures:
                 [] if self.efficientnet is None else self.efficientnet(picture),
                 [] if self.vgg is None else [picture, *self.vgg(picture)],
                 None if self.efficientnet is None else self.efficientnet.class_logits(picture),
+                [task.answer(pixels) for task in self._tasks],
             )
 
     def compared(self, pixels: NDArray[np.uint8], reference: Reference) -> Mapping[str, float | None]:
@@ -99,6 +105,8 @@ class Measures:
                 found["dists_vgg16"] = float(dists_form([picture, *self.vgg(picture)], reference.vgg_maps))
             for name, distance in self._published.items():
                 found[name] = float(distance(picture, reference.picture))
+            for task, answer in zip(self._tasks, reference.answers, strict=True):
+                found[task.measure] = task.agreement(task.answer(pixels), answer)
         return found
 
     def _loaded(self, load: Callable[[], T], *names: str) -> T | None:

@@ -143,7 +143,8 @@ class Pipeline:
 
         def whole_velocity(latent: Tensor, time: Tensor) -> Tensor:
             def tile_velocity(tile: Tensor) -> Tensor:
-                latent, control = self._given(tile).split([LATENT_CHANNELS, tile.shape[1] - LATENT_CHANNELS], 1)
+                parts = self._given(tile)
+                latent, control = parts[:, :LATENT_CHANNELS], parts[:, LATENT_CHANNELS:]
                 return velocity(self._networks, latent, time, words, prompt.given, control)
 
             return add_tiled(

@@ -49,12 +49,12 @@ def prompt_of(
     width: int,
 ) -> Prompt:
     """Return the prompt of pictures that may lack caption ``[C, 384]``, tokens ``[N, 3]`` or regions ``[R, 384]``."""
-    captions = [torch.zeros(0, width) if one is None else one for one in captions]
+    told = [torch.zeros(0, width) if one is None else one for one in captions]
     kinds = torch.tensor([0 if one is None else int(one[0]) for one in tokens])
     codes = [torch.zeros(0, len(LEVELS)) if one is None else one[1] for one in tokens]
     named = [torch.zeros(0, width) if one is None else one for one in regions]
     padded, given = zip(
-        _padded(captions, max(len(one) for one in captions)),
+        _padded(told, max(len(one) for one in told)),
         _padded(codes, max(len(one) for one in codes)),
         _padded(named, REGION_MASKS),
         strict=True,

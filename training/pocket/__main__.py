@@ -34,9 +34,7 @@ def _parsed() -> argparse.Namespace:
         train.add_argument(f"--{name}", type=kind, help="instead of the recipe's own (stages.py)")
     train.add_argument("--precision", choices=("no", "bf16"), default="bf16")
     train.add_argument("--sample-every", type=int, default=250, help="steps between validations and sample grids")
-    commands.add_parser(
-        "counts", help="write the tables that tokens are coded by"
-    )
+    commands.add_parser("counts", help="write the tables that tokens are coded by")
     export = commands.add_parser("export", help="write the newest weights of all stages into --weights")
     export.add_argument("--sigma", type=float, default=0.25, help="noise at the flow's start, as trained")
     export.add_argument("--steps", type=int, default=0, help="the decoder's default steps")

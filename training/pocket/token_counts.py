@@ -34,7 +34,8 @@ def token_counts(tokens: dict[TokenKind, TokenNetwork], evidence: Evidence) -> N
             for one in codes.numpy():
                 seen[kind, places, one] += 1
     share = seen / seen.sum(2, keepdims=True)
-    return np.maximum(np.rint(share * TOTAL), 1).astype(np.uint16)
+    counts: NDArray[np.uint16] = np.maximum(np.rint(share * TOTAL), 1).astype(np.uint16)
+    return counts
 
 
 def bits_per_token(counts: NDArray[np.uint16]) -> NDArray[np.float64]:

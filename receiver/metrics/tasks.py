@@ -1,0 +1,174 @@
+"""Task agreement: do a detector, a segmenter, a depth estimator say the same of original and decoded picture?
+
+The models are the caller's: a local folder or a hub's name, loaded through ``transformers`` pipelines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from PIL import Image
+
+from shared.errors import ConfigError, SetupError, UnknownNameError
+from shared.torch_imports import TORCH_IMPORTS
+from shared.torchvision_import import allow_torchvision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+CERTAIN, OVERLAP = 0.5, 0.5
+"""Least score of a detection that counts, and least overlap (IoU) of two that are the same."""
+DEPTH_RATIO: Final = 1.25
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A box (left, top, right, bottom) in pixels, and what is in it."""
+
+    label: str
+    box: tuple[float, float, float, float]
+
+
+def detection_f1(found: Sequence[Detection], reference: Sequence[Detection]) -> float:
+    """Return the F1 score of ``found``: a box of the same label that overlaps one of ``reference`` by half is right.
+
+    1 where neither has any.
+    """
+    if not found and not reference:
+        return 1.0
+    pairs = sorted(
+        (
+            (overlap_of(one.box, other.box), row, column)
+            for row, one in enumerate(found)
+            for column, other in enumerate(reference)
+            if one.label == other.label
+        ),
+        reverse=True,
+    )
+    taken: tuple[set[int], set[int]] = set(), set()
+    for overlap, row, column in pairs:
+        if overlap >= OVERLAP and row not in taken[0] and column not in taken[1]:
+            taken[0].add(row)
+            taken[1].add(column)
+    return 2 * len(taken[0]) / (len(found) + len(reference))
+
+
+def overlap_of(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return the intersection over the union of two boxes."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    shared = max(width, 0.0) * max(height, 0.0)
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    return shared / (areas - shared) if areas > shared else 0.0
+
+
+def depth_delta1(found: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+    """Return the share of pixels whose depths ``[H, W]`` differ by less than a quarter, with medians made equal.
+
+    Eigen et al. 2014, threshold accuracy; models of relative depth have a scale of their own for each picture.
+    """
+    smallest = float(np.finfo(np.float32).tiny)
+    one, other = (np.maximum(depth / max(float(np.median(depth)), smallest), smallest) for depth in (found, reference))
+    ratio = np.maximum(one / other, other / one)
+    return float((ratio < DEPTH_RATIO).mean())
+
+
+def _detections(answer: Any) -> list[Detection]:
+    certain = [one for one in answer if one["score"] >= CERTAIN]
+    boxes = [one["box"] for one in certain]
+    return [
+        Detection(one["label"], (box["xmin"], box["ymin"], box["xmax"], box["ymax"]))
+        for one, box in zip(certain, boxes, strict=True)
+    ]
+
+
+def _segments(answer: Any) -> dict[str, NDArray[np.bool_]]:
+    """Return where each label is, ``[H, W]``."""
+    return {one["label"]: np.asarray(one["mask"]) > 0 for one in answer}
+
+
+def segments_miou(found: dict[str, NDArray[np.bool_]], reference: dict[str, NDArray[np.bool_]]) -> float:
+    """Return the mean over the labels in either picture of the IoU of where they are; 1 where there are none."""
+    scores = []
+    for label in found.keys() | reference.keys():
+        if label not in found or label not in reference:
+            scores.append(0.0)
+            continue
+        either = np.count_nonzero(found[label] | reference[label])
+        scores.append(np.count_nonzero(found[label] & reference[label]) / either if either else 1.0)
+    return float(np.mean(scores)) if scores else 1.0
+
+
+@dataclass(frozen=True)
+class _Kind:
+    pipeline: str
+    measure: str
+    read: Callable[[Any], Any]
+    agreement: Callable[[Any, Any], float]
+
+
+KINDS: Final = {
+    "detection": _Kind("object-detection", "detection_f1", _detections, detection_f1),
+    "segmentation": _Kind("image-segmentation", "segmentation_miou", _segments, segments_miou),
+    "depth": _Kind(
+        "depth-estimation",
+        "depth_delta1",
+        lambda answer: answer["predicted_depth"].squeeze().float().cpu().numpy(),
+        depth_delta1,
+    ),
+}
+
+
+class Task:
+    """One model for one kind of task; ``measure`` names what ``agreement`` returns."""
+
+    def __init__(self, kind: str, model: str, device: str = "cpu") -> None:
+        """Load ``model``, a folder or a hub's name.
+
+        Raises:
+            UnknownNameError: no such kind.
+            SetupError: the model cannot be loaded.
+        """
+        if kind not in KINDS:
+            raise UnknownNameError(f"unknown task '{kind}'; known are {', '.join(KINDS)}")
+        self._kind = KINDS[kind]
+        self.measure = self._kind.measure
+        try:
+            with TORCH_IMPORTS:
+                allow_torchvision()
+                from transformers import pipeline  # noqa: PLC0415 - seconds to import
+
+                self._pipeline: Any = pipeline(self._kind.pipeline, model=model, device=device)
+        except Exception as error:  # whatever a model's files and a hub make transformers raise
+            reason = " ".join(str(error).split())[:200]
+            raise SetupError(f"no {kind} model at '{model}': {reason}; name a local folder with a model") from error
+
+    def answer(self, pixels: NDArray[np.uint8]) -> Any:
+        """Return what the model says of ``pixels`` ``[H, W, 3]``, uint8."""
+        return self._kind.read(self._pipeline(Image.fromarray(pixels)))
+
+    def agreement(self, found: Any, reference: Any) -> float:
+        """Return how far two answers agree, 0 to 1."""
+        return self._kind.agreement(found, reference)
+
+
+def tasks_in(names: Sequence[str], device: str) -> list[Task]:
+    """Return the tasks called KIND=MODEL in ``names``.
+
+    Raises:
+        ConfigError: another form, or a kind twice.
+        UnknownNameError, SetupError: as `Task`.
+    """
+    pairs = [name.partition("=") for name in names]
+    for name, (kind, equals, model) in zip(names, pairs, strict=True):
+        if not kind or not equals or not model:
+            raise ConfigError(f"--task {name}: give KIND=MODEL, such as depth=./my-depth-model")
+    kinds = [kind for kind, _, _ in pairs]
+    twice = next((kind for kind in kinds if kinds.count(kind) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"--task names {twice} twice; one model per kind")
+    return [Task(kind, model, device) for kind, _, model in pairs]
