@@ -58,7 +58,8 @@ class Tokens:
         codes = np.array(self.codes, np.int64)[:, None]
         steps = np.array(LEVELS)
         basis = np.cumprod([1, *LEVELS[:-1]])
-        return ((codes // basis % steps - steps // 2) / (steps // 2)).astype(np.float32)
+        numbers: NDArray[np.float32] = ((codes // basis % steps - steps // 2) / (steps // 2)).astype(np.float32)
+        return numbers
 
 
 def encode_tokens(tokens: Tokens) -> bytes:

@@ -164,7 +164,8 @@ def prepared_pairs(
         for path, column in zip(paths, zip(*made, strict=True), strict=True):
             np.save(path, np.stack(column))
         words.write_text(json.dumps(captions))
-    return Pairs(*(np.load(path, mmap_mode="r") for path in paths), tuple(json.loads(words.read_text())))
+    pictures, quarters = (np.load(path, mmap_mode="r") for path in paths)
+    return Pairs(pictures, quarters, tuple(json.loads(words.read_text())))
 
 
 def _crops_in(data: Path, pattern: str) -> Iterator[tuple[NDArray[np.uint8], str]]:
