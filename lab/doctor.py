@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import io
 import os
@@ -29,7 +30,17 @@ PACKAGES = (
     "scikit-image",
     "safetensors",
     "diffusers",
+    "transformers",
+    "vector-quantize-pytorch",
 )
+EXTRACTORS = {
+    "text encoder": ("shared.text", "TextEncoder"),
+    "captioner": ("sender.captioner", "Captioner"),
+    "token encoder": ("sender.tokens", "TokenEncoder"),
+    "latent encoder": ("sender.latent", "LatentEncoder"),
+    "region finder": ("sender.regions", "RegionFinder"),
+}
+"""Where the classes are that load the weights of each stream's extractor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,7 @@ def findings() -> list[Finding]:
         _gpu(),
         _hci_weights(),
         _pocket_weights(),
+        *(_extractor(item, *where) for item, where in EXTRACTORS.items()),
     ]
 
 
@@ -114,6 +126,15 @@ def _hci_weights() -> Finding:
         return Finding("weights hci-learned", "not there", ok=False, remedy=remedy)
     total = sum(len(item.read_bytes()) for item in found)
     return Finding("weights hci-learned", f"{', '.join(sorted(item.name for item in found))}, {total} bytes")
+
+
+def _extractor(item: str, module: str, name: str) -> Finding:
+    """Load an extractor as the sender does."""
+    try:
+        getattr(importlib.import_module(module), name)()
+    except (ImportError, LinkError) as error:
+        return Finding(item, "does not load", ok=False, remedy=str(error))
+    return Finding(item, "loads")
 
 
 def _pocket_weights() -> Finding:
