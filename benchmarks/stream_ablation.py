@@ -2,8 +2,8 @@
 
 Per codec and stream, on pictures that nothing was trained on: ``lost`` drops the stream after encoding, ``swapped``
 puts the next picture's in its place, ``zeroed`` one that says nothing, and ``unsent`` encodes anew without it at the
-same total bytes, so that the HCI takes what it cost. A stream is used if lost and swapped are worse than whole, and pays if
-unsent is. Writes docs/results/stream-ablation.md.
+same total bytes, so that the HCI takes what it cost. A stream is used if lost and swapped are worse than whole, and
+pays if unsent is. Writes docs/results/stream-ablation.md.
 
 Usage: python -m benchmarks.stream_ablation PICTURES... [--bytes 500] [--steps 1] [--codecs mtgc,sdgic,gsc,misc]
 """
