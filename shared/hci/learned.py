@@ -22,6 +22,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from shared.errors import BitstreamError, ConfigError, PictureError, SetupError
 from shared.hci.integer_net import LEVELS, LIMIT, UNIT, IntegerDecoder, IntegerWeights
+from shared.range_coding import shortest_bytes, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,6 @@ STRIDE = 16
 SIDE_MIN, SIDE_MAX = 8, 2048
 # Symbols are whole steps in ±1023; those outside a table's radius follow as one of 2048 equally likely values.
 SYMBOL_MAX, ESCAPES = 1023, 2048
-WORD_BYTES = 4
 
 
 class Sender:
@@ -122,25 +122,8 @@ class SymbolWriter:
                 self.encoder.encode((group[far] + ESCAPES // 2).astype(np.int32), self.tables.escape)
 
     def finished(self) -> bytes:
-        """Return the shortest bytes that say all symbols, given that zeros follow them.
-
-        Any number in the coder's final interval says them. The coder tells the interval's offset and width within its
-        last two words; the words before those are the sealed ones, less a carry that sealing may have caused.
-        """
-        sealed = self.encoder.get_compressed()
-        words, (offset, width) = self.encoder.pos()
-        bits = 32 * (words + 2)
-        point = int.from_bytes(sealed.astype(">u4").tobytes(), "big") << (bits - 32 * len(sealed))
-        before = point >> 64
-        low = (before << 64) + offset
-        if low > point:
-            low -= 1 << 64
-        for length in range(bits // 8 + 1):
-            unused = bits - 8 * length
-            value = -(-low >> unused)
-            if value << unused < low + width:
-                return bytes(value.to_bytes(length, "big"))
-        raise AssertionError("an interval holds its own lower end")
+        """Return the shortest bytes that say all symbols, given that zeros follow them."""
+        return shortest_bytes(self.encoder)
 
 
 class SymbolReader:
@@ -181,12 +164,6 @@ class SymbolReader:
             raise BitstreamError(
                 f"the learned HCI payload is damaged: {len(self.data) + 1} bytes are not what its symbols are coded in"
             )
-
-
-def words_of(data: bytes) -> NDArray[np.uint32]:
-    """Return the range coder's words, big-endian in ``data``, whose trailing zero bytes were left out."""
-    padded = data + bytes(-len(data) % WORD_BYTES)
-    return np.frombuffer(padded, ">u4").astype(np.uint32)
 
 
 class Encoder:

@@ -1,0 +1,169 @@
+"""Caption coder: trigrams of words in integer tables, letters for other words, a range coder.
+
+Any text of up to 10,000 characters that UTF-8 can write comes back exactly. A payload says the style (`text.py`), the
+words, END; a word that is not in the vocabulary is ESCAPE and its letters (`spelling.py`). Probabilities are integers
+that follow from the tables alone (`ngram.py`), so a payload decodes alike on every machine. The empty caption is the
+empty payload. `docs/caption.md` describes the format.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import zipfile
+import zlib
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from shared.caption.ngram import END, ESCAPE, FIRST, Trigrams
+from shared.caption.spelling import Spelling
+from shared.caption.symbols import Meter, Reader, Writer
+from shared.caption.text import STYLES, parsed, written
+from shared.errors import BitstreamError, InputError, SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.resources.abc import Traversable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from shared.caption.symbols import Sink
+
+MAX_CHARACTERS: Final = 10_000
+MAX_SYMBOLS: Final = 4 * MAX_CHARACTERS + 4
+"""A foreign letter takes four symbols, everything else fewer per character; then END of word and caption, and style."""
+STYLE_WEIGHTS: Final = np.array([2, 1, 1, 1, 1, 6, 1, 3])
+"""By `Style.number`: half of the captions are expected to be sentences, the rest tokenised or plain words."""
+
+
+def encode_caption(text: str) -> bytes:
+    """Return the payload of ``text``, by the tables that ship.
+
+    Raises:
+        InputError: more than 10,000 characters, or half a surrogate pair, which UTF-8 cannot write.
+        SetupError: the tables are missing or damaged.
+    """
+    return caption_coder().encode(text)
+
+
+def decode_caption(payload: bytes) -> str:
+    """Return the text of ``payload``, by the tables that ship.
+
+    Raises:
+        BitstreamError: ``encode_caption`` writes no such payload.
+        SetupError: the tables are missing or damaged.
+    """
+    return caption_coder().decode(payload)
+
+
+@functools.cache
+def caption_coder() -> CaptionCoder:
+    """Return the coder with the tables that ship, read at the first call."""
+    return CaptionCoder()
+
+
+class CaptionCoder:
+    """Both ends of the caption stream. ``words`` is the vocabulary, most frequent first, word i being symbol 2 + i."""
+
+    def __init__(self, tables: Path | None = None) -> None:
+        """Load the shipped tables, or the file ``tables``.
+
+        Raises:
+            SetupError: they are missing or damaged.
+        """
+        path = tables or resources.files("models") / "caption" / "language.npz"
+        arrays = _loaded(path)
+        try:
+            self.words = tuple(_text(arrays["words"]).split("\n"))
+            self._model = Trigrams(arrays, "word", FIRST + len(self.words))
+            self._spelling = Spelling(arrays, _text(arrays["letters"]))
+        except (KeyError, ValueError) as error:
+            raise SetupError(f"caption tables at {path} are damaged: {error}; install the package again") from error
+        self._symbols = {word: symbol for symbol, word in enumerate(self.words, FIRST)}
+
+    def encode(self, text: str) -> bytes:
+        """Return the payload of ``text``.
+
+        Raises:
+            InputError: more than 10,000 characters, or half a surrogate pair, which UTF-8 cannot write.
+        """
+        if len(text) > MAX_CHARACTERS:
+            raise InputError(f"a caption of {len(text)} characters: at most {MAX_CHARACTERS}; shorten it")
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise InputError("a caption with half a surrogate pair, which UTF-8 cannot write; give valid Unicode text")
+        if not text:
+            return b""
+        writer = Writer()
+        self._say(writer, text)
+        return writer.finished() or b"\0"
+
+    def decode(self, payload: bytes) -> str:
+        """Return the text of ``payload``.
+
+        Raises:
+            BitstreamError: ``encode`` writes no such payload.
+        """
+        if not payload:
+            return ""
+        text = self._heard(Reader(payload, MAX_SYMBOLS))
+        try:
+            again = self.encode(text)
+        except InputError as error:
+            raise BitstreamError("the caption's payload is damaged: it says what no caption may hold") from error
+        if again != payload:
+            raise BitstreamError("the caption's payload is damaged: its text is coded in other bytes")
+        return text
+
+    def bits(self, text: str) -> float:
+        """Return what ``text`` (as for ``encode``) costs before it is rounded up to bytes."""
+        meter = Meter()
+        if text:
+            self._say(meter, text)
+        return meter.bits
+
+    def next_weights(self, symbols: Sequence[int]) -> NDArray[np.int64]:
+        """Return the weights ``[2 + words]`` (sum about 2^30) of what follows ``symbols``, a caption's beginning."""
+        return self._model.weights([self._model.start, *symbols])
+
+    def _say(self, sink: Sink, text: str) -> None:
+        style, words = parsed(text)
+        sink.say(STYLE_WEIGHTS, style.number)
+        history, block = [self._model.start], 0
+        for word in words:
+            symbol = self._symbols.get(word, ESCAPE)
+            sink.say(self._model.weights(history), symbol)
+            history.append(symbol)
+            if symbol == ESCAPE:
+                block = self._spelling.say(sink, word, block)
+        sink.say(self._model.weights(history), END)
+
+    def _heard(self, reader: Reader) -> str:
+        style = STYLES[reader.heard(STYLE_WEIGHTS)]
+        history, words, block = [self._model.start], [], 0
+        while (symbol := reader.heard(self._model.weights(history))) != END:
+            history.append(symbol)
+            if symbol == ESCAPE:
+                word, block = self._spelling.heard(reader, block)
+            else:
+                word = self.words[symbol - FIRST]
+            words.append(word)
+        return written(style, words)
+
+
+def _loaded(path: Path | Traversable) -> dict[str, NDArray[np.integer]]:
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            return dict(arrays)
+    except OSError as error:
+        raise SetupError(
+            f"no caption tables at {path}: install the package again, or make them (training/README.md)"
+        ) from error
+    except (ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise SetupError(f"caption tables at {path} are damaged: {error}; install the package again") from error
+
+
+def _text(array: NDArray[np.integer]) -> str:
+    return array.astype(np.uint8).tobytes().decode()

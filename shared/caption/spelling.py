@@ -1,0 +1,79 @@
+"""Words letter by letter, in any script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from shared.caption.ngram import END, ESCAPE, FIRST, Trigrams
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from shared.caption.symbols import Reader, Sink
+
+BLOCK: Final = 128
+"""Code points per block; a foreign letter often lies in the block of the foreign one before it."""
+BASIC_BLOCKS: Final = 0x10000 // BLOCK
+BLOCKS: Final = 0x110000 // BLOCK
+ANYWHERE, BASIC, SAME = 0, 1, 2
+_WHERE: Final = np.array([1, 3, 4])
+_ANY_BLOCK: Final = np.ones(BLOCKS, np.int64)
+_BASIC_BLOCK: Final = np.ones(BASIC_BLOCKS, np.int64)
+_PLACE: Final = np.ones(BLOCK, np.int64)
+
+
+class Spelling:
+    """Says words as letters of the alphabet (trigrams), and foreign letters as ESCAPE and their code point.
+
+    Raises:
+        KeyError, ValueError: the tables are damaged.
+    """
+
+    def __init__(self, tables: Mapping[str, NDArray[np.integer]], letters: str) -> None:
+        self._letters = letters
+        self._symbols = {letter: symbol for symbol, letter in enumerate(letters, FIRST)}
+        self._model = Trigrams(tables, "letter", FIRST + len(letters))
+
+    def say(self, sink: Sink, word: str, block: int) -> int:
+        """Say ``word``; return the block of the last foreign letter so far, which was ``block`` before."""
+        history = [self._model.start]
+        for letter in word:
+            symbol = self._symbols.get(letter, ESCAPE)
+            sink.say(self._model.weights(history), symbol)
+            history.append(symbol)
+            if symbol == ESCAPE:
+                block = self._say_foreign(sink, ord(letter), block)
+        sink.say(self._model.weights(history), END)
+        return block
+
+    def heard(self, reader: Reader, block: int) -> tuple[str, int]:
+        """Return the next word and, as ``say`` does, the block.
+
+        Raises:
+            BitstreamError: the bytes are damaged.
+        """
+        history, letters = [self._model.start], []
+        while (symbol := reader.heard(self._model.weights(history))) != END:
+            history.append(symbol)
+            if symbol == ESCAPE:
+                where = reader.heard(_WHERE)
+                if where != SAME:
+                    block = reader.heard(_BASIC_BLOCK if where == BASIC else _ANY_BLOCK)
+                letters.append(chr(block * BLOCK + reader.heard(_PLACE)))
+            else:
+                letters.append(self._letters[symbol - FIRST])
+        return "".join(letters), block
+
+    @staticmethod
+    def _say_foreign(sink: Sink, code_point: int, before: int) -> int:
+        block, place = divmod(code_point, BLOCK)
+        where = SAME if block == before else BASIC if block < BASIC_BLOCKS else ANYWHERE
+        sink.say(_WHERE, where)
+        if where != SAME:
+            sink.say(_BASIC_BLOCK if where == BASIC else _ANY_BLOCK, block)
+        sink.say(_PLACE, place)
+        return block

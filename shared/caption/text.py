@@ -1,0 +1,61 @@
+"""A caption's text as words and the style in which they are written, and back, exactly.
+
+Captions of data sets are tokenised (``Two dogs , wet .``), people write sentences (``Two dogs, wet.``). The style says
+which, so that the words are the same and cost the same. Capital letters are told apart in ASCII only, where every
+version of Unicode agrees.
+"""
+
+from __future__ import annotations
+
+from string import ascii_uppercase
+from typing import Final, NamedTuple
+
+
+class Style(NamedTuple):
+    """How words are written: first letter capital, spaces before punctuation, a full stop at the end."""
+
+    capital: bool
+    spaced: bool
+    stop: bool
+
+    @property
+    def number(self) -> int:
+        """Return 0 to 7, as the stream has it."""
+        return 4 * self.capital + 2 * self.spaced + self.stop
+
+
+STYLES: Final = tuple(Style(bool(number & 4), bool(number & 2), bool(number & 1)) for number in range(8))
+SENTENCE: Final = Style(capital=True, spaced=False, stop=True)
+PLAIN: Final = Style(capital=False, spaced=True, stop=False)
+"""In this style words are what stands between spaces, so it writes every text."""
+
+
+def parsed(text: str) -> tuple[Style, list[str]]:
+    """Return style and words of ``text`` (not empty), from which `written` makes the same text again."""
+    spaced = " ," in text or text.endswith(" .")
+    body = text.removesuffix(" ." if spaced else ".")
+    style = Style(text[0] in ascii_uppercase, spaced, body != text)
+    if style.capital:
+        body = body[:1].lower() + body[1:]
+    words = body.split(" ")
+    if not spaced:
+        words = [part for word in words for part in _comma_apart(word)]
+    return (style, words) if written(style, words) == text else (PLAIN, text.split(" "))
+
+
+def written(style: Style, words: list[str]) -> str:
+    """Return the text of ``words`` (at least one) in ``style``."""
+    text = " ".join(words) if style.spaced else "".join(_spaced_but_commas(words))
+    if style.capital:
+        text = text[:1].upper() + text[1:]
+    if style.stop:
+        text += " ." if style.spaced else "."
+    return text
+
+
+def _comma_apart(word: str) -> list[str]:
+    return [word[:-1], ","] if len(word) > 1 and word.endswith(",") else [word]
+
+
+def _spaced_but_commas(words: list[str]) -> list[str]:
+    return [word if place == 0 or word == "," else f" {word}" for place, word in enumerate(words)]

@@ -1,0 +1,1 @@
+"""Recipes of the caption stream: the coder's tables and the captioner."""
