@@ -59,6 +59,11 @@ class EfficientNetLite(nn.Module):
         network = cast("Any", self.network)
         return cast("Tensor", network._swish(network._bn1(network._conv_head(self.forward(picture)[-1]))))  # noqa: SLF001
 
+    def classifier(self) -> tuple[Tensor, Tensor]:
+        """Return weights ``[1000, 1280]`` and biases ``[1000]`` that make class logits of `head_map`'s mean."""
+        layer = cast("Any", self.network)._fc  # noqa: SLF001 - no public way
+        return layer.weight, layer.bias
+
     def class_logits(self, picture: Tensor) -> Tensor:
         """Return ``[B, 1000]`` for the whole picture, resized to 224×224 (bicubic) whatever its shape."""
         side = (CLASSIFIER_SIDE, CLASSIFIER_SIDE)
