@@ -97,7 +97,7 @@ class CaptionCoder:
         if not text:
             return b""
         writer = Writer()
-        self._say(writer, text)
+        self.say(writer, text)
         return writer.finished() or b"\0"
 
     def decode(self, payload: bytes) -> str:
@@ -108,7 +108,7 @@ class CaptionCoder:
         """
         if not payload:
             return ""
-        text = self._heard(Reader(payload, MAX_SYMBOLS))
+        text = self.heard(Reader(payload, MAX_SYMBOLS))
         try:
             again = self.encode(text)
         except InputError as error:
@@ -121,14 +121,15 @@ class CaptionCoder:
         """Return what ``text`` (as for ``encode``) costs before it is rounded up to bytes."""
         meter = Meter()
         if text:
-            self._say(meter, text)
+            self.say(meter, text)
         return meter.bits
 
     def next_weights(self, symbols: Sequence[int]) -> NDArray[np.int64]:
         """Return the weights ``[2 + words]`` (sum about 2^30) of what follows ``symbols``, a caption's beginning."""
         return self._model.weights([self._model.start, *symbols])
 
-    def _say(self, sink: Sink, text: str) -> None:
+    def say(self, sink: Sink, text: str) -> None:
+        """Append ``text`` (as for ``encode``, not empty) to ``sink``, for streams that hold more than a caption."""
         style, words = parsed(text)
         sink.say(STYLE_WEIGHTS, style.number)
         history, block = [self._model.start], 0
@@ -140,7 +141,12 @@ class CaptionCoder:
                 block = self._spelling.say(sink, word, block)
         sink.say(self._model.weights(history), END)
 
-    def _heard(self, reader: Reader) -> str:
+    def heard(self, reader: Reader) -> str:
+        """Return the text that comes next in ``reader``.
+
+        Raises:
+            BitstreamError: no encoder writes this.
+        """
         style = STYLES[reader.heard(STYLE_WEIGHTS)]
         history, words, block = [self._model.start], [], 0
         while (symbol := reader.heard(self._model.weights(history))) != END:

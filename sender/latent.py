@@ -1,0 +1,173 @@
+"""The sender's half of the latent stream (GSC): a picture's planes, and which of them to send.
+
+Chen et al., "Generative Semantic Coding" (arXiv 2510.27324), sections 3.1 and 3.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from sender.latent_network import PLANES, REACH, STRIDE, Analysis
+from sender.structure import grey_of, structure_scores
+from shared.errors import ConfigError, PictureError, SetupError
+from shared.latent.coder import LatentPlanes, encode_latent, plane_size
+from shared.latent.tables import VALUE_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+COUNTS: Final = (1, 2, 4, 8, 16)
+"""C, how many planes a sender offers to send, as in the paper."""
+WEIGHTS_NAME: Final = "analysis.safetensors"
+STRIP_ROWS: Final = 64
+"""Rows of samples that are computed at a time, which bounds the memory."""
+
+
+@dataclass(frozen=True)
+class LatentChoice:
+    """Channels to send, best first, their payload, and what equation (2) makes of them."""
+
+    ids: tuple[int, ...]
+    payload: bytes
+    cost: float
+
+
+class LatentEncoder:
+    """Pictures to planes. The weights are read when they are first needed."""
+
+    def __init__(self, weights: Path | None = None) -> None:
+        """Take the weights that ship, or the safetensors file ``weights``."""
+        self._path = weights
+        self._analysis: Analysis | None = None
+
+    @torch.inference_mode()
+    def values(self, pixels: NDArray[np.uint8]) -> NDArray[np.int16]:
+        """Return the planes ``[32, h, w]`` in steps of the quantiser, h and w a sixteenth of the picture, rounded up.
+
+        ``pixels`` are uint8 ``[H, W, 3]`` or ``[H, W]``; grey counts as three equal planes.
+
+        Raises:
+            PictureError: another kind of array.
+            SetupError: the weights are missing or damaged.
+        """
+        analysis = self._loaded()
+        strips = []
+        for picture, above, rows in _strips(_padded(pixels), REACH):
+            planes = analysis(picture)[0, :, above : above + rows].round().clamp(-VALUE_MAX, VALUE_MAX)
+            strips.append(planes.to(torch.int16).numpy())
+        return np.concatenate(strips, axis=1)
+
+    def _loaded(self) -> Analysis:
+        if self._analysis is None:
+            self._analysis = loaded_analysis(self._path)
+        return self._analysis
+
+
+@torch.inference_mode()
+def chosen_channels(values: NDArray[np.int16], pixels: NDArray[np.uint8], count: int) -> tuple[int, ...]:
+    """Return the ``count`` channels of ``values`` ``[32, h, w]`` that show most of the picture's structure, best first.
+
+    SSIM between each plane as a grey picture and the luminance (`sender/structure.py`); of equal ones, the lower id.
+
+    Raises:
+        ConfigError: a count that is not offered, or values that are not this picture's.
+        PictureError: not a picture.
+    """
+    if count not in COUNTS:
+        raise ConfigError(f"{count} planes of the latent: must be one of {', '.join(map(str, COUNTS))}")
+    padded = _padded(pixels)
+    if values.shape != (PLANES, *plane_size(pixels.shape[1], pixels.shape[0])):
+        raise ConfigError(
+            f"a latent of {list(values.shape)} is not of a picture of {pixels.shape[1]}x{pixels.shape[0]}"
+        )
+    grey = torch.cat([grey_of(picture) for picture, _, _ in _strips(padded, 0)], dim=2)
+    planes = torch.from_numpy(values.astype(np.float32))
+    # One at a time: 32 grey pictures of a large photograph would take gigabytes.
+    scores = [float(structure_scores(plane[None, None], grey)) for plane in planes]
+    return tuple(sorted(range(PLANES), key=lambda channel: -scores[channel])[:count])
+
+
+def best_choice(
+    values: NDArray[np.int16],
+    pixels: NDArray[np.uint8],
+    analysed: Callable[[LatentPlanes], float],
+    wanted: float,
+    *,
+    alpha: float = 1.0,
+    beta: float = 0.001,
+) -> LatentChoice:
+    """Return the choice of 1, 2, 4, 8 or 16 channels with the least alpha * abs(V(x_hat) - V(x)) + beta * bytes.
+
+    GSC's equation (2), in which B counts the latent's bytes alone: a caption costs the same whatever is chosen here.
+    ``analysed`` returns V(x_hat), the visual analysis of the picture that a decoder makes of the planes; ``wanted`` is
+    V(x), that of the picture itself. It is called once per count. Of equal costs, fewer channels win.
+
+    Raises:
+        ConfigError: alpha or beta is negative, or as `chosen_channels`.
+    """
+    if min(alpha, beta) < 0:
+        raise ConfigError(f"alpha {alpha} and beta {beta} of the rate-task trade-off: neither may be negative")
+    ranked = chosen_channels(values, pixels, COUNTS[-1])
+    choices = []
+    for count in COUNTS:
+        ids = ranked[:count]
+        payload = encode_latent(values, ids)
+        kept = tuple(sorted(ids))
+        lost = abs(analysed(LatentPlanes(kept, values[list(kept)])) - wanted)
+        choices.append(LatentChoice(ids, payload, alpha * lost + beta * len(payload)))
+    return min(choices, key=lambda choice: choice.cost)
+
+
+def loaded_analysis(path: Path | None = None) -> Analysis:
+    """Return the analysis transform of the file ``path``, by default of the one that ships, frozen.
+
+    Raises:
+        SetupError: it is missing or damaged.
+    """
+    source = path or resources.files("models") / "latent" / WEIGHTS_NAME
+    way_out = "install the package again or train it (training/README.md)"
+    with torch.device("meta"):
+        analysis = Analysis()
+    try:
+        weights = safetensors.torch.load(source.read_bytes())
+        analysis.load_state_dict({name: value.float() for name, value in weights.items()}, assign=True)
+    except OSError as error:
+        raise SetupError(f"no weights of the latent stream at {source}: {way_out}") from error
+    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
+        raise SetupError(f"weights of the latent stream at {source} are damaged: {way_out}") from error
+    return analysis.requires_grad_(requires_grad=False).eval()
+
+
+def _padded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return ``pixels`` as RGB with sides that are multiples of 16, the last row and column repeated.
+
+    Raises:
+        PictureError: not uint8 ``[H, W, 3]`` or ``[H, W]`` with at least one pixel.
+    """
+    if pixels.dtype != np.uint8 or (pixels.ndim != 2 and pixels.shape[2:] != (3,)) or not pixels.size:
+        raise PictureError(f"a picture of {pixels.dtype} {pixels.shape}: must be uint8 [H, W, 3] or [H, W], not empty")
+    colour = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+    return np.pad(colour, ((0, -colour.shape[0] % STRIDE), (0, -colour.shape[1] % STRIDE), (0, 0)), mode="edge")
+
+
+def _strips(pixels: NDArray[np.uint8], margin: int) -> Iterator[tuple[Tensor, int, int]]:
+    """Yield strips ``[1, 3, 16n, W]``, 0 to 1, with up to ``margin`` more rows of samples above and below.
+
+    With each: how many rows of samples are above, and how many of its own.
+    """
+    height = pixels.shape[0] // STRIDE
+    for top in range(0, height, STRIP_ROWS):
+        first, last = max(0, top - margin), min(height, top + STRIP_ROWS + margin)
+        part = pixels[first * STRIDE : last * STRIDE].transpose(2, 0, 1)[None]
+        yield torch.from_numpy(part.astype(np.float32) / 255), top - first, min(STRIP_ROWS, height - top)

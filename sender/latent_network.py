@@ -1,0 +1,58 @@
+"""The analysis transform of the latent stream: picture in, M planes at 1/16 of its size out.
+
+Ordinary floating point: it chooses what to send, and another machine may choose a value one step away. What is sent
+is decoded in integers (``shared/latent``).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+PLANES = 32
+"""M, the channels of the latent, of which C are sent."""
+STRIDE = 16
+"""Pixels per sample of a plane, in both directions."""
+EIGHTH, SIXTEENTH = 64, 128
+"""Channels at 1/8 and at 1/16 of the picture's size."""
+REACH = 6
+"""Samples around one of a plane, beyond which no pixel acts on it."""
+
+
+class Residual(nn.Module):
+    """``x + conv(gelu(conv(gelu(x))))``, both 3×3; starts as the identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[B, C, h, w]`` to the same shape."""
+        inner = self.first(functional.gelu(x))
+        out: Tensor = x + self.second(functional.gelu(inner))
+        return out
+
+
+class Analysis(nn.Module):
+    """A small convolutional encoder beside a linear transform of the 16×16 blocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.PixelUnshuffle(8),
+            nn.Conv2d(3 * 64, EIGHTH, 3, padding=1),
+            Residual(EIGHTH),
+            nn.Conv2d(EIGHTH, SIXTEENTH, 3, stride=2, padding=1),
+            Residual(SIXTEENTH),
+            nn.GELU(),
+            nn.Conv2d(SIXTEENTH, PLANES, 3, padding=1),
+        )
+        self.blocks = nn.Conv2d(3 * STRIDE * STRIDE, PLANES, 1)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Map pictures ``[B, 3, 16h, 16w]``, 0 to 1, to planes ``[B, 32, h, w]`` in quantiser steps, not rounded."""
+        centred = picture - 0.5
+        out: Tensor = self.body(centred) + self.blocks(functional.pixel_unshuffle(centred, STRIDE))
+        return out

@@ -1,0 +1,1 @@
+"""The latent stream (GSC): some of the planes of a learned latent, entropy-coded by integer tables."""

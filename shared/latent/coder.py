@@ -1,0 +1,178 @@
+"""Planes of a latent to bytes and back (GSC, section 3.2: ids of the chosen channels, then their samples).
+
+One range-coded stream: how many planes, which ones, then plane after plane in the order of their ids. Probabilities
+are integer tables (``tables.py``), contexts integer sums (``context.py``): the same bytes everywhere.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import constriction
+import numpy as np
+
+from shared.errors import BitstreamError, ConfigError
+from shared.latent.context import STEPS, cross_planes, neighbours
+from shared.latent.tables import PLANES, RADIUS, SYMBOLS, VALUE_MAX, LatentTables, categorical, loaded_tables
+from shared.range_coding import shortest_bytes, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from shared.latent.context import Integers
+
+STRIDE = 16
+"""Pixels per sample of a plane, in both directions."""
+SIDE_MAX = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class LatentPlanes:
+    """What arrives: ``planes`` int16 ``[C, h, w]`` in steps of the quantiser, plane k being channel ``ids[k]``."""
+
+    ids: tuple[int, ...]
+    planes: NDArray[np.int16]
+
+
+def plane_size(width: int, height: int) -> tuple[int, int]:
+    """Return rows and columns of a plane of a picture: a sixteenth, rounded up."""
+    return -(-height // STRIDE), -(-width // STRIDE)
+
+
+def encode_latent(values: NDArray[np.integer], ids: Sequence[int], tables: LatentTables | None = None) -> bytes:
+    """Return the payload of the channels ``ids`` of ``values`` ``[32, h, w]``, integers in -127 to 127.
+
+    Raises:
+        ConfigError: no ids, one twice or outside 0..31, or values of another shape, type or range.
+    """
+    chosen = tuple(sorted(int(index) for index in ids))
+    if not chosen or len(set(chosen)) != len(chosen) or chosen[0] < 0 or chosen[-1] >= PLANES:
+        raise ConfigError(f"channels {list(ids)} of the latent: name 1 to {PLANES} different ones in 0..{PLANES - 1}")
+    if values.ndim != 3 or values.shape[0] != PLANES or not values.size or values.dtype.kind not in "iu":
+        raise ConfigError(f"a latent of {values.dtype} {list(values.shape)}: must be integers [{PLANES}, h, w]")
+    planes = values[list(chosen)].astype(np.int64)
+    if np.abs(planes).max() > VALUE_MAX:
+        raise ConfigError(f"a latent value of {np.abs(planes).max()}: must be within ±{VALUE_MAX}")
+    return _encoded(chosen, planes, tables or shipped_tables())
+
+
+def decode_latent(payload: bytes, width: int, height: int, tables: LatentTables | None = None) -> LatentPlanes:
+    """Return the planes in ``payload`` of a picture of ``width`` x ``height`` pixels, ids ascending.
+
+    Raises:
+        BitstreamError: ``encode_latent`` makes no such payload for a picture of this size.
+    """
+    if not (0 < width <= SIDE_MAX and 0 < height <= SIDE_MAX):
+        raise BitstreamError(f"a latent of a picture of {width}x{height}: sides must be 1 to {SIDE_MAX}")
+    tables = tables or shipped_tables()
+    receiver = _Receiver(payload)
+    try:
+        ids = _ids(receiver, tables, ())
+        planes = np.zeros((len(ids), *plane_size(width, height)), np.int64)
+        _walk(receiver, tables, ids, planes)
+    except (AssertionError, ValueError) as error:  # constriction's "invalid for the employed entropy model"
+        raise BitstreamError("the latent payload is damaged: its bytes decode to no symbol") from error
+    if _encoded(ids, planes, tables) != payload:
+        raise BitstreamError(
+            f"the latent payload is damaged: {len(payload)} bytes are not what its planes are coded in"
+        )
+    return LatentPlanes(ids, planes.astype(np.int16))
+
+
+@functools.cache
+def shipped_tables() -> LatentTables:
+    """Return the tables that ship, loaded once.
+
+    Raises:
+        SetupError: they are missing or damaged.
+    """
+    return loaded_tables()
+
+
+class _End(Protocol):
+    """One end of the coder: given what the sender means, None at the receiver, says what it is and passes it on."""
+
+    def symbols(self, model: constriction.stream.model.Model, meant: Integers) -> Integers: ...
+
+
+class _Sender:
+    def __init__(self) -> None:
+        self.coder = constriction.stream.queue.RangeEncoder()
+
+    def symbols(self, model: constriction.stream.model.Model, meant: Integers) -> Integers:
+        self.coder.encode(meant.astype(np.int32), model)
+        return meant
+
+
+class _Receiver:
+    def __init__(self, payload: bytes) -> None:
+        self.coder = constriction.stream.queue.RangeDecoder(words_of(payload))
+
+    def symbols(self, model: constriction.stream.model.Model, meant: Integers) -> Integers:
+        heard: Integers = self.coder.decode(model, len(meant)).astype(np.int64)
+        return heard
+
+
+def _encoded(ids: tuple[int, ...], planes: Integers, tables: LatentTables) -> bytes:
+    sender = _Sender()
+    _ids(sender, tables, ids)
+    _walk(sender, tables, ids, planes)
+    return shortest_bytes(sender.coder)
+
+
+def _ids(end: _End, tables: LatentTables, meant: tuple[int, ...]) -> tuple[int, ...]:
+    """Say which channels are there: their number, then of one after the other whether it is among them.
+
+    A channel's probability depends on how many are still to come, and what must be is not said, so that a choice costs
+    no more than its place among all choices of that many.
+    """
+    missing = int(end.symbols(tables.number_model, np.array([len(meant) - 1]))[0]) + 1
+    ids: list[int] = []
+    for channel in range(PLANES):
+        if missing in (0, PLANES - channel):
+            there = missing > 0
+        else:
+            model = categorical(tables.arrays["chosen"][channel, missing])
+            there = bool(end.symbols(model, np.array([channel in meant]))[0])
+        if there:
+            ids.append(channel)
+            missing -= 1
+    return tuple(ids)
+
+
+def _walk(end: _End, tables: LatentTables, ids: tuple[int, ...], planes: Integers) -> None:
+    """Say all samples of ``planes`` ``[C, h, w]`` in the order of the stream; the receiver's are filled in."""
+    height, width = planes.shape[1:]
+    places = [step.places(height, width) for step in STEPS]
+    signed = np.zeros((height, width, len(ids), 2), np.int64)
+    absolute = np.zeros_like(signed)
+    for index, channel in enumerate(ids):
+        meant = planes[index].copy()
+        plane = planes[index]
+        plane[:] = 0
+        for number, (step, (rows, columns)) in enumerate(zip(STEPS, places, strict=True)):
+            near = neighbours(plane, step, rows, columns)
+            known = (signed[rows, columns, :index], absolute[rows, columns, :index])
+            whole, tables_used = tables.table_indices(near, *known, number, channel, ids[:index])
+            plane[rows, columns] = _samples(end, tables, tables_used, whole, meant[rows, columns])
+        signed[:, :, index], absolute[:, :, index] = cross_planes(plane)
+
+
+def _samples(end: _End, tables: LatentTables, used: Integers, whole: Integers, meant: Integers) -> Integers:
+    """Say the samples ``[n]`` of one step, those of one table together."""
+    values = np.zeros(len(used), np.int64)
+    for table in np.unique(used):
+        members = np.flatnonzero(used == table)
+        apart = meant[members] - whole[members]
+        coded = np.where(np.abs(apart) > RADIUS, SYMBOLS - 1, apart + RADIUS)
+        heard = end.symbols(tables.symbol_models[table], coded)
+        found = np.clip(whole[members] + heard - RADIUS, -VALUE_MAX, VALUE_MAX)
+        far = heard == SYMBOLS - 1
+        if far.any():
+            found[far] = end.symbols(tables.value_model, meant[members][far] + VALUE_MAX) - VALUE_MAX
+        values[members] = found
+    return values

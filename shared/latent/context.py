@@ -1,0 +1,99 @@
+"""In which order the samples of a plane are coded, and what both ends know of a sample before it is.
+
+A plane is coded coarse to fine: every eighth sample first, then the centres of the squares of what is known, then the
+centres of its edges, and so on. So most samples are told with neighbours on all sides, and all samples of one step at
+once. Planes come one after the other: those before are known everywhere. Everything here is integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Integers = NDArray[np.int64]
+
+COARSEST: Final = 8
+_NEAR_DIAGONAL = ((-1, -1), (-1, 1), (1, -1), (1, 1))
+_FAR_DIAGONAL = ((-1, -3), (-1, 3), (1, -3), (1, 3), (-3, -1), (-3, 1), (3, -1), (3, 1))
+_NEAR_CROSS = ((-1, 0), (1, 0), (0, -1), (0, 1))
+_FAR_CROSS = ((-1, -2), (-1, 2), (1, -2), (1, 2), (-2, -1), (-2, 1), (2, -1), (2, 1))
+NEIGHBOURS: Final = 12
+"""Known samples of the same plane that tell of the next one; all zero in the first step."""
+
+
+@dataclass(frozen=True)
+class CodingStep:
+    """The samples told at once: those of a lattice; ``offsets`` point at known samples around each."""
+
+    spacing: int
+    diagonal: bool
+    offsets: tuple[tuple[int, int], ...]
+
+    def places(self, height: int, width: int) -> tuple[Integers, Integers]:
+        """Return rows and columns ``[n]`` of this step's samples in a plane, row by row."""
+        row, column = np.mgrid[0:height, 0:width]
+        if not self.offsets:
+            chosen = (row % COARSEST == 0) & (column % COARSEST == 0)
+        elif self.diagonal:
+            chosen = (row % (2 * self.spacing) == self.spacing) & (column % (2 * self.spacing) == self.spacing)
+        else:
+            on_lattice = (row % self.spacing == 0) & (column % self.spacing == 0)
+            chosen = on_lattice & ((row + column) // self.spacing % 2 == 1)
+        rows, columns = np.nonzero(chosen)
+        return rows, columns
+
+
+def _steps() -> tuple[CodingStep, ...]:
+    steps = [CodingStep(COARSEST, diagonal=True, offsets=())]
+    spacing = COARSEST // 2
+    while spacing:
+        for diagonal, near, far in ((True, _NEAR_DIAGONAL, _FAR_DIAGONAL), (False, _NEAR_CROSS, _FAR_CROSS)):
+            offsets = tuple((spacing * down, spacing * right) for down, right in (*near, *far))
+            steps.append(CodingStep(spacing, diagonal, offsets))
+        spacing //= 2
+    return tuple(steps)
+
+
+STEPS: Final = _steps()
+
+
+def neighbours(planes: Integers, step: CodingStep, rows: Integers, columns: Integers) -> Integers:
+    """Return the known samples ``[..., n, 12]`` around the places of ``planes`` ``[..., h, w]``.
+
+    A neighbour outside the plane is replaced by the one opposite, which is on the same lattice, or else by 0.
+    """
+    height, width = planes.shape[-2:]
+    around = np.zeros((*planes.shape[:-2], len(rows), NEIGHBOURS), np.int64)
+    for index, (down, right) in enumerate(step.offsets):
+        row, row_inside = _reflected(rows, down, height)
+        column, column_inside = _reflected(columns, right, width)
+        around[..., index] = planes[..., row, column] * (row_inside & column_inside)
+    return around
+
+
+def cross_planes(planes: Integers) -> tuple[Integers, Integers]:
+    """Return what whole planes ``[..., h, w]`` tell of the next: signed and absolute, ``[..., h, w, 2]`` each.
+
+    The sample itself, and the sum of the four beside it (0 outside).
+    """
+    padded = np.pad(planes, [(0, 0)] * (planes.ndim - 2) + [(1, 1), (1, 1)])
+    magnitude = np.abs(padded)
+    return _with_cross(padded), _with_cross(magnitude)
+
+
+def _with_cross(padded: Integers) -> Integers:
+    beside = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1] + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
+    return np.stack([padded[..., 1:-1, 1:-1], beside], axis=-1)
+
+
+def _reflected(places: Integers, offset: int, size: int) -> tuple[Integers, NDArray[np.bool_]]:
+    """Return ``places + offset``, or ``places - offset`` where that is outside 0..size-1, and whether it is inside."""
+    moved = places + offset
+    moved = np.where((moved >= 0) & (moved < size), moved, places - offset)
+    inside = (moved >= 0) & (moved < size)
+    return np.where(inside, moved, 0), inside

@@ -1,0 +1,133 @@
+"""The static integer tables of the latent stream: weights of the contexts and counts of symbols, as they ship.
+
+Of a sample, both ends foretell a mean and a scale by integer sums over what they know (``context.py``), and look up
+the counts of that scale and of the mean's fraction. ``training/latent`` makes the tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+import constriction
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from shared.errors import SetupError
+from shared.latent.context import NEIGHBOURS, STEPS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from shared.latent.context import Integers
+
+PLANES: Final = 32
+"""M, the channels of the latent."""
+WEIGHT_BITS: Final = 10
+"""Weights and thresholds are in units of 2⁻¹⁰."""
+FRACTIONS: Final = 8
+"""Of a step of the quantiser, by which the mean's place is told apart."""
+LEVELS: Final = 24
+"""Scales."""
+RADIUS: Final = 8
+"""Symbols are whole steps from the mean's, -8 to 8; the last symbol says that the value itself follows."""
+SYMBOLS: Final = 2 * RADIUS + 2
+VALUE_MAX: Final = 127
+"""Values of a plane are -127 to 127."""
+SHAPES: Final = {
+    "mean_near": (len(STEPS), PLANES, NEIGHBOURS),
+    "mean_cross": (len(STEPS), PLANES, PLANES, 2),
+    "scale_bias": (len(STEPS), PLANES),
+    "scale_near": (len(STEPS), PLANES, NEIGHBOURS),
+    "scale_cross": (len(STEPS), PLANES, PLANES, 2),
+    "thresholds": (LEVELS - 1,),
+    "counts": (LEVELS, FRACTIONS, SYMBOLS),
+    "chosen": (PLANES, PLANES + 1, 2),
+    "number": (PLANES,),
+}
+"""Of the arrays in the file. A weight's indices are step, plane, and (plane that is known, sample or those beside)."""
+TABLES_NAME: Final = "tables.safetensors"
+WAY_OUT: Final = "install the package again or train them (training/README.md)"
+
+
+@dataclass(frozen=True)
+class LatentTables:
+    """The arrays of ``SHAPES`` as int64, and the range coder's models made of the counts."""
+
+    arrays: dict[str, Integers]
+    symbol_models: list[constriction.stream.model.Categorical]
+    number_model: constriction.stream.model.Categorical
+    value_model: constriction.stream.model.Uniform
+
+    def table_indices(
+        self, near: Integers, signed: Integers, absolute: Integers, step: int, channel: int, others: tuple[int, ...]
+    ) -> tuple[Integers, Integers]:
+        """Return the whole means ``[n]`` and the indices ``[n]`` into ``symbol_models`` of one step's samples.
+
+        ``near`` ``[n, 12]`` are the neighbours in plane ``channel``, ``signed`` and ``absolute`` ``[n, k, 2]`` what the
+        ``others``, k known planes, tell.
+        """
+        arrays, known = self.arrays, list(others)
+        mean = near @ arrays["mean_near"][step, channel]
+        mean = mean + np.einsum("nkf,kf->n", signed, arrays["mean_cross"][step, channel, known])
+        scale = arrays["scale_bias"][step, channel] + np.abs(near) @ arrays["scale_near"][step, channel]
+        scale = scale + np.einsum("nkf,kf->n", absolute, arrays["scale_cross"][step, channel, known])
+        return table_places(mean, scale, arrays["thresholds"])
+
+
+def table_places(mean: Integers, scale: Integers, thresholds: Integers) -> tuple[Integers, Integers]:
+    """Return the nearest whole value of ``mean`` ``[n]`` and the table's index, level times 8 plus fraction."""
+    eighths = (mean + (1 << (WEIGHT_BITS - 4))) >> (WEIGHT_BITS - 3)
+    whole = np.clip((eighths + FRACTIONS // 2) >> 3, -VALUE_MAX, VALUE_MAX)
+    fraction = np.clip(eighths - FRACTIONS * whole, -FRACTIONS // 2, FRACTIONS // 2 - 1) + FRACTIONS // 2
+    return whole, np.searchsorted(thresholds, scale, side="right") * FRACTIONS + fraction
+
+
+def loaded_tables(path: Path | None = None) -> LatentTables:
+    """Return the tables of the file ``path``, by default of the one that ships.
+
+    Raises:
+        SetupError: it is missing or damaged.
+    """
+    source = path or resources.files("models") / "latent" / TABLES_NAME
+    try:
+        loaded = safetensors.numpy.load(source.read_bytes())
+    except OSError as error:
+        raise SetupError(f"no tables of the latent stream at {source}: {WAY_OUT}") from error
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise SetupError(f"the latent stream's tables at {source} are damaged: {WAY_OUT}") from error
+    return tables_of(loaded)
+
+
+def tables_of(loaded: dict[str, NDArray[np.int16] | NDArray[np.int32]]) -> LatentTables:
+    """Return the tables made of the file's arrays.
+
+    Raises:
+        SetupError: an array is missing, of another shape or type, or a count is not positive.
+    """
+    wrong = [
+        name
+        for name, shape in SHAPES.items()
+        if name not in loaded or loaded[name].shape != shape or loaded[name].dtype.kind != "i"
+    ]
+    counted = [name for name in ("counts", "chosen", "number") if name not in wrong and loaded[name].min() < 1]
+    if wrong or counted:
+        raise SetupError(f"the latent stream's tables are damaged ({(wrong + counted)[0]}): {WAY_OUT}")
+    arrays = {name: loaded[name].astype(np.int64) for name in SHAPES}
+    rows = arrays["counts"].reshape(-1, SYMBOLS)
+    return LatentTables(
+        arrays,
+        symbol_models=[categorical(row) for row in rows],
+        number_model=categorical(arrays["number"]),
+        value_model=constriction.stream.model.Uniform(2 * VALUE_MAX + 1),
+    )
+
+
+def categorical(counts: Integers) -> constriction.stream.model.Categorical:
+    """Return the range coder's model of integer ``counts``, each at least 1 and of a sum below 2⁵³."""
+    # perfect=False takes sums and products of these exact integers only; the search of perfect=True, logarithms.
+    return constriction.stream.model.Categorical(counts.astype(np.float64), perfect=False, lazy=False)

@@ -1,0 +1,139 @@
+"""Regions to bytes and back: word counts, masks and one text for all regions, in one range-coded stream.
+
+MISC sends 64 bits for each mask and 8 bits for each letter. Here masks are told with static integer probabilities from
+the cells that are known (left, above, in earlier masks), and the words of all regions by the caption's coder
+(``shared/caption``) as one text, whose parts the word counts tell apart: a separator would cost more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from shared.caption.coder import MAX_SYMBOLS, caption_coder
+from shared.caption.symbols import Reader, Writer
+from shared.errors import BitstreamError, ConfigError, InputError
+from shared.regions.mask_counts import PRESENT_OF_256
+from shared.regions.region import (
+    MASK_SIDE,
+    REGIONS_MAX,
+    Region,
+    words_of_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    Weights = NDArray[np.int64]
+    CellOf = Callable[[Weights, int, int], bool]
+
+NUMBER_WEIGHTS: Final = np.array([4, 3, 3])
+"""Of one, two and three regions."""
+NAME_WEIGHTS: Final = np.array([1, 8, 8, 3])
+"""Of a name of 0 to 3 words."""
+DETAIL_WEIGHTS: Final = np.array([2, 1, 2, 4, 8, 8, 8, 6, 4, 3, 2])
+"""Of a detail of 0 to 10 words."""
+EARLIER_CELLS: Final = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
+"""Cells (rows down, columns right) that a cell's probability depends on, the most telling first."""
+CONTEXTS: Final = 2 ** (len(EARLIER_CELLS) + 1)
+SYMBOLS_MAX: Final = MAX_SYMBOLS + 1 + REGIONS_MAX * (2 + MASK_SIDE * MASK_SIDE)
+
+
+def encode_regions(regions: Sequence[Region]) -> bytes:
+    """Return the payload of up to three ``regions``, in their order; none is the empty payload.
+
+    Raises:
+        ConfigError: more than three regions.
+        InputError: together their words are no text for ``shared/caption``: over 10,000 characters, half a surrogate.
+    """
+    if len(regions) > REGIONS_MAX:
+        raise ConfigError(f"{len(regions)} regions: at most {REGIONS_MAX}; leave the least important ones out")
+    if not regions:
+        return b""
+    text = " ".join(part for region in regions for part in (region.name, region.detail) if part)
+    if text:
+        caption_coder().encode(text)  # refuses what is no caption
+    writer = Writer()
+    writer.say(NUMBER_WEIGHTS, len(regions) - 1)
+    for region in regions:
+        writer.say(NAME_WEIGHTS, len(words_of_text(region.name)))
+        writer.say(DETAIL_WEIGHTS, len(words_of_text(region.detail)))
+    said = np.zeros((MASK_SIDE, MASK_SIDE), np.bool_)
+    for region in regions:
+        _walk_mask(said, _saying(writer, region.mask))
+        said |= region.mask
+    if text:
+        caption_coder().say(writer, text)
+    return writer.finished() or b"\0"
+
+
+def decode_regions(payload: bytes) -> tuple[Region, ...]:
+    """Return the regions in ``payload``.
+
+    Raises:
+        BitstreamError: ``encode_regions`` writes no such payload.
+    """
+    if not payload:
+        return ()
+    try:
+        regions = _heard(Reader(payload, SYMBOLS_MAX))
+        again = encode_regions(regions)
+    except (BitstreamError, InputError) as error:
+        raise BitstreamError(f"the regions' payload of {len(payload)} bytes is damaged: it says no regions") from error
+    if again != payload:
+        raise BitstreamError("the regions' payload is damaged: its regions are coded in other bytes")
+    return regions
+
+
+def _heard(reader: Reader) -> tuple[Region, ...]:
+    number = reader.heard(NUMBER_WEIGHTS) + 1
+    counts = [(reader.heard(NAME_WEIGHTS), reader.heard(DETAIL_WEIGHTS)) for _ in range(number)]
+    masks: list[NDArray[np.bool_]] = []
+    said = np.zeros((MASK_SIDE, MASK_SIDE), np.bool_)
+    for _ in counts:
+        masks.append(_walk_mask(said, _hearing(reader)))
+        said |= masks[-1]
+    total = sum(map(sum, counts))
+    words = caption_coder().heard(reader).split(" ") if total else []
+    if len(words) != total:
+        raise BitstreamError(f"the regions' payload is damaged: {len(words)} words where it announces {total}")
+    regions = []
+    for (name, detail), mask in zip(counts, masks, strict=True):
+        regions.append(Region(" ".join(words[:name]), " ".join(words[name : name + detail]), mask))
+        words = words[name + detail :]
+    return tuple(regions)
+
+
+def _walk_mask(said: NDArray[np.bool_], cell_of: CellOf) -> NDArray[np.bool_]:
+    """Return the mask ``[8, 8]`` whose cells ``cell_of`` tells, given their weights; ``said`` is what others cover."""
+    mask = np.zeros((MASK_SIDE, MASK_SIDE), np.bool_)
+    for row in range(MASK_SIDE):
+        for column in range(MASK_SIDE):
+            present = PRESENT_OF_256[mask_context(mask, said, row, column)]
+            mask[row, column] = cell_of(np.array([256 - present, present]), row, column)
+    return mask
+
+
+def mask_context(mask: NDArray[np.bool_], said: NDArray[np.bool_], row: int, column: int) -> int:
+    """Return the index 0..127 of what is known of a cell; cells outside count as absent."""
+    context = int(said[row, column])
+    for down, right in EARLIER_CELLS:
+        there, beside = row + down, column + right
+        inside = there >= 0 and 0 <= beside < MASK_SIDE
+        context = 2 * context + int(inside and bool(mask[there, beside]))
+    return context
+
+
+def _saying(writer: Writer, mask: NDArray[np.bool_]) -> CellOf:
+    def said_cell(weights: Weights, row: int, column: int) -> bool:
+        writer.say(weights, int(mask[row, column]))
+        return bool(mask[row, column])
+
+    return said_cell
+
+
+def _hearing(reader: Reader) -> CellOf:
+    return lambda weights, _row, _column: bool(reader.heard(weights))

@@ -1,0 +1,47 @@
+"""One region of a picture: what it is called, what it looks like, where it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from shared.errors import ConfigError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+REGIONS_MAX: Final = 3
+NAME_WORDS_MAX, DETAIL_WORDS_MAX = 3, 10
+"""As MISC asks of its language model."""
+MASK_SIDE: Final = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """``name`` of at most three words, ``detail`` of at most ten, ``mask`` bool ``[8, 8]``, rows from the top.
+
+    Words are what stands between single spaces. Name and detail may be empty, the mask may be all false, and masks of
+    several regions may overlap: the stream says exactly what it was given.
+
+    Raises:
+        ConfigError: more words, or another kind of mask.
+    """
+
+    name: str
+    detail: str
+    mask: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        for field, text, most in (("name", self.name, NAME_WORDS_MAX), ("detail", self.detail, DETAIL_WORDS_MAX)):
+            count = len(words_of_text(text))
+            if count > most:
+                raise ConfigError(f"a region's {field} of {count} words ({text[:40]!r}): at most {most}; shorten it")
+        if self.mask.dtype != np.bool_ or self.mask.shape != (MASK_SIDE, MASK_SIDE):
+            raise ConfigError(f"a region's mask of {self.mask.dtype} {list(self.mask.shape)}: must be bool [8, 8]")
+
+
+def words_of_text(text: str) -> list[str]:
+    """Return what stands between spaces, of which ``" ".join`` makes the same text again; none for the empty text."""
+    return text.split(" ") if text else []

@@ -1,0 +1,1 @@
+"""Recipe of the latent stream (GSC): analysis transform, then integer tables for its planes."""

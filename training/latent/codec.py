@@ -1,0 +1,124 @@
+"""The factorised-prior codec that the analysis transform is trained in (Ballé et al. 2018), with channel dropout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sender.latent import WEIGHTS_NAME
+from sender.latent_network import EIGHTH, PLANES, SIXTEENTH, STRIDE, Analysis, Residual
+from shared.errors import SetupError
+from training.latent.compressai_import import EntropyBottleneck
+from training.latent.dropout import kept_planes
+from training.latent.export import REST_NAME
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MSE_PER_BIT = 60.0
+"""Squared error (0..255) per pixel that one bit per sample of a plane must save: the slope of rate and distortion."""
+PLANE_BITS, EXCESS_WEIGHT = 1.0, 5.0
+"""Bits per sample of one plane beyond which they are charged more, by the square, so that no plane says nearly all."""
+LEAD_SHARES = (0.3, 0.05)
+"""Of the first direction in the second plane and in the last, when training begins."""
+
+
+class Synthesis(nn.Module):
+    """Planes, some of them absent, to a picture. It teaches the analysis what to say, and is not sent anywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(2 * PLANES, SIXTEENTH, 3, padding=1),
+            Residual(SIXTEENTH),
+            nn.Conv2d(SIXTEENTH, 4 * EIGHTH, 3, padding=1),
+            nn.PixelShuffle(2),
+            Residual(EIGHTH),
+            nn.GELU(),
+            nn.Conv2d(EIGHTH, 3 * 64, 3, padding=1),
+            nn.PixelShuffle(8),
+        )
+        self.blocks = nn.Conv2d(PLANES, 3 * STRIDE * STRIDE, 1)
+
+    def forward(self, planes: Tensor, kept: Tensor) -> Tensor:
+        """Map ``planes`` ``[B, 32, h, w]``, zero where not ``kept`` ``[B, 32]``, to ``[B, 3, 16h, 16w]``, 0 to 1."""
+        there = kept[:, :, None, None].expand_as(planes).to(planes.dtype)
+        blocks = functional.pixel_shuffle(self.blocks(planes), STRIDE)
+        out: Tensor = self.body(torch.cat([planes, there], 1)) + blocks + 0.5
+        return out
+
+
+class Codec(nn.Module):
+    """Analysis, synthesis, prior; ``forward`` gives the losses of one batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.analysis, self.synthesis = Analysis(), Synthesis()
+        self.prior = EntropyBottleneck(PLANES, init_scale=1)
+        self.prior.quantiles.requires_grad_(requires_grad=False)  # of its own tables, which are not used
+
+    @torch.no_grad()
+    def start(self, directions: Tensor, steps: Tensor) -> None:
+        """Begin as a block transform along ``directions`` ``[32, 768]``, orthonormal, quantised in ``steps`` ``[32]``.
+
+        Every plane but the first also gets some of the first direction, less from plane to plane, so that alone it
+        shows something, and so that the rule ranks planes of much energy first.
+        """
+        shares = torch.cat([torch.zeros(1), torch.linspace(*LEAD_SHARES, PLANES - 1)])
+        analysis = functional.normalize(directions + shares[:, None] * directions[:1], dim=1) / steps[:, None]
+        self.analysis.blocks.weight.copy_(analysis[:, :, None, None])
+        self.synthesis.blocks.weight.copy_(torch.linalg.pinv(analysis)[:, :, None, None])
+        for conv in (self.analysis.blocks, self.synthesis.blocks, self.analysis.body[-1], self.synthesis.body[-2]):
+            assert isinstance(conv, nn.Conv2d)
+            assert conv.bias is not None
+            conv.bias.zero_()
+        for conv in (self.analysis.body[-1], self.synthesis.body[-2]):
+            assert isinstance(conv, nn.Conv2d)
+            conv.weight.mul_(0.1)
+
+    def bits(self, values: Tensor) -> Tensor:
+        """Return the estimated bits ``[B, 32]`` of planes ``[B, 32, h, w]`` under the factorised prior."""
+        channels_first = values.transpose(0, 1)
+        likelihood, _, _ = self.prior._likelihood(channels_first.reshape(PLANES, 1, -1))  # noqa: SLF001 - noise is ours
+        shares: Tensor = likelihood.clamp_min(1e-9).log2().view(channels_first.shape)
+        return -shares.sum((2, 3)).T
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return ``loss``, ``pixel`` (squared error), ``psnr_db`` and ``bits`` (per sample of a kept plane)."""
+        picture = batch["picture"].permute(0, 3, 1, 2).float() / 255
+        planes = self.analysis(picture).float()
+        with torch.autocast(picture.device.type, enabled=False):
+            kept = kept_planes(planes.detach().round(), picture, batch)
+            rates = self.bits(planes + batch["noise"].to(planes)) * kept / planes[0, 0].numel()
+        whole = planes + (planes.round() - planes).detach()
+        output = self.synthesis(whole * kept[:, :, None, None], kept).float()
+        error = (output - picture).square().mean((1, 2, 3)) * 255**2
+        charged = rates + EXCESS_WEIGHT * (rates - PLANE_BITS).clamp_min(0).square()
+        return {
+            "loss": (charged.sum(1) + error / MSE_PER_BIT).mean(),
+            "pixel": error.mean(),
+            "psnr_db": (10 * torch.log10(255**2 / error)).mean(),
+            "bits": rates.sum() / kept.sum(),
+        }
+
+
+def shipped_codec(shipped: Path) -> Codec:
+    """Return the codec whose weights ``export.save_halves`` wrote.
+
+    Raises:
+        SetupError: they are missing or damaged.
+    """
+    codec = Codec()
+    try:
+        own = safetensors.torch.load_file(shipped / WEIGHTS_NAME)
+        rest = safetensors.torch.load_file(shipped / REST_NAME)
+        codec.analysis.load_state_dict(own)
+        codec.load_state_dict({**codec.state_dict(), **rest})
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise SetupError(f"no codec in {shipped} to start from: train without --start") from error
+    return codec

@@ -1,0 +1,21 @@
+"""Which planes a training picture keeps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sender.structure import grey_of, structure_scores
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def kept_planes(planes: Tensor, picture: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    """Return ``[B, 32]``, 1 for the ``count`` ``[B]`` planes kept: those the sender would choose, or any of them.
+
+    ``dice`` ``[B, 32]`` orders the planes of pictures that are not ``by_rule`` ``[B]``.
+    """
+    order, ruled = batch["dice"].to(planes, copy=True), batch["by_rule"]
+    order[ruled] = structure_scores(planes[ruled], grey_of(picture[ruled]))
+    rank = order.argsort(1, descending=True).argsort(1)
+    return (rank < batch["count"][:, None]).float()

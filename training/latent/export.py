@@ -1,0 +1,74 @@
+"""From a checkpoint to the files that ship: analysis and the rest of the codec as float16, the tables as integers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import safetensors.numpy
+import safetensors.torch
+
+from sender.latent import WEIGHTS_NAME, loaded_analysis
+from shared.latent.tables import TABLES_NAME
+from training.latent.pictures import Crops
+from training.latent.tables import (
+    SIDES,
+    integer_tables,
+    latents_of,
+    order0_bits,
+    table_bits,
+    trained_contexts,
+)
+from training.pocket.loop import trained_weights
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+REST_NAME = "training.safetensors"
+"""Synthesis and prior, of which only training goes on."""
+CROPS_COUNTED, CONTEXT_STEPS, SEED = 768, 250, 1
+CROPS_MEASURED = 96
+
+
+def export(runs: Path, shipped: Path, data: Path) -> None:
+    """Write weights, tables and log of ``runs`` into ``shipped``, and report what the tables are worth.
+
+    Raises:
+        SetupError: there is no checkpoint or no training picture.
+    """
+    shipped.mkdir(parents=True, exist_ok=True)
+    save_halves(trained_weights(runs / "checkpoint.pt"), shipped)
+    shutil.copyfile(runs / "log.jsonl", shipped / "training-log.jsonl")
+    write_tables(shipped, data)
+
+
+def save_halves(weights: dict[str, Tensor], shipped: Path) -> None:
+    """Write the codec's weights as float16: the analysis, and everything else."""
+    halves = {name: value.detach().half().contiguous() for name, value in weights.items()}
+    own = {name.removeprefix("analysis."): value for name, value in halves.items() if name.startswith("analysis.")}
+    rest = {name: value for name, value in halves.items() if not name.startswith("analysis.")}
+    for name, tensors in ((WEIGHTS_NAME, own), (REST_NAME, rest)):
+        safetensors.torch.save_file(tensors, shipped / name)
+        (shipped / name).chmod(0o644)  # safetensors leaves it unreadable for others
+
+
+def write_tables(shipped: Path, data: Path) -> None:
+    """Train and count the tables for the analysis in ``shipped``, write them, and print bits per sample.
+
+    Raises:
+        SetupError: there is no analysis or no training picture.
+    """
+    analysis, crops = loaded_analysis(shipped / WEIGHTS_NAME), Crops(data)
+    parts = [latents_of(analysis, crops, CROPS_COUNTED * SIDES[0] // side, side, SEED) for side in SIDES]
+    model, history = trained_contexts(parts, CONTEXT_STEPS, SEED)
+    tables = integer_tables(model, parts)
+    safetensors.numpy.save_file(tables, shipped / TABLES_NAME)
+    (shipped / TABLES_NAME).chmod(0o644)
+    print(json.dumps({"contexts_first": round(history[0], 4), "contexts_last": round(sum(history[-20:]) / 20, 4)}))
+    for side in SIDES:
+        part = latents_of(analysis, crops, CROPS_MEASURED, side, SEED + 1)
+        report = {"side": side, "order0_bits": order0_bits(part), "table_bits": table_bits(tables, part)}
+        print(json.dumps({name: round(value, 4) for name, value in report.items()}))

@@ -1,0 +1,108 @@
+"""What the training loop asks of a recipe: batches, the network, measures on validation pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sender.latent import COUNTS
+from sender.latent_network import PLANES, STRIDE
+from shared.errors import SetupError
+from training.latent.codec import Codec
+from training.latent.dropout import kept_planes
+from training.latent.pictures import Crops, cells, pixels
+from training.pocket.loop import Plan
+from training.pocket.report import grid_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from PIL import Image
+
+PLAN = Plan(steps=20_000, batch=8, side=192, rate=1e-3, log_every=50, sample_every=500)
+RANDOM_SHARE = 0.25
+"""Of the pictures whose planes are kept at random, so that every plane means something without the others."""
+VALIDATED, SHOWN = 48, 6
+BLOCKS_SEEN = 300
+STEP, LEAD_STEP = 2.5, 5.0
+"""Quantiser steps of orthonormal directions (pixels 0 to 1) at the start; the first is what a block is as a whole."""
+
+
+class LatentRecipe:
+    """The codec on crops of the training pictures."""
+
+    name = "latent"
+
+    def __init__(self, data: Path, seed: int = 1, codec: Codec | None = None) -> None:
+        """Read the pictures of ``data``; begin with ``codec``, by default as a block transform.
+
+        Raises:
+            SetupError: there are no pictures.
+        """
+        self.crops = Crops(data)
+        self.held = _held(data)
+        if codec is None:
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                codec = Codec()
+            codec.start(*self._directions(seed))
+        self.network: nn.Module = codec
+
+    def batch(self, rng: np.random.Generator, count: int, side: int) -> dict[str, Tensor]:
+        """Draw one batch; everything random in a step comes from ``rng``."""
+        small = side // STRIDE
+        return {
+            "picture": torch.from_numpy(self.crops.batch(rng, count, side)),
+            "noise": torch.from_numpy(rng.uniform(-0.5, 0.5, (count, PLANES, small, small)).astype(np.float32)),
+            "dice": torch.from_numpy(rng.random((count, PLANES), np.float32)),
+            "count": torch.from_numpy(rng.choice(COUNTS, count)),
+            "by_rule": torch.from_numpy(rng.random(count) >= RANDOM_SHARE),
+        }
+
+    @torch.no_grad()
+    def validation(self, network: nn.Module) -> tuple[dict[str, float], Image.Image]:
+        """Return bits per sample and PSNR for every count, planes chosen by the sender's rule, and pictures of them."""
+        codec = cast("Codec", network)
+        device = next(codec.parameters()).device
+        picture = torch.from_numpy(np.stack(self.held)).to(device).permute(0, 3, 1, 2).float() / 255
+        planes = codec.analysis(picture).round()
+        measures: dict[str, float] = {}
+        columns = [picture[:SHOWN]]
+        for count in COUNTS:
+            rule = {
+                "count": torch.full((len(picture),), count, device=device),
+                "by_rule": torch.ones(len(picture), dtype=torch.bool, device=device),
+                "dice": torch.zeros(len(picture), PLANES, device=device),
+            }
+            kept = kept_planes(planes, picture, rule)
+            output = codec.synthesis(planes * kept[:, :, None, None], kept).clamp(0, 1)
+            error = (output - picture).square().mean((1, 2, 3))
+            bits = (codec.bits(planes) * kept).sum() / kept.sum() / (planes.shape[2] * planes.shape[3])
+            measures[f"bits_{count}"] = round(float(bits), 4)
+            measures[f"psnr_db_{count}"] = round(float((-10 * torch.log10(error)).mean()), 3)
+            columns.append(output[:SHOWN])
+        measures["psnr_db"] = measures["psnr_db_4"]
+        measures["bits"] = measures["bits_4"]
+        return measures, grid_of(columns)
+
+    def _directions(self, seed: int) -> tuple[Tensor, Tensor]:
+        """Return principal directions ``[32, 768]`` of 16×16 blocks, most energy first, and steps for them."""
+        rng = np.random.default_rng((seed, 2))
+        crops = torch.from_numpy(self.crops.batch(rng, BLOCKS_SEEN, 64)).permute(0, 3, 1, 2).float() / 255 - 0.5
+        rows = functional.pixel_unshuffle(crops, STRIDE).permute(0, 2, 3, 1).flatten(0, 2)
+        _, directions = torch.linalg.eigh(rows.T @ rows)
+        steps = torch.full((PLANES,), STEP)
+        steps[0] = LEAD_STEP
+        return directions[:, -PLANES:].T.flip(0), steps
+
+
+def _held(data: Path) -> list[NDArray[np.uint8]]:
+    """Return the validation pictures, all of one size; without ``val.parquet`` there are none to be had."""
+    if not (data / "val.parquet").exists():
+        raise SetupError(f"no val.parquet in {data}: name the folder of the training pictures with --data")
+    return [pixels(cell) for cell, _ in cells(data / "val.parquet")[:VALIDATED]]
