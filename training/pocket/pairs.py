@@ -34,6 +34,8 @@ SIDE = 224
 BPP = (0.004, 0.04)
 LEARNED_SHARE = 0.1
 RATES, PICTURES_PER_RATE, FULL_SIDE = 9, 6, 320
+FULL_ENLARGEMENT = 2.0
+"""Pictures as large as a link's own have more pixels for the same things, and so better HCIs at the same bpp."""
 CHUNK = 32
 ENLARGED_SHARE, LARGEST_ENLARGEMENT = 0.5, 1.6
 """Crops of small pictures are sharper per pixel than those of large photographs; some are enlarged to be like them."""
@@ -87,7 +89,8 @@ def sender_choices(data: Path, pattern: str) -> list[Choice]:
     """Return what the sender chooses at ``RATES`` rates on pictures of at least ``FULL_SIDE`` pixels a side."""
     large = (picture for picture in pictures_in(data, pattern) if min(picture.shape[:2]) >= FULL_SIDE)
     chosen = []
-    for picture in islice(large, PICTURES_PER_RATE):
+    for index, small in enumerate(islice(large, PICTURES_PER_RATE)):
+        picture = _enlarged(small, FULL_ENLARGEMENT) if index % 2 else small
         for bpp in np.geomspace(*BPP, RATES):
             for coder in ("av1", "learned"):
                 height, width = picture.shape[:2]
@@ -161,7 +164,8 @@ def _pair_of(job: tuple[NDArray[np.uint8], list[Choice], tuple[int, int]]) -> tu
     crop = picture[top : top + SIDE, left : left + SIDE]
     coder = "learned" if rng.random() < LEARNED_SHARE else "av1"
     of_coder = [choice for choice in choices if choice.coder == coder] or choices
-    choice = of_coder[int(rng.integers(len(of_coder)))]
+    # Of two draws the higher rate is kept: what is lost altogether teaches nothing.
+    choice = max((of_coder[int(rng.integers(len(of_coder)))] for _ in range(2)), key=lambda one: one.bpp)
     qualities = coder_named(choice.coder).qualities
     quality = int(np.clip(choice.quality + rng.integers(-3, 4), 0, qualities[-1]))
     payload = encode_hci_at(crop, choice.coder, choice.scale, quality)
