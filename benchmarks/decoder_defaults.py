@@ -1,7 +1,7 @@
 """Measures the pocket decoder's options on pictures that it was not trained on, to choose its defaults from.
 
-Sixteen BSDS500 pictures of train-4-of-8.parquet, which the 9,445 crops of the files before it do not reach, at 0.024 bpp,
-and at 0.06 bpp, where so small pictures show about as much as large photographs do at 0.024. val.parquet holds only
+Sixteen BSDS500 pictures of train-4-of-8.parquet, beyond the 9,445 crops of the files before it, at 0.024 bpp, and at
+0.06 bpp, where so small pictures show about as much as large photographs do at 0.024. val.parquet holds only
 pictures of 224x224. Writes docs/results/decoder-defaults.md.
 
 Usage: python -m benchmarks.decoder_defaults [--data ../shared/data/train]
