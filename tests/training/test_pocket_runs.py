@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,7 +149,7 @@ def test_several_processes_end_together_by_the_main_ones_clock(tmp_path):
         "loop.train(recipe, plan(minutes=60.0), made.parent / 'out')\n"
         "print('drawn', recipe.drawn)\n"
     )
-    (tmp_path / "recipes.py").write_text(open(__file__).read())  # noqa: PTH123, SIM115
+    (tmp_path / "recipes.py").write_text(Path(__file__).read_text())
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script, tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stderr
@@ -239,3 +241,23 @@ def test_one_picture_is_too_few(folder, tmp_path):
     with pytest.raises(SetupError, match=r"too few pictures of at least 224x224 .* 2 are needed") as caught:
         pairs_of(folder, runs, 5)
     assert "\n" not in str(caught.value)
+
+
+def test_what_ships_tells_the_curve_of_each_stage(tiny_pocket_folder, tmp_path):
+    from receiver.pocket.weights import load_networks
+    from training.pocket.pairs import Pairs
+    from training.pocket.stages import export
+
+    shipped = Path(shutil.copytree(tiny_pocket_folder, tmp_path / "shipped"))
+    log = tmp_path / "runs" / "restorer" / "log.jsonl"
+    log.parent.mkdir(parents=True)
+    rows = [{"step": step, "minutes": step / 10, "loss": 1 / step} for step in range(10, 201, 10)]
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 210, "lo')
+    nothing = np.zeros((0, 224, 224, 3), np.uint8)
+    export(tmp_path / "runs", shipped, Pairs(nothing, nothing), sigma=0.3, steps=0, fidelity=0.25)
+    kept = [json.loads(line)["step"] for line in (shipped / "log-restorer.jsonl").read_text().splitlines()]
+    assert kept == [50, 100, 150, 200]
+    with Image.open(shipped / "loss-restorer.png") as plot:
+        assert plot.format == "PNG"
+    assert not (shipped / "loss-flow.png").exists()
+    assert load_networks(shipped, torch.device("cpu")).sigma == 0.3
