@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
+import sys
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,24 +29,46 @@ def pictures_in(data: Path, pattern: str = "train-*.parquet") -> Iterator[tuple[
 
     Pictures are uint8 ``[H, W, 3]``. Of several captions it is the first; picture files have none, which is "".
 
+    What is no picture is left out; how many those were is told on standard error.
+
     Raises:
-        SetupError: ``data`` holds neither.
+        SetupError: ``data`` holds neither, or a damaged parquet file.
     """
     tables = sorted(data.glob(pattern))
     files = sorted(path for path in data.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not tables and not files:
         raise SetupError(f"no {pattern} and no picture files in {data}: name a folder with --data")
-    for cell, caption in _cells(tables) if tables else ((path.read_bytes(), "") for path in files):
-        with Image.open(io.BytesIO(cell)) as image:
-            yield np.asarray(image.convert("RGB")), caption
+    unreadable = 0
+    try:
+        for source, caption in _cells(tables) if tables else ((file, "") for file in files):
+            picture = _picture_of(source)
+            if picture is None:
+                unreadable += 1
+            else:
+                yield picture, caption
+    finally:  # also where the caller has enough
+        if unreadable:
+            print(f"note: {unreadable} pictures in {data} cannot be read and were left out", file=sys.stderr)
+
+
+def _picture_of(source: bytes | Path) -> NDArray[np.uint8] | None:
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError):
+        return None
 
 
 def _cells(tables: list[Path]) -> Iterator[tuple[bytes, str]]:
     import pyarrow.parquet as pq  # noqa: PLC0415 - only training needs it
 
     for path in tables:
-        file = pq.ParquetFile(path)
-        columns = [name for name in ("image", "captions") if name in file.schema_arrow.names]
-        for batch in file.iter_batches(batch_size=64, columns=columns):
-            for row in batch.to_pylist():
-                yield row["image"], next(iter(row.get("captions") or ()), "")
+        try:
+            file = pq.ParquetFile(path)
+            columns = [name for name in ("image", "captions") if name in file.schema_arrow.names]
+            for batch in file.iter_batches(batch_size=64, columns=columns):
+                for row in batch.to_pylist():
+                    yield row["image"], next(iter(row.get("captions") or ()), "")
+        except (OSError, ValueError, KeyError) as error:  # pyarrow's own are among them
+            reason = " ".join(str(error).split())
+            raise SetupError(f"{path} is damaged or has no column 'image' ({reason}): fetch it anew") from error

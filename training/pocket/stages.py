@@ -22,6 +22,7 @@ from training.pocket.loop import Plan, Recipe, trained_weights
 from training.pocket.losses import Weights
 from training.pocket.pairs import Pairs, batch_of, prepared_choices, prepared_pairs
 from training.pocket.pseudo_words import PseudoWordRecipe
+from training.pocket.report import logged, loss_plot
 from training.pocket.restorer import RestorerRecipe, slim_real_esrgan
 from training.pocket.token_counts import TABLE, bits_per_token, token_counts
 
@@ -39,6 +40,7 @@ STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune")
 NETWORKS = ("restorer", "autoencoder", "unet", "controlnet", "words")
 SIGMA = 0.25
 HELD_OUT = 24
+VALIDATION_FILE = "val.parquet"
 MEASURED = 64
 SEED = 1
 
@@ -58,13 +60,17 @@ WEIGHTS = {
 
 
 def pairs_of(data: Path, runs: Path, count: int, workers: int = 1) -> tuple[Pairs, Pairs]:
-    """Return the pairs to train on and those held out: of ``val.parquet``, or the last ones where there is none."""
+    """Return the pairs to train on and those held out: of ``val.parquet``, or of pictures that nothing trains on.
+
+    Raises:
+        SetupError: too few pictures in ``data``, or ``runs`` holds the pairs of others.
+    """
     choices = prepared_choices(data, runs / "choices.json")
-    pairs = prepared_pairs(data, runs / "pairs", choices, count=count, workers=workers)
-    if (data / "val.parquet").exists():
-        return pairs, prepared_pairs(data, runs / "pairs-val", choices, count=HELD_OUT, pattern="val.parquet")
-    held_out = min(HELD_OUT, len(pairs) // 2)
-    return pairs[:-held_out], pairs[-held_out:]
+    if (data / VALIDATION_FILE).exists():
+        held_out = prepared_pairs(data, runs / "pairs-val", choices, count=HELD_OUT, pattern=VALIDATION_FILE)
+        return prepared_pairs(data, runs / "pairs", choices, count=count, workers=workers), held_out
+    held_out = prepared_pairs(data, runs / "pairs-val", choices, count=HELD_OUT, held_out=True)
+    return prepared_pairs(data, runs / "pairs", choices, count=count, workers=workers, held_out=False), held_out
 
 
 def recipe_of(stage: str, pairs: Pairs, held_out: Pairs, runs: Path, shipped: Path, count: int) -> Recipe:
@@ -158,11 +164,12 @@ def export(runs: Path, shipped: Path, pairs: Pairs, *, sigma: float, steps: int,
     for kind, network in token_networks_of(runs, shipped.parent / "tokens").items():
         save_token_network(network, shipped.parent / "tokens", kind)
     for stage in STAGES:
-        log = runs / stage / "log.jsonl"
-        if log.exists():
-            rows = [json.loads(line) for line in log.read_text().splitlines()]
+        rows = logged(runs / stage / "log.jsonl")
+        if rows:
             kept = [row for row in rows if "validation" in row or row["step"] % 50 == 0]
-            (shipped / f"log-{stage}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
+            log = shipped / f"log-{stage}.jsonl"
+            log.write_text("".join(json.dumps(row) + "\n" for row in kept))
+            loss_plot(log, shipped / f"loss-{stage}.png")
 
 
 def _untrained() -> PocketNetworks:
