@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from receiver.pocket.esrgan import real_esrgan
 from receiver.pocket.networks import PocketNetworks, encoded, new_autoencoder, new_controlnet, new_unet
 from receiver.pocket.weights import load_networks, save_networks
 from training.pocket.autoencoder import AutoencoderRecipe
@@ -16,7 +17,7 @@ from training.pocket.loop import Plan, Recipe, trained_weights
 from training.pocket.losses import Weights
 from training.pocket.pairs import Pairs, batch_of, prepared_choices, prepared_pairs
 from training.pocket.report import logged, loss_plot
-from training.pocket.restorer import RestorerRecipe, slim_real_esrgan
+from training.pocket.restorer import RestorerRecipe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,7 +109,7 @@ def _untrained() -> PocketNetworks:
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         unet = new_unet()
-        return PocketNetworks(slim_real_esrgan(), new_autoencoder(), unet, new_controlnet(unet), SIGMA)
+        return PocketNetworks(real_esrgan(), new_autoencoder(), unet, new_controlnet(unet), SIGMA)
 
 
 def _give_unit_latents(networks: PocketNetworks, pairs: Pairs) -> None:
