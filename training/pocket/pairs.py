@@ -77,13 +77,20 @@ class Pairs:
         """
         pictures = np.empty((count, side, side, 3), np.uint8)
         quarters = np.empty((count, side // 4, side // 4, 3), np.uint8)
-        for row, index in enumerate(rng.integers(len(self), size=count)):
+        for row in range(count):
+            # Of two, the one whose HCI is nearer: large pictures' HCIs show more of them than those of small crops do.
+            index = min(rng.integers(len(self), size=2), key=self._distance)
             top, left = (int(value) for value in rng.integers((SIDE - side) // 4 + 1, size=2))
             picture = self.pictures[index, 4 * top : 4 * top + side, 4 * left : 4 * left + side]
             quarter = self.quarters[index, top : top + side // 4, left : left + side // 4]
             step = -1 if rng.random() < 0.5 else 1
             pictures[row], quarters[row] = picture[:, ::step], quarter[:, ::step]
         return pictures, quarters
+
+    def _distance(self, index: int) -> float:
+        """Return how far the HCI of one pair is from its picture."""
+        sampled = self.pictures[index, 2::4, 2::4].astype(np.int16)
+        return float(np.abs(sampled - self.quarters[index]).mean())
 
 
 def batch_of(pairs: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> dict[str, Tensor]:

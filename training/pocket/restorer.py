@@ -1,4 +1,4 @@
-"""The restorer's recipe: Real-ESRGAN's weights, slimmed, tuned to the HCIs that the codec really delivers."""
+"""The restorer's recipe: Real-ESRGAN's weights, tuned to the HCIs that the codec really delivers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from receiver.pocket.esrgan import real_esrgan
 from receiver.pocket.networks import RESTORER_NOISE
-from receiver.pocket.rrdbnet import RRDBNet
 from training.pocket.losses import PictureLoss, Weights
 from training.pocket.pairs import batch_of
 from training.pocket.report import grid_of
@@ -19,20 +17,10 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+    from receiver.pocket.rrdbnet import RRDBNet
     from training.pocket.pairs import Pairs
 
-# Dropping the other eleven of Real-ESRGAN's groups moved its output least among the choices tried; see README.md.
-KEPT_GROUPS = (0, 1, 2, 3, 4, 5, 9, 12, 15, 18, 20, 22)
 SHOWN = 6
-
-
-def slim_real_esrgan() -> RRDBNet:
-    """Return Real-ESRGAN without the groups that are not in ``KEPT_GROUPS``."""
-    full = real_esrgan()
-    slim: RRDBNet = RRDBNet(depth=len(KEPT_GROUPS))
-    full.body = nn.Sequential(*(full.body[index] for index in KEPT_GROUPS))
-    slim.load_state_dict(full.state_dict())
-    return slim
 
 
 class RestorerNetwork(nn.Module):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from receiver.pocket.esrgan import real_esrgan
 from receiver.pocket.networks import PocketNetworks, encoded, new_autoencoder, new_controlnet, new_unet
 from receiver.pocket.weights import load_networks, save_networks
 from receiver.pocket.words import Words
@@ -23,7 +24,7 @@ from training.pocket.losses import Weights
 from training.pocket.pairs import Pairs, batch_of, prepared_choices, prepared_pairs
 from training.pocket.pseudo_words import PseudoWordRecipe
 from training.pocket.report import logged, loss_plot
-from training.pocket.restorer import RestorerRecipe, slim_real_esrgan
+from training.pocket.restorer import RestorerRecipe
 from training.pocket.token_counts import TABLE, bits_per_token, token_counts
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def export(runs: Path, shipped: Path, pairs: Pairs, *, sigma: float, steps: int,
 def _untrained() -> PocketNetworks:
     with _seeded():
         unet = new_unet()
-        return PocketNetworks(slim_real_esrgan(), new_autoencoder(), unet, new_controlnet(unet), Words(), SIGMA)
+        return PocketNetworks(real_esrgan(), new_autoencoder(), unet, new_controlnet(unet), Words(), SIGMA)
 
 
 @contextmanager
