@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-PLOTTED = ("loss", "pixel", "lpips", "dists", "lite", "flow", "critic", "psnr_db")
+PLOTTED = ("loss", "pixel", "lpips", "dists", "lite", "flow", "critic", "psnr_db", "nats_per_word", "bleu4", "cider")
 
 
 def loss_plot(log: Path, path: Path) -> None:
