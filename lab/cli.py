@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from enum import StrEnum
@@ -245,6 +246,7 @@ def serve(
     serve_until_stopped(
         [service.value], host, {} if port is None else {service.value: port}, device=device, as_json=json
     )
+    _leave_threads(0)
 
 
 @app.command()
@@ -257,6 +259,7 @@ def up(
     from lab.serving import serve_until_stopped
 
     serve_until_stopped([name.value for name in ServiceName], host, {}, device=device, as_json=json)
+    _leave_threads(0)
 
 
 @app.command()
@@ -333,10 +336,16 @@ def main() -> None:
         sys.exit(_told(f"{message}; see {command} --help", error.exit_code) if message else error.exit_code)
     if status == INTERRUPTED_STATUS:
         _told("stopped", status)
-        sys.stderr.flush()
-        # Threads that still encode would hold the process for as long as they take; they write no files.
-        os._exit(status)
+        _leave_threads(status)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _leave_threads(status: int) -> None:
+    """End the process now: threads that still encode or decode would hold it for as long as they take."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(status)  # they write no files
 
 
 def _told(message: str, status: int) -> int:

@@ -117,16 +117,22 @@ def _hci_weights() -> Finding:
 
 
 def _pocket_weights() -> Finding:
-    """Load the pocket decoder as the receiver does."""
+    """Load the pocket decoder as the receiver does, and have all its networks decode a small grey picture."""
     item = "weights pocket"
     try:
-        from receiver.decoder import decoder_named  # noqa: PLC0415
+        import numpy as np  # noqa: PLC0415
+
+        from receiver.decoder import DecodeOptions, Guidance, decoder_named  # noqa: PLC0415
         from receiver.pocket.config import weights_folder  # noqa: PLC0415
+        from shared.bitstream import PictureHeader  # noqa: PLC0415
+        from shared.hci.stream import HciImage  # noqa: PLC0415
 
         decoder = decoder_named("pocket")
+        grey = HciImage(np.full((16, 16, 3), 128, np.uint8), "av1", 4)
+        decoder.reconstruct(Guidance(PictureHeader(64, 64), grey), DecodeOptions())
         files_found = sorted(weights_folder().glob("*/*.safetensors"))
     except (ImportError, LinkError) as error:
-        return Finding(item, "do not load", ok=False, remedy=str(error))
+        return Finding(item, "do not work", ok=False, remedy=str(error))
     total = sum(path.stat().st_size for path in files_found)
     parts = ", ".join(path.parent.name for path in files_found)
     return Finding(item, f"{parts}: {total} bytes; decodes on {decoder.device}")

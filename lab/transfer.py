@@ -11,6 +11,7 @@ import grpc.aio
 
 from shared.errors import ServiceError
 from shared.rpc.chunks import chunks_of
+from shared.rpc.connect import connect
 from shared.rpc.limits import MESSAGE_SIZE_OPTIONS
 from shared.rpc.semlink.v1 import (
     channel_pb2,
@@ -98,6 +99,7 @@ class LinkClient:
         self, picture: bytes, settings: sender_pb2.SendSettings, on_stage: OnStage = ignore_stage
     ) -> sender_pb2.SendReport:
         """Have the sender encode a picture file and return its report, container included."""
+        await self._reach("sender")
         call = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(timeout=self._timeout_s)
         with self._failures_of("sender"):
             await _upload(call, _send_requests(picture, settings))
@@ -112,6 +114,7 @@ class LinkClient:
         on_preview: OnPreview = ignore_preview,
     ) -> Received:
         """Have the receiver decode a ``.sem`` container; with ``reference``, a picture file, it measures quality."""
+        await self._reach("receiver")
         call = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Decode(timeout=self._timeout_s)
         with self._failures_of("receiver"):
             await _upload(call, _decode_requests(container, settings, reference))
@@ -132,6 +135,7 @@ class LinkClient:
         The picture index of ``send`` holds for ``receive`` too. Packets are piped from service to service while they
         are made; only what became of them is kept.
         """
+        await self._reach("sender", "channel", "receiver")
         sending = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(timeout=self._timeout_s)
         carrying = channel_pb2_grpc.ChannelServiceStub(self._channel("channel")).Transmit(timeout=self._timeout_s)
         receiving = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Receive(timeout=self._timeout_s)
@@ -166,6 +170,16 @@ class LinkClient:
             address = getattr(self._addresses, service)
             self._channels[service] = grpc.aio.insecure_channel(address, options=list(MESSAGE_SIZE_OPTIONS))
         return self._channels[service]
+
+    async def _reach(self, *services: str) -> None:
+        """Connect to ``services``, which may be about to start.
+
+        Raises:
+            ServiceError: one of them cannot be reached.
+        """
+        for service in services:
+            at = getattr(self._addresses, service)
+            await connect(self._channel(service), f"the {service} at {at}", self._timeout_s)
 
     @contextlib.contextmanager
     def _failures_of(self, service: str) -> Iterator[None]:

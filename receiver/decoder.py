@@ -12,6 +12,8 @@ from shared.streams import StreamKind
 from shared.torch_imports import TORCH_IMPORTS
 
 if TYPE_CHECKING:
+    from threading import Event
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -101,8 +103,14 @@ class Decoder(Protocol):
         """Fidelity where the caller does not choose."""
         ...
 
-    def reconstruct(self, guidance: Guidance, options: DecodeOptions) -> Reconstruction | None:
-        """Return the picture; None if this guidance is no start."""
+    def reconstruct(
+        self, guidance: Guidance, options: DecodeOptions, stop: Event | None = None
+    ) -> Reconstruction | None:
+        """Return the picture; None if this guidance is no start.
+
+        ``stop`` is set when nobody waits for the picture any more: what takes long shall look at it and end with a
+        ``ServiceError``.
+        """
         ...
 
 
@@ -114,9 +122,11 @@ class HciDecoder:
     default_steps = None
     default_fidelity = 1.0
 
-    def reconstruct(self, guidance: Guidance, options: DecodeOptions) -> Reconstruction | None:
+    def reconstruct(
+        self, guidance: Guidance, options: DecodeOptions, stop: Event | None = None
+    ) -> Reconstruction | None:
         """Return the up-sampled HCI, None without one."""
-        del options
+        del options, stop
         if guidance.hci is None:
             return None
         return Reconstruction(upsample(guidance.hci.pixels, guidance.header.width, guidance.header.height))

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 from shared.errors import LinkError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 
     from receiver.rebuild import Rebuilt
     from shared.bitstream import Bitstream
+
+    Rebuild = Callable[[Bitstream], Coroutine[None, None, Rebuilt]]
 
 T = TypeVar("T")
 
@@ -19,14 +21,17 @@ T = TypeVar("T")
 class Previews:
     """One preview in the making at a time; of the bitstreams offered meanwhile only the newest waits.
 
-    ``newest`` is the latest one made, ``count`` the number of those with a picture.
+    ``newest`` is the latest one made that is no draft, ``count`` the number of all those with a picture.
 
     Args:
         rebuild: makes a picture of a bitstream.
+        drafts: make pictures of it that are there sooner, in the order in which they are shown before it.
     """
 
-    def __init__(self, rebuild: Callable[[Bitstream], Coroutine[None, None, Rebuilt]]) -> None:
-        self._rebuild = rebuild
+    def __init__(self, rebuild: Rebuild, drafts: Sequence[Rebuild] = ()) -> None:
+        self._makers = (*drafts, rebuild)
+        self._left: list[Rebuild] = []
+        self._current: Bitstream | None = None
         self._making: asyncio.Task[Rebuilt] | None = None
         self._offered: Bitstream | None = None
         self._waiting: Bitstream | None = None
@@ -58,13 +63,20 @@ class Previews:
                         yield request
                     # Only now, so that nothing is being read when the caller's handling of the request fails.
                     reading = None if request is None else asyncio.create_task(_next(requests))
-                if reading is not None and self._making is None and self._waiting is not None:
-                    self._making = asyncio.create_task(self._rebuild(self._waiting))
-                    self._waiting = None
+                if reading is not None and self._making is None:
+                    self._begin()
         finally:
             for task in (reading, self._making):
                 if task is not None:
                     task.cancel()
+
+    def _begin(self) -> None:
+        """Begin with what waits, else go on with what is shown in drafts so far."""
+        if self._waiting is not None:
+            self._current, self._waiting = self._waiting, None
+            self._left = list(self._makers)
+        if self._left and self._current is not None:
+            self._making = asyncio.create_task(self._left.pop(0)(self._current))
 
     def _made(self) -> Rebuilt | None:
         """Return the preview that has just been made, if it is one and has a picture."""
@@ -73,11 +85,13 @@ class Previews:
         making, self._making = self._making, None
         if isinstance(making.exception(), LinkError):
             return None
-        self.newest = making.result()
-        if not self.newest.png:
+        made = making.result()
+        if not self._left:
+            self.newest = made
+        if not made.png:
             return None
         self.count += 1
-        return self.newest
+        return made
 
 
 async def _next(requests: AsyncIterator[T]) -> T | None:

@@ -13,6 +13,8 @@ from shared.picture import encode_png, load_picture
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2
 
 if TYPE_CHECKING:
+    from threading import Event
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -40,11 +42,11 @@ class Rebuilt:
         return self.pixels is not None and self.guidance.is_empty
 
 
-def rebuild(bitstream: Bitstream, decoder: Decoder, options: DecodeOptions) -> Rebuilt:
-    """Return what ``decoder`` makes of the streams of ``bitstream``."""
+def rebuild(bitstream: Bitstream, decoder: Decoder, options: DecodeOptions, stop: Event | None = None) -> Rebuilt:
+    """Return what ``decoder`` makes of the streams of ``bitstream``, unless ``stop`` is set meanwhile."""
     started_s = time.perf_counter()
     guidance = guidance_in(bitstream)
-    made = decoder.reconstruct(guidance, options)
+    made = decoder.reconstruct(guidance, options, stop)
     decode_s = time.perf_counter() - started_s
     if made is None:
         return Rebuilt(bitstream, guidance, decode_s)

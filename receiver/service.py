@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from receiver.decoder import DEFAULT_DECODER, DecodeOptions, Decoder, decoder_named, options_for
+from receiver.decoder import DEFAULT_DECODER, DecodeOptions, Decoder, Guidance, HciDecoder, decoder_named, options_for
 from receiver.previews import Previews
 from receiver.reassembly import Reassembler
 from receiver.rebuild import Rebuilt, measured, rebuild, report_of
@@ -20,6 +21,7 @@ from shared.rpc.limits import HEAVY_WORKERS
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2, receiver_pb2_grpc
 from shared.rpc.server import ServiceSpec
 from shared.rpc.status import serves
+from shared.streams import StreamKind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     import grpc.aio
 
     from receiver.reassembly import PictureStatus
-    from shared.streams import StreamKind
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Settings = receiver_pb2.ReceiveSettings | receiver_pb2.DecodeSettings
@@ -37,15 +38,48 @@ DECODE_ORDER = "send settings once, then reference and container"
 
 
 class _Decoding:
-    """A loaded decoder and the options of one call, at work in the service's threads."""
+    """A loaded decoder and the options of one call, at work in the service's threads.
+
+    ``stop`` ends the work once the call has ended, be it cancelled, over its deadline or with the service.
+    """
 
     def __init__(self, workers: ThreadPoolExecutor, decoder: Decoder, options: DecodeOptions) -> None:
         self._workers = workers
         self.decoder, self.options = decoder, options
+        self.stop = threading.Event()
+
+    def end(self, context: Context) -> None:
+        """Have what still computes for this call end; to be called when the call is over."""
+        del context
+        self.stop.set()
 
     async def rebuilt(self, bitstream: Bitstream) -> Rebuilt:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, rebuild, bitstream, self.decoder, self.options)
+        return await loop.run_in_executor(self._workers, rebuild, bitstream, self.decoder, self.options, self.stop)
+
+    def drafts(self) -> list[_Decoding]:
+        """Return what shows a picture sooner: the HCI up-sampled, then the decoder without its flow."""
+        if isinstance(self.decoder, HciDecoder):
+            return []
+        sooner = [_Decoding(self._workers, HciDecoder(), self.options)]
+        if self.options.steps:
+            sooner.append(_Decoding(self._workers, self.decoder, replace(self.options, steps=0)))
+        for draft in sooner:
+            draft.stop = self.stop
+        return sooner
+
+    async def draft(self, bitstream: Bitstream) -> Rebuilt:
+        """Return what is there sooner; nothing where no HCI is, since from noise nothing is sooner than the picture."""
+        if bitstream.stream(StreamKind.HCI) is None:
+            return Rebuilt(bitstream, Guidance(bitstream.header), 0.0)
+        return await self.rebuilt(bitstream)
+
+    async def before(self, bitstream: Bitstream) -> AsyncIterator[Rebuilt]:
+        """Yield what is there before the picture of ``bitstream``: that of its first streams, then drafts of all."""
+        for count in range(len(bitstream.streams)):
+            yield await self.rebuilt(Bitstream(bitstream.header, bitstream.streams[:count]))
+        for draft in self.drafts():
+            yield await draft.draft(bitstream)
 
     async def measured(self, rebuilt: Rebuilt, reference: ChunkBuffer) -> Rebuilt:
         loop = asyncio.get_running_loop()
@@ -105,11 +139,11 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         self, request_iterator: AsyncIterator[receiver_pb2.ReceiveRequest], context: Context
     ) -> AsyncIterator[receiver_pb2.ReceiveResponse]:
         """Rebuild one picture from packets; see ``proto/semlink/v1/receiver.proto``."""
-        del context
         settings = await _settings(request_iterator, RECEIVE_ORDER)
         decoding = await self._decoding(settings)
+        context.add_done_callback(decoding.end)  # type: ignore[arg-type]  # the stubs ask for a class of their own
         reception = _Reception(settings.picture_index % PICTURE_IDS)
-        previews = Previews(decoding.rebuilt)
+        previews = Previews(decoding.rebuilt, [draft.draft for draft in decoding.drafts()])
         async with contextlib.aclosing(previews.while_reading(request_iterator)) as happening:
             async for event in happening:
                 if isinstance(event, Rebuilt):
@@ -137,9 +171,9 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         self, request_iterator: AsyncIterator[receiver_pb2.DecodeRequest], context: Context
     ) -> AsyncIterator[receiver_pb2.DecodeResponse]:
         """Rebuild one picture from a container; see ``proto/semlink/v1/receiver.proto``."""
-        del context
         settings = await _settings(request_iterator, DECODE_ORDER)
         decoding = await self._decoding(settings)
+        context.add_done_callback(decoding.end)  # type: ignore[arg-type]  # the stubs ask for a class of their own
         reference, container = ChunkBuffer("the reference picture"), ChunkBuffer("the .sem file")
         async for request in request_iterator:
             part = request.WhichOneof("part")
@@ -152,11 +186,11 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         bitstream = Bitstream.unpack(container.joined())
         yield receiver_pb2.DecodeResponse(progress=_progress("decode", 0))
         number = 0
-        for count in range(len(bitstream.streams) if settings.progressive else 0):
-            shown = await decoding.rebuilt(Bitstream(bitstream.header, bitstream.streams[:count]))
-            number += bool(shown.png)
-            for preview in _preview_chunks(number, shown):
-                yield receiver_pb2.DecodeResponse(preview=preview)
+        if settings.progressive:
+            async for shown in decoding.before(bitstream):
+                number += bool(shown.png)
+                for preview in _preview_chunks(number, shown):
+                    yield receiver_pb2.DecodeResponse(preview=preview)
         rebuilt = await decoding.rebuilt(bitstream)
         if reference:
             yield receiver_pb2.DecodeResponse(progress=_progress("measure", 0))

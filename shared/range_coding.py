@@ -1,41 +1,92 @@
-"""The bytes of ``constriction``'s range coder, as few as possible."""
+"""Range coding with models of integer tables, in the fewest whole bytes; reading is the exact inverse of writing.
+
+constriction's range coder works on 32-bit words; a payload of some ten bytes cannot afford to be rounded up to those.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
+import constriction
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import constriction
-    from numpy.typing import NDArray
+from shared.errors import BitstreamError
 
+Symbols = NDArray[np.int32]
 WORD_BYTES = 4
 
 
-def shortest_bytes(encoder: constriction.stream.queue.RangeEncoder) -> bytes:
-    """Return the shortest bytes that say all that was encoded, given that zeros follow them.
+def table_model(counts: NDArray[np.integer[Any]]) -> Any:
+    """Return the model of symbols 0, 1, ... whose probabilities are as ``counts`` (flat), each at least 1.
 
-    Any number in the coder's final interval says it. The coder tells the interval's offset and width within its
-    last two words; the words before those are the sealed ones, less a carry that sealing may have caused.
+    It is the same on any machine: perfect=False takes sums and products of exact integers only, where the search of
+    perfect=True takes logarithms.
     """
-    sealed = encoder.get_compressed()
-    words, (offset, width) = encoder.pos()
-    bits = 32 * (words + 2)
-    point = int.from_bytes(sealed.astype(">u4").tobytes(), "big") << (bits - 32 * len(sealed))
-    before = point >> 64
-    low = (before << 64) + offset
-    if low > point:
-        low -= 1 << 64
-    for length in range(bits // 8 + 1):
-        unused = bits - 8 * length
-        value = -(-low >> unused)
-        if value << unused < low + width:
-            return bytes(value.to_bytes(length, "big"))
-    raise AssertionError("an interval holds its own lower end")
+    return constriction.stream.model.Categorical(counts.astype(np.float64), perfect=False, lazy=False)
 
 
-def words_of(data: bytes) -> NDArray[np.uint32]:
-    """Return the range coder's words, big-endian in ``data``, whose trailing zero bytes were left out."""
-    padded = data + bytes(-len(data) % WORD_BYTES)
-    return np.frombuffer(padded, ">u4").astype(np.uint32)
+class RangeWriter:
+    """Range-codes symbols, first in first out."""
+
+    def __init__(self) -> None:
+        self._encoder = constriction.stream.queue.RangeEncoder()
+
+    def write(self, symbols: Symbols, model: Any) -> None:
+        """Append ``symbols`` (flat), each by ``model``."""
+        self._encoder.encode(symbols.astype(np.int32), model)
+
+    def finished(self) -> bytes:
+        """Return the shortest bytes that say all symbols, given that zeros follow them.
+
+        Any number in the coder's final interval says them. The coder tells the interval's offset and width within its
+        last two words; the words before those are the sealed ones, less a carry that sealing may have caused.
+        """
+        sealed = self._encoder.get_compressed()
+        words, (offset, width) = self._encoder.pos()
+        bits = 32 * (words + 2)
+        point = int.from_bytes(sealed.astype(">u4").tobytes(), "big") << (bits - 32 * len(sealed))
+        before = point >> 64
+        low = (before << 64) + offset
+        if low > point:
+            low -= 1 << 64
+        for length in range(bits // 8 + 1):
+            unused = bits - 8 * length
+            value = -(-low >> unused)
+            if value << unused < low + width:
+                return bytes(value.to_bytes(length, "big"))
+        raise AssertionError("an interval holds its own lower end")
+
+
+class RangeReader:
+    """Inverts `RangeWriter`. ``what`` names the payload in errors."""
+
+    def __init__(self, data: bytes, what: str) -> None:
+        self._data, self._what = data, what
+        padded = data + bytes(-len(data) % WORD_BYTES)
+        self._decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(padded, ">u4").astype(np.uint32))
+        self._again = RangeWriter()
+
+    def read(self, count: int, model: Any) -> Symbols:
+        """Return the next ``count`` symbols, each by ``model``.
+
+        Raises:
+            BitstreamError: no encoder writes these bytes.
+        """
+        try:
+            symbols: Symbols = self._decoder.decode(model, count)
+        except (AssertionError, ValueError) as error:  # constriction's "invalid for the employed entropy model"
+            raise BitstreamError(f"the {self._what} payload is damaged: its bytes decode to no symbol") from error
+        self._again.write(symbols, model)
+        return symbols
+
+    def finish(self) -> None:
+        """Check that the symbols read so far are all that the bytes say.
+
+        Raises:
+            BitstreamError: the encoder writes these symbols in other bytes, so something was cut off or added.
+        """
+        if self._again.finished() != self._data:
+            raise BitstreamError(
+                f"the {self._what} payload is damaged: {len(self._data)} bytes are not what its symbols are coded in"
+            )

@@ -59,7 +59,7 @@ def evaluate(paths: Sequence[Path], codecs: str, budgets: str, save: Path, *, de
     if not missing:
         write_file(save / "rd.png", plot_png(cells))
     command = shlex.join(["semlink", "evaluate", *map(str, paths), "--codec", codecs, "--bytes", budgets])
-    table = markdown(command, cells, against, outcome.unavailable, outcome.failed)
+    table = markdown(command, cells, against, outcome)
     write_file(save / "table.md", table.encode())
     if as_json:
         document: dict[str, Any] = {
@@ -69,13 +69,16 @@ def evaluate(paths: Sequence[Path], codecs: str, budgets: str, save: Path, *, de
             "cells": [asdict(cell) | {"pictures": len(cell.pictures)} for cell in cells],
             "differences": [asdict(one) for one in against],
             "unavailable": outcome.unavailable | ({"plot": missing} if missing else {}),
+            "unreadable": outcome.unreadable,
             "failed": [dict(zip(("codec", "budget", "picture", "reason"), one, strict=True)) for one in outcome.failed],
         }
         print_json(document)
         return
-    print_table(f"{len(files)} pictures", *cell_rows(cells))
+    print_table(f"{len(files) - len(outcome.unreadable)} pictures", *cell_rows(cells))
     for name, reason in outcome.unavailable.items():
         print(f"unavailable: {name}: {reason}")
+    for reason in outcome.unreadable.values():
+        print(f"unreadable: {reason}")
     for codec, budget, picture, reason in outcome.failed:
         print(f"not decoded: {codec} at {budget} for {picture}: {reason}")
     if missing:

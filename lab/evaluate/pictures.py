@@ -11,7 +11,7 @@ from lab.evaluate.baselines.vvc import NAME as VVC
 from lab.evaluate.baselines.vvc import VvcPicture, vvc_pictures
 from lab.evaluate.link import rgb_of
 from lab.files import read_file
-from shared.errors import ConfigError, InputError, PictureError
+from shared.errors import BudgetError, ConfigError, InputError, PictureError
 from shared.picture import load_picture
 
 if TYPE_CHECKING:
@@ -61,9 +61,16 @@ class Budget:
     bpp: float = 0.0
 
     def bytes_for(self, source: Source) -> int:
-        """Return the bytes that a file of ``source`` may have."""
+        """Return the bytes that a file of ``source`` may have.
+
+        Raises:
+            BudgetError: it is not even one, which a sender would take for its codec's own rate.
+        """
         width, height = source.size
-        return self.bytes or int(self.bpp * width * height / 8)
+        size = self.bytes or int(self.bpp * width * height / 8)
+        if size < 1:
+            raise BudgetError(f"{self.label} is less than a byte for {width}x{height} pixels; give more bits per pixel")
+        return size
 
 
 @dataclass(frozen=True, slots=True)

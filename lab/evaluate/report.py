@@ -11,8 +11,9 @@ from lab.evaluate.summary import PATCH_FID
 from lab.output import markdown_table, number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from lab.evaluate.run import Outcome
     from lab.evaluate.summary import Cell, Difference
 
 # Heading and decimals of each measure.
@@ -66,10 +67,9 @@ def markdown(
     command: str,
     cells: Sequence[Cell],
     differences: Sequence[Difference],
-    unavailable: Mapping[str, str],
-    failed: Sequence[tuple[str, str, str, str]],
+    outcome: Outcome,
 ) -> str:
-    """Return the report of a run; ``unavailable`` and ``failed`` say what is not in the tables, and why."""
+    """Return the report of a run; ``outcome`` says what is not in the tables, and why."""
     patches = sorted({cell.patches for cell in cells if cell.measures.get(PATCH_FID) is not None})
     parts = [
         "# Evaluation\n",
@@ -85,12 +85,14 @@ def markdown(
             DIFFERENCES,
             markdown_table(*difference_rows(differences, columns_of(cells))),
         ]
-    if unavailable:
-        parts += ["## Unavailable\n", *(f"- {name}: {reason}" for name, reason in unavailable.items()), ""]
-    if failed:
+    if outcome.unavailable:
+        parts += ["## Unavailable\n", *(f"- {name}: {reason}" for name, reason in outcome.unavailable.items()), ""]
+    if outcome.unreadable:
+        parts += ["## Unreadable pictures\n", *(f"- {reason}" for reason in outcome.unreadable.values()), ""]
+    if outcome.failed:
         parts += [
             "## Not decoded\n",
-            markdown_table(["codec", "budget", "picture", "why"], [list(one) for one in failed]),
+            markdown_table(["codec", "budget", "picture", "why"], [list(one) for one in outcome.failed]),
         ]
     return "\n".join(parts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import InputError
@@ -67,12 +67,15 @@ class Results:
         rows = (row for row in map(_row_in, lines) if row is not None)
         self._rows = {row.key: row for row in rows}
 
-    def found(self, key: str) -> Row | None:
-        """Return the row of ``key`` whose files are still there, None if it is to be made."""
+    def found(self, key: str, source: Path) -> Row | None:
+        """Return the row of ``key`` whose files are still there, None if it is to be made.
+
+        ``source`` is where the original is seen from this run, which the run that made the row may have seen elsewhere.
+        """
         row = self._rows.get(key)
         if row is None or not all((self.folder / name).is_file() for name in (row.file, row.decoded)):
             return None
-        return row
+        return replace(row, source=str(source))
 
     def add(self, row: Row) -> None:
         """Keep ``row``, on disk at once."""

@@ -15,7 +15,7 @@ from lab.evaluate.pictures import Budget, Source, VvcRates, source_in
 from lab.evaluate.results import Results, Row, finite, key_of
 from lab.evaluate.specs import BASELINES, CEILING, baseline_named, link_spec
 from shared.bitstream import bpp
-from shared.errors import BudgetError, DataError, InputError, ServiceError, SetupError
+from shared.errors import BudgetError, DataError, InputError, PictureError, ServiceError, SetupError
 from shared.picture import encode_png, write_file
 
 if TYPE_CHECKING:
@@ -33,10 +33,14 @@ UNBOUNDED = Budget("none", bytes=1 << 30)
 
 @dataclass(slots=True)
 class Outcome:
-    """All rows, and what could not be had: ``unavailable`` by codec, ``failed`` by codec, budget and picture."""
+    """All rows, and what could not be had.
+
+    ``unavailable`` says why by codec, ``unreadable`` by picture file, ``failed`` by codec, budget and picture.
+    """
 
     rows: list[Row] = field(default_factory=list)
     unavailable: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
     failed: list[tuple[str, str, str, str]] = field(default_factory=list)
 
 
@@ -63,14 +67,18 @@ class Evaluation:
     def run(
         self, files: Sequence[Path], budgets: Sequence[Budget] | VvcRates, on_picture: Callable[[str], None]
     ) -> None:
-        """Evaluate ``files`` at ``budgets``; ``on_picture`` is told each name.
+        """Evaluate ``files`` at ``budgets``; ``on_picture`` is told each name. The outcome names what cannot be read.
 
         Raises:
-            InputError: an original cannot be read, there are no VVC pictures, or nothing at all fits its budget.
+            InputError: not one picture can be read, there are no VVC pictures, or nothing at all fits its budget.
         """
         for file in files:
-            source = source_in(file)
             on_picture(file.name)
+            try:
+                source = source_in(file)
+            except InputError as error:
+                self.outcome.unreadable[str(file)] = str(error)
+                continue
             self._picture(source, budgets)
         if not self.outcome.rows:
             raise _nothing(self.outcome, budgets)
@@ -88,7 +96,10 @@ class Evaluation:
         rates = budgets if isinstance(budgets, VvcRates) else VvcRates()
         vvc = rates.of(source) if self.wants_vvc or at_vvc else ()
         for one in vvc if self.wants_vvc else ():
-            self.outcome.rows.append(self._vvc_row(source, one, measured))
+            try:
+                self.outcome.rows.append(self._vvc_row(source, one, measured))
+            except InputError as error:
+                self.outcome.failed.append((VVC, one.label, source.name, str(error)))
         if not vvc and (self.wants_vvc or at_vvc):
             self.outcome.failed.append((VVC, "", source.name, "there is no VVC picture in the folder vvc beside it"))
         for codec in [codec for codec in self._codecs if codec.name == CEILING]:
@@ -113,7 +124,7 @@ class Evaluation:
         except SetupError as error:
             self.outcome.unavailable[codec.name] = str(error)
             self._codecs.remove(codec)
-        except (BudgetError, DataError, ServiceError) as error:
+        except (BudgetError, PictureError, DataError, ServiceError) as error:
             self.outcome.failed.append((codec.name, budget.label, source.name, str(error)))
 
     def _row(
@@ -127,7 +138,7 @@ class Evaluation:
         budget_bytes = budget.bytes_for(source)
         made_by = _library_versions() if codec.name in BASELINES else self._weights
         key = key_of(codec.name, made_by, budget.label, budget_bytes, source.digest, self._measures.names)
-        row = self._results.found(key)
+        row = self._results.found(key, source.file)
         if row is not None:
             return row
         width, height = source.size
@@ -136,6 +147,8 @@ class Evaluation:
             data = codec.encode(source.pixels, budget_bytes)
             encode_s = time.perf_counter() - started
             file = self._place("files", codec.coder, source, budget, codec.suffix)
+            if len(data) > budget_bytes:
+                raise BudgetError(f"{codec.coder} made {len(data)} bytes of the {budget_bytes} that it may")
             write_file(file, data)
             encoded[codec.coder] = file, encode_s
         file, encode_s = encoded[codec.coder]
@@ -168,7 +181,7 @@ class Evaluation:
     def _vvc_row(self, source: Source, vvc: VvcPicture, measured: Callable[[Path], dict[str, float | None]]) -> Row:
         """Return the row of a VVC picture that was made beforehand."""
         key = key_of(VVC, vvc.label, vvc.bytes, source.digest, self._measures.names)
-        row = self._results.found(key)
+        row = self._results.found(key, source.file)
         if row is not None:
             return row
         width, height = source.size
@@ -230,4 +243,6 @@ def _nothing(outcome: Outcome, budgets: Sequence[Budget] | VvcRates) -> InputErr
         if codec == VVC and isinstance(budgets, VvcRates):
             return InputError(f"--bytes vvc: {picture}: {reason}; give Kodak pictures, or --bytes with numbers")
         return BudgetError(" ".join(f"nothing was decoded; first {codec} at {budget} for {picture}: {reason}".split()))
+    if outcome.unreadable:
+        return PictureError(f"no picture can be read; first {next(iter(outcome.unreadable.values()))}")
     return SetupError("; ".join(f"{name}: {why}" for name, why in outcome.unavailable.items()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from receiver.decoder import DECODER_NAMES, DecodeOptions
+from receiver.decoder import DECODER_NAMES, DEFAULT_DECODER, DecodeOptions
 from shared.codecs import CODECS, codec_named
 from shared.errors import ConfigError, UnknownNameError
 from shared.streams import StreamKind
@@ -70,9 +70,12 @@ def link_spec(name: str) -> LinkSpec:
         known = ", ".join([*BASELINES, VVC, CEILING, *CODECS])
         raise UnknownNameError(f"unknown codec '{codec}'; known are {known}")
     decoder, _, options = rest.partition(":")
-    if at and decoder not in (*DECODER_NAMES, REAL_ESRGAN):
-        raise UnknownNameError(f"unknown decoder '{decoder}' in {name}; known are {', '.join(DECODER_NAMES)}")
+    decoders = *DECODER_NAMES, REAL_ESRGAN
+    if at and decoder not in decoders:
+        raise UnknownNameError(f"unknown decoder '{decoder}' in {name}; known are {', '.join(decoders)}")
     values = _options(name, options)
+    if decoder != DEFAULT_DECODER and (unused := set(values) - {"drop"}):
+        raise ConfigError(f"{name}: decoder {decoder} knows no {min(unused)}; leave it out, or use @{DEFAULT_DECODER}")
     try:
         spec = LinkSpec(
             name,

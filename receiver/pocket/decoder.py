@@ -7,8 +7,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from receiver.decoder import Reconstruction
-from receiver.pocket.config import config_in, weights_folder
-from shared.errors import LimitError
+from receiver.pocket.config import config_in, way_out, weights_folder
+from shared.errors import LimitError, SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,22 +71,28 @@ class PocketDecoder:
                 self._pipeline = self._loaded()
             return self._pipeline
 
-    def reconstruct(self, guidance: Guidance, options: DecodeOptions) -> Reconstruction:
-        """Return the picture, and the trust map if asked for.
+    def reconstruct(
+        self, guidance: Guidance, options: DecodeOptions, stop: threading.Event | None = None
+    ) -> Reconstruction:
+        """Return the picture, and the trust map if asked for. Once ``stop`` is set the work ends at the next tile.
 
         Raises:
-            SetupError: weights are missing or damaged, or there is no such device.
+            SetupError: weights are missing or damaged, which may show in values that are no numbers only, or there is
+                no such device.
             LimitError: the device's memory does not hold the picture.
+            ServiceError: ``stop`` was set.
         """
-        return self.reconstruct_many([(guidance, options)])[0]
+        return self.reconstruct_many([(guidance, options)], stop)[0]
 
-    def reconstruct_many(self, requests: Sequence[Request]) -> list[Reconstruction]:
+    def reconstruct_many(
+        self, requests: Sequence[Request], stop: threading.Event | None = None
+    ) -> list[Reconstruction]:
         """Return what ``reconstruct`` returns for each request; pictures of one size go through the networks together.
 
         Raises:
-            SetupError, LimitError: as ``reconstruct``.
+            SetupError, LimitError, ServiceError: as ``reconstruct``.
         """
-        pipeline = self.load()
+        pipeline = self.load().ending_at(stop)
         groups: dict[object, list[int]] = {}
         for index, (guidance, options) in enumerate(requests):
             header = guidance.header
@@ -98,10 +104,20 @@ class PocketDecoder:
             at_once = max(1, pipeline.side**2 // header.pixels)
             for start in range(0, len(members), at_once):
                 indices = members[start : start + at_once]
-                with _within_memory(f"a picture of {header.width}x{header.height}", str(pipeline.device)):
+                with (
+                    _within_memory(f"a picture of {header.width}x{header.height}", str(pipeline.device)),
+                    self._working_weights(),
+                ):
                     chosen = [requests[index] for index in indices]
                     made.update(zip(indices, _reconstructed(pipeline, chosen), strict=True))
         return [made[index] for index in range(len(requests))]
+
+    @contextlib.contextmanager
+    def _working_weights(self) -> Iterator[None]:
+        try:
+            yield
+        except FloatingPointError as error:
+            raise SetupError(f"the weights in {self._folder} make values that are no numbers; {way_out()}") from error
 
     def _loaded(self) -> Pipeline:
         from receiver.pocket.devices import device_named  # noqa: PLC0415 - these import torch and diffusers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from receiver.pocket.flow import noises, sample
+from receiver.pocket.lanczos import resized
 from receiver.pocket.networks import (
     LATENT_CHANNELS,
     LATENT_MULTIPLE,
@@ -22,9 +24,11 @@ from receiver.pocket.networks import (
 from receiver.pocket.restore import restorer_input
 from receiver.pocket.sizes import LATENT_SCALE, RESTORER_SCALE, quarter_size
 from receiver.pocket.tiles import Tiling, add_tiled
+from shared.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from threading import Event
 
     import numpy as np
     from numpy.typing import NDArray
@@ -38,6 +42,8 @@ CPU_SIDE, CUDA_SIDE = 1024, 2048
 """Pictures of up to side × side pixels run whole, larger ones in tiles of that; it bounds the memory."""
 OVERLAP = 192
 """Of tiles, in pixels: as far as the restorer looks, but for a few levels of difference (docs/decoder.md)."""
+INVENTED_PIXELS = 1024**2
+"""Most pixels that are made from noise; a larger picture is enlarged from that, since none of it is evidence."""
 
 
 class Pipeline:
@@ -58,6 +64,13 @@ class Pipeline:
         self._of_latents = Tiling(self.side // LATENT_SCALE, overlap // LATENT_SCALE)
         # The flow's networks look further and work at an eighth of the size: larger tiles, and more overlap.
         self._of_flow = Tiling(self.side // 2, 2 * overlap // LATENT_SCALE, LATENT_MULTIPLE)
+        self._stop: Event | None = None
+
+    def ending_at(self, stop: Event | None) -> Pipeline:
+        """Return the same pipeline for one call, which ends with a ``ServiceError`` once ``stop`` is set."""
+        ending = copy.copy(self)
+        ending._stop = stop  # noqa: SLF001 - of the same class
+        return ending
 
     @torch.inference_mode()
     def pictures(
@@ -67,7 +80,15 @@ class Pipeline:
 
         ``hcis`` holds one per seed, uint8 ``[h, w, 3]`` or ``[h, w]``; where it is None, the flow starts from noise and
         takes one step at least. ``steps`` 0 leaves the flow out.
+
+        Raises:
+            ServiceError: nobody waits for them any more (``ending_at``).
+            FloatingPointError: a network makes values that are no numbers.
         """
+        if hcis is None and width * height > INVENTED_PIXELS:
+            shrink = (INVENTED_PIXELS / (width * height)) ** 0.5
+            small = self.pictures(None, seeds, int(width * shrink), int(height * shrink), steps)
+            return resized(small, width, height)
         columns, rows = quarter_size(width, height)
         right, bottom = -width % MULTIPLE, -height % MULTIPLE
         latent_shape = LATENT_CHANNELS, (height + bottom) // LATENT_SCALE, (width + right) // LATENT_SCALE
@@ -92,7 +113,7 @@ class Pipeline:
         """Return ``[B, 3, 4h, 4w]``, not clamped, for ``quarters`` ``[B, 3, h, w]`` with their noise on."""
         batch, channels, height, width = quarters.shape
         blank = torch.zeros(batch, channels, RESTORER_SCALE * height, RESTORER_SCALE * width, device=self.device)
-        return add_tiled(
+        return self._tiled(
             blank,
             lambda tile: self._networks.restorer(self._given(tile)),
             quarters,
@@ -105,7 +126,7 @@ class Pipeline:
         """Return the latent ``[B, 16, H / 8, W / 8]`` of ``picture`` ``[B, 3, H, W]``, of multiples of 32."""
         batch, _, height, width = picture.shape
         blank = torch.zeros(batch, LATENT_CHANNELS, height // LATENT_SCALE, width // LATENT_SCALE, device=self.device)
-        return add_tiled(
+        return self._tiled(
             blank,
             lambda tile: encoded(self._networks.autoencoder, self._given(tile)),
             picture,
@@ -134,7 +155,7 @@ class Pipeline:
                 parts = self._given(tile)
                 return velocity(self._networks, parts[:, :LATENT_CHANNELS], time, text, parts[:, LATENT_CHANNELS:])
 
-            return add_tiled(
+            return self._tiled(
                 torch.zeros_like(latent), tile_velocity, torch.cat([latent, control], 1), self._of_flow, Fraction(1)
             )
 
@@ -154,7 +175,22 @@ class Pipeline:
             return both if restored_latent is None else both[: len(tile)] - both[len(tile) :]
 
         latents = latent if restored_latent is None else torch.cat([latent, restored_latent], 1)
-        return add_tiled(picture, change, latents, self._of_latents, Fraction(LATENT_SCALE))
+        return self._tiled(picture, change, latents, self._of_latents, Fraction(LATENT_SCALE))
+
+    def _tiled(
+        self, result: Tensor, function: Callable[[Tensor], Tensor], inputs: Tensor, tiling: Tiling, scale: Fraction
+    ) -> Tensor:
+        """Do as ``add_tiled`` while somebody waits; what is no number is refused before clamping hides it."""
+
+        def wanted(tile: Tensor) -> Tensor:
+            if self._stop is not None and self._stop.is_set():
+                raise ServiceError("the decoding was stopped: its call has ended")
+            made = function(tile)
+            if not bool(made.isfinite().all()):
+                raise FloatingPointError("a network's output is not finite")
+            return made
+
+        return add_tiled(result, wanted, inputs, tiling, scale)
 
     def _given(self, planes: Tensor) -> Tensor:
         """Return ``planes`` in the type and memory layout that the networks compute in."""

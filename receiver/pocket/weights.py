@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from receiver.pocket.config import CONFIG_NAME, WAY_OUT, PocketConfig, config_in
+from receiver.pocket.config import CONFIG_NAME, PocketConfig, config_in, way_out
 from receiver.pocket.devices import number_type
 from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
 from receiver.pocket.networks import CONTROL_CHANNELS, LATENT_CHANNELS, TEXT_WIDTH, PocketNetworks
@@ -56,31 +57,37 @@ def load_networks(folder: Path, device: torch.device, dtype: torch.dtype | None 
     config = config_in(folder)
     if config.text_width != TEXT_WIDTH:
         raise SetupError(
-            f"{folder / CONFIG_NAME} says text_width {config.text_width}; this version has {TEXT_WIDTH}; {WAY_OUT}"
+            f"{folder / CONFIG_NAME} says text_width {config.text_width}; this version has {TEXT_WIDTH}; {way_out()}"
         )
     dtype = dtype or number_type(device)
-    loaded = {name: _network(folder / name, EXPECTED[name], device, dtype) for name in CLASSES}
+    loaded = {name: _network(folder / name, config.sha256.get(name), device, dtype) for name in CLASSES}
     return PocketNetworks(**loaded, sigma=config.sigma)
 
 
 def save_networks(networks: PocketNetworks, folder: Path, *, steps: int = 1, fidelity: float = 1.0) -> None:
     """Write ``networks`` into ``folder`` as float16, with the decoder's default ``steps`` and ``fidelity``."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = PocketConfig(sigma=networks.sigma, steps=steps, fidelity=fidelity, text_width=TEXT_WIDTH)
-    (folder / CONFIG_NAME).write_text(config.model_dump_json(indent=2) + "\n")
+    hashes = {}
     for name in CLASSES:
         network = getattr(networks, name)
         network.save_config(folder / name)
         tensors = {key: value.detach().half().contiguous().cpu() for key, value in network.state_dict().items()}
-        safetensors.torch.save_file(tensors, folder / name / WEIGHTS_NAME, metadata={"format": "pt"})
+        data = safetensors.torch.save(tensors, metadata={"format": "pt"})
+        (folder / name / WEIGHTS_NAME).write_bytes(data)
+        hashes[name] = hashlib.sha256(data).hexdigest()
+    config = PocketConfig(sigma=networks.sigma, steps=steps, fidelity=fidelity, text_width=TEXT_WIDTH, sha256=hashes)
+    (folder / CONFIG_NAME).write_text(config.model_dump_json(indent=2) + "\n")
 
 
-def _network(folder: Path, expected: dict[str, int], device: torch.device, dtype: torch.dtype) -> Any:
-    """Return the network in ``folder``, frozen."""
-    network = _untrained(folder, expected)
+def _network(folder: Path, sha256: str | None, device: torch.device, dtype: torch.dtype) -> Any:
+    """Return the network in ``folder``, frozen; ``sha256`` is that of its weights file, None where none is known."""
+    network = _untrained(folder, EXPECTED[folder.name])
     path = folder / WEIGHTS_NAME
-    tensors = _tensors(path)
+    data = _read(path)
+    tensors = _tensors(path, data)
     _check_shapes(path, {key: value.shape for key, value in network.state_dict().items()}, tensors)
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise SetupError(f"{path} is damaged, its SHA-256 is not the one in {CONFIG_NAME}; {way_out()}")
     network.load_state_dict({key: value.to(device, dtype) for key, value in tensors.items()}, assign=True)
     return network.to(memory_format=torch.channels_last).requires_grad_(requires_grad=False).eval()
 
@@ -98,26 +105,30 @@ def _untrained(folder: Path, expected: dict[str, int]) -> Any:
             network = CLASSES[folder.name](**arguments)
         wrong = {key: network.config[key] for key, value in expected.items() if network.config[key] != value}
     except OSError as error:
-        raise SetupError(f"no weights of the pocket decoder: {path} cannot be read; {WAY_OUT}") from error
+        raise SetupError(f"no weights of the pocket decoder: {path} cannot be read; {way_out()}") from error
     except Exception as error:  # diffusers checks no settings: any type of error may come of a wrong one
-        raise SetupError(f"{path} is damaged or describes another network; {WAY_OUT}") from error
+        raise SetupError(f"{path} is damaged or describes another network; {way_out()}") from error
     if wrong:
         key, value = next(iter(wrong.items()))
-        raise SetupError(f"{path} says {key} {value}; this version has {expected[key]}; {WAY_OUT}")
+        raise SetupError(f"{path} says {key} {value}; this version has {expected[key]}; {way_out()}")
     return network
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
+def _read(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise SetupError(f"no weights of the pocket decoder: {path} cannot be read; {WAY_OUT}") from error
+        raise SetupError(f"no weights of the pocket decoder: {path} cannot be read; {way_out()}") from error
     if data.startswith(LFS_POINTER):
         raise SetupError(f"{path} is a pointer of git-lfs, not the weights: run 'git lfs pull'")
+    return data
+
+
+def _tensors(path: Path, data: bytes) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load(data)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise SetupError(f"{path} is damaged, it is not a whole safetensors file; {WAY_OUT}") from error
+        raise SetupError(f"{path} is damaged, it is not a whole safetensors file; {way_out()}") from error
 
 
 def _check_shapes(path: Path, expected: dict[str, torch.Size], tensors: dict[str, Tensor]) -> None:
@@ -131,4 +142,4 @@ def _check_shapes(path: Path, expected: dict[str, torch.Size], tensors: dict[str
             fault = f"holds {key} with values that are no finite numbers"
         else:
             continue
-        raise SetupError(f"{path} {fault}; {WAY_OUT}")
+        raise SetupError(f"{path} {fault}; {way_out()}")

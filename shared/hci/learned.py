@@ -22,7 +22,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from shared.errors import BitstreamError, ConfigError, PictureError, SetupError
 from shared.hci.integer_net import LEVELS, LIMIT, UNIT, IntegerDecoder, IntegerWeights
-from shared.range_coding import shortest_bytes, words_of
+from shared.range_coding import RangeReader, RangeWriter, table_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Symbols = NDArray[np.int32]
+    from shared.range_coding import Symbols
 
 STRIDE = 16
 SIDE_MIN, SIDE_MAX = 8, 2048
@@ -97,10 +97,7 @@ class GaussianTables:
         if any(row.min() < 1 for row in rows):
             raise SetupError("weights of hci-learned are damaged: a probability is zero; install the package again")
         self.radius = radius
-        # perfect=False takes sums and products of these exact integers only; the search of perfect=True, logarithms.
-        self.models = [
-            constriction.stream.model.Categorical(row.astype(np.float64), perfect=False, lazy=False) for row in rows
-        ]
+        self.models = [table_model(row) for row in rows]
         self.escape = constriction.stream.model.Uniform(ESCAPES)
 
 
@@ -108,7 +105,7 @@ class SymbolWriter:
     """Range-codes symbols, those of one scale together."""
 
     def __init__(self, tables: GaussianTables) -> None:
-        self.tables, self.encoder = tables, constriction.stream.queue.RangeEncoder()
+        self.tables, self.coder = tables, RangeWriter()
 
     def write(self, symbols: Symbols, levels: Symbols) -> None:
         """Append ``symbols`` (flat), each coded with the table of its entry in ``levels``."""
@@ -116,23 +113,20 @@ class SymbolWriter:
             radius = self.tables.radius[level]
             group = symbols[levels == level]
             far = np.abs(group) > radius
-            inside = np.where(far, 2 * radius + 1, group + radius).astype(np.int32)
-            self.encoder.encode(inside, self.tables.models[level])
+            self.coder.write(np.where(far, 2 * radius + 1, group + radius), self.tables.models[level])
             if far.any():
-                self.encoder.encode((group[far] + ESCAPES // 2).astype(np.int32), self.tables.escape)
+                self.coder.write(group[far] + ESCAPES // 2, self.tables.escape)
 
     def finished(self) -> bytes:
         """Return the shortest bytes that say all symbols, given that zeros follow them."""
-        return shortest_bytes(self.encoder)
+        return self.coder.finished()
 
 
 class SymbolReader:
     """Inverts `SymbolWriter`."""
 
     def __init__(self, tables: GaussianTables, data: bytes) -> None:
-        self.tables, self.data = tables, data
-        self.decoder = constriction.stream.queue.RangeDecoder(words_of(data))
-        self.again = SymbolWriter(tables)
+        self.tables, self.coder = tables, RangeReader(data, "learned HCI")
 
     def read(self, levels: Symbols) -> Symbols:
         """Return one symbol per entry of ``levels`` (flat).
@@ -141,17 +135,13 @@ class SymbolReader:
             BitstreamError: no encoder writes these bytes.
         """
         symbols = np.empty(len(levels), np.int32)
-        try:
-            for level in np.unique(levels):
-                radius, members = self.tables.radius[level], np.flatnonzero(levels == level)
-                inside = self.decoder.decode(self.tables.models[level], len(members)) - radius
-                far = inside == radius + 1
-                if far.any():
-                    inside[far] = self.decoder.decode(self.tables.escape, int(far.sum())) - ESCAPES // 2
-                symbols[members] = inside
-        except (AssertionError, ValueError) as error:  # constriction's "invalid for the employed entropy model"
-            raise BitstreamError("the learned HCI payload is damaged: its bytes decode to no symbol") from error
-        self.again.write(symbols, levels)
+        for level in np.unique(levels):
+            radius, members = self.tables.radius[level], np.flatnonzero(levels == level)
+            inside = self.coder.read(len(members), self.tables.models[level]) - radius
+            far = inside == radius + 1
+            if far.any():
+                inside[far] = self.coder.read(int(far.sum()), self.tables.escape) - ESCAPES // 2
+            symbols[members] = inside
         return symbols
 
     def finish(self) -> None:
@@ -160,10 +150,7 @@ class SymbolReader:
         Raises:
             BitstreamError: the encoder writes these symbols in other bytes, so something was cut off or added.
         """
-        if self.again.finished() != self.data:
-            raise BitstreamError(
-                f"the learned HCI payload is damaged: {len(self.data) + 1} bytes are not what its symbols are coded in"
-            )
+        self.coder.finish()
 
 
 class Encoder:

@@ -32,9 +32,9 @@ async def others_ran() -> None:
         await asyncio.sleep(0)
 
 
-def happened(rebuild, script) -> tuple[list, Previews]:
+def happened(rebuild, script, drafts=()) -> tuple[list, Previews]:
     """Read what ``script``, an async generator of bitstreams to offer, yields; return previews shown and the object."""
-    previews, shown = Previews(rebuild), []
+    previews, shown = Previews(rebuild, drafts), []
 
     async def run():
         async for event in previews.while_reading(script):
@@ -119,3 +119,34 @@ def test_a_preview_that_fails_is_left_out_and_a_fault_of_ours_is_not_hidden():
     assert previews.newest is None
     with pytest.raises(ZeroDivisionError):
         happened(faulty, script())
+
+
+def test_drafts_are_shown_before_the_picture_and_never_taken_for_it():
+    go_on = asyncio.Event()
+    drafted = []
+
+    async def draft(bitstream):
+        drafted.append(bitstream)
+        return rebuilt(bitstream)
+
+    async def rebuild(bitstream):
+        await go_on.wait()
+        return rebuilt(bitstream)
+
+    async def whole():
+        yield BITSTREAMS[1]
+        await others_ran()
+        go_on.set()
+        await others_ran()
+        yield UNKNOWN
+
+    async def cut_short():
+        yield BITSTREAMS[2]
+
+    shown, previews = happened(rebuild, whole(), [draft])
+    assert shown == [BITSTREAMS[1], BITSTREAMS[1]]
+    assert drafted == [BITSTREAMS[1]]
+    assert previews.newest is not None
+    shown, previews = happened(rebuild, cut_short(), [draft])
+    assert set(shown) <= {BITSTREAMS[2]}
+    assert previews.newest is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 
 import grpc
 import grpc.aio
@@ -11,14 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from receiver.service import receiver_spec
+from receiver.service import ReceiverService, receiver_spec
 from shared.bitstream import Bitstream
+from shared.errors import ServiceError
 from shared.hci.stream import encode_hci
 from shared.packets import Packetiser
 from shared.picture import load_picture
 from shared.rpc.chunks import chunks_of
+from shared.rpc.limits import HEAVY_WORKERS
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2, receiver_pb2_grpc
-from shared.rpc.server import start_server
+from shared.rpc.server import ServiceSpec, start_server
 from shared.streams import Stream, StreamKind
 
 
@@ -264,23 +267,32 @@ class TestPocket:
                     events = await read_until_preview(answers)
                     for data in packets[1:]:
                         await call.write(arrival_of(data))
-                    events += await read_until_preview(answers)
+                    for _ in range(3):
+                        events += await read_until_preview(answers)
                     await call.done_writing()
                     return events, [event async for event in answers]
             finally:
                 await server.stop(0)
 
         before, after = asyncio.run(run())
-        (first, none_whole, noise), (second, hci_whole, shown) = previews_in(before)
+        (first, none_whole, noise), *of_hci = previews_in(before)
         assert (first, none_whole) == (1, [])
-        assert (second, hci_whole) == (2, [packet_pb2.STREAM_KIND_HCI])
+        assert [one[:2] for one in of_hci] == [(number, [packet_pb2.STREAM_KIND_HCI]) for number in (2, 3, 4)]
+        enlarged, restored, shown = (pixels for _, _, pixels in of_hci)
         assert previews_in(after) == []
         assert np.array_equal(pixels_of(picture_in(after)), shown)
-        assert not np.array_equal(noise, shown)
+        assert len({pixels.tobytes() for pixels in (noise, enlarged, restored, shown)}) == 4
 
-    def test_previews_of_a_container_start_from_noise(self, bitstream, decoded):
-        _, events = decoded(bitstream.pack(), decoder="pocket", progressive=True)
-        assert [(number, whole) for number, whole, _ in previews_in(events)] == [(1, [])]
+    def test_previews_of_a_container_start_from_noise_and_go_on_with_drafts(self, bitstream, decoded):
+        hci = [packet_pb2.STREAM_KIND_HCI]
+        enlarged, _ = decoded(bitstream.pack(), decoder="hci")
+        restored, _ = decoded(bitstream.pack(), decoder="pocket", steps=0)
+        for steps, drafts in ((0, [enlarged]), (1, [enlarged, restored])):
+            _, events = decoded(bitstream.pack(), decoder="pocket", progressive=True, steps=steps)
+            previews = previews_in(events)
+            assert [one[:2] for one in previews] == [(1, []), *((number + 2, hci) for number in range(len(drafts)))]
+            for (_, _, shown), draft in zip(previews[1:], drafts, strict=True):
+                assert np.array_equal(shown, pixels_of(draft))
         _, events = decoded(bitstream.pack(), decoder="hci", progressive=True)
         assert previews_in(events) == []
 
@@ -337,3 +349,51 @@ def test_what_the_decoder_lacks_is_one_line_and_the_service_stays_up(
     assert words in error.details()
     assert "\n" not in error.details()
     assert events[-1].report.rebuilt
+
+
+class Endless:
+    """A decoder that never ends by itself."""
+
+    name, device, default_steps, default_fidelity = "endless", "cpu", None, 1.0
+
+    def __init__(self):
+        self.started, self.stopped = threading.Semaphore(0), threading.Semaphore(0)
+
+    def reconstruct(self, guidance, options, stop=None):
+        self.started.release()
+        assert stop.wait(60)
+        self.stopped.release()
+        raise ServiceError("stopped")
+
+
+@pytest.mark.parametrize("how", ["cancelled", "late", "service stopped"])
+def test_a_call_that_has_ended_computes_no_longer(how, bitstream):
+    service, endless = ReceiverService(), Endless()
+    service._loaded["endless"] = endless
+    name = receiver_pb2.DESCRIPTOR.services_by_name["ReceiverService"].full_name
+
+    def add(server):
+        receiver_pb2_grpc.add_ReceiverServiceServicer_to_server(service, server)
+
+    async def run():
+        server = await start_server(ServiceSpec(name, add))
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            calls = []
+            for _ in range(HEAVY_WORKERS):
+                call = receiver_pb2_grpc.ReceiverServiceStub(channel).Decode(timeout=1.0 if how == "late" else 60)
+                await call.write(receiver_pb2.DecodeRequest(settings=receiver_pb2.DecodeSettings(decoder="endless")))
+                await call.write(receiver_pb2.DecodeRequest(container_chunk=bitstream.pack()))
+                await call.done_writing()
+                calls.append(call)
+            for _ in calls:
+                assert await asyncio.to_thread(endless.started.acquire, timeout=60)
+            if how == "cancelled":
+                for call in calls:
+                    call.cancel()
+            elif how == "service stopped":
+                await server.stop(0)
+            for _ in calls:
+                assert await asyncio.to_thread(endless.stopped.acquire, timeout=60)
+        await server.stop(0)
+
+    asyncio.run(run())

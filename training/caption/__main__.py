@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,13 +33,16 @@ def _parsed() -> argparse.Namespace:
     commands.add_parser("tables", help="count the training captions into the caption coder's tables")
     commands.add_parser("features", help="compute the training pictures' features, once")
     train = commands.add_parser("train", help="train the captioner, with the tables that ship")
-    train.add_argument("--minutes", type=float, default=math.inf, help="wall-clock limit; shortens the schedule")
-    train.add_argument("--resume", action="store_true", help="go on from the checkpoint")
-    train.add_argument("--steps", type=int, default=5000, help="length of the schedule")
-    train.add_argument("--batch", type=int, default=16, help="pictures per step, five captions each")
-    train.add_argument("--rate", type=float, default=1e-3)
-    train.add_argument("--precision", choices=("no", "bf16"), default="bf16")
-    train.add_argument("--sample-every", type=int, default=500, help="steps between validations")
+    train.add_argument("--resume", action="store_true", help="go on from the checkpoint, by its plan")
+    for name, kind, text in (
+        ("minutes", float, "wall-clock limit; shortens the schedule"),
+        ("steps", int, "length of the schedule"),
+        ("batch", int, "pictures per step, five captions each"),
+        ("rate", float, "learning rate"),
+        ("sample-every", int, "steps between validations"),
+    ):
+        train.add_argument(f"--{name}", type=kind, help=text)
+    train.add_argument("--precision", choices=("no", "bf16"))
     commands.add_parser("export", help="write the checkpoint's weights, float16, into --weights")
     return parser.parse_args()
 
@@ -80,14 +83,17 @@ def _train(arguments: argparse.Namespace) -> None:
     import torch  # noqa: PLC0415
 
     from training.caption.recipe import CaptionerRecipe  # noqa: PLC0415
-    from training.pocket.loop import Plan, train  # noqa: PLC0415
+    from training.pocket.loop import Plan, plan_in, train  # noqa: PLC0415
 
     pictures, features = training_set(arguments.data, arguments.runs)
     torch.manual_seed(Plan.seed)  # the first weights
     recipe = CaptionerRecipe((pictures[:-HELD_OUT], features[:-HELD_OUT]), (pictures[-HELD_OUT:], features[-HELD_OUT:]))
+    out = arguments.runs / "captioner"
+    default = Plan(steps=5000, batch=16, rate=1e-3, ema_decay=0.998, log_every=25, sample_every=500)
+    plan = plan_in(out, default) if arguments.resume else default
     names = ("steps", "batch", "rate", "minutes", "precision", "sample_every")
-    plan = Plan(**{name: getattr(arguments, name) for name in names}, ema_decay=0.998, log_every=25)
-    train(recipe, plan, arguments.runs / "captioner", resume=arguments.resume)
+    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    train(recipe, replace(plan, **given), out, resume=arguments.resume)
 
 
 def main() -> int:

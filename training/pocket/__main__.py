@@ -3,36 +3,62 @@
 from __future__ import annotations
 
 import argparse
-import math
+import contextlib
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from shared.errors import LinkError
+from shared.errors import ConfigError, LinkError
+from training.pocket.cache import RECORD, made_of
 from training.pocket.pictures import DEFAULT_DATA, REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 RUNS = REPOSITORY / "runs" / "pocket"
 SHIPPED = REPOSITORY / "models" / "pocket"
 STAGES = ("restorer", "autoencoder", "flow", "finetune")
+PAIRS = 6000
+PREPARATION = timedelta(hours=12)
+"""How long processes wait for the one that makes the pairs or validates."""
 
 
 def _parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.pocket", description=__doc__)
-    parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of parquet files or of pictures")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help=f"folder of parquet files or of pictures; default: that of the pairs in --runs, else {DEFAULT_DATA.name}/",
+    )
     parser.add_argument("--runs", type=Path, default=RUNS, help="folder for pairs, checkpoints, logs and samples")
     parser.add_argument("--weights", type=Path, default=SHIPPED, help="folder of the weights that ship")
-    parser.add_argument("--pairs", type=int, default=6000, help="training pairs, made once and kept in --runs")
-    parser.add_argument("--workers", type=int, default=2, help="processes that make the pairs")
+    parser.add_argument(
+        "--pairs", type=_positive, help=f"training pairs, made once; default: those in --runs, else {PAIRS}"
+    )
+    parser.add_argument("--workers", type=_positive, default=2, help="processes that make the pairs")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("pairs", help="send training pictures through the HCI codec")
     train = commands.add_parser("train", help="train one stage, from the stages before it")
     train.add_argument("stage", choices=STAGES)
-    train.add_argument("--minutes", type=float, default=math.inf, help="wall-clock limit; shortens the schedule")
-    train.add_argument("--resume", action="store_true", help="go on from the stage's checkpoint")
-    for name, kind in (("steps", int), ("batch", int), ("side", int), ("rate", float), ("muon-rate", float)):
-        train.add_argument(f"--{name}", type=kind, help="instead of the recipe's own (stages.py)")
-    train.add_argument("--precision", choices=("no", "bf16"), default="bf16")
-    train.add_argument("--sample-every", type=int, default=250, help="steps between validations and sample grids")
+    train.add_argument(
+        "--minutes", type=float, help="wall-clock limit, over all interruptions together; shortens the schedule"
+    )
+    known = train.add_mutually_exclusive_group()
+    known.add_argument("--resume", action="store_true", help="go on from the stage's checkpoint, by its plan")
+    known.add_argument("--restart", action="store_true", help="start anew and overwrite the stage's checkpoint")
+    kinds: dict[str, Callable[[str], float]] = {
+        "steps": _positive,
+        "batch": _positive,
+        "side": _positive,
+        "rate": float,
+        "muon-rate": float,
+    }
+    for name, kind in kinds.items():
+        train.add_argument(f"--{name}", type=kind, help="instead of the plan's own (stages.py)")
+    train.add_argument("--precision", choices=("no", "bf16"), help="number type")
+    train.add_argument("--sample-every", type=_positive, help="steps between validations and sample grids")
     export = commands.add_parser("export", help="write the newest weights of all stages into --weights")
     export.add_argument("--sigma", type=float, default=0.25, help="noise at the flow's start, as trained")
     export.add_argument("--steps", type=int, default=0, help="the decoder's default steps")
@@ -41,22 +67,48 @@ def _parsed() -> argparse.Namespace:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    checkpoint = arguments.runs / getattr(arguments, "stage", "") / "checkpoint.pt"
+    if arguments.command == "train" and checkpoint.exists() and not (arguments.resume or arguments.restart):
+        raise ConfigError(f"{checkpoint} is there: --resume goes on from it, --restart starts anew and overwrites it")
     from training.pocket.stages import PLANS, export, pairs_of, recipe_of  # noqa: PLC0415 - --help answers at once
 
-    pairs, held_out = pairs_of(arguments.data, arguments.runs, arguments.pairs, arguments.workers)
+    known = made_of(arguments.runs / "pairs" / RECORD)
+    data = arguments.data or Path(known.get("data", DEFAULT_DATA))
+    with _main_process_first():
+        pairs, held_out = pairs_of(
+            data, arguments.runs, arguments.pairs or known.get("count", PAIRS), arguments.workers
+        )
     if arguments.command == "pairs":
         print(f"{len(pairs)} pairs to train on, {len(held_out)} held out, in {arguments.runs}")
     elif arguments.command == "train":
-        from training.pocket.loop import train  # noqa: PLC0415
+        from training.pocket.loop import plan_in, train  # noqa: PLC0415
 
-        names = ("steps", "batch", "side", "rate", "muon_rate", "precision", "sample_every")
+        names = ("minutes", "steps", "batch", "side", "rate", "muon_rate", "precision", "sample_every")
         given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-        plan = replace(PLANS[arguments.stage], minutes=arguments.minutes, **given)
+        plan = PLANS[arguments.stage]
+        plan = replace(plan_in(arguments.runs / arguments.stage, plan) if arguments.resume else plan, **given)
         recipe = recipe_of(arguments.stage, pairs, held_out, arguments.runs, arguments.weights)
         train(recipe, plan, arguments.runs / arguments.stage, resume=arguments.resume)
     else:
         settings = {name: getattr(arguments, name) for name in ("sigma", "steps", "fidelity")}
         export(arguments.runs, arguments.weights, pairs, **settings)
+
+
+@contextlib.contextmanager
+def _main_process_first() -> Iterator[None]:
+    """Of several processes, have the main one make the pairs, for which the others wait."""
+    import torch  # noqa: PLC0415
+    from accelerate import PartialState  # noqa: PLC0415
+
+    state = PartialState(cpu=not torch.cuda.is_available(), timeout=PREPARATION)
+    with state.main_process_first():
+        yield
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: give a whole number, 1 or more")
+    return int(text)
 
 
 def main() -> int:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import copy
 import json
 import math
+import pickle
 import time
-from dataclasses import dataclass
+import zipfile
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from shared.errors import SetupError
 from training.muon import Muon
-from training.pocket.report import loss_plot
+from training.pocket.cache import write_whole
+from training.pocket.report import logged, loss_plot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
 WARMUP_STEPS = 20
 CLIP_NORM = 1.0
+CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
 CRITIC_RATE, CRITIC_BETAS = 1e-3, (0.5, 0.99)
 
 
@@ -70,11 +75,21 @@ def schedule(progress: float) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * late))
 
 
+def plan_in(out: Path, default: Plan) -> Plan:
+    """Return the plan of the checkpoint in ``out``; what it does not say is as in ``default``.
+
+    Raises:
+        SetupError: there is no checkpoint, or it is damaged.
+    """
+    said = _loaded(out / CHECKPOINT).get("plan", {})
+    return replace(default, **{one.name: said[one.name] for one in fields(Plan) if one.name in said})
+
+
 def train(recipe: Recipe, plan: Plan, out: Path, *, resume: bool = False) -> nn.Module:
     """Train ``recipe`` into the folder ``out`` and return the running mean of its weights.
 
     ``out`` gets ``checkpoint.pt`` (everything, from which ``resume`` goes on with the same steps), ``log.jsonl``,
-    ``loss.png`` and ``samples-STEP.png``.
+    ``loss.png`` and ``samples-STEP.png``. Minutes count on over interruptions.
 
     Raises:
         SetupError: there is nothing to resume from.
@@ -82,21 +97,17 @@ def train(recipe: Recipe, plan: Plan, out: Path, *, resume: bool = False) -> nn.
     run = _Run(recipe, plan, out)
     if resume:
         run.restore()
-    out.mkdir(parents=True, exist_ok=True)
-    if run.step == 0 and run.writes:
-        (out / "log.jsonl").unlink(missing_ok=True)
-    saved_s = time.monotonic()
+    if run.writes:
+        out.mkdir(parents=True, exist_ok=True)
+        run.cut_log()
+    run.read_clock()
     while not run.over:
         run.take_step()
-        if not run.writes:
-            continue
-        if run.over or run.step % plan.log_every == 0:
-            run.log_means()
-        if run.over or run.step % plan.sample_every == 0:
-            run.validate()
-        if run.over or time.monotonic() - saved_s > plan.save_every_s:
-            run.save()
-            saved_s = time.monotonic()
+        run.read_clock()
+        if run.writes:
+            run.keep()
+    if run.writes:
+        print(f"{recipe.name}: step {run.step} after {run.minutes:.1f} minutes, in {out}")
     return run.mean
 
 
@@ -112,12 +123,16 @@ class _Run:
         self.mean.to(self.accelerator.device)
         self.writes = self.accelerator.is_main_process
         self.step = 0
+        self.minutes = self._minutes_before = 0.0
         self._recent: list[dict[str, float]] = []
-        self._started_s = time.monotonic()
+        self._started_s = self._saved_s = time.monotonic()
 
-    @property
-    def minutes(self) -> float:
-        return (time.monotonic() - self._started_s) / 60
+    def read_clock(self) -> None:
+        """Set ``minutes`` by the main process's clock: all must agree on the learning rate, and on when it is over."""
+        self.minutes = self._minutes_before + (time.monotonic() - self._started_s) / 60
+        if self.accelerator.num_processes > 1:
+            clock = torch.tensor(self.minutes, device=self.accelerator.device)
+            self.minutes = float(broadcast(clock))
 
     @property
     def over(self) -> bool:
@@ -146,6 +161,17 @@ class _Run:
         _follow(self.mean, trained, min(plan.ema_decay, self.step / (self.step + 10)))
         self._recent.append({name: float(value.detach()) for name, value in losses.items()})
 
+    def keep(self) -> None:
+        """Write what is due after a step. The checkpoint comes before the validation, which takes a while."""
+        plan, over = self.plan, self.over
+        shown = over or self.step % plan.sample_every == 0
+        if over or self.step % plan.log_every == 0:
+            self.log_means()
+        if shown or time.monotonic() - self._saved_s > plan.save_every_s:
+            self.save()
+        if shown:
+            self.validate()
+
     def log_means(self) -> None:
         names = self._recent[0]
         means = {name: round(sum(row[name] for row in self._recent) / len(self._recent), 5) for name in names}
@@ -156,7 +182,7 @@ class _Run:
         measures, grid = self.recipe.validation(self.mean)
         self._log({"validation": measures})
         grid.save(self.out / f"samples-{self.step:06d}.png")
-        loss_plot(self.out / "log.jsonl", self.out / "loss.png")
+        loss_plot(self.out / LOG, self.out / "loss.png")
 
     def save(self) -> None:
         network = self.accelerator.unwrap_model(self.network)
@@ -166,24 +192,34 @@ class _Run:
             "mean": {name: value for name, value in self.mean.state_dict().items() if name in trained},
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "step": self.step,
+            "minutes": self.minutes,
+            "plan": asdict(self.plan),
         }
-        unfinished = self.out / "checkpoint.new"
-        torch.save(state, unfinished)
-        unfinished.replace(self.out / "checkpoint.pt")
+        write_whole(self.out / CHECKPOINT, lambda file: torch.save(state, file))
+        self._saved_s = time.monotonic()
 
     def restore(self) -> None:
-        state = _loaded(self.out / "checkpoint.pt")
+        state = _loaded(self.out / CHECKPOINT)
         try:
             self.accelerator.unwrap_model(self.network).load_state_dict(state["network"], strict=False)
             self.mean.load_state_dict(state["mean"], strict=False)
             for optimiser, values in zip(self.optimisers, state["optimisers"], strict=True):
                 optimiser.load_state_dict(values)
+            self.step = state["step"]
         except (KeyError, RuntimeError, ValueError) as error:
-            raise SetupError(f"{self.out} holds another recipe's checkpoint: start anew without --resume") from error
-        self.step = state["step"]
+            raise SetupError(
+                f"{self.out / CHECKPOINT} is of another recipe: name another --runs, or start anew with --restart"
+            ) from error
+        self._minutes_before = state.get("minutes", 0.0)
+
+    def cut_log(self) -> None:
+        """Drop the rows beyond the step that this run begins at; those steps come again."""
+        rows = [row for row in logged(self.out / LOG) if row["step"] <= self.step and self.step]
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        write_whole(self.out / LOG, lambda file: file.write(lines.encode()))
 
     def _log(self, row: dict[str, Any]) -> None:
-        with (self.out / "log.jsonl").open("a") as log:
+        with (self.out / LOG).open("a") as log:
             log.write(json.dumps({"step": self.step, "minutes": round(self.minutes, 2), **row}) + "\n")
 
 
@@ -206,17 +242,21 @@ def trained_weights(path: Path) -> dict[str, Tensor]:
     """Return the running mean of the weights in a checkpoint.
 
     Raises:
-        SetupError: there is none at ``path``.
+        SetupError: there is none at ``path``, or it is damaged.
     """
     weights: dict[str, Tensor] = _loaded(path)["mean"]
     return weights
 
 
 def _loaded(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise SetupError(f"no checkpoint at {path}: train without --resume first")
     try:
-        loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError) as error:
-        raise SetupError(f"no checkpoint at {path} ({error}): train without --resume first") from error
+        loaded = torch.load(path, map_location="cpu", weights_only=True) if zipfile.is_zipfile(path) else None
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
+        loaded = None
+    if not isinstance(loaded, dict) or "mean" not in loaded:
+        raise SetupError(f"{path} is no whole checkpoint: put a whole copy in its place, or name another --runs")
     return loaded
 
 

@@ -7,25 +7,33 @@ log-uniformly between ``BPP``, so that the decoder learns the artefacts that it 
 from __future__ import annotations
 
 import json
+from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from PIL import Image
 
 from receiver.pocket.sizes import quarter_size
 from shared.errors import SetupError
 from shared.hci.rate_table import best_scale
 from shared.hci.stream import coder_named, decode_hci, encode_hci, encode_hci_at, upsample
+from training.pocket.cache import RECORD, is_kept, write_json, write_whole
 from training.pocket.pictures import pictures_in
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor
+
+    Job = tuple[NDArray[np.uint8], list["Choice"], tuple[int, int]]
 
 TRAINING_FILES = "train-*.parquet"
 SIDE = 224
@@ -33,7 +41,16 @@ SIDE = 224
 BPP = (0.004, 0.04)
 LEARNED_SHARE = 0.1
 RATES, PICTURES_PER_RATE, FULL_SIDE = 9, 6, 320
-CHUNK = 32
+FULL_ENLARGEMENT = 2.0
+"""Pictures as large as a link's own have more pixels for the same things, and so better HCIs at the same bpp."""
+RECIPE = 2
+"""To be raised when this file makes other pairs of the same pictures."""
+HELD_OUT_EVERY = 16
+"""Where there is no validation file, one picture in this many is held out, the second being the first of them."""
+AHEAD = 16
+"""Crops that wait per worker; each holds its whole picture."""
+ENLARGED_SHARE, LARGEST_ENLARGEMENT = 0.5, 1.6
+"""Crops of small pictures are sharper per pixel than those of large photographs; some are enlarged to be like them."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +82,7 @@ class Pairs:
 def batch_of(pairs: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> dict[str, Tensor]:
     """Return pictures ``[B, 3, H, W]`` and quarters ``[B, 3, H / 4, W / 4]``, 0 to 1."""
     return {
-        name: torch.from_numpy(np.ascontiguousarray(values)).permute(0, 3, 1, 2).float() / 255
+        name: torch.from_numpy(np.array(values)).permute(0, 3, 1, 2).float() / 255
         for name, values in zip(("picture", "quarter"), pairs, strict=True)
     }
 
@@ -84,7 +101,8 @@ def sender_choices(data: Path, pattern: str) -> list[Choice]:
     """Return what the sender chooses at ``RATES`` rates on pictures of at least ``FULL_SIDE`` pixels a side."""
     large = (picture for picture in pictures_in(data, pattern) if min(picture.shape[:2]) >= FULL_SIDE)
     chosen = []
-    for picture in islice(large, PICTURES_PER_RATE):
+    for index, small in enumerate(islice(large, PICTURES_PER_RATE)):
+        picture = _enlarged(small, FULL_ENLARGEMENT) if index % 2 else small
         for bpp in np.geomspace(*BPP, RATES):
             for coder in ("av1", "learned"):
                 height, width = picture.shape[:2]
@@ -106,15 +124,16 @@ def prepared_choices(data: Path, path: Path) -> list[Choice]:
     """Return the sender's choices on the training pictures in ``data``, made once and kept at ``path``.
 
     Raises:
-        SetupError: no picture is large enough for the sender to choose as it does on full pictures.
+        SetupError: no picture is large enough for the sender to choose as it does on full pictures, or what is kept
+            was made of other pictures.
     """
-    if not path.exists():
+    of = {"data": str(data.resolve()), "recipe": RECIPE}
+    if not is_kept(path, of):
         choices = sender_choices(data, TRAINING_FILES)
         if not choices:
             raise SetupError(f"no picture of at least {FULL_SIDE}x{FULL_SIDE} pixels in {data}: add larger ones")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps([vars(choice) for choice in choices]))
-    return [Choice(**values) for values in json.loads(path.read_text())]
+        write_json(path, {"of": of, "choices": [vars(choice) for choice in choices]})
+    return [Choice(**values) for values in json.loads(path.read_text())["choices"]]
 
 
 def prepared_pairs(
@@ -126,38 +145,72 @@ def prepared_pairs(
     pattern: str = TRAINING_FILES,
     seed: int = 1,
     workers: int = 1,
+    held_out: bool | None = None,
 ) -> Pairs:
     """Return ``count`` pairs (fewer if there are not as many pictures), making the files in ``cache`` once.
 
-    Each crop is coded as one of ``choices``, drawn at random.
+    A picture gives as many crops as its area allows; each is coded as one of ``choices``, drawn at random.
+    ``held_out``: True takes the pictures that are held out, False all others, None all.
 
     Raises:
-        SetupError: ``data`` holds no pictures that are large enough.
+        SetupError: ``data`` holds no pictures that are large enough, or what is kept was made of other pictures.
     """
     paths = cache / "pictures.npy", cache / "quarters.npy"
-    if not paths[1].exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        pictures = (picture for picture in pictures_in(data, pattern) if min(picture.shape[:2]) >= SIDE)
-        with ProcessPoolExecutor(workers) as pool:
-            jobs = ((picture, choices, (seed, index)) for index, picture in enumerate(islice(pictures, count)))
-            made = list(pool.map(_pair_of, jobs, chunksize=CHUNK))
+    of = {"data": str(data.resolve()), "files": pattern, "held_out": held_out, "count": count, "seed": seed}
+    of["recipe"] = RECIPE
+    if not is_kept(cache / RECORD, of):
+        crops = islice(_crops_in(data, pattern, held_out=held_out), count)
+        made = list(_pairs_of(((picture, choices, (seed, index)) for index, picture in enumerate(crops)), workers))
         if not made:
-            raise SetupError(f"no picture of at least {SIDE}x{SIDE} pixels in {data}: name a folder with --data")
+            raise SetupError(
+                f"too few pictures of at least {SIDE}x{SIDE} pixels in {data}: add some, or name a folder with --data; "
+                "2 are needed, one to train on and one to judge by"
+            )
         for path, column in zip(paths, zip(*made, strict=True), strict=True):
-            np.save(path, np.stack(column))
+            write_whole(path, partial(np.save, arr=np.stack(column)))
+        write_json(cache / RECORD, {"of": of})
     return Pairs(np.load(paths[0], mmap_mode="r"), np.load(paths[1], mmap_mode="r"))
 
 
-def _pair_of(job: tuple[NDArray[np.uint8], list[Choice], tuple[int, int]]) -> tuple[NDArray[np.uint8], ...]:
+def _crops_in(data: Path, pattern: str, *, held_out: bool | None) -> Iterator[NDArray[np.uint8]]:
+    """Yield each picture that is large enough as often as crops of it are wanted."""
+    large = (picture for picture in pictures_in(data, pattern) if min(picture.shape[:2]) >= SIDE)
+    for index, picture in enumerate(large):
+        if held_out is None or held_out == (index % HELD_OUT_EVERY == 1):
+            for _ in range(picture.shape[0] * picture.shape[1] // SIDE**2):
+                yield picture
+
+
+def _pairs_of(jobs: Iterable[Job], workers: int) -> Iterator[tuple[NDArray[np.uint8], ...]]:
+    """Yield the pairs of ``jobs`` in order, made by ``workers`` processes; few jobs wait at a time."""
+    with ProcessPoolExecutor(workers) as pool:
+        waiting: deque[Future[tuple[NDArray[np.uint8], ...]]] = deque()
+        for job in jobs:
+            waiting.append(pool.submit(_pair_of, job))
+            if len(waiting) > AHEAD * workers:
+                yield waiting.popleft().result()
+        yield from (future.result() for future in waiting)
+
+
+def _pair_of(job: Job) -> tuple[NDArray[np.uint8], ...]:
     picture, choices, seed = job
     rng = np.random.default_rng(seed)
+    if rng.random() < ENLARGED_SHARE:
+        picture = _enlarged(picture, float(rng.uniform(1, LARGEST_ENLARGEMENT)))
     top, left = (int(rng.integers(side - SIDE + 1)) for side in picture.shape[:2])
     crop = picture[top : top + SIDE, left : left + SIDE]
     coder = "learned" if rng.random() < LEARNED_SHARE else "av1"
     of_coder = [choice for choice in choices if choice.coder == coder] or choices
-    choice = of_coder[int(rng.integers(len(of_coder)))]
+    # Of two draws the higher rate is kept: what is lost altogether teaches nothing.
+    choice = max((of_coder[int(rng.integers(len(of_coder)))] for _ in range(2)), key=lambda one: one.bpp)
     qualities = coder_named(choice.coder).qualities
     quality = int(np.clip(choice.quality + rng.integers(-3, 4), 0, qualities[-1]))
     payload = encode_hci_at(crop, choice.coder, choice.scale, quality)
     small = decode_hci(payload, SIDE, SIDE).pixels
     return crop, upsample(small, *quarter_size(SIDE, SIDE))
+
+
+def _enlarged(picture: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    height, width = picture.shape[:2]
+    size = round(width * factor), round(height * factor)
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -16,11 +17,23 @@ if TYPE_CHECKING:
 PLOTTED = ("loss", "pixel", "lpips", "dists", "lite", "flow", "critic", "psnr_db", "nats_per_word", "bleu4", "cider")
 
 
+def logged(log: Path) -> list[dict[str, Any]]:
+    """Return the rows of ``log`` (JSON lines) without one that was cut off, none where there is no log."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    rows = []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            row = json.loads(line)
+            if isinstance(row, dict) and "step" in row:
+                rows.append(row)
+    return rows
+
+
 def loss_plot(log: Path, path: Path) -> None:
     """Plot the training measures of ``log`` (JSON lines), and the validation's over them."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - a second to import
 
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    rows = logged(log)
     names = [name for name in PLOTTED if any(name in row or name in row.get("validation", {}) for row in rows)]
     figure = Figure(figsize=(3.2 * len(names), 3), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):

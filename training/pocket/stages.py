@@ -15,6 +15,7 @@ from training.pocket.flow import FlowRecipe
 from training.pocket.loop import Plan, Recipe, trained_weights
 from training.pocket.losses import Weights
 from training.pocket.pairs import Pairs, batch_of, prepared_choices, prepared_pairs
+from training.pocket.report import logged, loss_plot
 from training.pocket.restorer import RestorerRecipe, slim_real_esrgan
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 STAGES = ("restorer", "autoencoder", "flow", "finetune")
 SIGMA = 0.25
 HELD_OUT = 24
+VALIDATION_FILE = "val.parquet"
 MEASURED = 64
 SEED = 1
 
@@ -33,7 +35,7 @@ PLANS = {
     "finetune": Plan(steps=20_000, batch=4, side=128, rate=1e-4, muon_rate=3e-4),
 }
 WEIGHTS = {
-    "restorer": Weights(lpips=0.2, dists=0.7, lite=0.3),
+    "restorer": Weights(lpips=0.2, dists=0.7, lite=0.6),
     "autoencoder": Weights(lpips=0.1, dists=0.2),
     "flow": Weights(),
     "finetune": Weights(lpips=0.2, dists=0.7, lite=0.3, adversarial=0.05),
@@ -41,16 +43,17 @@ WEIGHTS = {
 
 
 def pairs_of(data: Path, runs: Path, count: int, workers: int = 1) -> tuple[Pairs, Pairs]:
-    """Return the pairs to train on and those held out: of ``val.parquet``, or the last ones where there is none."""
+    """Return the pairs to train on and those held out: of ``val.parquet``, or of pictures that nothing trains on.
+
+    Raises:
+        SetupError: too few pictures in ``data``, or ``runs`` holds the pairs of others.
+    """
     choices = prepared_choices(data, runs / "choices.json")
-    pairs = prepared_pairs(data, runs / "pairs", choices, count=count, workers=workers)
-    if (data / "val.parquet").exists():
-        return pairs, prepared_pairs(data, runs / "pairs-val", choices, count=HELD_OUT, pattern="val.parquet")
-    held_out = min(HELD_OUT, len(pairs) // 2)
-    return (
-        Pairs(pairs.pictures[:-held_out], pairs.quarters[:-held_out]),
-        Pairs(pairs.pictures[-held_out:], pairs.quarters[-held_out:]),
-    )
+    if (data / VALIDATION_FILE).exists():
+        held_out = prepared_pairs(data, runs / "pairs-val", choices, count=HELD_OUT, pattern=VALIDATION_FILE)
+        return prepared_pairs(data, runs / "pairs", choices, count=count, workers=workers), held_out
+    held_out = prepared_pairs(data, runs / "pairs-val", choices, count=HELD_OUT, held_out=True)
+    return prepared_pairs(data, runs / "pairs", choices, count=count, workers=workers, held_out=False), held_out
 
 
 def recipe_of(stage: str, pairs: Pairs, held_out: Pairs, runs: Path, shipped: Path) -> Recipe:
@@ -93,11 +96,12 @@ def export(runs: Path, shipped: Path, pairs: Pairs, *, sigma: float, steps: int,
     networks = replace(networks_of(runs, shipped, pairs), sigma=sigma)
     save_networks(networks, shipped, steps=steps, fidelity=fidelity)
     for stage in STAGES:
-        log = runs / stage / "log.jsonl"
-        if log.exists():
-            rows = [json.loads(line) for line in log.read_text().splitlines()]
+        rows = logged(runs / stage / "log.jsonl")
+        if rows:
             kept = [row for row in rows if "validation" in row or row["step"] % 50 == 0]
-            (shipped / f"log-{stage}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
+            log = shipped / f"log-{stage}.jsonl"
+            log.write_text("".join(json.dumps(row) + "\n" for row in kept))
+            loss_plot(log, shipped / f"loss-{stage}.png")
 
 
 def _untrained() -> PocketNetworks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -121,6 +122,7 @@ def test_vvc_gives_the_budgets_picture_by_picture(synthetic_pixels, tmp_path, ca
         ("nothing", "400", "unknown codec 'nothing'"),
         ("webp", "few", "--bytes few"),
         ("webp", "5", "5 bytes are too few"),
+        ("hci-learned@hci", "0.0001bpp", "0.0001bpp is less than a byte for 180x170 pixels"),
         ("webp", "vvc", "no VVC picture"),
         ("hci-learned@hci:drop=HCI", "400", "not rebuilt"),
     ],
@@ -129,6 +131,29 @@ def test_bad_requests_are_refused_in_one_line(pictures, tmp_path, codecs, budget
     with pytest.raises(LinkError, match=told) as refused:
         evaluate([pictures / "one.png"], codecs, budgets, tmp_path, as_json=True)
     assert "\n" not in str(refused.value)
+
+
+def test_a_bad_picture_is_listed_and_the_others_go_on(pictures, tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "some"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(b"no picture")
+    (folder / "b.png").write_bytes((pictures / "one.png").read_bytes())
+    Image.new("L", (3000, 1500)).save(folder / "c.png")
+    monkeypatch.chdir(tmp_path)
+    evaluate([Path("some")], "webp", "400", tmp_path / "out", as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert [cell["pictures"] for cell in document["cells"]] == [1]
+    assert list(document["unreadable"]) == ["some/a.png", "some/c.png"]
+    table = (tmp_path / "out" / "table.md").read_text()
+    listed = table[table.index("## Unreadable pictures") :]
+    assert "some/a.png" in listed
+    assert "3000x1500 pixels" in listed
+    # From another folder the same rows serve, wherever the pictures are seen from.
+    monkeypatch.chdir(folder)
+    (tmp_path / "out" / "patch_fid.json").unlink()
+    evaluate([Path("b.png")], "webp", "400", tmp_path / "out", as_json=True)
+    assert json.loads(capsys.readouterr().out)["cells"][0]["measures"]["patch_fid"] > 0
+    assert len(lines_of(tmp_path / "out")) == 1
 
 
 def test_bad_pictures_and_folders_are_named(pictures, tmp_path):

@@ -25,19 +25,22 @@ def test_a_name_says_codec_decoder_and_options():
     assert spec.dropped == (StreamKind.HCI, StreamKind.CAPTION)
     plain = link_spec("hci")
     assert (plain.decoder, plain.steps, plain.fidelity, plain.dropped) == ("", None, None, ())
+    assert link_spec("hci@hci:drop=HCI").dropped == (StreamKind.HCI,)
 
 
 @pytest.mark.parametrize(
     ("name", "error", "told"),
     [
         ("hcj", UnknownNameError, "unknown codec 'hcj'; known are jpeg2000"),
-        ("hci@magic", UnknownNameError, "unknown decoder 'magic'"),
+        ("hci@magic", UnknownNameError, r"unknown decoder 'magic' .*; known are pocket, hci, real-esrgan"),
         ("hci@", UnknownNameError, "unknown decoder ''"),
         ("hci@pocket:stepz=4", ConfigError, "unknown option 'stepz=4'"),
         ("hci@pocket:steps=9", ConfigError, "steps = 9"),
         ("hci@pocket:steps=many", ConfigError, "whole numbers"),
         ("hci@pocket:fidelity=2", ConfigError, "fidelity = 2"),
         ("hci@pocket:seed=-1", ConfigError, "seed -1"),
+        ("hci@hci:steps=4", ConfigError, "decoder hci knows no steps; leave it out, or use @pocket"),
+        ("hci@real-esrgan:fidelity=1", ConfigError, "decoder real-esrgan knows no fidelity"),
         ("hci@pocket:drop=PIXELS", ConfigError, "no stream 'PIXELS'"),
     ],
 )

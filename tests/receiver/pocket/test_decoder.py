@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,7 +13,10 @@ import torch
 
 from receiver.decoder import DecodeOptions, Guidance
 from receiver.pocket.decoder import PocketDecoder
+from receiver.pocket.pipeline import Pipeline
+from receiver.pocket.weights import load_networks
 from shared.bitstream import PictureHeader
+from shared.errors import ServiceError
 from shared.hci.stream import down_sampled
 
 
@@ -66,6 +70,45 @@ def test_without_an_hci_there_is_still_a_picture_that_nobody_should_trust(decode
     assert made[0].trust == 0
     assert not made[0].trust_map.any()
     assert np.array_equal(decoder.reconstruct(guidance, DecodeOptions(steps=0, seed=1)).pixels, made[0].pixels)
+
+
+def test_a_large_picture_from_nothing_is_enlarged_from_a_smaller_one(pixels_from):
+    shares = []
+    for width, height in ((1400, 1300), (700, 650)):
+        pixels = pixels_from(Guidance(PictureHeader(width, height)), steps=1)
+        assert pixels.shape == (height, width, 3)
+        detail = np.abs(np.fft.rfft(pixels[::50, :, 1] - pixels[::50, :, 1].mean())) ** 2
+        shares.append(detail[:, detail.shape[1] * 8 // 10 :].sum() / detail.sum())
+    assert shares[0] < shares[1] / 4  # nothing as fine as pixels, unlike where every pixel was made
+
+
+class SetAt(threading.Event):
+    """Set from the time on that it has been asked ``times``."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.times, self.asked = times, 0
+
+    def is_set(self):
+        self.asked += 1
+        return self.asked > self.times
+
+
+def test_a_stopped_decoding_ends_at_the_next_tile(weights, guidance_for):
+    pipeline = Pipeline(load_networks(weights, torch.device("cpu")), torch.device("cpu"), side=128, overlap=32)
+    guidance = guidance_for(200, 130)
+    whole = SetAt(10**9)
+    pipeline.ending_at(whole).pictures([guidance.hci.pixels], [1], 200, 130, 2)
+    assert whole.asked > 8  # tiles and steps
+    stop = SetAt(5)
+    with pytest.raises(ServiceError, match="stopped"):
+        pipeline.ending_at(stop).pictures([guidance.hci.pixels], [1], 200, 130, 2)
+    assert stop.asked == 6
+    pipeline.pictures([guidance.hci.pixels], [1], 200, 130, 0)  # others go on
+    set_before = threading.Event()
+    set_before.set()
+    with pytest.raises(ServiceError, match="stopped"):
+        PocketDecoder("cpu", weights).reconstruct(guidance, DecodeOptions(), set_before)
 
 
 def test_trust_map_is_made_only_when_asked_for(decoder, guidance_for):

@@ -101,10 +101,14 @@ def test_a_pointer_of_git_lfs(copy):
     assert "git lfs pull" in message_of(copy)
 
 
+def flipped(data: bytes, bit: int) -> bytes:
+    return data[: bit // 8] + bytes([data[bit // 8] ^ 1 << bit % 8]) + data[bit // 8 + 1 :]
+
+
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_damaged_weights_are_refused_or_whole(weights, tmp_path_factory, data):
-    """Cut short anywhere, or any bytes in their place: one line. No checksum guards the numbers themselves."""
+    """Cut short anywhere, any bytes in their place, or a single bit wrong: one line."""
     copy = shutil.copytree(weights, tmp_path_factory.mktemp("damaged") / "copy")
     path = copy / "restorer" / WEIGHTS_NAME
     whole = path.read_bytes()
@@ -113,12 +117,47 @@ def test_damaged_weights_are_refused_or_whole(weights, tmp_path_factory, data):
             st.one_of(
                 st.binary(max_size=200),
                 st.integers(0, len(whole) - 1).map(lambda length: whole[:length]),
+                st.integers(0, 8 * len(whole) - 1).map(lambda bit: flipped(whole, bit)),
                 st.binary(min_size=1, max_size=9).map(lambda added: whole + added),
                 st.binary(min_size=1, max_size=40).map(lambda head: head + whole[len(head) :]),
             ).filter(lambda changed: changed != whole)
         )
     )
     assert f"restorer/{WEIGHTS_NAME}" in message_of(copy)
+
+
+def test_a_wrong_number_is_found_by_the_hash(copy):
+    path = copy / "unet" / WEIGHTS_NAME
+    path.write_bytes(flipped(path.read_bytes(), 8 * path.stat().st_size - 12))
+    assert f"unet/{WEIGHTS_NAME} is damaged, its SHA-256 is not the one in config.json" in message_of(copy)
+
+
+def test_weights_without_hashes_are_taken_as_they_are(copy):
+    path = copy / "config.json"
+    config = json.loads(path.read_text())
+    assert set(config.pop("sha256")) == set(NETWORKS)
+    path.write_text(json.dumps(config))
+    assert load_networks(copy, CPU).sigma == 0.2
+
+
+def test_the_way_out_names_the_variable_that_names_the_folder(copy, monkeypatch):
+    monkeypatch.setenv("SEMLINK_POCKET", str(copy))
+    (copy / "unet" / WEIGHTS_NAME).unlink()
+    with pytest.raises(SetupError, match="have SEMLINK_POCKET name another folder, or unset it, use --decoder hci"):
+        PocketDecoder("cpu").load()
+
+
+def test_weights_that_make_no_numbers_are_named(copy, guidance_for):
+    """Finite weights, and with the right hash: only what they make tells that they are wrong."""
+    networks = load_networks(copy, CPU, torch.float32)
+    for parameter in networks.restorer.parameters():
+        parameter.fill_(6e4)
+    save_networks(networks, copy)
+    decoder = PocketDecoder("cpu", copy)
+    for _ in range(2):
+        with pytest.raises(SetupError, match="copy make values that are no numbers; install") as caught:
+            decoder.reconstruct(guidance_for(64, 64), DecodeOptions(steps=0))
+        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,49 @@
+"""Connecting to services that are not there yet, and to those that never come."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+
+import grpc.aio
+import pytest
+
+from sender.service import sender_spec
+from shared.errors import ServiceError
+from shared.rpc.connect import PATIENCE_S, connect
+from shared.rpc.server import start_server
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def test_a_service_that_starts_after_the_first_attempt_is_reached(free_port):
+    async def run():
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{free_port}") as channel:
+            connecting = asyncio.create_task(connect(channel, "the sender", 60))
+            state = channel.get_state(try_to_connect=True)
+            while state is not grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+                await channel.wait_for_state_change(state)
+                state = channel.get_state()
+            server = await start_server(sender_spec(), port=free_port)
+            await connecting
+            await server.stop(0)
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
+@pytest.mark.parametrize("timeout_s", [0.1, 300])
+def test_where_nothing_listens_is_told_soon_in_one_line(free_port, timeout_s):
+    async def run():
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{free_port}") as channel:
+            await connect(channel, "the sender at HOST", timeout_s)
+
+    started_s = time.monotonic()
+    with pytest.raises(ServiceError, match=r"^the sender at HOST cannot be reached: check its address"):
+        asyncio.run(run())
+    assert time.monotonic() - started_s < 60 + PATIENCE_S
