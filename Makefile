@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON_FOLDERS := sender receiver channel shared lab training benchmarks tests models
 RPC := shared/rpc/semlink/v1
 
-.PHONY: help setup demo test test-slow check format proto proto-check bench evaluate train-pocket train-setup lock clean
+.PHONY: help setup demo test test-slow check format proto proto-check bench evaluate train-pocket train-caption train-setup lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -83,6 +83,12 @@ train-pocket: train-setup ## Train the pocket decoder's stages in turn, each for
 		$(BIN)/python -m training.pocket train $$stage --minutes $(or $(MINUTES),60) \
 			$$(test ! -e runs/pocket/$$stage/checkpoint.pt || echo --resume) || exit; done
 	$(BIN)/python -m training.pocket export
+
+train-caption: train-setup ## Count the caption coder's tables, train the captioner for MINUTES, export and measure it
+	$(BIN)/python -m training.caption tables
+	$(BIN)/python -m training.caption train --minutes $(or $(MINUTES),40)
+	$(BIN)/python -m training.caption export
+	$(BIN)/python -m benchmarks.caption --search
 
 train-setup: setup ## Add what only training needs
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,training]'

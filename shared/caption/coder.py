@@ -112,9 +112,9 @@ class CaptionCoder:
         try:
             again = self.encode(text)
         except InputError as error:
-            raise BitstreamError("the caption's payload is damaged: it says what no caption may hold") from error
+            raise BitstreamError("the caption payload is damaged: it says what no caption may hold") from error
         if again != payload:
-            raise BitstreamError("the caption's payload is damaged: its text is coded in other bytes")
+            raise BitstreamError("the caption payload is damaged: its text is coded in other bytes")
         return text
 
     def bits(self, text: str) -> float:

@@ -1,15 +1,14 @@
-"""Symbols with integer weights through ``constriction``'s range coder, one at a time."""
+"""Symbols with integer weights through the range coder, one at a time."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Protocol
 
-import constriction
 import numpy as np
 
 from shared.errors import BitstreamError
-from shared.range_coding import shortest_bytes, words_of
+from shared.range_coding import RangeReader, RangeWriter, table_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,15 +28,15 @@ class Writer:
     """Range-codes symbols."""
 
     def __init__(self) -> None:
-        self._encoder = constriction.stream.queue.RangeEncoder()
+        self._coder = RangeWriter()
 
     def say(self, weights: Weights, symbol: int) -> None:
         """Append ``symbol``."""
-        self._encoder.encode(symbol, _model(weights))
+        self._coder.write(np.array([symbol]), table_model(weights))
 
     def finished(self) -> bytes:
         """Return the shortest bytes that say all symbols, given that zeros follow them."""
-        return shortest_bytes(self._encoder)
+        return self._coder.finished()
 
 
 class Meter:
@@ -54,7 +53,7 @@ class Reader:
     """Reads what `Writer` wrote: at most ``most`` symbols, which bounds the time that foreign bytes can take."""
 
     def __init__(self, data: bytes, most: int) -> None:
-        self._decoder, self._left = constriction.stream.queue.RangeDecoder(words_of(data)), most
+        self._coder, self._left = RangeReader(data, "caption"), most
 
     def heard(self, weights: Weights) -> int:
         """Return the next symbol.
@@ -64,13 +63,5 @@ class Reader:
         """
         self._left -= 1
         if self._left < 0:
-            raise BitstreamError("the caption's payload is damaged: its bytes say more than a caption may have")
-        try:
-            return int(self._decoder.decode(_model(weights)))
-        except (AssertionError, ValueError) as error:  # constriction's "invalid for the employed entropy model"
-            raise BitstreamError("the caption's payload is damaged: its bytes say no symbol") from error
-
-
-def _model(weights: Weights) -> constriction.stream.model.Categorical:
-    # perfect=False takes sums and products of these exact integers only; the search of perfect=True, logarithms.
-    return constriction.stream.model.Categorical(weights.astype(np.float64), perfect=False, lazy=True)
+            raise BitstreamError("the caption payload is damaged: its bytes say more than a caption may have")
+        return int(self._coder.read(1, table_model(weights))[0])
