@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-PLOTTED = ("loss", "pixel", "lpips", "dists", "lite", "flow", "critic", "bits", "psnr_db")
-PLOTTED += ("nats_per_word", "bleu4", "cider", "kl")
+PLOTTED = (
+    *("loss", "pixel", "lpips", "dists", "lite", "flow", "critic", "bits", "psnr_db"),
+    *("nats_per_word", "bleu4", "cider", "kl"),
+)
 
 
 def logged(log: Path) -> list[dict[str, Any]]:
