@@ -10,28 +10,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from channel.clock import wall_wait_s
-from channel.config import ChannelConfig
+from channel.library import DEFAULT_CHANNEL, channel_names, profile_named, profile_of
 from channel.link import Arrival, Link, link_report
-from shared.errors import InputError, LinkError, UnknownNameError
+from shared.errors import InputError, LinkError
 from shared.rpc.limits import QUEUE_PACKETS, READ_OUT_S
 from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc, packet_pb2
 from shared.rpc.server import ServiceSpec
-from shared.rpc.status import serves
+from shared.rpc.status import answers, serves
 from shared.torch_imports import TORCH_IMPORTS
-from shared.validation import checked
+from shared.units import unit_of
+from shared.yaml_text import yaml_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import grpc.aio
 
+    from channel.config import ChannelConfig
     from channel.phy import ChainCache
+    from channel.profile import Profile
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Queue = asyncio.Queue[bytes | Exception | None]
-
-PROFILES = ("awgn",)
-_SNR_KINDS = {channel_pb2.SNR_KIND_ES_N0: "esn0", channel_pb2.SNR_KIND_EB_N0: "ebn0"}
 
 
 class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
@@ -53,7 +53,7 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         """Carry one transmission; see ``proto/semlink/v1/channel.proto``."""
         del context
         settings = await _settings(request_iterator)
-        config = _config(settings, self._device)
+        config = await asyncio.to_thread(_config, settings, self._device)
         queue: Queue = asyncio.Queue(QUEUE_PACKETS)
         reading = asyncio.create_task(_read_packets(request_iterator, queue))
         arrivals: list[Arrival] = []
@@ -76,6 +76,23 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         finally:
             reading.cancel()
         yield channel_pb2.TransmitResponse(report=_report_message(config, arrivals))
+
+    @answers
+    async def ListChannels(  # noqa: N802 - gRPC's name
+        self, request: channel_pb2.ListChannelsRequest, context: Context
+    ) -> channel_pb2.ListChannelsResponse:
+        """Return the channels by name, those that cannot be used with the reason."""
+        del request, context
+        channels = await asyncio.to_thread(lambda: [_listed(name) for name in channel_names()])
+        return channel_pb2.ListChannelsResponse(channels=channels)
+
+    @answers
+    async def DescribeChannel(  # noqa: N802 - gRPC's name
+        self, request: channel_pb2.DescribeChannelRequest, context: Context
+    ) -> channel_pb2.DescribeChannelResponse:
+        """Return what a transmission with these settings would meet."""
+        del context
+        return await asyncio.to_thread(_described, request.settings)
 
     def _link(self, config: ChannelConfig) -> Link:
         with TORCH_IMPORTS:
@@ -108,24 +125,39 @@ async def _settings(requests: AsyncIterator[channel_pb2.TransmitRequest]) -> cha
     raise InputError("the first message of a transmission must be its settings")
 
 
+def _profile(settings: channel_pb2.ChannelSettings) -> Profile:
+    """Return the profile that ``settings`` name or hold, with their changes."""
+    if settings.profile_yaml:
+        what = settings.profile or "the channel's profile"
+        return profile_of(settings.profile_yaml, what, settings.changes)
+    return profile_named(settings.profile or DEFAULT_CHANNEL, settings.changes)
+
+
 def _config(settings: channel_pb2.ChannelSettings, device: str) -> ChannelConfig:
-    if settings.profile not in ("", *PROFILES):
-        raise UnknownNameError(f"unknown channel '{settings.profile}'; known are {', '.join(PROFILES)}")
-    if settings.snr_kind not in _SNR_KINDS:
-        raise InputError("snr_kind is not set: say whether snr_db is Es/N0 or Eb/N0")
-    return checked(
-        ChannelConfig,
-        {
-            "snr_db": settings.snr_db,
-            "snr_kind": _SNR_KINDS[settings.snr_kind],
-            "mcs": settings.mcs,
-            "symbol_rate_hz": settings.symbol_rate_hz,
-            "propagation_delay_s": settings.propagation_delay_s,
-            "erasure_rate": settings.erasure_rate,
-            "time_scale": settings.time_scale,
-            "run_seed": settings.run_seed,
-            "device": device,
-        },
+    return _profile(settings).config(time_scale=settings.time_scale, run_seed=settings.run_seed, device=device)
+
+
+def _listed(name: str) -> channel_pb2.ChannelName:
+    try:
+        return channel_pb2.ChannelName(name=name, summary=profile_named(name).summary)
+    except LinkError as error:
+        return channel_pb2.ChannelName(name=name, fault=str(error))
+
+
+def _described(settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
+    profile = _profile(settings)
+    config = profile.config()
+    parameters = [
+        channel_pb2.Parameter(name=name, value=yaml_text(value), unit=unit_of(name))
+        for name, value in profile.parameters()
+    ]
+    return channel_pb2.DescribeChannelResponse(
+        name=settings.profile or DEFAULT_CHANNEL,
+        summary=profile.summary,
+        parameters=parameters,
+        mcs=config.mcs,
+        es_n0_db=config.es_n0_db,
+        eb_n0_db=config.eb_n0_db,
     )
 
 
@@ -193,4 +225,5 @@ def _report_message(config: ChannelConfig, arrivals: list[Arrival]) -> channel_p
         eb_n0_db=report.eb_n0_db,
         spectral_efficiency=report.spectral_efficiency,
         last_arrival_s=report.last_arrival_s,
+        mcs=config.mcs,
     )

@@ -25,14 +25,14 @@ def print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(_finite(document), indent=2) + "\n")
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print ``rows`` as a table; columns after the first are right-aligned."""
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: bool = False) -> None:
+    """Print ``rows`` as a table; columns after the first are right-aligned, or ``left`` where they hold words."""
     from rich.console import Console  # noqa: PLC0415 - keeps --help quick
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(title=title, title_justify="left")
     for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if position == 0 else "right", no_wrap=position == 0)
+        table.add_column(column, justify="left" if left or position == 0 else "right", no_wrap=position == 0)
     for row in rows:
         table.add_row(*row)
     # A pipe has no width of its own: leave the lines whole there.

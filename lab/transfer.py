@@ -117,6 +117,19 @@ class LinkClient:
             await _upload(call, _decode_requests(container, settings, reference))
             return await _received(call, on_preview=on_preview)
 
+    async def channels(self) -> channel_pb2.ListChannelsResponse:
+        """Return the channels that the channel service knows by name."""
+        with self._failures_of("channel"):
+            stub = channel_pb2_grpc.ChannelServiceStub(self._channel("channel"))
+            return await stub.ListChannels(channel_pb2.ListChannelsRequest(), timeout=self._timeout_s)
+
+    async def described(self, settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
+        """Return the channel that a transmission with ``settings`` would meet."""
+        with self._failures_of("channel"):
+            stub = channel_pb2_grpc.ChannelServiceStub(self._channel("channel"))
+            request = channel_pb2.DescribeChannelRequest(settings=settings)
+            return await stub.DescribeChannel(request, timeout=self._timeout_s)
+
     async def transfer(
         self,
         picture: bytes,

@@ -114,6 +114,24 @@ def test_grey_and_odd_sizes_cross_the_link(tmp_path, semlink_json):
             assert (image.mode, image.size) == (mode, size)
 
 
+def test_channels_are_listed_shown_and_read_from_files(photo, tmp_path, semlink, semlink_json):
+    names = [one["name"] for one in semlink_json("channels")]
+    assert {"awgn", "rician", "tdl-e"} <= set(names)
+    shown = semlink_json("channels", "tdl-a", "--set", "propagation.speed_m_s=30")
+    assert shown["settings"]["propagation.speed_m_s"] == {"value": "30.0", "unit": "m/s"}
+    assert "delay_spread_s" in semlink("channels", "tdl-a")[1]
+    mine, other = tmp_path / "mine.yaml", tmp_path / "other.yaml"
+    mine.write_text("snr_db: 25\nmcs: auto\npropagation: {kind: rician, k_factor_db: 40}\n")
+    link = semlink_json("send", photo, "--budget", 300, "--decoder", "hci", "--channel", mine, "--snr", 9)["link"]
+    assert (link["mcs"], link["es_n0_db"], link["delivered"]) == (15, 9, link["packets"])
+    for text, words in (("", "is empty"), ("snr_db: -.inf", "snr_db = -inf dB"), ("snr_db: 1\nmcs: [", "line 2")):
+        other.write_text(text)
+        status, _, err = semlink("send", photo, "--decoder", "hci", "--channel", other)
+        assert status == 2
+        assert re.fullmatch(r"error: .*\n", err)
+        assert words in err
+
+
 def truncated(png: bytes) -> bytes:
     return png[: len(png) // 2]
 
@@ -166,7 +184,13 @@ def test_bad_pictures_are_one_clear_line(content, words, picture_png, tmp_path, 
         (("send", "PHOTO", "--progressive", "PHOTO"), "cannot make the folder"),
         (("serve", "sender", "--device", "cpu"), "only the receiver"),
         (("send", "PHOTO", "--mcs", "99"), "mcs"),
-        (("send", "PHOTO", "--mcs", "-1"), "--mcs"),
+        (("send", "PHOTO", "--mcs", "-1"), "mcs = -1"),
+        (("send", "PHOTO", "--mcs", "auto", "--snr", "-9"), "MCS 3, the most robust"),
+        (("send", "PHOTO", "--channel", "none.yaml"), "none.yaml"),
+        (("send", "PHOTO", "--channel", "tdl-a", "--set", "propagation.speed_m_s=-1"), "speed_m_s = -1 m/s"),
+        (("send", "PHOTO", "--set", "snr_db"), "SETTING=VALUE"),
+        (("channels", "telepathy"), "telepathy"),
+        (("channels", "--set", "snr_db=3"), "--set needs a channel"),
         (("send", "PHOTO", "--delay", "-1"), "propagation_delay_s"),
         (("send", "PHOTO", "--packet-bytes", "5"), "packet size 5"),
         (("send", "PHOTO", "--seed", str(2**64)), "--seed"),
@@ -324,7 +348,7 @@ def test_ctrl_c_ends_a_running_service_call_at_once(photo):
 def test_help_names_every_command():
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    for command in ("demo", "send", "encode", "decode", "serve", "up", "doctor"):
+    for command in ("demo", "send", "channels", "encode", "decode", "serve", "up", "doctor"):
         assert command in result.output
 
 

@@ -3,9 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf.internal import containers as _containers
 from shared.rpc.semlink.v1 import packet_pb2 as _packet_pb2
 import builtins as _builtins
 import sys
@@ -17,27 +18,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _SnrKind:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _SnrKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SnrKind.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    SNR_KIND_UNSPECIFIED: _SnrKind.ValueType  # 0
-    SNR_KIND_ES_N0: _SnrKind.ValueType  # 1
-    """Energy per complex symbol over noise density."""
-    SNR_KIND_EB_N0: _SnrKind.ValueType  # 2
-    """Energy per information bit over noise density: Es/N0 = Eb/N0 + 10 log10(Qm R)."""
-
-class SnrKind(_SnrKind, metaclass=_SnrKindEnumTypeWrapper): ...
-
-SNR_KIND_UNSPECIFIED: SnrKind.ValueType  # 0
-SNR_KIND_ES_N0: SnrKind.ValueType  # 1
-"""Energy per complex symbol over noise density."""
-SNR_KIND_EB_N0: SnrKind.ValueType  # 2
-"""Energy per information bit over noise density: Es/N0 = Eb/N0 + 10 log10(Qm R)."""
-Global___SnrKind: _TypeAlias = SnrKind  # noqa: Y015
 
 @_typing.final
 class TransmitRequest(_message.Message):
@@ -69,48 +49,58 @@ Global___TransmitRequest: _TypeAlias = TransmitRequest  # noqa: Y015
 class ChannelSettings(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    SNR_DB_FIELD_NUMBER: _builtins.int
-    SNR_KIND_FIELD_NUMBER: _builtins.int
-    MCS_FIELD_NUMBER: _builtins.int
-    SYMBOL_RATE_HZ_FIELD_NUMBER: _builtins.int
-    PROPAGATION_DELAY_S_FIELD_NUMBER: _builtins.int
-    ERASURE_RATE_FIELD_NUMBER: _builtins.int
+    @_typing.final
+    class ChangesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     TIME_SCALE_FIELD_NUMBER: _builtins.int
     RUN_SEED_FIELD_NUMBER: _builtins.int
     PICTURE_INDEX_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
-    snr_db: _builtins.float
-    snr_kind: Global___SnrKind.ValueType
-    mcs: _builtins.int
-    """Row of TS 38.214 table 5.1.3.1-1."""
-    symbol_rate_hz: _builtins.float
-    propagation_delay_s: _builtins.float
-    erasure_rate: _builtins.float
-    """Probability that a packet is dropped before the demapper."""
+    PROFILE_YAML_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
     time_scale: _builtins.float
     """Wall seconds per simulated second; 0 runs as fast as it can."""
     run_seed: _builtins.int
-    """The noise of a packet follows from (run_seed, picture_index, packet index) alone."""
+    """What a packet meets follows from (run_seed, picture_index, packet index) alone."""
     picture_index: _builtins.int
     profile: _builtins.str
-    """Name of the propagation model; empty asks for "awgn"."""
+    """Name of a channel that the service knows; empty asks for "awgn". With a document, what messages call it."""
+    profile_yaml: _builtins.str
+    """A channel profile as a YAML document (docs/profiles.md), instead of one that the service knows."""
+    @_builtins.property
+    def changes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Settings that differ from the profile's: dotted name, as "snr_db" or "propagation.speed_m_s", to YAML value."""
+
     def __init__(
         self,
         *,
-        snr_db: _builtins.float = ...,
-        snr_kind: Global___SnrKind.ValueType = ...,
-        mcs: _builtins.int = ...,
-        symbol_rate_hz: _builtins.float = ...,
-        propagation_delay_s: _builtins.float = ...,
-        erasure_rate: _builtins.float = ...,
         time_scale: _builtins.float = ...,
         run_seed: _builtins.int = ...,
         picture_index: _builtins.int = ...,
         profile: _builtins.str = ...,
+        profile_yaml: _builtins.str = ...,
+        changes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasure_rate", b"erasure_rate", "mcs", b"mcs", "picture_index", b"picture_index", "profile", b"profile", "propagation_delay_s", b"propagation_delay_s", "run_seed", b"run_seed", "snr_db", b"snr_db", "snr_kind", b"snr_kind", "symbol_rate_hz", b"symbol_rate_hz", "time_scale", b"time_scale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "picture_index", b"picture_index", "profile", b"profile", "profile_yaml", b"profile_yaml", "run_seed", b"run_seed", "time_scale", b"time_scale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -159,6 +149,7 @@ class LinkReport(_message.Message):
     SPECTRAL_EFFICIENCY_FIELD_NUMBER: _builtins.int
     LAST_ARRIVAL_S_FIELD_NUMBER: _builtins.int
     CODED_BITS_FIELD_NUMBER: _builtins.int
+    MCS_FIELD_NUMBER: _builtins.int
     packets: _builtins.int
     delivered: _builtins.int
     fec_failed: _builtins.int
@@ -174,6 +165,8 @@ class LinkReport(_message.Message):
     """Simulated time of the last arrival, delivered or not."""
     coded_bits: _builtins.int
     """Bits that went on air: channel uses x bits per symbol."""
+    mcs: _builtins.int
+    """Row of TS 38.214 table 5.1.3.1-1 that was used."""
     def __init__(
         self,
         *,
@@ -188,11 +181,159 @@ class LinkReport(_message.Message):
         spectral_efficiency: _builtins.float = ...,
         last_arrival_s: _builtins.float = ...,
         coded_bits: _builtins.int = ...,
+        mcs: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_uses", b"channel_uses", "coded_bits", b"coded_bits", "delivered", b"delivered", "eb_n0_db", b"eb_n0_db", "erased", b"erased", "es_n0_db", b"es_n0_db", "fec_failed", b"fec_failed", "information_bits", b"information_bits", "last_arrival_s", b"last_arrival_s", "packets", b"packets", "spectral_efficiency", b"spectral_efficiency"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_uses", b"channel_uses", "coded_bits", b"coded_bits", "delivered", b"delivered", "eb_n0_db", b"eb_n0_db", "erased", b"erased", "es_n0_db", b"es_n0_db", "fec_failed", b"fec_failed", "information_bits", b"information_bits", "last_arrival_s", b"last_arrival_s", "mcs", b"mcs", "packets", b"packets", "spectral_efficiency", b"spectral_efficiency"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LinkReport: _TypeAlias = LinkReport  # noqa: Y015
+
+@_typing.final
+class ListChannelsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChannelsRequest: _TypeAlias = ListChannelsRequest  # noqa: Y015
+
+@_typing.final
+class ListChannelsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelName]: ...
+    def __init__(
+        self,
+        *,
+        channels: _abc.Iterable[Global___ChannelName] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChannelsResponse: _TypeAlias = ListChannelsResponse  # noqa: Y015
+
+@_typing.final
+class ChannelName(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    summary: _builtins.str
+    fault: _builtins.str
+    """Why the channel cannot be used, when it cannot: the package that adds it is broken."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        summary: _builtins.str = ...,
+        fault: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault", "name", b"name", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChannelName: _TypeAlias = ChannelName  # noqa: Y015
+
+@_typing.final
+class DescribeChannelRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def settings(self) -> Global___ChannelSettings: ...
+    def __init__(
+        self,
+        *,
+        settings: Global___ChannelSettings | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeChannelRequest: _TypeAlias = DescribeChannelRequest  # noqa: Y015
+
+@_typing.final
+class DescribeChannelResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    MCS_FIELD_NUMBER: _builtins.int
+    ES_N0_DB_FIELD_NUMBER: _builtins.int
+    EB_N0_DB_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    summary: _builtins.str
+    mcs: _builtins.int
+    """Row of TS 38.214 table 5.1.3.1-1 that these settings come to."""
+    es_n0_db: _builtins.float
+    eb_n0_db: _builtins.float
+    @_builtins.property
+    def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Parameter]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        summary: _builtins.str = ...,
+        parameters: _abc.Iterable[Global___Parameter] | None = ...,
+        mcs: _builtins.int = ...,
+        es_n0_db: _builtins.float = ...,
+        eb_n0_db: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["eb_n0_db", b"eb_n0_db", "es_n0_db", b"es_n0_db", "mcs", b"mcs", "name", b"name", "parameters", b"parameters", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeChannelResponse: _TypeAlias = DescribeChannelResponse  # noqa: Y015
+
+@_typing.final
+class Parameter(_message.Message):
+    """One setting of a profile: what ChannelSettings.changes can change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Dotted, as "propagation.kind"."""
+    value: _builtins.str
+    """As YAML."""
+    unit: _builtins.str
+    """Empty for what has none."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+        unit: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "unit", b"unit", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Parameter: _TypeAlias = Parameter  # noqa: Y015
