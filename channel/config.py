@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from channel.losses import MAX_TIME_S, Impairments
 from channel.mcs import Mcs, mcs
 from channel.propagation import Awgn, Propagation
 from shared.errors import UnknownNameError
@@ -31,7 +32,8 @@ class LinkSettings(BaseModel):
 
     ``snr_kind`` says whether the SNR is Es/N0 per complex symbol or Eb/N0 per information bit; under fading it is the
     mean over the fading. ``short_packet_code`` is the code of packets for which ``channel.mcs.polar_pays``; all others
-    take LDPC.
+    take LDPC. A packet that has not arrived ``lifetime_s`` seconds after its departure expires, None: never.
+    ``transmit_power_w`` is for the accounting only.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -41,6 +43,9 @@ class LinkSettings(BaseModel):
     propagation: Propagation = Awgn()
     symbol_rate_hz: Annotated[float, Field(ge=1, le=1e12)] = 1e6
     erasure_rate: Annotated[float, Field(ge=0, le=1)] = 0.0
+    impairments: Impairments = Impairments()
+    lifetime_s: Annotated[float, Field(gt=0, le=MAX_TIME_S)] | None = None
+    transmit_power_w: Annotated[float, Field(gt=0, le=1e12)] | None = None
     max_bp_iterations: Annotated[int, Field(ge=1, le=200)] = 20
 
     @model_validator(mode="after")

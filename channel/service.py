@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from channel.clock import wall_wait_s
+from channel.flight import Fate
 from channel.library import DEFAULT_CHANNEL, channel_names, profile_named, profile_of
-from channel.link import Arrival, Link, link_report
+from channel.link import Link
+from channel.transmission import Transmission
 from shared.errors import InputError, LinkError
 from shared.rpc.limits import QUEUE_PACKETS, READ_OUT_S
 from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc, packet_pb2
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
+    from channel.accounting import Account, Charge
     from channel.config import ChannelConfig
+    from channel.link import Arrival
     from channel.phy import ChainCache
     from channel.profile import Profile
+    from channel.transmission import LinkReport
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Queue = asyncio.Queue[bytes | Exception | None]
@@ -56,26 +60,23 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         config = await asyncio.to_thread(_config, settings, self._device)
         queue: Queue = asyncio.Queue(QUEUE_PACKETS)
         reading = asyncio.create_task(_read_packets(request_iterator, queue))
-        arrivals: list[Arrival] = []
         started_s = time.perf_counter()
         try:
             # Importing Sionna takes seconds: begun while the sender still encodes.
             link: Link = await self._run(self._link, config)
+            transmission = Transmission(link, settings.picture_index)
             async for batch in _batches(queue):
-                start_s = arrivals[-1].departure_s + arrivals[-1].air_time_s if arrivals else 0.0
-                carried = await self._run(_transmit, link, batch, settings.picture_index, len(arrivals), start_s)
+                carried = await self._run(transmission.carry, batch) if batch else transmission.rest()
                 for arrival in carried:
-                    await asyncio.sleep(
-                        wall_wait_s(arrival.arrival_s, time.perf_counter() - started_s, config.time_scale)
-                    )
+                    elapsed_s = time.perf_counter() - started_s
+                    await asyncio.sleep(wall_wait_s(arrival.arrival_s, elapsed_s, config.time_scale))
                     yield channel_pb2.TransmitResponse(arrival=_arrival_message(arrival))
-                arrivals += (replace(arrival, packet=None) for arrival in carried)
         except LinkError:
             await _read_out(queue, reading)
             raise
         finally:
             reading.cancel()
-        yield channel_pb2.TransmitResponse(report=_report_message(config, arrivals))
+        yield channel_pb2.TransmitResponse(report=_report_message(config, transmission.report()))
 
     @answers
     async def ListChannels(  # noqa: N802 - gRPC's name
@@ -111,10 +112,6 @@ def channel_spec(device: str = "cpu") -> ServiceSpec:
         channel_pb2.DESCRIPTOR.services_by_name["ChannelService"].full_name,
         lambda server: channel_pb2_grpc.add_ChannelServiceServicer_to_server(ChannelService(device), server),
     )
-
-
-def _transmit(link: Link, packets: list[bytes], picture_index: int, first_index: int, start_s: float) -> list[Arrival]:
-    return link.transmit(packets, picture_index=picture_index, first_index=first_index, start_s=start_s)
 
 
 async def _settings(requests: AsyncIterator[channel_pb2.TransmitRequest]) -> channel_pb2.ChannelSettings:
@@ -184,7 +181,7 @@ async def _read_out(queue: Queue, reading: asyncio.Task[None]) -> None:
 
 
 async def _batches(queue: Queue) -> AsyncIterator[list[bytes]]:
-    """Yield what is waiting, at least one packet, until the end mark."""
+    """Yield what is waiting, at least one packet, until the end mark; then, to end with, nothing."""
     while True:
         items = [await queue.get()]
         while not queue.empty():
@@ -196,6 +193,7 @@ async def _batches(queue: Queue) -> AsyncIterator[list[bytes]]:
             if isinstance(item, Exception):
                 raise item
         if items[-1] is None:
+            yield []
             return
 
 
@@ -211,19 +209,39 @@ def _arrival_message(arrival: Arrival) -> packet_pb2.Arrival:
     )
 
 
-def _report_message(config: ChannelConfig, arrivals: list[Arrival]) -> channel_pb2.LinkReport:
-    report = link_report(config, arrivals)
+def _report_message(config: ChannelConfig, report: LinkReport) -> channel_pb2.LinkReport:
+    total = report.account.total
     return channel_pb2.LinkReport(
         packets=report.packets,
-        delivered=report.delivered,
-        fec_failed=report.fec_failed,
-        erased=report.erased,
-        channel_uses=report.channel_uses,
+        delivered=report.fates[Fate.DELIVERED],
+        fec_failed=report.fates[Fate.FEC_FAILED],
+        erased=report.fates[Fate.ERASED],
+        expired=report.fates[Fate.EXPIRED],
+        reordered=report.reordered,
+        channel_uses=total.channel_uses,
         information_bits=report.information_bits,
-        coded_bits=report.coded_bits,
-        es_n0_db=report.es_n0_db,
-        eb_n0_db=report.eb_n0_db,
+        coded_bits=total.bits_on_air,
+        es_n0_db=config.es_n0_db,
+        eb_n0_db=config.eb_n0_db,
+        mcs=config.mcs,
         spectral_efficiency=report.spectral_efficiency,
         last_arrival_s=report.last_arrival_s,
-        mcs=config.mcs,
+        account=_account_message(report.account, has_power=config.transmit_power_w is not None),
     )
+
+
+def _account_message(account: Account, *, has_power: bool) -> channel_pb2.Account:
+    return channel_pb2.Account(
+        charges=[_charge_message(charge) for charge in account.charges],
+        total=_charge_message(account.total),
+        cbr=account.cbr,
+        energy_j=account.energy_j if has_power else None,
+        air_time_s=account.air_time_s,
+        light_time_s=account.light_time_s,
+        spectral_efficiency=account.total.spectral_efficiency,
+    )
+
+
+def _charge_message(charge: Charge) -> channel_pb2.Charge:
+    fields = [field.name for field in channel_pb2.Charge.DESCRIPTOR.fields]
+    return channel_pb2.Charge(**{name: getattr(charge, name) for name in fields})

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from lab.transfer import OnStage, Transfer
-    from shared.rpc.semlink.v1 import receiver_pb2
+    from shared.rpc.semlink.v1 import channel_pb2, receiver_pb2
 
 
 PIPE_COLUMNS = 160
@@ -76,9 +76,7 @@ def transfer_document(transfer: Transfer) -> dict[str, Any]:
     sent["container_bytes"] = len(transfer.sent.container)
     for field in ("container", "next_sequence_counts"):
         sent.pop(field, None)
-    uses, pixels = transfer.link.channel_uses, transfer.sent.width * transfer.sent.height
-    # CBR: complex channel uses per real source dimension, 3 per pixel, also for grey pictures.
-    return {"sent": sent, "link": {**link, "cbr": uses / (3 * pixels)}, "received": report}
+    return {"sent": sent, "link": link, "received": report}
 
 
 def decoding_document(report: receiver_pb2.ReceiveReport) -> dict[str, Any]:
@@ -119,9 +117,11 @@ def transfer_summary(transfer: Transfer) -> list[tuple[str, str]]:
         ("container", f"{len(sent.container)} bytes, {sent.bpp:.4f} bpp"),
         ("streams", streams_text(transfer)),
         ("packets", f"{sent.packets} of {sent.packet_bytes} bytes in all"),
-        ("arrived", f"{link.delivered} of {link.packets}; FEC failed {link.fec_failed}, erased {link.erased}"),
+        ("arrived", arrived_text(link)),
         ("Es/N0, Eb/N0", f"{link.es_n0_db:.2f} dB, {link.eb_n0_db:.2f} dB"),
-        ("channel uses", f"{link.channel_uses} (CBR 1/{3 * sent.width * sent.height / max(link.channel_uses, 1):.0f})"),
+        ("MCS", str(link.mcs)),
+        ("channel uses", f"{link.channel_uses}{_cbr_text(link.account)}"),
+        ("air time, energy", f"{link.account.air_time_s:.6g} s, {_energy_text(link.account)}"),
         ("efficiency", f"{link.spectral_efficiency:.3f} delivered bits per channel use"),
         ("last arrival", f"{link.last_arrival_s:.6g} s after the first departure"),
         ("decoder", f"{decoder_text(report)}, on {report.device}, {report.decode_s:.2f} s"),
@@ -130,6 +130,64 @@ def transfer_summary(transfer: Transfer) -> list[tuple[str, str]]:
         ("PSNR", f"{number(quality.psnr_db if quality else None, 2)} dB"),
         ("MS-SSIM", number(quality.ms_ssim if quality and quality.HasField("ms_ssim") else None, 4)),
     ]
+
+
+def arrived_text(link: channel_pb2.LinkReport) -> str:
+    """Return what became of the packets, as in ``3 of 4; FEC failed 1, erased 0``; rare fates only where they occur."""
+    rare = {"expired": link.expired, "out of order": link.reordered}
+    text = f"{link.delivered} of {link.packets}; FEC failed {link.fec_failed}, erased {link.erased}"
+    return text + "".join(f", {name} {count}" for name, count in rare.items() if count)
+
+
+def print_account(account: channel_pb2.Account) -> None:
+    """Print what went on air, for each stream, header, pilot and repair symbol."""
+    columns = (
+        "bits",
+        "source",
+        "header",
+        "check",
+        "repair",
+        "padding",
+        "parity",
+        "sum",
+        "uses",
+        "pilot",
+        "grid",
+        "all",
+    )
+    rows = [
+        [
+            charge.name,
+            *map(
+                str,
+                (
+                    charge.source_bits,
+                    charge.header_bits,
+                    charge.check_bits,
+                    charge.repair_bits,
+                    charge.padding_bits,
+                    charge.parity_bits,
+                    charge.bits_on_air,
+                    charge.data_uses,
+                    charge.pilot_uses,
+                    charge.grid_uses,
+                    charge.channel_uses,
+                ),
+            ),
+        ]
+        for charge in (*account.charges, account.total)
+    ]
+    print_table("Bits on air by purpose, then channel uses: data, pilots, rest of the grid, all", columns, rows)
+
+
+def _cbr_text(account: channel_pb2.Account) -> str:
+    return f" (CBR {account.cbr:.6f}, 1/{1 / account.cbr:.0f})" if account.cbr else ""
+
+
+def _energy_text(account: channel_pb2.Account) -> str:
+    if account.HasField("energy_j"):
+        return f"{account.energy_j:.6g} J"
+    return f"{account.total.channel_uses} Es (the profile states no transmit_power_w)"
 
 
 def streams_text(transfer: Transfer) -> str:

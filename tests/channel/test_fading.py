@@ -11,7 +11,8 @@ from scipy.stats import binomtest, chi2, kstest
 
 from channel.config import ChannelConfig, noise_variance
 from channel.fading import block_coefficients
-from channel.link import Fate, Link
+from channel.flight import Fate
+from channel.link import Link
 from channel.mcs import mcs, transport_block
 from channel.medium import PacketKeys, medium
 from shared.errors import InputError

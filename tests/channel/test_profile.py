@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from channel.adaptation import fastest_mcs
 from channel.config import ChannelConfig
+from channel.flight import Fate
 from channel.library import channel_names, profile_named, profile_of
-from channel.link import Fate, Link
+from channel.link import Link
 from channel.profile import Profile
 from shared.errors import ConfigError, LinkError, SetupError, UnknownNameError
 from shared.yaml_text import yaml_text

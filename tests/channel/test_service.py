@@ -178,3 +178,42 @@ def test_a_document_is_a_channel_too(transmitted):
     *arrivals, last = transmitted(requests_of(sent, profile="mine.yaml", profile_yaml=document))
     assert [event.arrival.packet.data for event in arrivals] == sent
     assert last.report.mcs == 6
+
+
+MIX = {
+    "propagation_delay_s": 0.05,
+    "symbol_rate_hz": 1e4,
+    "erasure_rate": 0.1,
+    "lifetime_s": 0.2,
+    "impairments.bursts": {"p_good_to_bad": 0.2, "p_bad_to_good": 0.5},
+    "impairments.outages": {"period_s": 0.5, "duration_s": 0.1},
+    "impairments.jitter": {"mean_s": 0.05},
+    "snr_db": -2.0,
+}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_under_a_mix_of_faults_every_packet_ends_once_and_the_same_way_for_the_same_seed(seed, transmitted):
+    sent = packets(2500)
+    *arrivals, last = transmitted(requests_of(sent, run_seed=seed, picture_index=9, **MIX))
+    fates = [event.arrival.fate for event in arrivals]
+    report = last.report
+    assert sorted(event.arrival.index for event in arrivals) == list(range(len(sent)))
+    ended = (report.delivered, report.fec_failed, report.erased, report.expired)
+    kinds = (
+        packet_pb2.FATE_DELIVERED,
+        packet_pb2.FATE_FEC_FAILED,
+        packet_pb2.FATE_ERASED,
+        packet_pb2.FATE_EXPIRED,
+    )
+    assert ended == tuple(fates.count(kind) for kind in kinds)
+    assert min(ended) > 0
+    assert report.packets == sum(ended) == len(sent)
+    times = [event.arrival.arrival_s for event in arrivals]
+    assert times == sorted(times)
+    assert report.account.total.channel_uses == sum(event.arrival.channel_uses for event in arrivals)
+    assert report.account.cbr == report.account.total.channel_uses / (3 * 768 * 512)
+    assert [charge.name for charge in report.account.charges] == ["HCI"]
+    assert not report.account.HasField("energy_j")
+    *again, _ = transmitted(requests_of(sent, run_seed=seed, picture_index=9, **MIX))
+    assert again == arrivals

@@ -124,6 +124,9 @@ def test_channels_are_listed_shown_and_read_from_files(photo, tmp_path, semlink,
     mine.write_text("snr_db: 25\nmcs: auto\npropagation: {kind: rician, k_factor_db: 40}\n")
     link = semlink_json("send", photo, "--budget", 300, "--decoder", "hci", "--channel", mine, "--snr", 9)["link"]
     assert (link["mcs"], link["es_n0_db"], link["delivered"]) == (15, 9, link["packets"])
+    printed = semlink("send", photo, "--budget", 300, "--decoder", "hci", "--channel", "tdl-a", "--erasure", 1)[1]
+    assert re.search(r"│ HCI +│ +\d+", printed)
+    assert re.search(r"0 of 2; FEC failed 0, erased 2", printed)
     for text, words in (("", "is empty"), ("snr_db: -.inf", "snr_db = -inf dB"), ("snr_db: 1\nmcs: [", "line 2")):
         other.write_text(text)
         status, _, err = semlink("send", photo, "--decoder", "hci", "--channel", other)

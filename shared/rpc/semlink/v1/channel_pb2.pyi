@@ -150,6 +150,9 @@ class LinkReport(_message.Message):
     LAST_ARRIVAL_S_FIELD_NUMBER: _builtins.int
     CODED_BITS_FIELD_NUMBER: _builtins.int
     MCS_FIELD_NUMBER: _builtins.int
+    EXPIRED_FIELD_NUMBER: _builtins.int
+    REORDERED_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
     packets: _builtins.int
     delivered: _builtins.int
     fec_failed: _builtins.int
@@ -167,6 +170,11 @@ class LinkReport(_message.Message):
     """Bits that went on air: channel uses x bits per symbol."""
     mcs: _builtins.int
     """Row of TS 38.214 table 5.1.3.1-1 that was used."""
+    expired: _builtins.int
+    reordered: _builtins.int
+    """Packets that arrived after one that was sent later (RFC 4737, section 3.3)."""
+    @_builtins.property
+    def account(self) -> Global___Account: ...
     def __init__(
         self,
         *,
@@ -182,14 +190,136 @@ class LinkReport(_message.Message):
         last_arrival_s: _builtins.float = ...,
         coded_bits: _builtins.int = ...,
         mcs: _builtins.int = ...,
+        expired: _builtins.int = ...,
+        reordered: _builtins.int = ...,
+        account: Global___Account | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_uses", b"channel_uses", "coded_bits", b"coded_bits", "delivered", b"delivered", "eb_n0_db", b"eb_n0_db", "erased", b"erased", "es_n0_db", b"es_n0_db", "fec_failed", b"fec_failed", "information_bits", b"information_bits", "last_arrival_s", b"last_arrival_s", "mcs", b"mcs", "packets", b"packets", "spectral_efficiency", b"spectral_efficiency"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "channel_uses", b"channel_uses", "coded_bits", b"coded_bits", "delivered", b"delivered", "eb_n0_db", b"eb_n0_db", "erased", b"erased", "es_n0_db", b"es_n0_db", "expired", b"expired", "fec_failed", b"fec_failed", "information_bits", b"information_bits", "last_arrival_s", b"last_arrival_s", "mcs", b"mcs", "packets", b"packets", "reordered", b"reordered", "spectral_efficiency", b"spectral_efficiency"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LinkReport: _TypeAlias = LinkReport  # noqa: Y015
+
+@_typing.final
+class Charge(_message.Message):
+    """What the packets under one name cost. Every bit on air has one purpose, every channel use as well."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PACKETS_FIELD_NUMBER: _builtins.int
+    SOURCE_BITS_FIELD_NUMBER: _builtins.int
+    HEADER_BITS_FIELD_NUMBER: _builtins.int
+    CHECK_BITS_FIELD_NUMBER: _builtins.int
+    REPAIR_BITS_FIELD_NUMBER: _builtins.int
+    PADDING_BITS_FIELD_NUMBER: _builtins.int
+    PARITY_BITS_FIELD_NUMBER: _builtins.int
+    BITS_ON_AIR_FIELD_NUMBER: _builtins.int
+    DATA_USES_FIELD_NUMBER: _builtins.int
+    PILOT_USES_FIELD_NUMBER: _builtins.int
+    GRID_USES_FIELD_NUMBER: _builtins.int
+    CHANNEL_USES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """A stream's kind, "repair" and the kinds that are repaired, "other", or "total"."""
+    packets: _builtins.int
+    source_bits: _builtins.int
+    """Entropy-coded payload."""
+    header_bits: _builtins.int
+    """Primary headers, picture ids, picture headers, descriptions of repaired objects."""
+    check_bits: _builtins.int
+    """CRC-16 of packets, CRC-24A of transport blocks, hashes of repaired objects."""
+    repair_bits: _builtins.int
+    """RaptorQ symbols."""
+    padding_bits: _builtins.int
+    """Zeros that fill a transport block."""
+    parity_bits: _builtins.int
+    """What the channel code adds."""
+    bits_on_air: _builtins.int
+    """Sum of the six above."""
+    data_uses: _builtins.int
+    """Complex symbols that carry bits."""
+    pilot_uses: _builtins.int
+    grid_uses: _builtins.int
+    """Cyclic prefixes, empty carriers and data elements that were left over."""
+    channel_uses: _builtins.int
+    """Sum of the three above."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        packets: _builtins.int = ...,
+        source_bits: _builtins.int = ...,
+        header_bits: _builtins.int = ...,
+        check_bits: _builtins.int = ...,
+        repair_bits: _builtins.int = ...,
+        padding_bits: _builtins.int = ...,
+        parity_bits: _builtins.int = ...,
+        bits_on_air: _builtins.int = ...,
+        data_uses: _builtins.int = ...,
+        pilot_uses: _builtins.int = ...,
+        grid_uses: _builtins.int = ...,
+        channel_uses: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits_on_air", b"bits_on_air", "channel_uses", b"channel_uses", "check_bits", b"check_bits", "data_uses", b"data_uses", "grid_uses", b"grid_uses", "header_bits", b"header_bits", "name", b"name", "packets", b"packets", "padding_bits", b"padding_bits", "parity_bits", b"parity_bits", "pilot_uses", b"pilot_uses", "repair_bits", b"repair_bits", "source_bits", b"source_bits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Charge: _TypeAlias = Charge  # noqa: Y015
+
+@_typing.final
+class Account(_message.Message):
+    """The cost of one picture."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARGES_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    CBR_FIELD_NUMBER: _builtins.int
+    ENERGY_J_FIELD_NUMBER: _builtins.int
+    AIR_TIME_S_FIELD_NUMBER: _builtins.int
+    LIGHT_TIME_S_FIELD_NUMBER: _builtins.int
+    SPECTRAL_EFFICIENCY_FIELD_NUMBER: _builtins.int
+    cbr: _builtins.float
+    """Complex channel uses / (3 x height x width); absent when no packet told the size."""
+    energy_j: _builtins.float
+    """Transmit power x air time; absent where the profile states no power."""
+    air_time_s: _builtins.float
+    light_time_s: _builtins.float
+    spectral_efficiency: _builtins.float
+    """Source bits per channel use."""
+    @_builtins.property
+    def charges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Charge]: ...
+    @_builtins.property
+    def total(self) -> Global___Charge: ...
+    def __init__(
+        self,
+        *,
+        charges: _abc.Iterable[Global___Charge] | None = ...,
+        total: Global___Charge | None = ...,
+        cbr: _builtins.float | None = ...,
+        energy_j: _builtins.float | None = ...,
+        air_time_s: _builtins.float = ...,
+        light_time_s: _builtins.float = ...,
+        spectral_efficiency: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cbr", b"_cbr", "_energy_j", b"_energy_j", "cbr", b"cbr", "energy_j", b"energy_j", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cbr", b"_cbr", "_energy_j", b"_energy_j", "air_time_s", b"air_time_s", "cbr", b"cbr", "charges", b"charges", "energy_j", b"energy_j", "light_time_s", b"light_time_s", "spectral_efficiency", b"spectral_efficiency", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cbr: _TypeAlias = _typing.Literal["cbr"]  # noqa: Y015
+    _WhichOneofArgType__cbr: _TypeAlias = _typing.Literal["_cbr", b"_cbr"]  # noqa: Y015
+    _WhichOneofReturnType__energy_j: _TypeAlias = _typing.Literal["energy_j"]  # noqa: Y015
+    _WhichOneofArgType__energy_j: _TypeAlias = _typing.Literal["_energy_j", b"_energy_j"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cbr) -> _WhichOneofReturnType__cbr | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__energy_j) -> _WhichOneofReturnType__energy_j | None: ...
+
+Global___Account: _TypeAlias = Account  # noqa: Y015
 
 @_typing.final
 class ListChannelsRequest(_message.Message):
