@@ -11,6 +11,8 @@ from channel.losses import MAX_TIME_S, Impairments
 from channel.mcs import Mcs, mcs
 from channel.propagation import Awgn, Propagation
 from shared.errors import UnknownNameError
+from shared.repair.packet import kinds_of
+from shared.streams import StreamKind  # noqa: TC001 - pydantic reads it
 
 MAX_SNR_DB = 100.0  # beyond ±100 dB nothing changes but the rounding of float32
 
@@ -58,12 +60,14 @@ class ChannelConfig(LinkSettings):
     """What one transmission meets on its way.
 
     A packet's noise, fading and losses follow from ``run_seed``, its picture's index and its own index, and from
-    nothing else: ``batch_size`` (most packets decoded at once) and ``device`` change the speed only. Build it with
-    ``shared.validation.checked`` to get a ``ConfigError`` instead of pydantic's report.
+    nothing else: ``batch_size`` (most packets decoded at once) and ``device`` change the speed only. ``stream_mcs``
+    holds the kinds of stream that do not take ``mcs``. Build it with ``shared.validation.checked`` to get a
+    ``ConfigError`` instead of pydantic's report.
     """
 
     snr_db: SnrDb
     mcs: McsIndex
+    stream_mcs: dict[StreamKind, McsIndex] = {}
     propagation_delay_s: DelayS = 0.0
     time_scale: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     run_seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
@@ -74,6 +78,13 @@ class ChannelConfig(LinkSettings):
     def scheme(self) -> Mcs:
         """The row of the MCS table."""
         return mcs(self.mcs)
+
+    def scheme_of(self, packet: bytes) -> Mcs:
+        """Return the scheme of one packet: that of its stream; a repair packet goes as safely as what it repairs."""
+        if not self.stream_mcs:
+            return self.scheme
+        indices = {self.stream_mcs.get(kind, self.mcs) for kind in kinds_of(packet)} or {self.mcs}
+        return min(map(mcs, indices), key=lambda scheme: scheme.spectral_efficiency)
 
     @property
     def es_n0_db(self) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 from channel.clock import passages
 from channel.flight import Fate, Flight
 from channel.losses import impaired
-from channel.mcs import MIN_PACKET_BYTES, PAYLOAD_STEP_BYTES, TransportBlock, polar_pays, transport_block
+from channel.mcs import MIN_PACKET_BYTES, PAYLOAD_STEP_BYTES, Mcs, TransportBlock, polar_pays, transport_block
 from channel.noise import is_erased
 from shared.errors import ConfigError, PacketError
 
@@ -65,7 +65,6 @@ class Link:
 
     def __init__(self, config: ChannelConfig, chains: ChainCache | None = None) -> None:
         self.config = config
-        self._scheme = config.scheme
         self._chains = chains
         self._medium: Medium | None = None
 
@@ -87,7 +86,8 @@ class Link:
             )
         for packet in packets:
             _check_packet(packet)
-        blocks = [transport_block(len(packet), self._scheme) for packet in packets]
+        schemes = [self.config.scheme_of(packet) for packet in packets]
+        blocks = [transport_block(len(packet), scheme) for packet, scheme in zip(packets, schemes, strict=True)]
         uses = [self.config.propagation.channel_uses(block.channel_uses) for block in blocks]
         times = passages(
             uses,
@@ -103,7 +103,7 @@ class Link:
             first_index=first_index,
         )
         lost = [one.lost for one in befallen]
-        outcomes = self._outcomes(packets, blocks, lost, picture_index, first_index)
+        outcomes = self._outcomes(packets, list(zip(schemes, blocks, strict=True)), lost, picture_index, first_index)
         lifetime_s = math.inf if self.config.lifetime_s is None else self.config.lifetime_s
         arrivals = []
         for position, (outcome, received) in enumerate(outcomes):
@@ -128,7 +128,7 @@ class Link:
     def _outcomes(
         self,
         packets: Sequence[bytes],
-        blocks: Sequence[TransportBlock],
+        codes: Sequence[tuple[Mcs, TransportBlock]],
         lost: Sequence[bool],
         picture_index: int,
         first_index: int,
@@ -136,14 +136,14 @@ class Link:
         """Return what each packet's arrival brings and, if it is delivered, its bytes; those ``lost`` are erased."""
         config = self.config
         outcomes: list[tuple[Fate, bytes | None]] = [(Fate.ERASED, None)] * len(packets)
-        positions_of: dict[TransportBlock, list[int]] = {}
-        for position, block in enumerate(blocks):
+        positions_of: dict[tuple[Mcs, TransportBlock], list[int]] = {}
+        for position, code in enumerate(codes):
             if not lost[position] and not is_erased(
                 config.run_seed, picture_index, first_index + position, config.erasure_rate
             ):
-                positions_of.setdefault(block, []).append(position)
-        for block, positions in positions_of.items():
-            chain = self._chain(block)
+                positions_of.setdefault(code, []).append(position)
+        for code, positions in positions_of.items():
+            chain = self._chain(*code)
             step = min(config.batch_size, chain.batch_limit)
             for start in range(0, len(positions), step):
                 batch = positions[start : start + step]
@@ -171,17 +171,17 @@ class Link:
         decoded = zip(*chain.received(payloads, self._medium, keys), strict=True)
         return [_packet_in(payload.tobytes()) if crc_holds else None for payload, crc_holds in decoded]
 
-    def _chain(self, block: TransportBlock) -> Chain:
+    def _chain(self, scheme: Mcs, block: TransportBlock) -> Chain:
         if self._chains is None:
             from channel.phy import ChainCache  # noqa: PLC0415 - imports Sionna, seconds
 
             self._chains = ChainCache()
         return self._chains.chain(
-            self._scheme,
+            scheme,
             block,
             bp_iterations=self.config.max_bp_iterations,
             device=self.config.device,
-            polar=self.config.short_packet_code == "polar" and polar_pays(self._scheme, block),
+            polar=self.config.short_packet_code == "polar" and polar_pays(scheme, block),
         )
 
 

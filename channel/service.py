@@ -9,30 +9,25 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from channel.clock import wall_wait_s
-from channel.flight import Fate
 from channel.library import DEFAULT_CHANNEL, channel_names, profile_named, profile_of
 from channel.link import Link
+from channel.messages import arrival_message, description, report_message
 from channel.transmission import Transmission
 from shared.errors import InputError, LinkError
 from shared.rpc.limits import QUEUE_PACKETS, READ_OUT_S
-from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc, packet_pb2
+from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc
 from shared.rpc.server import ServiceSpec
 from shared.rpc.status import answers, serves
 from shared.torch_imports import TORCH_IMPORTS
-from shared.units import unit_of
-from shared.yaml_text import yaml_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import grpc.aio
 
-    from channel.accounting import Account, Charge
     from channel.config import ChannelConfig
-    from channel.link import Arrival
     from channel.phy import ChainCache
-    from channel.profile import Profile
-    from channel.transmission import LinkReport
+    from channel.profile import Profile, Resolved
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Queue = asyncio.Queue[bytes | Exception | None]
@@ -57,7 +52,8 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         """Carry one transmission; see ``proto/semlink/v1/channel.proto``."""
         del context
         settings = await _settings(request_iterator)
-        config = await asyncio.to_thread(_config, settings, self._device)
+        resolved = await asyncio.to_thread(_resolved, settings, self._device)
+        config = resolved.config
         queue: Queue = asyncio.Queue(QUEUE_PACKETS)
         reading = asyncio.create_task(_read_packets(request_iterator, queue))
         started_s = time.perf_counter()
@@ -70,13 +66,13 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
                 for arrival in carried:
                     elapsed_s = time.perf_counter() - started_s
                     await asyncio.sleep(wall_wait_s(arrival.arrival_s, elapsed_s, config.time_scale))
-                    yield channel_pb2.TransmitResponse(arrival=_arrival_message(arrival))
+                    yield channel_pb2.TransmitResponse(arrival=arrival_message(arrival))
         except LinkError:
             await _read_out(queue, reading)
             raise
         finally:
             reading.cancel()
-        yield channel_pb2.TransmitResponse(report=_report_message(config, transmission.report()))
+        yield channel_pb2.TransmitResponse(report=report_message(resolved, transmission.report()))
 
     @answers
     async def ListChannels(  # noqa: N802 - gRPC's name
@@ -130,8 +126,13 @@ def _profile(settings: channel_pb2.ChannelSettings) -> Profile:
     return profile_named(settings.profile or DEFAULT_CHANNEL, settings.changes)
 
 
-def _config(settings: channel_pb2.ChannelSettings, device: str) -> ChannelConfig:
-    return _profile(settings).config(time_scale=settings.time_scale, run_seed=settings.run_seed, device=device)
+def _resolved(settings: channel_pb2.ChannelSettings, device: str) -> Resolved:
+    return _profile(settings).resolved(time_scale=settings.time_scale, run_seed=settings.run_seed, device=device)
+
+
+def _described(settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
+    profile = _profile(settings)
+    return description(settings.profile or DEFAULT_CHANNEL, profile, profile.resolved())
 
 
 def _listed(name: str) -> channel_pb2.ChannelName:
@@ -139,23 +140,6 @@ def _listed(name: str) -> channel_pb2.ChannelName:
         return channel_pb2.ChannelName(name=name, summary=profile_named(name).summary)
     except LinkError as error:
         return channel_pb2.ChannelName(name=name, fault=str(error))
-
-
-def _described(settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
-    profile = _profile(settings)
-    config = profile.config()
-    parameters = [
-        channel_pb2.Parameter(name=name, value=yaml_text(value), unit=unit_of(name))
-        for name, value in profile.parameters()
-    ]
-    return channel_pb2.DescribeChannelResponse(
-        name=settings.profile or DEFAULT_CHANNEL,
-        summary=profile.summary,
-        parameters=parameters,
-        mcs=config.mcs,
-        es_n0_db=config.es_n0_db,
-        eb_n0_db=config.eb_n0_db,
-    )
 
 
 async def _read_packets(requests: AsyncIterator[channel_pb2.TransmitRequest], queue: Queue) -> None:
@@ -195,53 +179,3 @@ async def _batches(queue: Queue) -> AsyncIterator[list[bytes]]:
         if items[-1] is None:
             yield []
             return
-
-
-def _arrival_message(arrival: Arrival) -> packet_pb2.Arrival:
-    return packet_pb2.Arrival(
-        index=arrival.index,
-        fate=packet_pb2.Fate.ValueType(arrival.fate),
-        packet=None if arrival.packet is None else packet_pb2.Packet(data=arrival.packet),
-        channel_uses=arrival.channel_uses,
-        departure_s=arrival.departure_s,
-        air_time_s=arrival.air_time_s,
-        arrival_s=arrival.arrival_s,
-    )
-
-
-def _report_message(config: ChannelConfig, report: LinkReport) -> channel_pb2.LinkReport:
-    total = report.account.total
-    return channel_pb2.LinkReport(
-        packets=report.packets,
-        delivered=report.fates[Fate.DELIVERED],
-        fec_failed=report.fates[Fate.FEC_FAILED],
-        erased=report.fates[Fate.ERASED],
-        expired=report.fates[Fate.EXPIRED],
-        reordered=report.reordered,
-        channel_uses=total.channel_uses,
-        information_bits=report.information_bits,
-        coded_bits=total.bits_on_air,
-        es_n0_db=config.es_n0_db,
-        eb_n0_db=config.eb_n0_db,
-        mcs=config.mcs,
-        spectral_efficiency=report.spectral_efficiency,
-        last_arrival_s=report.last_arrival_s,
-        account=_account_message(report.account, has_power=config.transmit_power_w is not None),
-    )
-
-
-def _account_message(account: Account, *, has_power: bool) -> channel_pb2.Account:
-    return channel_pb2.Account(
-        charges=[_charge_message(charge) for charge in account.charges],
-        total=_charge_message(account.total),
-        cbr=account.cbr,
-        energy_j=account.energy_j if has_power else None,
-        air_time_s=account.air_time_s,
-        light_time_s=account.light_time_s,
-        spectral_efficiency=account.total.spectral_efficiency,
-    )
-
-
-def _charge_message(charge: Charge) -> channel_pb2.Charge:
-    fields = [field.name for field in channel_pb2.Charge.DESCRIPTOR.fields]
-    return channel_pb2.Charge(**{name: getattr(charge, name) for name in fields})

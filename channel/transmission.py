@@ -110,10 +110,11 @@ class Transmission:
 
     def _charge(self, packet: bytes, arrival: Arrival) -> None:
         config = self._link.config
-        symbols = transport_block(len(packet), config.scheme).channel_uses
+        scheme = config.scheme_of(packet)
+        symbols = transport_block(len(packet), scheme).channel_uses
         pilots = config.propagation.pilot_uses(symbols)
         grid = arrival.channel_uses - symbols - pilots
-        charge = packet_charge(packet, config.scheme, pilot_uses=pilots, grid_uses=grid)
+        charge = packet_charge(packet, scheme, pilot_uses=pilots, grid_uses=grid)
         held = self._charges.get(charge.name)
         self._charges[charge.name] = held.under(charge.name, charge) if held else charge
         self._uses += arrival.channel_uses

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.embedded import Addresses, reachable_services
 from lab.files import read_file
-from lab.output import print_json, print_table
+from lab.output import contact_summary, message_fields, print_json, print_table
 from lab.transfer import LinkClient
 from shared.errors import ConfigError, InputError
 from shared.rpc.semlink.v1 import channel_pb2
@@ -71,11 +71,16 @@ def show_channel(
                 "mcs": shown.mcs,
                 "es_n0_db": shown.es_n0_db,
                 "eb_n0_db": shown.eb_n0_db,
+                "contact": message_fields(shown.contact) if shown.HasField("contact") else None,
             }
         )
         return
     rows = [[one.name, one.value, one.unit] for one in shown.parameters]
     print_table(f"{shown.name}: {shown.summary}", ["setting", "value", "unit"], rows, left=True)
+    if shown.HasField("contact"):
+        print_table("Contact", ["", ""], contact_summary(shown.contact), left=True)
+        lines = [[line.name, f"{line.value:z.3f}", line.unit, line.how] for line in shown.contact.budget]
+        print_table("Link budget", ["line", "value", "unit", "how"], lines, left=True)
     print(f"comes to MCS {shown.mcs} at Es/N0 {shown.es_n0_db:.2f} dB, Eb/N0 {shown.eb_n0_db:.2f} dB")
 
 

@@ -14,10 +14,12 @@ from lab.options import (
     MAX_U32,
     MAX_U64,
     PROFILE,
+    BodyName,
     Changes,
     ChannelAddress,
     ChannelName,
     CodecName,
+    Date,
     DecoderName,
     DecodeSeed,
     Device,
@@ -89,6 +91,11 @@ def send(
     erasure: Annotated[
         float | None, typer.Option(help="Probability that a packet is dropped.", show_default=PROFILE)
     ] = None,
+    body: BodyName = None,
+    date: Date = None,
+    repair: Annotated[
+        float | None, typer.Option(help="Repair packets (RaptorQ) over packets, as 0.25.", show_default=PROFILE)
+    ] = None,
     changes: Changes = None,
     time_scale: Annotated[float, typer.Option(help="Wall seconds per simulated second; 0: do not wait.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of the channel noise.", min=0, max=MAX_U64)] = 0,
@@ -125,6 +132,9 @@ def send(
                 "symbol_rate_hz": symbol_rate,
                 "propagation_delay_s": delay,
                 "erasure_rate": erasure,
+                "repair_overhead": repair,
+                "deep_space.body": body,
+                "deep_space.date": date,
             },
             changes or [],
             time_scale=time_scale,
@@ -147,21 +157,26 @@ def channels(
     name: Annotated[
         str, typer.Argument(help="Show this channel with its settings.", metavar="[NAME|FILE.yaml]", show_default=False)
     ] = "",
+    snr: Snr = None,
+    mcs: McsOption = None,
+    body: BodyName = None,
+    date: Date = None,
     changes: Changes = None,
     channel_at: ChannelAddress = "",
     timeout: Timeout = 300.0,
     json: Json = False,
 ) -> None:
-    """List the channels, or show one with its settings and units."""
+    """List the channels, or show one: its settings with units, and for deep space the contact and the link budget."""
     from lab.channels import channel_settings, list_channels, show_channel
     from lab.embedded import Addresses
 
     at = Addresses(channel=channel_at)
     if name:
-        settings = channel_settings(name, {}, changes or [])
+        options = {"snr_db": snr, "mcs": mcs, "deep_space.body": body, "deep_space.date": date}
+        settings = channel_settings(name, options, changes or [])
         show_channel(settings, addresses=at, timeout_s=timeout, as_json=json)
-    elif changes:
-        raise typer.BadParameter("--set needs a channel to change: semlink channels NAME --set SETTING=VALUE")
+    elif changes or any(option is not None for option in (snr, mcs, body, date)):
+        raise typer.BadParameter("settings need a channel to change: semlink channels NAME --set SETTING=VALUE")
     else:
         list_channels(addresses=at, timeout_s=timeout, as_json=json)
 

@@ -125,13 +125,14 @@ async def _passed(
     """Send all pictures one after the other at one SNR, over which the sequence counts go on."""
     runs: list[_Run] = []
     counts: dict[int, int] = {}
+    repair_count = 0
     for row, (name, data) in enumerate(originals.items()):
         index = row * passes + one.position
-        send = wire_message(sender_pb2.SendSettings, codec=CODEC, picture_index=index)
+        send = wire_message(sender_pb2.SendSettings, codec=CODEC, picture_index=index, next_repair_count=repair_count)
         send.next_sequence_counts.update(counts)
         channel = channel_settings(one.channel, {"snr_db": one.snr_db}, run_seed=one.seed, picture_index=index)
         transfer = await client.transfer(data, send, channel, receiver_pb2.ReceiveSettings(trust_map=True))
-        counts = dict(transfer.sent.next_sequence_counts)
+        counts, repair_count = dict(transfer.sent.next_sequence_counts), transfer.sent.next_repair_count
         runs.append(_Run(name, transfer.link.es_n0_db, transfer))
         on_stage("done", 1.0)
     return runs

@@ -78,6 +78,14 @@ Changes = Annotated[
     ),
 ]
 PROFILE = "the profile's"
+BodyName = Annotated[
+    str | None,
+    typer.Option("--body", help="Deep space: moon, mars, jupiter or saturn.", show_default=PROFILE),
+]
+Date = Annotated[
+    str | None,
+    typer.Option("--date", help="Deep space: send from this date on, UTC, as 2026-03-01T12:00.", show_default=PROFILE),
+]
 Snr = Annotated[
     float | None,
     typer.Option("--snr", help="Signal-to-noise ratio in dB; --snr-kind says which.", show_default=PROFILE),

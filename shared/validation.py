@@ -32,7 +32,7 @@ def checked(model: type[Model], values: Mapping[str, Any], within: str = "") -> 
 def config_error(exc: ValidationError, within: str = "") -> ConfigError:
     """Return ``exc`` as a ``ConfigError`` whose one line names field, value, unit and rule of the first fault."""
     first, *others = exc.errors(include_url=False, include_context=False)
-    field = ".".join(str(part) for part in (within, *first["loc"]) if part != "")
+    field = ".".join(str(part) for part in (within, *first["loc"]) if part not in ("", "[key]"))
     rule = first["msg"].removeprefix("Value error, ")
     rule = rule[:1].lower() + rule[1:] if rule[1:2].islower() else rule
     more = f" (and {len(others)} more)" if others else ""

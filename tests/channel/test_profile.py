@@ -17,6 +17,7 @@ from channel.library import channel_names, profile_named, profile_of
 from channel.link import Link
 from channel.profile import Profile
 from shared.errors import ConfigError, LinkError, SetupError, UnknownNameError
+from shared.streams import StreamKind
 from shared.yaml_text import yaml_text
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "semlink-nakagami"
@@ -66,6 +67,10 @@ def test_mcs_auto_is_the_fastest_that_the_snr_allows(snr_db):
         ({"fading": "deep"}, r"^fading = 'deep': .*not permitted"),
         ({"propagation.kind": "telepathy"}, r"^propagation.kind = 'telepathy': must be one of awgn, rayleigh"),
         ({"propagation": "7"}, r"^propagation = 7: give a mapping"),
+        ({"repair_overhead": "-0.5"}, r"^repair_overhead = -0.5 repair packets per packet: .*0"),
+        ({"protection.HCO.mcs": "4"}, r"^protection.HCO = 'HCO': .*HCI"),
+        ({"protection.HCI.mcs": "1"}, r"^protection.HCI.mcs = 1: .*3 \(most robust\)"),
+        ({"protection.HCI.mcs": "4", "snr_kind": "ebn0"}, r"^an mcs under protection needs snr_kind esn0"),
         ({"snr_db.x": "1"}, r"^snr_db.x: snr_db holds a value"),
         ({"snr_db": "[1"}, r"^snr_db, line 1"),
         (
@@ -78,6 +83,18 @@ def test_a_setting_outside_its_rule_is_one_line_naming_field_value_unit_and_rule
     with pytest.raises(LinkError, match=message) as caught:
         profile_named("awgn", changes).config()
     assert "\n" not in str(caught.value)
+
+
+def test_protection_sets_mcs_and_repair_by_kind_of_stream():
+    changes = {
+        "repair_overhead": "0.25",
+        "protection": "{HCI: {mcs: 3, repair_overhead: 1}, TOKENS: {repair_overhead: 0}}",
+    }
+    profile = profile_named("awgn", changes)
+    quarter = dict.fromkeys((StreamKind.CAPTION, StreamKind.LATENT, StreamKind.REGIONS), 0.25)
+    assert profile.repair_overheads() == {StreamKind.HCI: 1.0, **quarter}
+    config = profile.config()
+    assert (config.mcs, config.stream_mcs) == (4, {StreamKind.HCI: 3})
 
 
 def test_unknown_channels_and_incomplete_documents_are_named():

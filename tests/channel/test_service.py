@@ -172,6 +172,18 @@ def test_channels_are_listed_and_described():
     assert "telepathy" in caught.value.details()
 
 
+def test_a_deep_space_channel_is_described_with_its_contact_and_budget():
+    request = channel_pb2.DescribeChannelRequest(
+        settings=channel_pb2.ChannelSettings(profile="deep-space", changes={"repair_overhead": "0.5"})
+    )
+    described = asked("DescribeChannel", request)
+    found = described.contact
+    assert (found.body, found.behind_sun, found.HasField("rician_k_db")) == ("mars", True, False)
+    assert found.departure_date == "2026-03-01T00:00:00.000Z"
+    assert {line.name: line.value for line in found.budget}["Es/N0"] == described.es_n0_db
+    assert dict(described.repair_overheads) == dict.fromkeys(range(1, 6), 0.5)
+
+
 def test_a_document_is_a_channel_too(transmitted):
     sent = packets(100)
     document = "snr_db: 20\nmcs: 6\npropagation: {kind: rician, k_factor_db: 100}"

@@ -137,6 +137,19 @@ def test_the_books_of_a_picture_with_repair(chains):
     assert report.last_arrival_s == pytest.approx(5.0 + books.air_time_s)
 
 
+def test_each_kind_of_stream_has_its_own_mcs_and_repair_is_as_safe_as_the_safest(chains):
+    streams = (Stream(StreamKind.HCI, bytes(100)), Stream(StreamKind.CAPTION, bytes(100)))
+    packets = Packetiser(128).packetise(Bitstream(PictureHeader(768, 512), streams), 1)
+    repairs = RepairEncoder().repair_packets(packets, 1)
+    settings_ = config(snr_db=-1.0, mcs=20, stream_mcs={StreamKind.HCI: 4})
+    arrivals, report = carried(Link(settings_, chains), packets + repairs)
+    assert [arrival.fate for arrival in arrivals] == [Fate.DELIVERED, Fate.FEC_FAILED, Fate.DELIVERED]
+    hci, caption, repair = report.account.charges
+    assert hci.bits_on_air == 2 * hci.data_uses
+    assert caption.bits_on_air == 6 * caption.data_uses
+    assert repair.bits_on_air == 2 * repair.data_uses
+
+
 def test_nothing_sent_is_all_zero(chains):
     arrivals, report = carried(Link(config(), chains), [])
     assert (arrivals, report.packets, report.account.total.channel_uses) == ([], 0, 0)

@@ -135,6 +135,33 @@ def test_channels_are_listed_shown_and_read_from_files(photo, tmp_path, semlink,
         assert words in err
 
 
+def test_repair_brings_back_what_the_channel_lost(photo, semlink, semlink_json):
+    args = ("send", photo, "--codec", "hci-av1", "--budget", 500, "--packet-bytes", 64, "--decoder", "hci", "--snr", 9)
+    lossy = (*args, "--erasure", 0.25, "--seed", 3)
+    assert not semlink_json(*lossy)["received"]["rebuilt"]
+    document = semlink_json(*lossy, "--repair", 1)
+    assert document["received"]["rebuilt"]
+    (repair,) = document["received"]["repairs"]
+    assert repair["state"] == "REPAIR_STATE_REPAIRED"
+    assert repair["source_received"] < repair["source_packets"] == document["sent"]["packets"]
+    assert document["sent"]["repair_packets"] == document["sent"]["packets"]
+    names = [charge["name"] for charge in document["link"]["account"]["charges"]]
+    assert names == ["HCI", "repair HCI"]
+    assert re.search(r"repair +│ +HCI: \d+ of \d+ packets lost, all recovered", semlink(*lossy, "--repair", 1)[1])
+
+
+def test_a_picture_from_mars_says_when_it_arrives_and_nobody_waits_for_it(photo, semlink, semlink_json):
+    args = ("send", photo, "--codec", "hci-av1", "--budget", 300, "--decoder", "hci", "--channel", "deep-space")
+    link = semlink_json(*args, "--body", "mars", "--date", "2026-03-01")["link"]
+    assert link["contact"]["light_time_s"] == pytest.approx(1168.3, abs=0.1)
+    assert link["last_arrival_date"].startswith("2026-03-01T00:19:28.3")
+    assert link["account"]["energy_j"] == pytest.approx(100 * link["account"]["air_time_s"])
+    status, shown, _ = semlink("channels", "deep-space", "--body", "moon", "--date", "2026-03-01")
+    assert status == 0
+    assert "free-space loss" in shown
+    assert re.search(r"stations +│ \[goldstone, madrid, canberra\]", shown)
+
+
 def truncated(png: bytes) -> bytes:
     return png[: len(png) // 2]
 
@@ -191,9 +218,17 @@ def test_bad_pictures_are_one_clear_line(content, words, picture_png, tmp_path, 
         (("send", "PHOTO", "--mcs", "auto", "--snr", "-9"), "MCS 3, the most robust"),
         (("send", "PHOTO", "--channel", "none.yaml"), "none.yaml"),
         (("send", "PHOTO", "--channel", "tdl-a", "--set", "propagation.speed_m_s=-1"), "speed_m_s = -1 m/s"),
+        (("send", "PHOTO", "--repair", "-1"), "repair_overhead = -1"),
         (("send", "PHOTO", "--set", "snr_db"), "SETTING=VALUE"),
+        (("send", "PHOTO", "--channel", "deep-space", "--body", "pluto"), "body = 'pluto'"),
+        (("send", "PHOTO", "--channel", "deep-space", "--date", "2100-01-01"), "2053-10-01"),
+        (
+            ("channels", "deep-space", "--set", "deep_space.min_elevation_deg=89", "--set", "deep_space.search_days=1"),
+            "no window from mars opens",
+        ),
+        (("channels", "deep-space", "--set", "deep_space.distance_km=-1"), "distance_km = -1 km"),
         (("channels", "telepathy"), "telepathy"),
-        (("channels", "--set", "snr_db=3"), "--set needs a channel"),
+        (("channels", "--set", "snr_db=3"), "settings need a channel"),
         (("send", "PHOTO", "--delay", "-1"), "propagation_delay_s"),
         (("send", "PHOTO", "--packet-bytes", "5"), "packet size 5"),
         (("send", "PHOTO", "--seed", str(2**64)), "--seed"),

@@ -153,6 +153,8 @@ class LinkReport(_message.Message):
     EXPIRED_FIELD_NUMBER: _builtins.int
     REORDERED_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    LAST_ARRIVAL_DATE_FIELD_NUMBER: _builtins.int
     packets: _builtins.int
     delivered: _builtins.int
     fec_failed: _builtins.int
@@ -173,8 +175,14 @@ class LinkReport(_message.Message):
     expired: _builtins.int
     reordered: _builtins.int
     """Packets that arrived after one that was sent later (RFC 4737, section 3.3)."""
+    last_arrival_date: _builtins.str
+    """When the last fate was settled, ISO 8601 in UTC; empty but for a deep-space link."""
     @_builtins.property
     def account(self) -> Global___Account: ...
+    @_builtins.property
+    def contact(self) -> Global___Contact:
+        """Of a deep-space link."""
+
     def __init__(
         self,
         *,
@@ -193,14 +201,112 @@ class LinkReport(_message.Message):
         expired: _builtins.int = ...,
         reordered: _builtins.int = ...,
         account: Global___Account | None = ...,
+        contact: Global___Contact | None = ...,
+        last_arrival_date: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "contact", b"contact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "channel_uses", b"channel_uses", "coded_bits", b"coded_bits", "delivered", b"delivered", "eb_n0_db", b"eb_n0_db", "erased", b"erased", "es_n0_db", b"es_n0_db", "expired", b"expired", "fec_failed", b"fec_failed", "information_bits", b"information_bits", "last_arrival_s", b"last_arrival_s", "mcs", b"mcs", "packets", b"packets", "reordered", b"reordered", "spectral_efficiency", b"spectral_efficiency"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "channel_uses", b"channel_uses", "coded_bits", b"coded_bits", "contact", b"contact", "delivered", b"delivered", "eb_n0_db", b"eb_n0_db", "erased", b"erased", "es_n0_db", b"es_n0_db", "expired", b"expired", "fec_failed", b"fec_failed", "information_bits", b"information_bits", "last_arrival_date", b"last_arrival_date", "last_arrival_s", b"last_arrival_s", "mcs", b"mcs", "packets", b"packets", "reordered", b"reordered", "spectral_efficiency", b"spectral_efficiency"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LinkReport: _TypeAlias = LinkReport  # noqa: Y015
+
+@_typing.final
+class Contact(_message.Message):
+    """A deep-space link when the first signal leaves. Dates are ISO 8601 in UTC."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BODY_FIELD_NUMBER: _builtins.int
+    STATION_FIELD_NUMBER: _builtins.int
+    ELEVATION_DEG_FIELD_NUMBER: _builtins.int
+    DEPARTURE_DATE_FIELD_NUMBER: _builtins.int
+    WINDOW_END_DATE_FIELD_NUMBER: _builtins.int
+    RANGE_KM_FIELD_NUMBER: _builtins.int
+    LIGHT_TIME_S_FIELD_NUMBER: _builtins.int
+    SUN_ANGLE_DEG_FIELD_NUMBER: _builtins.int
+    BEHIND_SUN_FIELD_NUMBER: _builtins.int
+    SCINTILLATION_INDEX_FIELD_NUMBER: _builtins.int
+    RICIAN_K_DB_FIELD_NUMBER: _builtins.int
+    BUDGET_FIELD_NUMBER: _builtins.int
+    body: _builtins.str
+    station: _builtins.str
+    """Ground station that sees the body highest, and how high."""
+    elevation_deg: _builtins.float
+    departure_date: _builtins.str
+    """When the first signal leaves: the date that was asked for, or the opening of the next window."""
+    window_end_date: _builtins.str
+    """When the window closes, for signals that leave."""
+    range_km: _builtins.float
+    light_time_s: _builtins.float
+    sun_angle_deg: _builtins.float
+    """Sun-Earth-Probe angle, and whether the body is farther than the Sun."""
+    behind_sun: _builtins.bool
+    scintillation_index: _builtins.float
+    """Scintillation index of the solar corona and K factor of the fading that it makes; absent beyond 5 degrees."""
+    rician_k_db: _builtins.float
+    @_builtins.property
+    def budget(self) -> _containers.RepeatedCompositeFieldContainer[Global___BudgetLine]: ...
+    def __init__(
+        self,
+        *,
+        body: _builtins.str = ...,
+        station: _builtins.str = ...,
+        elevation_deg: _builtins.float = ...,
+        departure_date: _builtins.str = ...,
+        window_end_date: _builtins.str = ...,
+        range_km: _builtins.float = ...,
+        light_time_s: _builtins.float = ...,
+        sun_angle_deg: _builtins.float = ...,
+        behind_sun: _builtins.bool = ...,
+        scintillation_index: _builtins.float | None = ...,
+        rician_k_db: _builtins.float | None = ...,
+        budget: _abc.Iterable[Global___BudgetLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rician_k_db", b"_rician_k_db", "_scintillation_index", b"_scintillation_index", "rician_k_db", b"rician_k_db", "scintillation_index", b"scintillation_index"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rician_k_db", b"_rician_k_db", "_scintillation_index", b"_scintillation_index", "behind_sun", b"behind_sun", "body", b"body", "budget", b"budget", "departure_date", b"departure_date", "elevation_deg", b"elevation_deg", "light_time_s", b"light_time_s", "range_km", b"range_km", "rician_k_db", b"rician_k_db", "scintillation_index", b"scintillation_index", "station", b"station", "sun_angle_deg", b"sun_angle_deg", "window_end_date", b"window_end_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__rician_k_db: _TypeAlias = _typing.Literal["rician_k_db"]  # noqa: Y015
+    _WhichOneofArgType__rician_k_db: _TypeAlias = _typing.Literal["_rician_k_db", b"_rician_k_db"]  # noqa: Y015
+    _WhichOneofReturnType__scintillation_index: _TypeAlias = _typing.Literal["scintillation_index"]  # noqa: Y015
+    _WhichOneofArgType__scintillation_index: _TypeAlias = _typing.Literal["_scintillation_index", b"_scintillation_index"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rician_k_db) -> _WhichOneofReturnType__rician_k_db | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__scintillation_index) -> _WhichOneofReturnType__scintillation_index | None: ...
+
+Global___Contact: _TypeAlias = Contact  # noqa: Y015
+
+@_typing.final
+class BudgetLine(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    HOW_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    value: _builtins.float
+    unit: _builtins.str
+    how: _builtins.str
+    """Where the value comes from, in words or as a formula."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.float = ...,
+        unit: _builtins.str = ...,
+        how: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["how", b"how", "name", b"name", "unit", b"unit", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BudgetLine: _TypeAlias = BudgetLine  # noqa: Y015
 
 @_typing.final
 class Charge(_message.Message):
@@ -406,12 +512,34 @@ Global___DescribeChannelRequest: _TypeAlias = DescribeChannelRequest  # noqa: Y0
 class DescribeChannelResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class RepairOverheadsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     SUMMARY_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
     MCS_FIELD_NUMBER: _builtins.int
     ES_N0_DB_FIELD_NUMBER: _builtins.int
     EB_N0_DB_FIELD_NUMBER: _builtins.int
+    REPAIR_OVERHEADS_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     summary: _builtins.str
     mcs: _builtins.int
@@ -420,6 +548,14 @@ class DescribeChannelResponse(_message.Message):
     eb_n0_db: _builtins.float
     @_builtins.property
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Parameter]: ...
+    @_builtins.property
+    def repair_overheads(self) -> _containers.ScalarMap[_builtins.int, _builtins.float]:
+        """What the profile asks of the sender: SendSettings.repair_overheads."""
+
+    @_builtins.property
+    def contact(self) -> Global___Contact:
+        """Of a deep-space link."""
+
     def __init__(
         self,
         *,
@@ -429,10 +565,12 @@ class DescribeChannelResponse(_message.Message):
         mcs: _builtins.int = ...,
         es_n0_db: _builtins.float = ...,
         eb_n0_db: _builtins.float = ...,
+        repair_overheads: _abc.Mapping[_builtins.int, _builtins.float] | None = ...,
+        contact: Global___Contact | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["eb_n0_db", b"eb_n0_db", "es_n0_db", b"es_n0_db", "mcs", b"mcs", "name", b"name", "parameters", b"parameters", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "eb_n0_db", b"eb_n0_db", "es_n0_db", b"es_n0_db", "mcs", b"mcs", "name", b"name", "parameters", b"parameters", "repair_overheads", b"repair_overheads", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
