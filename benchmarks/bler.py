@@ -18,7 +18,8 @@ import torch
 from scipy.stats import binomtest
 
 from channel.config import ChannelConfig, eb_n0_db
-from channel.link import Fate, Link
+from channel.flight import Fate
+from channel.link import Link
 from channel.mcs import mcs
 from channel.phy import ChainCache
 from shared.validation import checked

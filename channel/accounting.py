@@ -3,7 +3,7 @@
 Every bit on air has one purpose, so the parts add up exactly::
 
     source + header + check + repair + padding + parity = bits on air
-    bits on air / Qm + pilots                           = channel uses
+    bits on air / Qm + pilots + rest of the grid        = channel uses
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from channel.mcs import CRC_BITS, transport_block
-from shared.errors import ConfigError
+from shared.errors import ConfigError, PacketError
 from shared.packets import Packet
 from shared.repair.packet import DIGEST_BYTES, RepairPacket, is_repair
 
@@ -34,6 +34,7 @@ _COLUMNS: Final = (
     "parity",
     "bits on air",
     "pilot uses",
+    "grid uses",
     "channel uses",
     "source bits per use",
 )
@@ -46,7 +47,8 @@ class Charge:
     Bits on air by purpose: ``source`` is entropy-coded payload, ``header`` primary headers, picture ids, picture
     headers and the description of a repaired object, ``check`` the packets' CRC-16, the transport blocks' CRC-24A and
     the objects' hash, ``repair`` RaptorQ symbols, ``padding`` the zeros that fill a transport block, ``parity`` what
-    the channel code adds. ``data_uses`` complex symbols carry these bits, ``pilot_uses`` are known to the receiver.
+    the channel code adds. ``data_uses`` complex symbols carry these bits, ``pilot_uses`` are known to the receiver,
+    ``grid_uses`` are what else of an OFDM grid goes on air: prefixes, empty carriers, data elements left over.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Charge:
     parity_bits: int
     data_uses: int
     pilot_uses: int
+    grid_uses: int = 0
 
     @property
     def bits_on_air(self) -> int:
@@ -74,8 +77,8 @@ class Charge:
 
     @property
     def channel_uses(self) -> int:
-        """Complex symbols, pilots included."""
-        return self.data_uses + self.pilot_uses
+        """Complex symbols, pilots and the rest of the grid included."""
+        return self.data_uses + self.pilot_uses + self.grid_uses
 
     @property
     def spectral_efficiency(self) -> float:
@@ -95,28 +98,22 @@ class Charge:
             self.parity_bits + other.parity_bits,
             self.data_uses + other.data_uses,
             self.pilot_uses + other.pilot_uses,
+            self.grid_uses + other.grid_uses,
         )
 
 
-def packet_charge(packet: bytes, scheme: Mcs, *, pilot_uses: int = 0) -> Charge:
-    """Return what one packet costs under ``scheme``, with ``pilot_uses`` pilots of its own.
+def packet_charge(packet: bytes, scheme: Mcs, *, pilot_uses: int = 0, grid_uses: int = 0) -> Charge:
+    """Return what one packet costs under ``scheme``, with pilots and other elements of a grid of its own.
 
-    A stream's packet is charged to its kind, a repair packet to ``repair`` and the kinds that it repairs.
+    A stream's packet is charged to its kind, a repair packet to ``repair`` and the kinds that it repairs; what is no
+    packet of this link counts as payload of ``other``.
 
     Raises:
-        PacketError: no packet of this link.
-        ConfigError: longer than ``scheme`` carries, or a negative number of pilots.
+        ConfigError: longer than ``scheme`` carries, or a negative number of pilots or grid elements.
     """
-    if pilot_uses < 0:
-        raise ConfigError(f"{pilot_uses} pilot symbols: give 0 or more")
-    if is_repair(packet):
-        repair = RepairPacket.unpack(packet)
-        name = f"repair {'+'.join(run.kind.name for run in repair.header.runs)}"
-        source_bytes, repair_bytes, check_bytes = 0, len(repair.symbol), DIGEST_BYTES + _PACKET_CRC_BYTES
-    else:
-        stream_packet = Packet.unpack(packet)
-        name = stream_packet.kind.name
-        source_bytes, repair_bytes, check_bytes = len(stream_packet.data), 0, _PACKET_CRC_BYTES
+    if min(pilot_uses, grid_uses) < 0:
+        raise ConfigError(f"{pilot_uses} pilot symbols and {grid_uses} of the grid: give 0 or more")
+    name, source_bytes, repair_bytes, check_bytes = _parts(packet)
     block = transport_block(len(packet), scheme)
     return Charge(
         name=name,
@@ -129,7 +126,21 @@ def packet_charge(packet: bytes, scheme: Mcs, *, pilot_uses: int = 0) -> Charge:
         parity_bits=block.coded_bits - block.information_bits,
         data_uses=block.channel_uses,
         pilot_uses=pilot_uses,
+        grid_uses=grid_uses,
     )
+
+
+def _parts(packet: bytes) -> tuple[str, int, int, int]:
+    """Return whom a packet is charged to, and its bytes of payload, repair symbol and checks."""
+    try:
+        if is_repair(packet):
+            repair = RepairPacket.unpack(packet)
+            name = f"repair {'+'.join(run.kind.name for run in repair.header.runs)}"
+            return name, 0, len(repair.symbol), DIGEST_BYTES + _PACKET_CRC_BYTES
+        stream_packet = Packet.unpack(packet)
+    except PacketError:
+        return "other", len(packet), 0, 0
+    return stream_packet.kind.name, len(stream_packet.data), 0, _PACKET_CRC_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +149,7 @@ class Account:
 
     ``symbol_energy_j`` is Es, the energy of one channel use in joules at the place of interest (at the transmitter,
     transmit power over symbol rate); 1 counts energy in units of Es. Pilots have the energy of any other symbol.
+    ``width`` and ``height`` are 0 where no packet told the picture's size.
     """
 
     charges: tuple[Charge, ...]
@@ -156,9 +168,9 @@ class Account:
         return total
 
     @property
-    def cbr(self) -> float:
-        """Channel bandwidth ratio: complex channel uses / (3 · H · W), for grey pictures too."""
-        return self.total.channel_uses / (3 * self.width * self.height)
+    def cbr(self) -> float | None:
+        """Channel bandwidth ratio: complex channel uses / (3 · H · W), for grey pictures too; None without a size."""
+        return self.total.channel_uses / (3 * self.width * self.height) if self.width else None
 
     @property
     def energy_j(self) -> float:
@@ -174,8 +186,9 @@ class Account:
         """Return the breakdown as a Markdown table, and the picture's ratios in a line below it."""
         lines = [_row(*_COLUMNS), _row(*["---"] * len(_COLUMNS))]
         lines += [_charge_row(charge) for charge in (*self.charges, self.total)]
+        cbr = "unknown" if self.cbr is None else f"{self.cbr:.6f}"
         return "\n".join(lines) + (
-            f"\n\nCBR {self.cbr:.6f} complex uses / (3·H·W) at {self.width}×{self.height}; "
+            f"\n\nCBR {cbr} complex uses / (3·H·W) at {self.width}×{self.height}; "
             f"energy {self.energy_j:.6g} J at Es = {self.symbol_energy_j:.6g} J per use; "
             f"air time {self.air_time_s:.6g} s at {self.symbol_rate_hz:.6g} symbols/s; "
             f"light time {self.light_time_s:.6g} s.\n"
@@ -194,9 +207,10 @@ def account(
     """Return the account of one picture from the charges of its packets, added up by name.
 
     Raises:
-        ConfigError: a side below 1 pixel, a symbol rate or energy that is not positive, a negative light time.
+        ConfigError: a side below 1 pixel (0 by 0 stands for an unknown size), a symbol rate or energy that is not
+            positive, a negative light time.
     """
-    if width < 1 or height < 1:
+    if (width, height) != (0, 0) and min(width, height) < 1:
         raise ConfigError(f"a picture of {width}x{height} pixels: give sides of at least 1")
     _require(symbol_rate_hz > 0, "symbol_rate_hz", symbol_rate_hz, "more than 0")
     _require(symbol_energy_j > 0, "symbol_energy_j", symbol_energy_j, "more than 0")
@@ -225,6 +239,7 @@ def _charge_row(charge: Charge) -> str:
         charge.parity_bits,
         charge.bits_on_air,
         charge.pilot_uses,
+        charge.grid_uses,
         charge.channel_uses,
         f"{charge.spectral_efficiency:.4f}",
     )

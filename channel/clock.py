@@ -20,17 +20,17 @@ class Passage:
 
 
 def passages(
-    channel_uses: Sequence[int], *, symbol_rate_hz: float, propagation_delay_s: float, start_s: float = 0.0
+    channel_uses: Sequence[int], *, symbol_rate_hz: float, propagation_delay_s: float, uses_before: int = 0
 ) -> list[Passage]:
-    """Return the times of packets sent without a gap from ``start_s`` on, each taking ``channel_uses`` symbols.
+    """Return the times of packets sent without a gap, each taking ``channel_uses``, after ``uses_before`` others.
 
     A packet arrives with its last symbol: arrival = departure + air time + propagation delay. Departures come from
     the exact count of symbols before them, so that rounding does not add up over a long transmission.
     """
-    symbols_before = accumulate(channel_uses, initial=0)
+    symbols_before = accumulate(channel_uses, initial=uses_before)
     times = []
     for before, uses in zip(symbols_before, channel_uses, strict=False):
-        departure_s = start_s + before / symbol_rate_hz
+        departure_s = before / symbol_rate_hz
         air_time_s = uses / symbol_rate_hz
         times.append(Passage(departure_s, air_time_s, departure_s + air_time_s + propagation_delay_s))
     return times

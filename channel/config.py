@@ -7,9 +7,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from channel.losses import MAX_TIME_S, Impairments
 from channel.mcs import Mcs, mcs
 from channel.propagation import Awgn, Propagation
 from shared.errors import UnknownNameError
+from shared.repair.packet import kinds_of
+from shared.streams import StreamKind  # noqa: TC001 - pydantic reads it
 
 MAX_SNR_DB = 100.0  # beyond ±100 dB nothing changes but the rounding of float32
 
@@ -21,41 +24,67 @@ def _known_mcs(index: int) -> int:
         raise ValueError(str(exc)) from None
 
 
-class ChannelConfig(BaseModel):
-    """What one transmission meets on its way.
+SnrDb = Annotated[float, Field(ge=-MAX_SNR_DB, le=MAX_SNR_DB)]
+McsIndex = Annotated[int, AfterValidator(_known_mcs)]
+DelayS = Annotated[float, Field(ge=0, le=1e7)]
 
-    ``snr_db`` is Es/N0 per complex symbol, or Eb/N0 per information bit where ``snr_kind`` says so; under fading it is
-    the mean over the fading. ``short_packet_code`` is the code of packets for which ``channel.mcs.polar_pays``; all
-    others take LDPC. A packet's noise, fading and erasure follow from ``run_seed``, its picture's index and its
-    own index, and from nothing else: ``batch_size`` (most packets decoded at once) and ``device`` change the speed
-    only. Build it with ``shared.validation.checked`` to get a ``ConfigError`` instead of pydantic's report.
+
+class LinkSettings(BaseModel):
+    """What a profile and the configuration that comes of it have in common.
+
+    ``snr_kind`` says whether the SNR is Es/N0 per complex symbol or Eb/N0 per information bit; under fading it is the
+    mean over the fading. ``short_packet_code`` is the code of packets for which ``channel.mcs.polar_pays``; all others
+    take LDPC. A packet that has not arrived ``lifetime_s`` seconds after its departure expires, None: never.
+    ``transmit_power_w`` is for the accounting only.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    snr_db: Annotated[float, Field(ge=-MAX_SNR_DB, le=MAX_SNR_DB)]
     snr_kind: Literal["esn0", "ebn0"] = "esn0"
-    mcs: Annotated[int, AfterValidator(_known_mcs)]
     short_packet_code: Literal["ldpc", "polar"] = "ldpc"
     propagation: Propagation = Awgn()
     symbol_rate_hz: Annotated[float, Field(ge=1, le=1e12)] = 1e6
-    propagation_delay_s: Annotated[float, Field(ge=0, le=1e7)] = 0.0
     erasure_rate: Annotated[float, Field(ge=0, le=1)] = 0.0
-    time_scale: Annotated[float, Field(ge=0, le=1e6)] = 0.0
-    run_seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
+    impairments: Impairments = Impairments()
+    lifetime_s: Annotated[float, Field(gt=0, le=MAX_TIME_S)] | None = None
+    transmit_power_w: Annotated[float, Field(gt=0, le=1e12)] | None = None
     max_bp_iterations: Annotated[int, Field(ge=1, le=200)] = 20
-    batch_size: Annotated[int, Field(ge=1, le=4096)] = 256
-    device: Annotated[str, Field(pattern=r"^(cpu|cuda:\d{1,3})$")] = "cpu"
 
     @model_validator(mode="after")
     def _propagation_fits_the_symbol_rate(self) -> Self:
         self.propagation.check_against(self.symbol_rate_hz)
         return self
 
+
+class ChannelConfig(LinkSettings):
+    """What one transmission meets on its way.
+
+    A packet's noise, fading and losses follow from ``run_seed``, its picture's index and its own index, and from
+    nothing else: ``batch_size`` (most packets decoded at once) and ``device`` change the speed only. ``stream_mcs``
+    holds the kinds of stream that do not take ``mcs``. Build it with ``shared.validation.checked`` to get a
+    ``ConfigError`` instead of pydantic's report.
+    """
+
+    snr_db: SnrDb
+    mcs: McsIndex
+    stream_mcs: dict[StreamKind, McsIndex] = {}
+    propagation_delay_s: DelayS = 0.0
+    time_scale: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    run_seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 256
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda:\d{1,3})$")] = "cpu"
+
     @property
     def scheme(self) -> Mcs:
         """The row of the MCS table."""
         return mcs(self.mcs)
+
+    def scheme_of(self, packet: bytes) -> Mcs:
+        """Return the scheme of one packet: that of its stream; a repair packet goes as safely as what it repairs."""
+        if not self.stream_mcs:
+            return self.scheme
+        indices = {self.stream_mcs.get(kind, self.mcs) for kind in kinds_of(packet)} or {self.mcs}
+        return min(map(mcs, indices), key=lambda scheme: scheme.spectral_efficiency)
 
     @property
     def es_n0_db(self) -> float:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import IntEnum
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from shared.errors import ConfigError
 
@@ -18,16 +18,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class Ending(Enum):
-    """How a packet's flight ended. The first three are the physical layer's; packets without an ending are in flight.
+class Fate(IntEnum):
+    """How a packet's flight ended, once for each; packets without a fate are in flight.
 
-    Burst losses, outages and independent erasures are all ``ERASED``: nothing reached the demapper.
+    The first three are the physical layer's. Burst losses, outages and independent erasures are all ``ERASED``: nothing
+    reached the demapper. The numbers are those of the wire contract.
     """
 
-    DELIVERED = "delivered"
-    FEC_FAILED = "FEC-failed"
-    ERASED = "erased"
-    EXPIRED = "expired"
+    DELIVERED = 1
+    FEC_FAILED = 2
+    ERASED = 3
+    EXPIRED = 4
+
+
+class Ending(Protocol):
+    """A packet whose end is known: its ``fate`` is settled ``end_s`` simulated seconds after the first departure."""
+
+    @property
+    def index(self) -> int:
+        """Place in the order of sending."""
+
+    @property
+    def end_s(self) -> float:
+        """When the flight ends."""
+
+    @property
+    def fate(self) -> Fate:
+        """How it ends."""
+
+
+E = TypeVar("E", bound=Ending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +61,13 @@ class Flight:
 
     index: int
     arrival_s: float
-    outcome: Ending
+    outcome: Fate
     deadline_s: float = math.inf
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.arrival_s) or math.isnan(self.deadline_s):
             raise ConfigError(f"arrival at {self.arrival_s} s, deadline {self.deadline_s} s: give numbers of seconds")
-        if self.outcome is Ending.EXPIRED:
+        if self.outcome is Fate.EXPIRED:
             raise ConfigError("a packet expires by its deadline: give the outcome that its arrival would have")
 
     @property
@@ -56,19 +76,19 @@ class Flight:
         return min(self.arrival_s, self.deadline_s)
 
     @property
-    def ending(self) -> Ending:
+    def fate(self) -> Fate:
         """How the flight ends: an arrival at the very deadline is in time."""
-        return self.outcome if self.arrival_s <= self.deadline_s else Ending.EXPIRED
+        return self.outcome if self.arrival_s <= self.deadline_s else Fate.EXPIRED
 
 
 @dataclass(slots=True)
-class Flights:
+class Flights(Generic[E]):
     """All packets of one transmission. Every one that was sent is in flight or has ended once."""
 
     now_s: float = -math.inf
-    ended: Counter[Ending] = field(default_factory=Counter)
+    ended: Counter[Fate] = field(default_factory=Counter)
     _sent: set[int] = field(default_factory=set)
-    _under_way: list[tuple[float, int, Flight]] = field(default_factory=list)  # a heap
+    _under_way: list[tuple[float, int, E]] = field(default_factory=list)  # a heap
 
     @property
     def sent(self) -> int:
@@ -80,7 +100,7 @@ class Flights:
         """Number of packets that have not ended by ``now_s``."""
         return len(self._under_way)
 
-    def send(self, flights: Iterable[Flight]) -> None:
+    def send(self, flights: Iterable[E]) -> None:
         """Put packets under way. One whose end has passed already ends with the next ``advance``.
 
         Raises:
@@ -94,7 +114,7 @@ class Flights:
             self._sent.add(flight.index)
             heappush(self._under_way, (flight.end_s, flight.index, flight))
 
-    def advance(self, to_s: float) -> list[Flight]:
+    def advance(self, to_s: float) -> list[E]:
         """Return the flights that ended until ``to_s``, in order of their ends, and count them.
 
         Raises:
@@ -106,5 +126,5 @@ class Flights:
         ended = []
         while self._under_way and self._under_way[0][0] <= to_s:
             ended.append(heappop(self._under_way)[2])
-        self.ended.update(flight.ending for flight in ended)
+        self.ended.update(flight.fate for flight in ended)
         return ended

@@ -8,19 +8,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from channel.clock import passages
-from channel.mcs import MIN_PACKET_BYTES, PAYLOAD_STEP_BYTES, TransportBlock, polar_pays, transport_block
+from channel.flight import Fate, Flight
+from channel.losses import impaired
+from channel.mcs import MIN_PACKET_BYTES, PAYLOAD_STEP_BYTES, Mcs, TransportBlock, polar_pays, transport_block
 from channel.noise import is_erased
 from shared.errors import ConfigError, PacketError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from channel.config import ChannelConfig
     from channel.medium import Medium
@@ -30,17 +32,12 @@ _LENGTH_FIELD = slice(4, 6)  # CCSDS 133.0-B-2, 4.1.3.5: bytes of the data field
 _INDEX_LIMIT = 2**64
 
 
-class Fate(IntEnum):
-    """What became of a packet. Every packet has exactly one fate; the numbers are those of the wire contract."""
-
-    DELIVERED = 1
-    FEC_FAILED = 2
-    ERASED = 3
-
-
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One packet's passage: ``packet`` holds its bytes only if delivered; times are simulated seconds."""
+    """One packet's passage: ``packet`` holds its bytes only if delivered; times are simulated seconds.
+
+    ``arrival_s`` is when the packet arrived, would have arrived, or expired.
+    """
 
     index: int
     fate: Fate
@@ -51,26 +48,10 @@ class Arrival:
     air_time_s: float
     arrival_s: float
 
-
-@dataclass(frozen=True, slots=True)
-class LinkReport:
-    """Totals of one transmission.
-
-    ``information_bits`` are those of all packets before coding; ``coded_bits`` went on air;
-    ``spectral_efficiency`` is delivered information bits per channel use.
-    """
-
-    packets: int
-    delivered: int
-    fec_failed: int
-    erased: int
-    channel_uses: int
-    information_bits: int
-    coded_bits: int
-    es_n0_db: float
-    eb_n0_db: float
-    spectral_efficiency: float
-    last_arrival_s: float
+    @property
+    def end_s(self) -> float:
+        """When the packet's fate is settled."""
+        return self.arrival_s
 
 
 class Link:
@@ -84,17 +65,16 @@ class Link:
 
     def __init__(self, config: ChannelConfig, chains: ChainCache | None = None) -> None:
         self.config = config
-        self._scheme = config.scheme
         self._chains = chains
         self._medium: Medium | None = None
 
     def transmit(
-        self, packets: Sequence[bytes], *, picture_index: int, first_index: int = 0, start_s: float = 0.0
+        self, packets: Sequence[bytes], *, picture_index: int, first_index: int = 0, uses_before: int = 0
     ) -> list[Arrival]:
-        """Send ``packets`` one after another from ``start_s`` on and return their arrivals in the same order.
+        """Send ``packets`` one after another and return their arrivals in the same order.
 
-        Packet ``i`` has index ``first_index + i``, and its noise and fading follow from that, the picture index and the
-        run seed alone.
+        Packet ``i`` has index ``first_index + i``, and its noise, fading and losses follow from that, the picture index
+        and the run seed alone. The first one departs after ``uses_before`` channel uses of those before it.
 
         Raises:
             ConfigError: a packet longer than the scheme carries, or an index that is no unsigned 64-bit integer.
@@ -106,41 +86,64 @@ class Link:
             )
         for packet in packets:
             _check_packet(packet)
-        blocks = [transport_block(len(packet), self._scheme) for packet in packets]
+        schemes = [self.config.scheme_of(packet) for packet in packets]
+        blocks = [transport_block(len(packet), scheme) for packet, scheme in zip(packets, schemes, strict=True)]
         uses = [self.config.propagation.channel_uses(block.channel_uses) for block in blocks]
         times = passages(
             uses,
             symbol_rate_hz=self.config.symbol_rate_hz,
             propagation_delay_s=self.config.propagation_delay_s,
-            start_s=start_s,
+            uses_before=uses_before,
         )
-        outcomes = self._outcomes(packets, blocks, picture_index, first_index)
-        return [
-            Arrival(
-                index=first_index + position,
-                fate=fate,
-                packet=received,
-                packet_bytes=len(packets[position]),
-                channel_uses=uses[position],
-                departure_s=times[position].departure_s,
-                air_time_s=times[position].air_time_s,
-                arrival_s=times[position].arrival_s,
+        befallen = impaired(
+            self.config.impairments,
+            times,
+            run_seed=self.config.run_seed,
+            picture_index=picture_index,
+            first_index=first_index,
+        )
+        lost = [one.lost for one in befallen]
+        outcomes = self._outcomes(packets, list(zip(schemes, blocks, strict=True)), lost, picture_index, first_index)
+        lifetime_s = math.inf if self.config.lifetime_s is None else self.config.lifetime_s
+        arrivals = []
+        for position, (outcome, received) in enumerate(outcomes):
+            departure_s = times[position].departure_s
+            flight = Flight(
+                first_index + position, befallen[position].arrival_s, outcome, deadline_s=departure_s + lifetime_s
             )
-            for position, (fate, received) in enumerate(outcomes)
-        ]
+            arrivals.append(
+                Arrival(
+                    index=flight.index,
+                    fate=flight.fate,
+                    packet=received if flight.fate is Fate.DELIVERED else None,
+                    packet_bytes=len(packets[position]),
+                    channel_uses=uses[position],
+                    departure_s=departure_s,
+                    air_time_s=times[position].air_time_s,
+                    arrival_s=flight.end_s,
+                )
+            )
+        return arrivals
 
     def _outcomes(
-        self, packets: Sequence[bytes], blocks: Sequence[TransportBlock], picture_index: int, first_index: int
+        self,
+        packets: Sequence[bytes],
+        codes: Sequence[tuple[Mcs, TransportBlock]],
+        lost: Sequence[bool],
+        picture_index: int,
+        first_index: int,
     ) -> list[tuple[Fate, bytes | None]]:
-        """Return each packet's fate and, if delivered, its bytes."""
+        """Return what each packet's arrival brings and, if it is delivered, its bytes; those ``lost`` are erased."""
         config = self.config
         outcomes: list[tuple[Fate, bytes | None]] = [(Fate.ERASED, None)] * len(packets)
-        positions_of: dict[TransportBlock, list[int]] = {}
-        for position, block in enumerate(blocks):
-            if not is_erased(config.run_seed, picture_index, first_index + position, config.erasure_rate):
-                positions_of.setdefault(block, []).append(position)
-        for block, positions in positions_of.items():
-            chain = self._chain(block)
+        positions_of: dict[tuple[Mcs, TransportBlock], list[int]] = {}
+        for position, code in enumerate(codes):
+            if not lost[position] and not is_erased(
+                config.run_seed, picture_index, first_index + position, config.erasure_rate
+            ):
+                positions_of.setdefault(code, []).append(position)
+        for code, positions in positions_of.items():
+            chain = self._chain(*code)
             step = min(config.batch_size, chain.batch_limit)
             for start in range(0, len(positions), step):
                 batch = positions[start : start + step]
@@ -168,39 +171,18 @@ class Link:
         decoded = zip(*chain.received(payloads, self._medium, keys), strict=True)
         return [_packet_in(payload.tobytes()) if crc_holds else None for payload, crc_holds in decoded]
 
-    def _chain(self, block: TransportBlock) -> Chain:
+    def _chain(self, scheme: Mcs, block: TransportBlock) -> Chain:
         if self._chains is None:
             from channel.phy import ChainCache  # noqa: PLC0415 - imports Sionna, seconds
 
             self._chains = ChainCache()
         return self._chains.chain(
-            self._scheme,
+            scheme,
             block,
             bp_iterations=self.config.max_bp_iterations,
             device=self.config.device,
-            polar=self.config.short_packet_code == "polar" and polar_pays(self._scheme, block),
+            polar=self.config.short_packet_code == "polar" and polar_pays(scheme, block),
         )
-
-
-def link_report(config: ChannelConfig, arrivals: Iterable[Arrival]) -> LinkReport:
-    """Return the totals of the ``arrivals`` of one transmission under ``config``."""
-    arrivals = list(arrivals)
-    fates = [arrival.fate for arrival in arrivals]
-    channel_uses = sum(arrival.channel_uses for arrival in arrivals)
-    delivered_bits = sum(8 * arrival.packet_bytes for arrival in arrivals if arrival.fate is Fate.DELIVERED)
-    return LinkReport(
-        packets=len(arrivals),
-        delivered=fates.count(Fate.DELIVERED),
-        fec_failed=fates.count(Fate.FEC_FAILED),
-        erased=fates.count(Fate.ERASED),
-        channel_uses=channel_uses,
-        information_bits=sum(8 * arrival.packet_bytes for arrival in arrivals),
-        coded_bits=sum(transport_block(arrival.packet_bytes, config.scheme).coded_bits for arrival in arrivals),
-        es_n0_db=config.es_n0_db,
-        eb_n0_db=config.eb_n0_db,
-        spectral_efficiency=delivered_bits / channel_uses if channel_uses else 0.0,
-        last_arrival_s=max((arrival.arrival_s for arrival in arrivals), default=0.0),
-    )
 
 
 def _packet_length(data: bytes) -> int:

@@ -6,7 +6,6 @@ rounding could depend on the company, so that neither batch size nor thread coun
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +15,6 @@ import torch
 from channel.config import noise_variance
 from channel.fading import block_coefficients
 from channel.noise import awgn
-from channel.propagation import Awgn, Rician, Tdl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,13 +85,4 @@ class BlockFadingMedium:
 
 def medium(config: ChannelConfig) -> Medium:
     """Return the medium that ``config.propagation`` describes."""
-    variance = noise_variance(config.es_n0_db)
-    propagation = config.propagation
-    if isinstance(propagation, Awgn):
-        return AwgnMedium(variance)
-    if isinstance(propagation, Tdl):
-        from channel.ofdm import OfdmMedium  # noqa: PLC0415 - imports more of Sionna
-
-        return OfdmMedium(propagation, variance, config.symbol_rate_hz)
-    k_factor = math.pow(10.0, propagation.k_factor_db / 10) if isinstance(propagation, Rician) else 0.0
-    return BlockFadingMedium(variance, propagation.coherence_symbols, k_factor)
+    return config.propagation.medium(noise_variance(config.es_n0_db), config.symbol_rate_hz)

@@ -5,9 +5,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
+
+from channel.plugins import PROPAGATIONS, named, plugin, plugin_names
+from shared.errors import ConfigError, SetupError, UnknownNameError
+from shared.validation import checked, short_repr
+
+if TYPE_CHECKING:
+    from channel.medium import Medium
 
 SPEED_OF_LIGHT_M_S = 299_792_458.0
 MAX_DOPPLER_PER_SPACING = 0.05  # interference between carriers then stays below -23.8 dB, see docs/radio.md
@@ -20,30 +29,63 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class _SymbolBySymbol(_Settings):
-    """Every symbol is one channel use."""
+class PropagationSettings(_Settings, ABC):
+    """One kind of propagation: its parameters, and how to build it. Third parties derive theirs from this class.
+
+    ``kind`` is the name under which a profile asks for it. As it stands, every symbol is one channel use.
+    """
+
+    kind: str
+
+    @abstractmethod
+    def medium(self, variance: float, symbol_rate_hz: float) -> Medium:
+        """Return the medium, with noise of ``variance`` per complex symbol; heavy imports belong here."""
 
     def channel_uses(self, symbols: int) -> int:
         """Return the channel uses of a packet of ``symbols`` symbols."""
         return symbols
 
+    def pilot_uses(self, symbols: int) -> int:
+        """Return how many of these channel uses are known to the receiver."""
+        del symbols
+        return 0
+
     def check_against(self, symbol_rate_hz: float) -> None:
-        """Hold at any symbol rate."""
+        """Raise ``ValueError``, naming a field and the way out, where the model does not hold at this symbol rate."""
 
 
-class Awgn(_SymbolBySymbol):
+class Awgn(PropagationSettings):
     """White Gaussian noise and nothing else."""
 
     kind: Literal["awgn"] = "awgn"
 
+    def medium(self, variance: float, symbol_rate_hz: float) -> Medium:
+        """Return y = x + n."""
+        del symbol_rate_hz
+        from channel.medium import AwgnMedium  # noqa: PLC0415 - imports torch
 
-class _BlockFading(_SymbolBySymbol):
+        return AwgnMedium(variance)
+
+
+class _BlockFading(PropagationSettings):
     """One complex coefficient per coherence block of ``coherence_symbols`` symbols, or per packet if that is None.
 
     Blocks start with the packet; the coefficients of different blocks and packets are independent.
     """
 
     coherence_symbols: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def k_ratio(self) -> float:
+        """Power of the line of sight over the scattered power."""
+        return 0.0
+
+    def medium(self, variance: float, symbol_rate_hz: float) -> Medium:
+        """Return y = h x + n."""
+        del symbol_rate_hz
+        from channel.medium import BlockFadingMedium  # noqa: PLC0415 - imports torch
+
+        return BlockFadingMedium(variance, self.coherence_symbols, self.k_ratio)
 
 
 class Rayleigh(_BlockFading):
@@ -57,6 +99,11 @@ class Rician(_BlockFading):
 
     kind: Literal["rician"] = "rician"
     k_factor_db: Annotated[float, Field(ge=-MAX_K_FACTOR_DB, le=MAX_K_FACTOR_DB)]
+
+    @property
+    def k_ratio(self) -> float:
+        """Power of the line of sight over the scattered power."""
+        return math.pow(10.0, self.k_factor_db / 10)
 
 
 class OfdmGrid(_Settings):
@@ -115,7 +162,7 @@ class OfdmGrid(_Settings):
         return self
 
 
-class Tdl(_Settings):
+class Tdl(PropagationSettings):
     """A tapped delay line of TR 38.901, section 7.7.2, under OFDM; one realisation per packet."""
 
     kind: Literal["tdl"] = "tdl"
@@ -134,6 +181,16 @@ class Tdl(_Settings):
     def channel_uses(self, symbols: int) -> int:
         """Return the channel uses of a packet of ``symbols`` symbols: whole slots, with all that is not data."""
         return self.grid.slots(symbols) * self.grid.slot_channel_uses
+
+    def pilot_uses(self, symbols: int) -> int:
+        """Return the pilots of these slots."""
+        return self.grid.slots(symbols) * self.grid.pilot_elements
+
+    def medium(self, variance: float, symbol_rate_hz: float) -> Medium:
+        """Return y = H x + n under OFDM."""
+        from channel.ofdm import OfdmMedium  # noqa: PLC0415 - imports Sionna, seconds
+
+        return OfdmMedium(self, variance, symbol_rate_hz)
 
     def check_against(self, symbol_rate_hz: float) -> None:
         """Check that there is no interference between symbols, and little between carriers.
@@ -156,4 +213,29 @@ class Tdl(_Settings):
             )
 
 
-Propagation = Annotated[Awgn | Rayleigh | Rician | Tdl, Field(discriminator="kind")]
+_KINDS: Final[dict[str, type[PropagationSettings]]] = {"awgn": Awgn, "rayleigh": Rayleigh, "rician": Rician, "tdl": Tdl}
+
+
+def _of_kind(value: Any) -> Any:
+    """Return the settings that a mapping with a ``kind`` holds.
+
+    Raises:
+        UnknownNameError: no such kind.
+        ConfigError: a parameter outside its rule.
+        SetupError: the kind's package is broken.
+    """
+    if isinstance(value, PropagationSettings):
+        return value
+    if not isinstance(value, dict):
+        raise ConfigError(f"propagation = {short_repr(value)}: give a mapping with a kind, as {{kind: awgn}}")
+    kind = value.get("kind")
+    model = _KINDS.get(kind) or plugin(PROPAGATIONS, kind) if isinstance(kind, str) else None
+    if model is None:
+        known = ", ".join([*_KINDS, *plugin_names(PROPAGATIONS)])
+        raise UnknownNameError(f"propagation.kind = {short_repr(kind)}: must be one of {known}")
+    if not (isinstance(model, type) and issubclass(model, PropagationSettings)):
+        raise SetupError(f"{named(PROPAGATIONS, str(kind))} is no subclass of channel.propagation.PropagationSettings")
+    return checked(model, value, "propagation")
+
+
+Propagation = Annotated[SerializeAsAny[PropagationSettings], BeforeValidator(_of_kind)]

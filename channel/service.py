@@ -6,32 +6,31 @@ import asyncio
 import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from channel.clock import wall_wait_s
-from channel.config import ChannelConfig
-from channel.link import Arrival, Link, link_report
-from shared.errors import InputError, LinkError, UnknownNameError
+from channel.library import DEFAULT_CHANNEL, channel_names, profile_named, profile_of
+from channel.link import Link
+from channel.messages import arrival_message, description, report_message
+from channel.transmission import Transmission
+from shared.errors import InputError, LinkError
 from shared.rpc.limits import QUEUE_PACKETS, READ_OUT_S
-from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc, packet_pb2
+from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc
 from shared.rpc.server import ServiceSpec
-from shared.rpc.status import serves
+from shared.rpc.status import answers, serves
 from shared.torch_imports import TORCH_IMPORTS
-from shared.validation import checked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import grpc.aio
 
+    from channel.config import ChannelConfig
     from channel.phy import ChainCache
+    from channel.profile import Profile, Resolved
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Queue = asyncio.Queue[bytes | Exception | None]
-
-PROFILES = ("awgn",)
-_SNR_KINDS = {channel_pb2.SNR_KIND_ES_N0: "esn0", channel_pb2.SNR_KIND_EB_N0: "ebn0"}
 
 
 class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
@@ -53,29 +52,44 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         """Carry one transmission; see ``proto/semlink/v1/channel.proto``."""
         del context
         settings = await _settings(request_iterator)
-        config = _config(settings, self._device)
+        resolved = await asyncio.to_thread(_resolved, settings, self._device)
+        config = resolved.config
         queue: Queue = asyncio.Queue(QUEUE_PACKETS)
         reading = asyncio.create_task(_read_packets(request_iterator, queue))
-        arrivals: list[Arrival] = []
         started_s = time.perf_counter()
         try:
             # Importing Sionna takes seconds: begun while the sender still encodes.
             link: Link = await self._run(self._link, config)
+            transmission = Transmission(link, settings.picture_index)
             async for batch in _batches(queue):
-                start_s = arrivals[-1].departure_s + arrivals[-1].air_time_s if arrivals else 0.0
-                carried = await self._run(_transmit, link, batch, settings.picture_index, len(arrivals), start_s)
+                carried = await self._run(transmission.carry, batch) if batch else transmission.rest()
                 for arrival in carried:
-                    await asyncio.sleep(
-                        wall_wait_s(arrival.arrival_s, time.perf_counter() - started_s, config.time_scale)
-                    )
-                    yield channel_pb2.TransmitResponse(arrival=_arrival_message(arrival))
-                arrivals += (replace(arrival, packet=None) for arrival in carried)
+                    elapsed_s = time.perf_counter() - started_s
+                    await asyncio.sleep(wall_wait_s(arrival.arrival_s, elapsed_s, config.time_scale))
+                    yield channel_pb2.TransmitResponse(arrival=arrival_message(arrival))
         except LinkError:
             await _read_out(queue, reading)
             raise
         finally:
             reading.cancel()
-        yield channel_pb2.TransmitResponse(report=_report_message(config, arrivals))
+        yield channel_pb2.TransmitResponse(report=report_message(resolved, transmission.report()))
+
+    @answers
+    async def ListChannels(  # noqa: N802 - gRPC's name
+        self, request: channel_pb2.ListChannelsRequest, context: Context
+    ) -> channel_pb2.ListChannelsResponse:
+        """Return the channels by name, those that cannot be used with the reason."""
+        del request, context
+        channels = await asyncio.to_thread(lambda: [_listed(name) for name in channel_names()])
+        return channel_pb2.ListChannelsResponse(channels=channels)
+
+    @answers
+    async def DescribeChannel(  # noqa: N802 - gRPC's name
+        self, request: channel_pb2.DescribeChannelRequest, context: Context
+    ) -> channel_pb2.DescribeChannelResponse:
+        """Return what a transmission with these settings would meet."""
+        del context
+        return await asyncio.to_thread(_described, request.settings)
 
     def _link(self, config: ChannelConfig) -> Link:
         with TORCH_IMPORTS:
@@ -96,10 +110,6 @@ def channel_spec(device: str = "cpu") -> ServiceSpec:
     )
 
 
-def _transmit(link: Link, packets: list[bytes], picture_index: int, first_index: int, start_s: float) -> list[Arrival]:
-    return link.transmit(packets, picture_index=picture_index, first_index=first_index, start_s=start_s)
-
-
 async def _settings(requests: AsyncIterator[channel_pb2.TransmitRequest]) -> channel_pb2.ChannelSettings:
     async for request in requests:
         if request.WhichOneof("part") == "settings":
@@ -108,25 +118,28 @@ async def _settings(requests: AsyncIterator[channel_pb2.TransmitRequest]) -> cha
     raise InputError("the first message of a transmission must be its settings")
 
 
-def _config(settings: channel_pb2.ChannelSettings, device: str) -> ChannelConfig:
-    if settings.profile not in ("", *PROFILES):
-        raise UnknownNameError(f"unknown channel '{settings.profile}'; known are {', '.join(PROFILES)}")
-    if settings.snr_kind not in _SNR_KINDS:
-        raise InputError("snr_kind is not set: say whether snr_db is Es/N0 or Eb/N0")
-    return checked(
-        ChannelConfig,
-        {
-            "snr_db": settings.snr_db,
-            "snr_kind": _SNR_KINDS[settings.snr_kind],
-            "mcs": settings.mcs,
-            "symbol_rate_hz": settings.symbol_rate_hz,
-            "propagation_delay_s": settings.propagation_delay_s,
-            "erasure_rate": settings.erasure_rate,
-            "time_scale": settings.time_scale,
-            "run_seed": settings.run_seed,
-            "device": device,
-        },
-    )
+def _profile(settings: channel_pb2.ChannelSettings) -> Profile:
+    """Return the profile that ``settings`` name or hold, with their changes."""
+    if settings.profile_yaml:
+        what = settings.profile or "the channel's profile"
+        return profile_of(settings.profile_yaml, what, settings.changes)
+    return profile_named(settings.profile or DEFAULT_CHANNEL, settings.changes)
+
+
+def _resolved(settings: channel_pb2.ChannelSettings, device: str) -> Resolved:
+    return _profile(settings).resolved(time_scale=settings.time_scale, run_seed=settings.run_seed, device=device)
+
+
+def _described(settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
+    profile = _profile(settings)
+    return description(settings.profile or DEFAULT_CHANNEL, profile, profile.resolved())
+
+
+def _listed(name: str) -> channel_pb2.ChannelName:
+    try:
+        return channel_pb2.ChannelName(name=name, summary=profile_named(name).summary)
+    except LinkError as error:
+        return channel_pb2.ChannelName(name=name, fault=str(error))
 
 
 async def _read_packets(requests: AsyncIterator[channel_pb2.TransmitRequest], queue: Queue) -> None:
@@ -152,7 +165,7 @@ async def _read_out(queue: Queue, reading: asyncio.Task[None]) -> None:
 
 
 async def _batches(queue: Queue) -> AsyncIterator[list[bytes]]:
-    """Yield what is waiting, at least one packet, until the end mark."""
+    """Yield what is waiting, at least one packet, until the end mark; then, to end with, nothing."""
     while True:
         items = [await queue.get()]
         while not queue.empty():
@@ -164,33 +177,5 @@ async def _batches(queue: Queue) -> AsyncIterator[list[bytes]]:
             if isinstance(item, Exception):
                 raise item
         if items[-1] is None:
+            yield []
             return
-
-
-def _arrival_message(arrival: Arrival) -> packet_pb2.Arrival:
-    return packet_pb2.Arrival(
-        index=arrival.index,
-        fate=packet_pb2.Fate.ValueType(arrival.fate),
-        packet=None if arrival.packet is None else packet_pb2.Packet(data=arrival.packet),
-        channel_uses=arrival.channel_uses,
-        departure_s=arrival.departure_s,
-        air_time_s=arrival.air_time_s,
-        arrival_s=arrival.arrival_s,
-    )
-
-
-def _report_message(config: ChannelConfig, arrivals: list[Arrival]) -> channel_pb2.LinkReport:
-    report = link_report(config, arrivals)
-    return channel_pb2.LinkReport(
-        packets=report.packets,
-        delivered=report.delivered,
-        fec_failed=report.fec_failed,
-        erased=report.erased,
-        channel_uses=report.channel_uses,
-        information_bits=report.information_bits,
-        coded_bits=report.coded_bits,
-        es_n0_db=report.es_n0_db,
-        eb_n0_db=report.eb_n0_db,
-        spectral_efficiency=report.spectral_efficiency,
-        last_arrival_s=report.last_arrival_s,
-    )

@@ -5,13 +5,39 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
+from lab.options import (
+    MAX_U32,
+    MAX_U64,
+    PROFILE,
+    BodyName,
+    Changes,
+    ChannelAddress,
+    ChannelName,
+    CodecName,
+    Date,
+    DecoderName,
+    DecodeSeed,
+    Device,
+    Fidelity,
+    Json,
+    McsOption,
+    PicturePath,
+    Progressive,
+    ReceiverAddress,
+    SenderAddress,
+    ServiceName,
+    Snr,
+    SnrKindOption,
+    Steps,
+    Timeout,
+    Trust,
+)
 from shared.errors import LinkError
 
 app = typer.Typer(
@@ -23,73 +49,8 @@ app = typer.Typer(
 )
 
 
-MAX_U32, MAX_U64 = 2**32 - 1, 2**64 - 1
 INTERRUPTED_STATUS = 130
 BROKEN_PIPE_STATUS = 141
-
-
-class SnrKind(StrEnum):
-    """How a signal-to-noise ratio is stated."""
-
-    ESN0 = "esn0"
-    EBN0 = "ebn0"
-
-
-class ServiceName(StrEnum):
-    """The services of the link."""
-
-    SENDER = "sender"
-    CHANNEL = "channel"
-    RECEIVER = "receiver"
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
-CodecName = Annotated[str, typer.Option("--codec", help="Codec; the README lists them.")]
-DecoderName = Annotated[
-    str, typer.Option("--decoder", help="Decoder of the receiver: pocket (diffusion) or hci (up-sampling only).")
-]
-OWN = "the decoder's own"
-Steps = Annotated[
-    int | None,
-    typer.Option("--steps", help="Steps of the decoder's flow, 0 to 4.", min=0, max=MAX_U32, show_default=OWN),
-]
-Fidelity = Annotated[
-    float | None,
-    typer.Option(
-        "--fidelity", help="How far the picture is pulled back to what was received, 0 to 1.", show_default=OWN
-    ),
-]
-DecodeSeed = Annotated[int, typer.Option("--decode-seed", help="Seed of the decoder's noise.", min=0, max=MAX_U64)]
-Device = Annotated[
-    str,
-    typer.Option(
-        "--device",
-        help="Where the receiver's decoder computes: cpu, cuda, cuda:1 ...",
-        show_default="CUDA where there is one",
-    ),
-]
-Progressive = Annotated[
-    Path | None,
-    typer.Option("--progressive", help="Write intermediate pictures there, preview-001.png ...", metavar="DIR"),
-]
-Trust = Annotated[
-    Path | None,
-    typer.Option(
-        "--trust", help="Write the trust map there: a pixel per 16x16 block, white: received.", metavar="FILE.png"
-    ),
-]
-PicturePath = Annotated[Path, typer.Argument(help="Picture file: PNG, JPEG, WebP, AVIF, TIFF ...", metavar="PICTURE")]
-Timeout = Annotated[
-    float,
-    typer.Option("--timeout", help="Deadline of every call, in seconds; a server stops at 900.", min=0.1, max=86400),
-]
-SenderAddress = Annotated[str, typer.Option("--sender", help="host:port of a running sender.", show_default=False)]
-ChannelAddress = Annotated[
-    str, typer.Option("--channel-at", help="host:port of a running channel.", show_default=False)
-]
-ReceiverAddress = Annotated[
-    str, typer.Option("--receiver", help="host:port of a running receiver.", show_default=False)
-]
 
 
 @app.command()
@@ -97,32 +58,46 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the grid, the tables and the received pictures.")] = Path(
         "out/demo"
     ),
+    channel: ChannelName = "awgn",
+    snr: Annotated[str, typer.Option("--snr", help="Signal-to-noise ratios in dB, with commas between.")] = "3,-1.7,-3",
     seed: Annotated[int, typer.Option(help="Seed of the channel noise.", min=0, max=MAX_U64)] = 0,
     device: Device = "",
     json: Json = False,
 ) -> None:
-    """Send real photographs over the three services at three SNRs; leaves a picture grid and a table."""
+    """Send real photographs over the three services at several SNRs; leaves a picture grid and a table."""
     from lab.demo import run_demo
 
-    run_demo(out, seed=seed, device=device, as_json=json)
+    try:
+        snrs_db = [float(one) for one in snr.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"--snr {snr}: give numbers with commas between, as 3,-1.7,-3") from None
+    run_demo(out, seed=seed, device=device, as_json=json, channel=channel, snrs_db=snrs_db)
 
 
 @app.command()
 def send(
     picture: PicturePath,
     codec: CodecName = "hci",
-    channel: Annotated[str, typer.Option(help="Channel profile.")] = "awgn",
-    snr: Annotated[float, typer.Option(help="Signal-to-noise ratio in dB; --snr-kind says which.")] = 5.0,
-    snr_kind: Annotated[SnrKind, typer.Option(help="Es/N0 per symbol, or Eb/N0 per information bit.")] = SnrKind.ESN0,
+    channel: ChannelName = "awgn",
+    snr: Snr = None,
+    snr_kind: SnrKindOption = None,
     budget: Annotated[
         int, typer.Option(help="Most bytes of the container; 0: the codec's rate.", min=0, max=MAX_U32)
     ] = 0,
     out: Annotated[Path | None, typer.Option(help="Write the received picture there, as PNG.")] = None,
-    mcs: Annotated[int, typer.Option(help="Row of TS 38.214 table 5.1.3.1-1.", min=0, max=MAX_U32)] = 4,
+    mcs: McsOption = None,
     packet_bytes: Annotated[int, typer.Option(help="Most bytes of one packet, 32 to 1024.", min=1, max=MAX_U32)] = 256,
-    symbol_rate: Annotated[float, typer.Option(help="Complex symbols per second.")] = 1e6,
-    delay: Annotated[float, typer.Option(help="Propagation delay in seconds.")] = 0.0,
-    erasure: Annotated[float, typer.Option(help="Probability that a packet is dropped.")] = 0.0,
+    symbol_rate: Annotated[float | None, typer.Option(help="Complex symbols per second.", show_default=PROFILE)] = None,
+    delay: Annotated[float | None, typer.Option(help="Propagation delay in seconds.", show_default=PROFILE)] = None,
+    erasure: Annotated[
+        float | None, typer.Option(help="Probability that a packet is dropped.", show_default=PROFILE)
+    ] = None,
+    body: BodyName = None,
+    date: Date = None,
+    repair: Annotated[
+        float | None, typer.Option(help="Repair packets (RaptorQ) over packets, as 0.25.", show_default=PROFILE)
+    ] = None,
+    changes: Changes = None,
     time_scale: Annotated[float, typer.Option(help="Wall seconds per simulated second; 0: do not wait.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of the channel noise.", min=0, max=MAX_U64)] = 0,
     decoder: DecoderName = "pocket",
@@ -139,24 +114,30 @@ def send(
     json: Json = False,
 ) -> None:
     """Send PICTURE over the link and report what arrived. Services that are not given run in this process."""
+    from lab.channels import channel_settings
     from lab.embedded import Addresses
     from lab.files import SideOutputs, send_file
-    from shared.rpc.semlink.v1 import channel_pb2, receiver_pb2, sender_pb2
+    from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
     from shared.rpc.wire import wire_message
 
     send_file(
         picture,
         out,
         wire_message(sender_pb2.SendSettings, codec=codec, budget_bytes=budget, packet_bytes=packet_bytes),
-        wire_message(
-            channel_pb2.ChannelSettings,
-            profile=channel,
-            snr_db=snr,
-            snr_kind=channel_pb2.SNR_KIND_EB_N0 if snr_kind is SnrKind.EBN0 else channel_pb2.SNR_KIND_ES_N0,
-            mcs=mcs,
-            symbol_rate_hz=symbol_rate,
-            propagation_delay_s=delay,
-            erasure_rate=erasure,
+        channel_settings(
+            channel,
+            {
+                "snr_db": snr,
+                "snr_kind": snr_kind and snr_kind.value,
+                "mcs": mcs,
+                "symbol_rate_hz": symbol_rate,
+                "propagation_delay_s": delay,
+                "erasure_rate": erasure,
+                "repair_overhead": repair,
+                "deep_space.body": body,
+                "deep_space.date": date,
+            },
+            changes or [],
             time_scale=time_scale,
             run_seed=seed,
         ),
@@ -170,6 +151,35 @@ def send(
         timeout_s=timeout,
         as_json=json,
     )
+
+
+@app.command()
+def channels(
+    name: Annotated[
+        str, typer.Argument(help="Show this channel with its settings.", metavar="[NAME|FILE.yaml]", show_default=False)
+    ] = "",
+    snr: Snr = None,
+    mcs: McsOption = None,
+    body: BodyName = None,
+    date: Date = None,
+    changes: Changes = None,
+    channel_at: ChannelAddress = "",
+    timeout: Timeout = 300.0,
+    json: Json = False,
+) -> None:
+    """List the channels, or show one: its settings with units, and for deep space the contact and the link budget."""
+    from lab.channels import channel_settings, list_channels, show_channel
+    from lab.embedded import Addresses
+
+    at = Addresses(channel=channel_at)
+    if name:
+        options = {"snr_db": snr, "mcs": mcs, "deep_space.body": body, "deep_space.date": date}
+        settings = channel_settings(name, options, changes or [])
+        show_channel(settings, addresses=at, timeout_s=timeout, as_json=json)
+    elif changes or any(option is not None for option in (snr, mcs, body, date)):
+        raise typer.BadParameter("settings need a channel to change: semlink channels NAME --set SETTING=VALUE")
+    else:
+        list_channels(addresses=at, timeout_s=timeout, as_json=json)
 
 
 @app.command()

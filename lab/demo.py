@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from lab.channels import channel_settings
 from lab.embedded import Addresses, reachable_services
 from lab.grid import Tile, picture_grid, trust_picture
 from lab.output import (
@@ -22,7 +23,7 @@ from lab.output import (
 from lab.transfer import LinkClient, Transfer
 from shared.errors import InputError, SetupError
 from shared.picture import write_file
-from shared.rpc.semlink.v1 import channel_pb2, packet_pb2, receiver_pb2, sender_pb2
+from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2, sender_pb2
 from shared.rpc.wire import wire_message
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 # Photographs that scikit-image ships: portrait, still life, fur, engineering, deep sky, and one grey picture.
 PICTURES = ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg", "hubble_deep_field.jpg", "camera.png")
 ES_N0_DB = (3.0, -1.7, -3.0)
-MCS = 4
 CODEC = "hci"
 COLUMNS = (
     "picture",
@@ -50,6 +50,16 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
+class _Pass:
+    """All pictures at one SNR."""
+
+    channel: str
+    snr_db: float
+    position: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Run:
     """One picture at one SNR."""
 
@@ -58,8 +68,17 @@ class _Run:
     transfer: Transfer
 
 
-def run_demo(out: Path, *, seed: int, as_json: bool, device: str = "", pictures: Sequence[str] = PICTURES) -> None:
-    """Send every picture at every SNR; leave ``grid.png``, ``table.md`` and the received pictures in ``out``.
+def run_demo(
+    out: Path,
+    *,
+    seed: int,
+    as_json: bool,
+    device: str = "",
+    channel: str = "awgn",
+    snrs_db: Sequence[float] = ES_N0_DB,
+    pictures: Sequence[str] = PICTURES,
+) -> None:
+    """Send every picture over ``channel`` at every SNR; leave grid, table and the received pictures in ``out``.
 
     Raises:
         InputError: ``out`` cannot be made.
@@ -70,8 +89,9 @@ def run_demo(out: Path, *, seed: int, as_json: bool, device: str = "", pictures:
     except OSError as error:
         raise InputError(f"cannot make the folder {out}: {error.strerror}; choose another with --out") from error
     originals = {name: _shipped_picture(name) for name in pictures}
-    with progress_bar(len(pictures) * len(ES_N0_DB), quiet=as_json) as on_stage:
-        runs = asyncio.run(_runs(originals, seed, device, on_stage))
+    passes = [_Pass(channel, snr_db, position, seed) for position, snr_db in enumerate(snrs_db)]
+    with progress_bar(len(pictures) * len(passes), quiet=as_json) as on_stage:
+        runs = asyncio.run(_runs(originals, passes, device, on_stage))
     for run in runs:
         if run.transfer.received.png:
             write_file(out / f"{run.name.split('.')[0]}_{run.es_n0_db:+.1f}dB.png", run.transfer.received.png)
@@ -81,51 +101,41 @@ def run_demo(out: Path, *, seed: int, as_json: bool, device: str = "", pictures:
     if as_json:
         print_json([{"picture": run.name, **transfer_document(run.transfer)} for run in runs])
     else:
-        print_table(f"AWGN, MCS {MCS}, codec {CODEC}, seed {seed}", COLUMNS, rows)
+        mcs = runs[0].transfer.link.mcs
+        print_table(f"channel {channel}, MCS {mcs}, codec {CODEC}, seed {seed}", COLUMNS, rows)
         print(f"Look at {out / 'grid.png'}")
 
 
 async def _runs(
-    originals: dict[str, bytes], seed: int, device: str, on_stage: Callable[[str, float], None]
+    originals: dict[str, bytes], passes: Sequence[_Pass], device: str, on_stage: Callable[[str, float], None]
 ) -> list[_Run]:
     """Return all runs, picture by picture. The SNRs go side by side, which keeps two cores busy."""
     async with reachable_services(Addresses(), device=device) as addresses, LinkClient(addresses) as client:
-        passes = [_pass(client, originals, position, seed, on_stage) for position in range(len(ES_N0_DB))]
-        return [run for of_picture in zip(*await asyncio.gather(*passes), strict=True) for run in of_picture]
+        running = [_passed(client, originals, one, len(passes), on_stage) for one in passes]
+        return [run for of_picture in zip(*await asyncio.gather(*running), strict=True) for run in of_picture]
 
 
-async def _pass(
+async def _passed(
     client: LinkClient,
     originals: dict[str, bytes],
-    position: int,
-    seed: int,
+    one: _Pass,
+    passes: int,
     on_stage: Callable[[str, float], None],
 ) -> list[_Run]:
     """Send all pictures one after the other at one SNR, over which the sequence counts go on."""
     runs: list[_Run] = []
     counts: dict[int, int] = {}
+    repair_count = 0
     for row, (name, data) in enumerate(originals.items()):
-        index = row * len(ES_N0_DB) + position
-        send = wire_message(sender_pb2.SendSettings, codec=CODEC, picture_index=index)
+        index = row * passes + one.position
+        send = wire_message(sender_pb2.SendSettings, codec=CODEC, picture_index=index, next_repair_count=repair_count)
         send.next_sequence_counts.update(counts)
-        channel = _channel_settings(ES_N0_DB[position], seed, index)
+        channel = channel_settings(one.channel, {"snr_db": one.snr_db}, run_seed=one.seed, picture_index=index)
         transfer = await client.transfer(data, send, channel, receiver_pb2.ReceiveSettings(trust_map=True))
-        counts = dict(transfer.sent.next_sequence_counts)
-        runs.append(_Run(name, ES_N0_DB[position], transfer))
+        counts, repair_count = dict(transfer.sent.next_sequence_counts), transfer.sent.next_repair_count
+        runs.append(_Run(name, transfer.link.es_n0_db, transfer))
         on_stage("done", 1.0)
     return runs
-
-
-def _channel_settings(es_n0_db: float, seed: int, picture_index: int) -> channel_pb2.ChannelSettings:
-    return wire_message(
-        channel_pb2.ChannelSettings,
-        snr_db=es_n0_db,
-        snr_kind=channel_pb2.SNR_KIND_ES_N0,
-        mcs=MCS,
-        symbol_rate_hz=1e6,
-        run_seed=seed,
-        picture_index=picture_index,
-    )
 
 
 def _shipped_picture(name: str) -> bytes:
@@ -162,8 +172,8 @@ def _grid(originals: dict[str, bytes], runs: list[_Run]) -> bytes:
         rows.append([first, *(_tile(run) for run in of_picture), _trust_tile(of_picture[0])])
     titles = [
         "original",
-        *(f"Es/N0 {es_n0_db:+.1f} dB" for es_n0_db in ES_N0_DB),
-        f"trust map at {ES_N0_DB[0]:+.1f} dB; blue: invented, yellow: received",
+        *(f"Es/N0 {run.es_n0_db:+.1f} dB" for run in of_picture),
+        f"trust map at {of_picture[0].es_n0_db:+.1f} dB; blue: invented, yellow: received",
     ]
     return picture_grid(titles, rows)
 

@@ -12,6 +12,7 @@ from lab.embedded import Addresses, reachable_services
 from lab.output import (
     decoding_document,
     number,
+    print_account,
     print_json,
     print_table,
     progress_bar,
@@ -272,5 +273,6 @@ def send_file(
         print_json({**transfer_document(transfer), "out": str(written) if written is not None else None})
         return
     print_table(f"{picture} over the link", ["", ""], transfer_summary(transfer))
+    print_account(transfer.link.account)
     for note in beside.notes(transfer.received):
         print(f"note: {note}")

@@ -120,6 +120,19 @@ class LinkClient:
             await _upload(call, _decode_requests(container, settings, reference))
             return await _received(call, on_preview=on_preview)
 
+    async def channels(self) -> channel_pb2.ListChannelsResponse:
+        """Return the channels that the channel service knows by name."""
+        with self._failures_of("channel"):
+            stub = channel_pb2_grpc.ChannelServiceStub(self._channel("channel"))
+            return await stub.ListChannels(channel_pb2.ListChannelsRequest(), timeout=self._timeout_s)
+
+    async def described(self, settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
+        """Return the channel that a transmission with ``settings`` would meet."""
+        with self._failures_of("channel"):
+            stub = channel_pb2_grpc.ChannelServiceStub(self._channel("channel"))
+            request = channel_pb2.DescribeChannelRequest(settings=settings)
+            return await stub.DescribeChannel(request, timeout=self._timeout_s)
+
     async def transfer(
         self,
         picture: bytes,
@@ -132,10 +145,14 @@ class LinkClient:
     ) -> Transfer:
         """Send a picture file over the whole link and return what happened on the way.
 
-        The picture index of ``send`` holds for ``receive`` too. Packets are piped from service to service while they
-        are made; only what became of them is kept.
+        The picture index of ``send`` holds for ``receive`` too, and the sender adds the repair packets that the
+        channel's profile asks for. Packets are piped from service to service while they are made; only what became of
+        them is kept.
         """
         await self._reach("sender", "channel", "receiver")
+        asked = sender_pb2.SendSettings()
+        asked.MergeFrom(send)
+        asked.repair_overheads.update((await self.described(channel)).repair_overheads)
         sending = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(timeout=self._timeout_s)
         carrying = channel_pb2_grpc.ChannelServiceStub(self._channel("channel")).Transmit(timeout=self._timeout_s)
         receiving = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Receive(timeout=self._timeout_s)
@@ -143,7 +160,7 @@ class LinkClient:
         async def sent() -> sender_pb2.SendReport:
             with self._failures_of("sender"):
                 await _write(carrying, channel_pb2.TransmitRequest(settings=channel))
-                await _upload(sending, _send_requests(picture, send))
+                await _upload(sending, _send_requests(picture, asked))
                 return await _sent(sending, carrying, on_stage)
 
         async def carried() -> tuple[list[packet_pb2.Arrival], channel_pb2.LinkReport]:

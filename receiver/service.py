@@ -16,6 +16,7 @@ from receiver.rebuild import Rebuilt, measured, rebuild, report_of
 from shared.bitstream import Bitstream
 from shared.errors import InputError
 from shared.packets import PICTURE_IDS
+from shared.repair.decoder import RepairDecoder
 from shared.rpc.chunks import ChunkBuffer, chunks_of
 from shared.rpc.limits import HEAVY_WORKERS
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2, receiver_pb2_grpc
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import grpc.aio
 
     from receiver.reassembly import PictureStatus
+    from shared.repair.decoder import RepairStatus
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Settings = receiver_pb2.ReceiveSettings | receiver_pb2.DecodeSettings
@@ -92,6 +94,7 @@ class _Reception:
     def __init__(self, picture_id: int) -> None:
         self._picture_id = picture_id
         self.reference = ChunkBuffer("the reference picture")
+        self.repair = RepairDecoder()
         self.packets = Reassembler()
         self.received = 0
         self.whole: list[StreamKind] = []
@@ -105,9 +108,10 @@ class _Reception:
             raise InputError(f"unexpected '{part}' message: {RECEIVE_ORDER}")
         elif request.arrival.fate == packet_pb2.FATE_DELIVERED:
             self.received += 1
-            event = self.packets.push(request.arrival.packet.data)
-            if event is not None:
-                self.whole.append(event.stream.kind)
+            for packet in self.repair.push(request.arrival.packet.data):
+                event = self.packets.push(packet)
+                if event is not None:
+                    self.whole.append(event.stream.kind)
             return True
         return False
 
@@ -116,6 +120,9 @@ class _Reception:
 
     def status(self) -> PictureStatus | None:
         return self.packets.status(self._picture_id)
+
+    def repairs(self) -> list[receiver_pb2.RepairReport]:
+        return [_repair_report(status) for status in self.repair.statuses(self._picture_id)]
 
     def progress(self, stage: str) -> receiver_pb2.ReceiveResponse:
         return receiver_pb2.ReceiveResponse(progress=_progress(stage, self.received, self.whole))
@@ -164,6 +171,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
             yield receiver_pb2.ReceiveResponse(**chunk)
         report = report_of(decoding.decoder, decoding.options, rebuilt, reception.status())
         report.packets_rejected = reception.packets.counts.damaged
+        report.repairs.extend(reception.repairs())
         yield receiver_pb2.ReceiveResponse(report=report)
 
     @serves
@@ -258,4 +266,15 @@ def _progress(stage: str, received: int, whole: list[StreamKind] | None = None) 
         stage=stage,
         packets_received=received,
         whole=[packet_pb2.StreamKind.ValueType(kind) for kind in whole or []],
+    )
+
+
+def _repair_report(status: RepairStatus) -> receiver_pb2.RepairReport:
+    return receiver_pb2.RepairReport(
+        kinds=[packet_pb2.StreamKind.ValueType(kind) for kind in status.kinds],
+        state=receiver_pb2.RepairState.Value(f"REPAIR_STATE_{status.state.name}"),
+        source_packets=status.source_packets,
+        source_received=status.source_received,
+        repair_received=status.repair_received,
+        missing_symbols=status.missing_symbols,
     )

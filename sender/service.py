@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from sender.encode import encode_picture
 from sender.extractors import Extractors
+from sender.repair import repair_packets
 from shared.bitstream import bpp
 from shared.codecs.registry import codec_named, codecs
 from shared.errors import ConfigError, InputError
 from shared.packets import PICTURE_IDS, SEQUENCE_COUNTS, Packetiser
 from shared.picture import load_picture
+from shared.repair.encoder import RepairEncoder
 from shared.rpc.chunks import ChunkBuffer
 from shared.rpc.limits import HEAVY_WORKERS
 from shared.rpc.semlink.v1 import packet_pb2, sender_pb2, sender_pb2_grpc
@@ -70,7 +72,15 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         packets = packetiser.packetise(bitstream, settings.picture_index % PICTURE_IDS)
         for packet in packets:
             yield sender_pb2.SendResponse(packet=packet_pb2.Packet(data=packet))
+        repairing = RepairEncoder(settings.next_repair_count % SEQUENCE_COUNTS)
+        repairs = await loop.run_in_executor(
+            self._workers, repair_packets, packets, dict(settings.repair_overheads), repairing
+        )
+        for packet in repairs:
+            yield sender_pb2.SendResponse(packet=packet_pb2.Packet(data=packet))
         report = _report(codec, picture, bitstream, packets)
+        report.repair_packets, report.repair_bytes = len(repairs), sum(map(len, repairs))
+        report.next_repair_count = repairing.next_count
         report.encode_s = encode_s
         report.next_sequence_counts.update({int(kind): count for kind, count in packetiser.next_count.items()})
         yield sender_pb2.SendResponse(report=report)

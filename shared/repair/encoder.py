@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shared.errors import ConfigError
 from shared.packets import MAX_PACKET_BYTES, SEQUENCE_COUNTS, Packet
@@ -23,14 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+MAX_OVERHEAD: Final = 10.0
+
+
 def repair_count(source_packets: int, overhead: float) -> int:
     """Return the number of repair packets at this ratio of repair to source packets, rounded up.
 
     Raises:
-        ConfigError: ``overhead`` is not a finite number of at least 0.
+        ConfigError: ``overhead`` is not a number from 0 to 10.
     """
-    if not (math.isfinite(overhead) and overhead >= 0):
-        raise ConfigError(f"repair overhead {overhead}: give 0 or more, 0.25 for one repair packet per four")
+    if not 0 <= overhead <= MAX_OVERHEAD:
+        raise ConfigError(f"repair overhead {overhead}: give 0 to {MAX_OVERHEAD:g}, 0.25 for one per four packets")
     return math.ceil(round(source_packets * overhead, 9))  # 10 · 0.1 is one packet, not a rounding error more
 
 

@@ -133,6 +133,15 @@ def is_repair(data: bytes) -> bool:
     return int.from_bytes(data[:2], "big") % (1 << 11) == REPAIR_APID
 
 
+def kinds_of(data: bytes) -> tuple[StreamKind, ...]:
+    """Return the streams that a packet carries or repairs, by its header alone; none where it claims neither."""
+    apid = int.from_bytes(data[:2], "big") % (1 << 11)
+    if apid == REPAIR_APID:
+        word = int.from_bytes(data[_INDEX_AND_KINDS], "big")
+        return tuple(kind for kind in StreamKind if word >> kind - 1 & 1)
+    return tuple(kind for kind in StreamKind if apid == APID_BASE + kind)
+
+
 def repair_packet_bytes(longest: int, streams: int) -> int:
     """Return the bytes of a repair packet for an object of ``streams`` streams and packets of at most ``longest``."""
     symbol_bytes = longest - PACKET_OVERHEAD_BYTES + END_MARK_BYTES

@@ -15,11 +15,12 @@ from shared import errors
 from shared.rpc.limits import MAX_CALL_S, MAX_CONCURRENT_CALLS, READ_OUT_S
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
 P = ParamSpec("P")
+Q = TypeVar("Q")
 T = TypeVar("T")
 
 ERROR_KEY = "semlink-error"
@@ -82,22 +83,44 @@ def serves(
 
     @functools.wraps(method)
     async def served(self: Any, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[T]:
-        try:
-            async with asyncio.timeout(MAX_CALL_S):
-                async for response in method(self, requests, context):
-                    yield response
-        except errors.LinkError as error:
-            await _read_out(requests)
-            await _abort(context, error)
-        except TimeoutError:
-            await _abort(context, errors.DeadlineError(f"the call ran over the server's limit of {MAX_CALL_S:.0f} s"))
-        except (asyncio.CancelledError, grpc.aio.BaseError):
-            raise  # the call was cancelled or the server stopped: nobody is left to answer
-        except Exception:  # noqa: BLE001 - a fault of ours: logged whole, told in one line
-            _log.exception("%s failed", method.__qualname__)
-            await context.abort(grpc.StatusCode.INTERNAL, "internal error; the server's log has the details")
+        async with _failures_told(method.__qualname__, context, requests):
+            async for response in method(self, requests, context):
+                yield response
 
     return served
+
+
+def answers(method: Callable[[Any, Q, Context], Awaitable[T]]) -> Callable[[Any, Q, Context], Awaitable[T]]:
+    """Decorate an RPC of one request and one response likewise."""
+
+    @functools.wraps(method)
+    async def answered(self: Any, request: Q, context: Context) -> T:
+        async with _failures_told(method.__qualname__, context):
+            return await method(self, request, context)
+        raise AssertionError("a failure that was told ends the call")
+
+    return answered
+
+
+@contextlib.asynccontextmanager
+async def _failures_told(
+    name: str, context: Context, requests: AsyncIterator[Any] | None = None
+) -> AsyncGenerator[None, None]:
+    """Bound the time of a call, and end it with a status that tells its failure."""
+    try:
+        async with asyncio.timeout(MAX_CALL_S):
+            yield
+    except errors.LinkError as error:
+        if requests is not None:
+            await _read_out(requests)
+        await _abort(context, error)
+    except TimeoutError:
+        await _abort(context, errors.DeadlineError(f"the call ran over the server's limit of {MAX_CALL_S:.0f} s"))
+    except (asyncio.CancelledError, grpc.aio.BaseError):
+        raise  # the call was cancelled or the server stopped: nobody is left to answer
+    except Exception:  # noqa: BLE001 - a fault of ours: logged whole, told in one line
+        _log.exception("%s failed", name)
+        await context.abort(grpc.StatusCode.INTERNAL, "internal error; the server's log has the details")
 
 
 class UnknownMethods(grpc.GenericRpcHandler):

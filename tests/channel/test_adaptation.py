@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from channel.adaptation import fastest_mcs, requirements
 from channel.bounds import required_es_n0_db
 from channel.config import ChannelConfig
-from channel.link import Fate, Link
+from channel.flight import Fate
+from channel.link import Link
 from channel.mcs import MCS_INDICES, transport_block
 from shared.errors import ConfigError
 from shared.validation import checked

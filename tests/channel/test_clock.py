@@ -10,7 +10,7 @@ from channel.clock import Passage, passages, wall_wait_s
 
 
 def test_packets_leave_one_after_another_and_arrive_with_their_last_symbol():
-    times = passages([1000, 500], symbol_rate_hz=1000.0, propagation_delay_s=2.0, start_s=10.0)
+    times = passages([1000, 500], symbol_rate_hz=1000.0, propagation_delay_s=2.0, uses_before=10_000)
     assert times == [Passage(10.0, 1.0, 13.0), Passage(11.0, 0.5, 13.5)]
 
 

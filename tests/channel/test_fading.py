@@ -11,10 +11,11 @@ from scipy.stats import binomtest, chi2, kstest
 
 from channel.config import ChannelConfig, noise_variance
 from channel.fading import block_coefficients
-from channel.link import Fate, Link
+from channel.flight import Fate
+from channel.link import Link
 from channel.mcs import mcs, transport_block
 from channel.medium import PacketKeys, medium
-from shared.errors import ConfigError
+from shared.errors import InputError
 from shared.validation import checked
 
 PACKET_BYTES = 32
@@ -132,12 +133,12 @@ def test_the_same_seed_loses_the_same_packets_in_any_batch_on_any_threads(chains
 @pytest.mark.parametrize(
     ("propagation", "message"),
     [
-        ({"kind": "rician"}, r"propagation\.rician\.k_factor_db is missing"),
-        ({"kind": "rician", "k_factor_db": math.inf}, r"k_factor_db = inf: .*finite"),
-        ({"kind": "rayleigh", "coherence_symbols": 0}, r"coherence_symbols = 0: .*greater than or equal to 1"),
-        ({"kind": "nakagami"}, r"propagation = .*'awgn', 'rayleigh', 'rician'"),
+        ({"kind": "rician"}, r"propagation\.k_factor_db is missing"),
+        ({"kind": "rician", "k_factor_db": math.inf}, r"k_factor_db = inf dB: .*finite"),
+        ({"kind": "rayleigh", "coherence_symbols": 0}, r"coherence_symbols = 0 symbols: .*greater than or equal to 1"),
+        ({"kind": "nakagami"}, r"propagation\.kind = 'nakagami': .*awgn, rayleigh, rician"),
     ],
 )
 def test_settings_outside_their_rule_are_named(propagation, message):
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(InputError, match=message):
         config(propagation=propagation)

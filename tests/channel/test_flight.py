@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from channel.clock import passages
-from channel.flight import Ending, Flight, Flights
+from channel.flight import Fate, Flight, Flights
 from channel.losses import GilbertElliott, Impairments, Jitter, Outages, impaired
 from channel.noise import is_erased
 from shared.errors import ConfigError
@@ -51,7 +51,7 @@ class Conservation(RuleBasedStateMachine):
         self.uses: list[int] = []
         self.expected: list[Flight] = []
         self.flights = Flights()
-        self.endings: list[tuple[float, Flight]] = []
+        self.fates: list[tuple[float, Flight]] = []
 
     def flights_of(self, first: int, last: int) -> list[Flight]:
         """What the packet-level channel makes of packets ``first`` up to ``last``, evaluated as one batch."""
@@ -62,10 +62,10 @@ class Conservation(RuleBasedStateMachine):
             for index, (fate, passage) in enumerate(zip(fates, times, strict=True), start=first)
         ]
 
-    def outcome(self, index: int, lost: bool) -> Ending:
+    def outcome(self, index: int, lost: bool) -> Fate:
         if lost or is_erased(self.run_seed, 1, index, self.erasure_rate):
-            return Ending.ERASED
-        return Ending.FEC_FAILED if index in self.fec_failures else Ending.DELIVERED
+            return Fate.ERASED
+        return Fate.FEC_FAILED if index in self.fec_failures else Fate.DELIVERED
 
     @rule(uses=st.lists(st.integers(1, 3000), max_size=8))
     def send(self, uses):
@@ -80,7 +80,7 @@ class Conservation(RuleBasedStateMachine):
         before_s = max(self.flights.now_s, 0.0)
         ended = self.flights.advance(before_s + step_s)
         assert [flight.end_s for flight in ended] == sorted(flight.end_s for flight in ended)
-        self.endings += [(self.flights.now_s, flight) for flight in ended]
+        self.fates += [(self.flights.now_s, flight) for flight in ended]
 
     @rule()
     def send_again_is_refused(self):
@@ -90,29 +90,29 @@ class Conservation(RuleBasedStateMachine):
 
     @invariant()
     def every_packet_is_in_exactly_one_place(self):
-        ended = [flight.index for _, flight in self.endings]
+        ended = [flight.index for _, flight in self.fates]
         assert len(ended) == len(set(ended)) == sum(self.flights.ended.values())
         assert self.flights.sent == len(self.expected) == len(ended) + self.flights.in_flight
 
     @invariant()
     def the_counts_are_those_of_the_faults(self):
         """Against each packet by itself: whatever the batches and looks were, the faults alone decide."""
-        assert Counter(flight.ending for _, flight in self.endings) == self.flights.ended
-        for seen_s, flight in self.endings:
+        assert Counter(flight.fate for _, flight in self.fates) == self.flights.ended
+        for seen_s, flight in self.fates:
             assert flight == self.expected[flight.index]
             assert flight.end_s <= seen_s
             in_time = flight.arrival_s <= flight.deadline_s
-            assert (flight.ending is Ending.EXPIRED) == (not in_time)
-            assert flight.ending is not Ending.DELIVERED or flight.index not in self.fec_failures
+            assert (flight.fate is Fate.EXPIRED) == (not in_time)
+            assert flight.fate is not Fate.DELIVERED or flight.index not in self.fec_failures
 
     def teardown(self):
         """In the end nothing is in flight, and the same seed makes the same flights in one batch."""
         assert self.flights_of(0, len(self.uses)) == self.expected
-        self.endings += [(math.inf, flight) for flight in self.flights.advance(math.inf)]
+        self.fates += [(math.inf, flight) for flight in self.flights.advance(math.inf)]
         assert self.flights.in_flight == 0
-        assert sorted(flight.index for _, flight in self.endings) == list(range(len(self.uses)))
+        assert sorted(flight.index for _, flight in self.fates) == list(range(len(self.uses)))
         if self.lifetime_s == math.inf:
-            assert Ending.EXPIRED not in self.flights.ended
+            assert Fate.EXPIRED not in self.flights.ended
 
 
 TestConservation = Conservation.TestCase
@@ -122,11 +122,11 @@ TestConservation.settings = settings(deadline=None, max_examples=100, stateful_s
 @pytest.mark.parametrize(
     ("arrival_s", "outcome", "deadline_s", "ending", "end_s"),
     [
-        (5.0, Ending.DELIVERED, math.inf, Ending.DELIVERED, 5.0),
-        (5.0, Ending.DELIVERED, 5.0, Ending.DELIVERED, 5.0),
-        (5.0, Ending.DELIVERED, 4.9, Ending.EXPIRED, 4.9),
-        (5.0, Ending.ERASED, 4.9, Ending.EXPIRED, 4.9),
-        (5.0, Ending.FEC_FAILED, 6.0, Ending.FEC_FAILED, 5.0),
+        (5.0, Fate.DELIVERED, math.inf, Fate.DELIVERED, 5.0),
+        (5.0, Fate.DELIVERED, 5.0, Fate.DELIVERED, 5.0),
+        (5.0, Fate.DELIVERED, 4.9, Fate.EXPIRED, 4.9),
+        (5.0, Fate.ERASED, 4.9, Fate.EXPIRED, 4.9),
+        (5.0, Fate.FEC_FAILED, 6.0, Fate.FEC_FAILED, 5.0),
     ],
 )
 def test_a_packet_ends_with_its_arrival_or_at_its_deadline(arrival_s, outcome, deadline_s, ending, end_s):
@@ -151,10 +151,10 @@ def test_time_does_not_run_backwards():
 @pytest.mark.parametrize(
     ("arrival_s", "outcome", "deadline_s", "message"),
     [
-        (math.inf, Ending.ERASED, 0.0, "arrival at inf s"),
-        (math.nan, Ending.ERASED, 0.0, "arrival at nan s"),
-        (0.0, Ending.ERASED, math.nan, "deadline nan s"),
-        (0.0, Ending.EXPIRED, 0.0, "expires by its deadline"),
+        (math.inf, Fate.ERASED, 0.0, "arrival at inf s"),
+        (math.nan, Fate.ERASED, 0.0, "arrival at nan s"),
+        (0.0, Fate.ERASED, math.nan, "deadline nan s"),
+        (0.0, Fate.EXPIRED, 0.0, "expires by its deadline"),
     ],
 )
 def test_a_flight_that_makes_no_sense_is_refused(arrival_s, outcome, deadline_s, message):

@@ -257,7 +257,11 @@ def test_an_outage_loses_what_is_received_in_it_after_the_light_time():
 @pytest.mark.parametrize(
     ("model", "fields", "message"),
     [
-        (GilbertElliott, {"p_good_to_bad": 1.5, "p_bad_to_good": 0.5}, "p_good_to_bad = 1.5: .*less than or equal"),
+        (
+            GilbertElliott,
+            {"p_good_to_bad": 1.5, "p_bad_to_good": 0.5},
+            "p_good_to_bad = 1.5 probability per packet: .*less than or equal",
+        ),
         (GilbertElliott, {"p_good_to_bad": math.nan, "p_bad_to_good": 0.5}, "p_good_to_bad = nan"),
         (GilbertElliott, {"p_good_to_bad": 0.5}, "p_bad_to_good is missing"),
         (GilbertElliott, {"p_good_to_bad": 0.0, "p_bad_to_good": 0.0}, "a chain that never moves has no loss rate"),
@@ -268,8 +272,8 @@ def test_an_outage_loses_what_is_received_in_it_after_the_light_time():
         (Outages, {"windows_s": [["0", 1.0]]}, "windows_s.0.0 = '0'"),
         (Outages, {"period_s": 10.0, "duration_s": 10.0}, "duration_s = 10.0: shorter than period_s"),
         (Outages, {"duration_s": 10.0}, "say nothing without period_s"),
-        (Outages, {"period_s": 0.0}, "period_s = 0.0: .*greater than 0"),
-        (Jitter, {"mean_s": -0.1}, "mean_s = -0.1: .*greater than or equal to 0"),
+        (Outages, {"period_s": 0.0}, "period_s = 0.0 s: .*greater than 0"),
+        (Jitter, {"mean_s": -0.1}, "mean_s = -0.1 s: .*greater than or equal to 0"),
         (Impairments, {"jitter": {"mean_s": "long"}}, "jitter.mean_s = 'long'"),
         (Impairments, {"burst": None}, "burst = None"),
     ],

@@ -13,11 +13,13 @@ from sionna.phy import config as sionna_config
 from sionna.phy.channel.tr38901 import TDL
 
 from channel.config import ChannelConfig, noise_variance
-from channel.link import Fate, Link, link_report
+from channel.flight import Fate
+from channel.link import Link
 from channel.mcs import mcs, transport_block
 from channel.medium import PacketKeys, medium
 from channel.ofdm import KeyedTdl, OfdmMedium
 from channel.propagation import LAST_TAP, OfdmGrid, Tdl
+from channel.transmission import Transmission
 from shared.errors import ConfigError
 from shared.validation import checked
 
@@ -144,9 +146,13 @@ def test_pilots_guards_and_cyclic_prefixes_are_paid_for(chains, space_packet):
     arrivals = Link(settings, chains).transmit([space_packet(256), space_packet(7)], picture_index=0)
     assert [arrival.channel_uses for arrival in arrivals] == [slots * 14 * 69, 14 * 69]
     assert arrivals[0].air_time_s == pytest.approx(slots * 14 * 69 / 1e6)
-    report = link_report(settings, arrivals)
-    assert report.channel_uses == (slots + 1) * 14 * 69
-    assert report.coded_bits == 2 * (symbols + transport_block(7, mcs(8)).channel_uses)
+    transmission = Transmission(Link(settings, chains), 0)
+    transmission.carry([space_packet(256), space_packet(7)])
+    total = transmission.report().account.total
+    assert total.channel_uses == (slots + 1) * 14 * 69
+    assert total.bits_on_air == 2 * (symbols + transport_block(7, mcs(8)).channel_uses)
+    assert total.pilot_uses == (slots + 1) * 2 * 52
+    assert total.grid_uses == total.channel_uses - total.pilot_uses - total.bits_on_air // 2
 
 
 def test_grid_arithmetic_is_sionnas():

@@ -15,7 +15,8 @@ from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
 from sionna.phy.mapping import Demapper, Mapper
 
 from channel.config import ChannelConfig, noise_variance
-from channel.link import Fate, Link
+from channel.flight import Fate
+from channel.link import Link
 from channel.mcs import mcs, transport_block
 from channel.noise import awgn
 from channel.phy import ChainCache

@@ -10,7 +10,8 @@ from sionna.phy.fec.polar import Polar5GDecoder, Polar5GEncoder
 from sionna.phy.mapping import Demapper, Mapper
 
 from channel.config import ChannelConfig
-from channel.link import Fate, Link
+from channel.flight import Fate
+from channel.link import Link
 from channel.mcs import MCS_INDICES, mcs, polar_pays, transport_block
 from channel.noise import awgn
 from channel.phy import PolarChain

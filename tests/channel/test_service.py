@@ -15,6 +15,7 @@ from shared.rpc.limits import QUEUE_PACKETS
 from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc, packet_pb2
 from shared.rpc.server import start_server
 from shared.streams import Stream, StreamKind
+from shared.yaml_text import yaml_text
 
 
 def packets(payload_bytes: int, packet_bytes: int = 64) -> list[bytes]:
@@ -22,9 +23,14 @@ def packets(payload_bytes: int, packet_bytes: int = 64) -> list[bytes]:
     return Packetiser(packet_bytes).packetise(bitstream, 1)
 
 
-def settings(**changes) -> channel_pb2.ChannelSettings:
-    values = {"snr_db": 20.0, "snr_kind": channel_pb2.SNR_KIND_ES_N0, "mcs": 4, "symbol_rate_hz": 1e6}
-    return channel_pb2.ChannelSettings(**(values | changes))
+FIELDS = ("time_scale", "profile", "profile_yaml", "picture_index", "run_seed")
+
+
+def settings(**values) -> channel_pb2.ChannelSettings:
+    """Settings with fields by name; all other values are changes to the profile."""
+    fields = {name: values.pop(name) for name in FIELDS if name in values}
+    changes = {name: yaml_text(value) for name, value in ({"snr_db": 20.0} | values).items()}
+    return channel_pb2.ChannelSettings(**fields, changes=changes)
 
 
 @pytest.fixture
@@ -89,7 +95,9 @@ def test_erased_packets_carry_no_data(transmitted):
         ({"propagation_delay_s": -1.0}, "propagation_delay_s"),
         ({"erasure_rate": 1.5}, "erasure_rate"),
         ({"time_scale": -1.0}, "time_scale"),
-        ({"snr_kind": channel_pb2.SNR_KIND_UNSPECIFIED}, "snr_kind"),
+        ({"snr_kind": "loud"}, "snr_kind"),
+        ({"profile": "mine", "profile_yaml": "mcs: [1"}, "mine, line 1"),
+        ({"profile": "mine", "profile_yaml": "mcs: 40"}, "mcs = 40"),
         ({"profile": "telepathy"}, "telepathy"),
     ],
 )
@@ -134,3 +142,90 @@ def test_time_scale_paces_arrivals_and_a_deadline_ends_a_call_that_waits_too_lon
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         transmitted(requests_of(packets(10), erasure_rate=1.0, propagation_delay_s=3600.0, time_scale=1.0), timeout=5.0)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def asked(method: str, request):
+    async def run():
+        server = await start_server(channel_spec())
+        try:
+            async with grpc.aio.insecure_channel(server.address) as channel:
+                return await getattr(channel_pb2_grpc.ChannelServiceStub(channel), method)(request, timeout=60)
+        finally:
+            await server.stop(0)
+
+    return asyncio.run(run())
+
+
+def test_channels_are_listed_and_described():
+    listed = asked("ListChannels", channel_pb2.ListChannelsRequest()).channels
+    assert {"awgn", "rayleigh", "rician", *(f"tdl-{letter}" for letter in "abcde")} <= {one.name for one in listed}
+    assert all(one.summary and not one.fault for one in listed)
+    request = channel_pb2.DescribeChannelRequest(settings=settings(profile="tdl-b", mcs="auto", snr_db=8.0))
+    described = asked("DescribeChannel", request)
+    parameters = {one.name: (one.value, one.unit) for one in described.parameters}
+    assert parameters["snr_db"] == ("8.0", "dB")
+    assert parameters["propagation.delay_spread_s"] == ("3.0e-07", "s")
+    assert described.mcs == 14
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        asked("DescribeChannel", channel_pb2.DescribeChannelRequest(settings=settings(profile="telepathy")))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "telepathy" in caught.value.details()
+
+
+def test_a_deep_space_channel_is_described_with_its_contact_and_budget():
+    request = channel_pb2.DescribeChannelRequest(
+        settings=channel_pb2.ChannelSettings(profile="deep-space", changes={"repair_overhead": "0.5"})
+    )
+    described = asked("DescribeChannel", request)
+    found = described.contact
+    assert (found.body, found.behind_sun, found.HasField("rician_k_db")) == ("mars", True, False)
+    assert found.departure_date == "2026-03-01T00:00:00.000Z"
+    assert {line.name: line.value for line in found.budget}["Es/N0"] == described.es_n0_db
+    assert dict(described.repair_overheads) == dict.fromkeys(range(1, 6), 0.5)
+
+
+def test_a_document_is_a_channel_too(transmitted):
+    sent = packets(100)
+    document = "snr_db: 20\nmcs: 6\npropagation: {kind: rician, k_factor_db: 100}"
+    *arrivals, last = transmitted(requests_of(sent, profile="mine.yaml", profile_yaml=document))
+    assert [event.arrival.packet.data for event in arrivals] == sent
+    assert last.report.mcs == 6
+
+
+MIX = {
+    "propagation_delay_s": 0.05,
+    "symbol_rate_hz": 1e4,
+    "erasure_rate": 0.1,
+    "lifetime_s": 0.2,
+    "impairments.bursts": {"p_good_to_bad": 0.2, "p_bad_to_good": 0.5},
+    "impairments.outages": {"period_s": 0.5, "duration_s": 0.1},
+    "impairments.jitter": {"mean_s": 0.05},
+    "snr_db": -2.0,
+}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_under_a_mix_of_faults_every_packet_ends_once_and_the_same_way_for_the_same_seed(seed, transmitted):
+    sent = packets(2500)
+    *arrivals, last = transmitted(requests_of(sent, run_seed=seed, picture_index=9, **MIX))
+    fates = [event.arrival.fate for event in arrivals]
+    report = last.report
+    assert sorted(event.arrival.index for event in arrivals) == list(range(len(sent)))
+    ended = (report.delivered, report.fec_failed, report.erased, report.expired)
+    kinds = (
+        packet_pb2.FATE_DELIVERED,
+        packet_pb2.FATE_FEC_FAILED,
+        packet_pb2.FATE_ERASED,
+        packet_pb2.FATE_EXPIRED,
+    )
+    assert ended == tuple(fates.count(kind) for kind in kinds)
+    assert min(ended) > 0
+    assert report.packets == sum(ended) == len(sent)
+    times = [event.arrival.arrival_s for event in arrivals]
+    assert times == sorted(times)
+    assert report.account.total.channel_uses == sum(event.arrival.channel_uses for event in arrivals)
+    assert report.account.cbr == report.account.total.channel_uses / (3 * 768 * 512)
+    assert [charge.name for charge in report.account.charges] == ["HCI"]
+    assert not report.account.HasField("energy_j")
+    *again, _ = transmitted(requests_of(sent, run_seed=seed, picture_index=9, **MIX))
+    assert again == arrivals

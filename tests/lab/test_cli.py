@@ -114,6 +114,54 @@ def test_grey_and_odd_sizes_cross_the_link(tmp_path, semlink_json):
             assert (image.mode, image.size) == (mode, size)
 
 
+def test_channels_are_listed_shown_and_read_from_files(photo, tmp_path, semlink, semlink_json):
+    names = [one["name"] for one in semlink_json("channels")]
+    assert {"awgn", "rician", "tdl-e"} <= set(names)
+    shown = semlink_json("channels", "tdl-a", "--set", "propagation.speed_m_s=30")
+    assert shown["settings"]["propagation.speed_m_s"] == {"value": "30.0", "unit": "m/s"}
+    assert "delay_spread_s" in semlink("channels", "tdl-a")[1]
+    mine, other = tmp_path / "mine.yaml", tmp_path / "other.yaml"
+    mine.write_text("snr_db: 25\nmcs: auto\npropagation: {kind: rician, k_factor_db: 40}\n")
+    link = semlink_json("send", photo, "--budget", 300, "--decoder", "hci", "--channel", mine, "--snr", 9)["link"]
+    assert (link["mcs"], link["es_n0_db"], link["delivered"]) == (15, 9, link["packets"])
+    printed = semlink("send", photo, "--budget", 300, "--decoder", "hci", "--channel", "tdl-a", "--erasure", 1)[1]
+    assert re.search(r"│ HCI +│ +\d+", printed)
+    assert re.search(r"0 of 2; FEC failed 0, erased 2", printed)
+    for text, words in (("", "is empty"), ("snr_db: -.inf", "snr_db = -inf dB"), ("snr_db: 1\nmcs: [", "line 2")):
+        other.write_text(text)
+        status, _, err = semlink("send", photo, "--decoder", "hci", "--channel", other)
+        assert status == 2
+        assert re.fullmatch(r"error: .*\n", err)
+        assert words in err
+
+
+def test_repair_brings_back_what_the_channel_lost(photo, semlink, semlink_json):
+    args = ("send", photo, "--codec", "hci-av1", "--budget", 500, "--packet-bytes", 64, "--decoder", "hci", "--snr", 9)
+    lossy = (*args, "--erasure", 0.25, "--seed", 3)
+    assert not semlink_json(*lossy)["received"]["rebuilt"]
+    document = semlink_json(*lossy, "--repair", 1)
+    assert document["received"]["rebuilt"]
+    (repair,) = document["received"]["repairs"]
+    assert repair["state"] == "REPAIR_STATE_REPAIRED"
+    assert repair["source_received"] < repair["source_packets"] == document["sent"]["packets"]
+    assert document["sent"]["repair_packets"] == document["sent"]["packets"]
+    names = [charge["name"] for charge in document["link"]["account"]["charges"]]
+    assert names == ["HCI", "repair HCI"]
+    assert re.search(r"repair +│ +HCI: \d+ of \d+ packets lost, all recovered", semlink(*lossy, "--repair", 1)[1])
+
+
+def test_a_picture_from_mars_says_when_it_arrives_and_nobody_waits_for_it(photo, semlink, semlink_json):
+    args = ("send", photo, "--codec", "hci-av1", "--budget", 300, "--decoder", "hci", "--channel", "deep-space")
+    link = semlink_json(*args, "--body", "mars", "--date", "2026-03-01")["link"]
+    assert link["contact"]["light_time_s"] == pytest.approx(1168.3, abs=0.1)
+    assert link["last_arrival_date"].startswith("2026-03-01T00:19:28.3")
+    assert link["account"]["energy_j"] == pytest.approx(100 * link["account"]["air_time_s"])
+    status, shown, _ = semlink("channels", "deep-space", "--body", "moon", "--date", "2026-03-01")
+    assert status == 0
+    assert "free-space loss" in shown
+    assert re.search(r"stations +│ \[goldstone, madrid, canberra\]", shown)
+
+
 def truncated(png: bytes) -> bytes:
     return png[: len(png) // 2]
 
@@ -166,7 +214,21 @@ def test_bad_pictures_are_one_clear_line(content, words, picture_png, tmp_path, 
         (("send", "PHOTO", "--progressive", "PHOTO"), "cannot make the folder"),
         (("serve", "sender", "--device", "cpu"), "only the receiver"),
         (("send", "PHOTO", "--mcs", "99"), "mcs"),
-        (("send", "PHOTO", "--mcs", "-1"), "--mcs"),
+        (("send", "PHOTO", "--mcs", "-1"), "mcs = -1"),
+        (("send", "PHOTO", "--mcs", "auto", "--snr", "-9"), "MCS 3, the most robust"),
+        (("send", "PHOTO", "--channel", "none.yaml"), "none.yaml"),
+        (("send", "PHOTO", "--channel", "tdl-a", "--set", "propagation.speed_m_s=-1"), "speed_m_s = -1 m/s"),
+        (("send", "PHOTO", "--repair", "-1"), "repair_overhead = -1"),
+        (("send", "PHOTO", "--set", "snr_db"), "SETTING=VALUE"),
+        (("send", "PHOTO", "--channel", "deep-space", "--body", "pluto"), "body = 'pluto'"),
+        (("send", "PHOTO", "--channel", "deep-space", "--date", "2100-01-01"), "2053-10-01"),
+        (
+            ("channels", "deep-space", "--set", "deep_space.min_elevation_deg=89", "--set", "deep_space.search_days=1"),
+            "no window from mars opens",
+        ),
+        (("channels", "deep-space", "--set", "deep_space.distance_km=-1"), "distance_km = -1 km"),
+        (("channels", "telepathy"), "telepathy"),
+        (("channels", "--set", "snr_db=3"), "settings need a channel"),
         (("send", "PHOTO", "--delay", "-1"), "propagation_delay_s"),
         (("send", "PHOTO", "--packet-bytes", "5"), "packet size 5"),
         (("send", "PHOTO", "--seed", str(2**64)), "--seed"),
@@ -324,7 +386,7 @@ def test_ctrl_c_ends_a_running_service_call_at_once(photo):
 def test_help_names_every_command():
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    for command in ("demo", "send", "encode", "decode", "serve", "up", "doctor"):
+    for command in ("demo", "send", "channels", "encode", "decode", "serve", "up", "doctor"):
         assert command in result.output
 
 

@@ -14,8 +14,8 @@ def test_json_has_no_infinities(capsys):
 
 
 def test_a_table_in_a_pipe_keeps_its_cells_whole(capsys):
-    row = ["hubble_deep_field.jpg", "1000x872", "HCI 3146", "3153 bytes", "0.0289"]
-    print_table("a title", ["picture", "size", "streams", "container", "bpp"], [row])
+    row = ["hubble_deep_field.jpg", "1000x872", "HCI 3146", "3153 bytes", "0.0289", "[madrid, goldstone]"]
+    print_table("a title", ["picture", "size", "streams", "container", "bpp", "stations"], [row])
     out = capsys.readouterr().out
     assert all(cell in out for cell in row)
 

@@ -18,6 +18,7 @@ from shared.errors import ServiceError
 from shared.hci.stream import encode_hci
 from shared.packets import Packetiser
 from shared.picture import load_picture
+from shared.repair.encoder import RepairEncoder
 from shared.rpc.chunks import chunks_of
 from shared.rpc.limits import HEAVY_WORKERS
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2, receiver_pb2_grpc
@@ -397,3 +398,32 @@ def test_a_call_that_has_ended_computes_no_longer(how, bitstream):
         await server.stop(0)
 
     asyncio.run(run())
+
+
+def test_lost_packets_are_repaired_and_the_report_says_so(bitstream, received):
+    packets = Packetiser(128).packetise(bitstream, 7)
+    repairs = RepairEncoder().repair_packets(packets, 3)
+    whole, _ = received(packets)
+    repaired, events = received([*packets[2:], *repairs])
+    assert repaired == whole
+    (report,) = events[-1].report.repairs
+    assert report.state == receiver_pb2.REPAIR_STATE_REPAIRED
+    assert (report.source_packets, report.source_received) == (len(packets), len(packets) - 2)
+    assert report.repair_received in (2, 3)
+    progress = [list(event.progress.whole) for event in events if event.HasField("progress")]
+    assert progress[0] == []
+    assert progress[-1] == [StreamKind.HCI]
+    assert events[-1].report.packets_rejected == 0
+
+
+def test_too_few_repair_packets_and_none_at_all_are_told_apart(bitstream, received):
+    packets = Packetiser(128).packetise(bitstream, 7)
+    repairs = RepairEncoder().repair_packets(packets, 1)
+    picture, events = received([*packets[2:], *repairs])
+    assert picture == b""
+    (report,) = events[-1].report.repairs
+    assert (report.state, report.missing_symbols) == (receiver_pb2.REPAIR_STATE_WAITING, 1)
+    _, events = received(packets)
+    assert not events[-1].report.repairs
+    _, events = received([*packets, *repairs])
+    assert events[-1].report.repairs[0].state == receiver_pb2.REPAIR_STATE_WHOLE

@@ -12,6 +12,7 @@ from sender.service import sender_spec
 from shared.bitstream import Bitstream
 from shared.codecs.registry import codecs
 from shared.packets import Packet
+from shared.repair.packet import RepairPacket, is_repair
 from shared.rpc.chunks import chunks_of
 from shared.rpc.semlink.v1 import sender_pb2, sender_pb2_grpc
 from shared.rpc.server import start_server
@@ -122,3 +123,30 @@ def test_a_call_without_settings_is_refused(called):
             called(requests)
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert "settings" in caught.value.details()
+
+
+def test_repair_packets_come_last_at_the_ratio_that_is_asked_for(picture_png, sent):
+    asked = {"codec": "hci-av1", "budget_bytes": 600, "packet_bytes": 128, "picture_index": 3}
+    *_, plain = sent(picture_png, **asked)
+    events = sent(picture_png, **asked, repair_overheads={1: 0.5, 2: 1.0}, next_repair_count=16383)
+    packets = [event.packet.data for event in events if event.HasField("packet")]
+    report = events[-1].report
+    assert [is_repair(data) for data in packets] == [False] * report.packets + [True] * report.repair_packets
+    assert report.repair_packets == -(-report.packets // 2)
+    assert report.repair_bytes == sum(map(len, packets[report.packets :]))
+    assert (report.packets, report.packet_bytes) == (plain.report.packets, plain.report.packet_bytes)
+    repairs = [RepairPacket.unpack(data) for data in packets[report.packets :]]
+    assert [one.sequence_count for one in repairs[:2]] == [16383, 0]
+    assert report.next_repair_count == (repairs[-1].sequence_count + 1) % 16384
+    assert {one.header.source_packets for one in repairs} == {report.packets}
+
+
+@pytest.mark.parametrize(
+    ("overheads", "words"),
+    [({1: -0.5}, "overhead -0.5"), ({1: float("nan")}, "overhead nan"), ({9: 0.5}, "kind 9"), ({1: 1e9}, "0 to 10")],
+)
+def test_repair_outside_its_rules_is_refused(overheads, words, picture_png, sent):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        sent(picture_png, codec="hci-av1", repair_overheads=overheads)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert words in caught.value.details()

@@ -3,9 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf.internal import containers as _containers
 from shared.rpc.semlink.v1 import packet_pb2 as _packet_pb2
 import builtins as _builtins
 import sys
@@ -17,27 +18,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _SnrKind:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _SnrKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SnrKind.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    SNR_KIND_UNSPECIFIED: _SnrKind.ValueType  # 0
-    SNR_KIND_ES_N0: _SnrKind.ValueType  # 1
-    """Energy per complex symbol over noise density."""
-    SNR_KIND_EB_N0: _SnrKind.ValueType  # 2
-    """Energy per information bit over noise density: Es/N0 = Eb/N0 + 10 log10(Qm R)."""
-
-class SnrKind(_SnrKind, metaclass=_SnrKindEnumTypeWrapper): ...
-
-SNR_KIND_UNSPECIFIED: SnrKind.ValueType  # 0
-SNR_KIND_ES_N0: SnrKind.ValueType  # 1
-"""Energy per complex symbol over noise density."""
-SNR_KIND_EB_N0: SnrKind.ValueType  # 2
-"""Energy per information bit over noise density: Es/N0 = Eb/N0 + 10 log10(Qm R)."""
-Global___SnrKind: _TypeAlias = SnrKind  # noqa: Y015
 
 @_typing.final
 class TransmitRequest(_message.Message):
@@ -69,48 +49,58 @@ Global___TransmitRequest: _TypeAlias = TransmitRequest  # noqa: Y015
 class ChannelSettings(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    SNR_DB_FIELD_NUMBER: _builtins.int
-    SNR_KIND_FIELD_NUMBER: _builtins.int
-    MCS_FIELD_NUMBER: _builtins.int
-    SYMBOL_RATE_HZ_FIELD_NUMBER: _builtins.int
-    PROPAGATION_DELAY_S_FIELD_NUMBER: _builtins.int
-    ERASURE_RATE_FIELD_NUMBER: _builtins.int
+    @_typing.final
+    class ChangesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     TIME_SCALE_FIELD_NUMBER: _builtins.int
     RUN_SEED_FIELD_NUMBER: _builtins.int
     PICTURE_INDEX_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
-    snr_db: _builtins.float
-    snr_kind: Global___SnrKind.ValueType
-    mcs: _builtins.int
-    """Row of TS 38.214 table 5.1.3.1-1."""
-    symbol_rate_hz: _builtins.float
-    propagation_delay_s: _builtins.float
-    erasure_rate: _builtins.float
-    """Probability that a packet is dropped before the demapper."""
+    PROFILE_YAML_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
     time_scale: _builtins.float
     """Wall seconds per simulated second; 0 runs as fast as it can."""
     run_seed: _builtins.int
-    """The noise of a packet follows from (run_seed, picture_index, packet index) alone."""
+    """What a packet meets follows from (run_seed, picture_index, packet index) alone."""
     picture_index: _builtins.int
     profile: _builtins.str
-    """Name of the propagation model; empty asks for "awgn"."""
+    """Name of a channel that the service knows; empty asks for "awgn". With a document, what messages call it."""
+    profile_yaml: _builtins.str
+    """A channel profile as a YAML document (docs/profiles.md), instead of one that the service knows."""
+    @_builtins.property
+    def changes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Settings that differ from the profile's: dotted name, as "snr_db" or "propagation.speed_m_s", to YAML value."""
+
     def __init__(
         self,
         *,
-        snr_db: _builtins.float = ...,
-        snr_kind: Global___SnrKind.ValueType = ...,
-        mcs: _builtins.int = ...,
-        symbol_rate_hz: _builtins.float = ...,
-        propagation_delay_s: _builtins.float = ...,
-        erasure_rate: _builtins.float = ...,
         time_scale: _builtins.float = ...,
         run_seed: _builtins.int = ...,
         picture_index: _builtins.int = ...,
         profile: _builtins.str = ...,
+        profile_yaml: _builtins.str = ...,
+        changes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasure_rate", b"erasure_rate", "mcs", b"mcs", "picture_index", b"picture_index", "profile", b"profile", "propagation_delay_s", b"propagation_delay_s", "run_seed", b"run_seed", "snr_db", b"snr_db", "snr_kind", b"snr_kind", "symbol_rate_hz", b"symbol_rate_hz", "time_scale", b"time_scale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "picture_index", b"picture_index", "profile", b"profile", "profile_yaml", b"profile_yaml", "run_seed", b"run_seed", "time_scale", b"time_scale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -159,6 +149,12 @@ class LinkReport(_message.Message):
     SPECTRAL_EFFICIENCY_FIELD_NUMBER: _builtins.int
     LAST_ARRIVAL_S_FIELD_NUMBER: _builtins.int
     CODED_BITS_FIELD_NUMBER: _builtins.int
+    MCS_FIELD_NUMBER: _builtins.int
+    EXPIRED_FIELD_NUMBER: _builtins.int
+    REORDERED_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    LAST_ARRIVAL_DATE_FIELD_NUMBER: _builtins.int
     packets: _builtins.int
     delivered: _builtins.int
     fec_failed: _builtins.int
@@ -174,6 +170,19 @@ class LinkReport(_message.Message):
     """Simulated time of the last arrival, delivered or not."""
     coded_bits: _builtins.int
     """Bits that went on air: channel uses x bits per symbol."""
+    mcs: _builtins.int
+    """Row of TS 38.214 table 5.1.3.1-1 that was used."""
+    expired: _builtins.int
+    reordered: _builtins.int
+    """Packets that arrived after one that was sent later (RFC 4737, section 3.3)."""
+    last_arrival_date: _builtins.str
+    """When the last fate was settled, ISO 8601 in UTC; empty but for a deep-space link."""
+    @_builtins.property
+    def account(self) -> Global___Account: ...
+    @_builtins.property
+    def contact(self) -> Global___Contact:
+        """Of a deep-space link."""
+
     def __init__(
         self,
         *,
@@ -188,11 +197,411 @@ class LinkReport(_message.Message):
         spectral_efficiency: _builtins.float = ...,
         last_arrival_s: _builtins.float = ...,
         coded_bits: _builtins.int = ...,
+        mcs: _builtins.int = ...,
+        expired: _builtins.int = ...,
+        reordered: _builtins.int = ...,
+        account: Global___Account | None = ...,
+        contact: Global___Contact | None = ...,
+        last_arrival_date: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "contact", b"contact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_uses", b"channel_uses", "coded_bits", b"coded_bits", "delivered", b"delivered", "eb_n0_db", b"eb_n0_db", "erased", b"erased", "es_n0_db", b"es_n0_db", "fec_failed", b"fec_failed", "information_bits", b"information_bits", "last_arrival_s", b"last_arrival_s", "packets", b"packets", "spectral_efficiency", b"spectral_efficiency"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "channel_uses", b"channel_uses", "coded_bits", b"coded_bits", "contact", b"contact", "delivered", b"delivered", "eb_n0_db", b"eb_n0_db", "erased", b"erased", "es_n0_db", b"es_n0_db", "expired", b"expired", "fec_failed", b"fec_failed", "information_bits", b"information_bits", "last_arrival_date", b"last_arrival_date", "last_arrival_s", b"last_arrival_s", "mcs", b"mcs", "packets", b"packets", "reordered", b"reordered", "spectral_efficiency", b"spectral_efficiency"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LinkReport: _TypeAlias = LinkReport  # noqa: Y015
+
+@_typing.final
+class Contact(_message.Message):
+    """A deep-space link when the first signal leaves. Dates are ISO 8601 in UTC."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BODY_FIELD_NUMBER: _builtins.int
+    STATION_FIELD_NUMBER: _builtins.int
+    ELEVATION_DEG_FIELD_NUMBER: _builtins.int
+    DEPARTURE_DATE_FIELD_NUMBER: _builtins.int
+    WINDOW_END_DATE_FIELD_NUMBER: _builtins.int
+    RANGE_KM_FIELD_NUMBER: _builtins.int
+    LIGHT_TIME_S_FIELD_NUMBER: _builtins.int
+    SUN_ANGLE_DEG_FIELD_NUMBER: _builtins.int
+    BEHIND_SUN_FIELD_NUMBER: _builtins.int
+    SCINTILLATION_INDEX_FIELD_NUMBER: _builtins.int
+    RICIAN_K_DB_FIELD_NUMBER: _builtins.int
+    BUDGET_FIELD_NUMBER: _builtins.int
+    body: _builtins.str
+    station: _builtins.str
+    """Ground station that sees the body highest, and how high."""
+    elevation_deg: _builtins.float
+    departure_date: _builtins.str
+    """When the first signal leaves: the date that was asked for, or the opening of the next window."""
+    window_end_date: _builtins.str
+    """When the window closes, for signals that leave."""
+    range_km: _builtins.float
+    light_time_s: _builtins.float
+    sun_angle_deg: _builtins.float
+    """Sun-Earth-Probe angle, and whether the body is farther than the Sun."""
+    behind_sun: _builtins.bool
+    scintillation_index: _builtins.float
+    """Scintillation index of the solar corona and K factor of the fading that it makes; absent beyond 5 degrees."""
+    rician_k_db: _builtins.float
+    @_builtins.property
+    def budget(self) -> _containers.RepeatedCompositeFieldContainer[Global___BudgetLine]: ...
+    def __init__(
+        self,
+        *,
+        body: _builtins.str = ...,
+        station: _builtins.str = ...,
+        elevation_deg: _builtins.float = ...,
+        departure_date: _builtins.str = ...,
+        window_end_date: _builtins.str = ...,
+        range_km: _builtins.float = ...,
+        light_time_s: _builtins.float = ...,
+        sun_angle_deg: _builtins.float = ...,
+        behind_sun: _builtins.bool = ...,
+        scintillation_index: _builtins.float | None = ...,
+        rician_k_db: _builtins.float | None = ...,
+        budget: _abc.Iterable[Global___BudgetLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rician_k_db", b"_rician_k_db", "_scintillation_index", b"_scintillation_index", "rician_k_db", b"rician_k_db", "scintillation_index", b"scintillation_index"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rician_k_db", b"_rician_k_db", "_scintillation_index", b"_scintillation_index", "behind_sun", b"behind_sun", "body", b"body", "budget", b"budget", "departure_date", b"departure_date", "elevation_deg", b"elevation_deg", "light_time_s", b"light_time_s", "range_km", b"range_km", "rician_k_db", b"rician_k_db", "scintillation_index", b"scintillation_index", "station", b"station", "sun_angle_deg", b"sun_angle_deg", "window_end_date", b"window_end_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__rician_k_db: _TypeAlias = _typing.Literal["rician_k_db"]  # noqa: Y015
+    _WhichOneofArgType__rician_k_db: _TypeAlias = _typing.Literal["_rician_k_db", b"_rician_k_db"]  # noqa: Y015
+    _WhichOneofReturnType__scintillation_index: _TypeAlias = _typing.Literal["scintillation_index"]  # noqa: Y015
+    _WhichOneofArgType__scintillation_index: _TypeAlias = _typing.Literal["_scintillation_index", b"_scintillation_index"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rician_k_db) -> _WhichOneofReturnType__rician_k_db | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__scintillation_index) -> _WhichOneofReturnType__scintillation_index | None: ...
+
+Global___Contact: _TypeAlias = Contact  # noqa: Y015
+
+@_typing.final
+class BudgetLine(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    HOW_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    value: _builtins.float
+    unit: _builtins.str
+    how: _builtins.str
+    """Where the value comes from, in words or as a formula."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.float = ...,
+        unit: _builtins.str = ...,
+        how: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["how", b"how", "name", b"name", "unit", b"unit", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BudgetLine: _TypeAlias = BudgetLine  # noqa: Y015
+
+@_typing.final
+class Charge(_message.Message):
+    """What the packets under one name cost. Every bit on air has one purpose, every channel use as well."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PACKETS_FIELD_NUMBER: _builtins.int
+    SOURCE_BITS_FIELD_NUMBER: _builtins.int
+    HEADER_BITS_FIELD_NUMBER: _builtins.int
+    CHECK_BITS_FIELD_NUMBER: _builtins.int
+    REPAIR_BITS_FIELD_NUMBER: _builtins.int
+    PADDING_BITS_FIELD_NUMBER: _builtins.int
+    PARITY_BITS_FIELD_NUMBER: _builtins.int
+    BITS_ON_AIR_FIELD_NUMBER: _builtins.int
+    DATA_USES_FIELD_NUMBER: _builtins.int
+    PILOT_USES_FIELD_NUMBER: _builtins.int
+    GRID_USES_FIELD_NUMBER: _builtins.int
+    CHANNEL_USES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """A stream's kind, "repair" and the kinds that are repaired, "other", or "total"."""
+    packets: _builtins.int
+    source_bits: _builtins.int
+    """Entropy-coded payload."""
+    header_bits: _builtins.int
+    """Primary headers, picture ids, picture headers, descriptions of repaired objects."""
+    check_bits: _builtins.int
+    """CRC-16 of packets, CRC-24A of transport blocks, hashes of repaired objects."""
+    repair_bits: _builtins.int
+    """RaptorQ symbols."""
+    padding_bits: _builtins.int
+    """Zeros that fill a transport block."""
+    parity_bits: _builtins.int
+    """What the channel code adds."""
+    bits_on_air: _builtins.int
+    """Sum of the six above."""
+    data_uses: _builtins.int
+    """Complex symbols that carry bits."""
+    pilot_uses: _builtins.int
+    grid_uses: _builtins.int
+    """Cyclic prefixes, empty carriers and data elements that were left over."""
+    channel_uses: _builtins.int
+    """Sum of the three above."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        packets: _builtins.int = ...,
+        source_bits: _builtins.int = ...,
+        header_bits: _builtins.int = ...,
+        check_bits: _builtins.int = ...,
+        repair_bits: _builtins.int = ...,
+        padding_bits: _builtins.int = ...,
+        parity_bits: _builtins.int = ...,
+        bits_on_air: _builtins.int = ...,
+        data_uses: _builtins.int = ...,
+        pilot_uses: _builtins.int = ...,
+        grid_uses: _builtins.int = ...,
+        channel_uses: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits_on_air", b"bits_on_air", "channel_uses", b"channel_uses", "check_bits", b"check_bits", "data_uses", b"data_uses", "grid_uses", b"grid_uses", "header_bits", b"header_bits", "name", b"name", "packets", b"packets", "padding_bits", b"padding_bits", "parity_bits", b"parity_bits", "pilot_uses", b"pilot_uses", "repair_bits", b"repair_bits", "source_bits", b"source_bits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Charge: _TypeAlias = Charge  # noqa: Y015
+
+@_typing.final
+class Account(_message.Message):
+    """The cost of one picture."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARGES_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    CBR_FIELD_NUMBER: _builtins.int
+    ENERGY_J_FIELD_NUMBER: _builtins.int
+    AIR_TIME_S_FIELD_NUMBER: _builtins.int
+    LIGHT_TIME_S_FIELD_NUMBER: _builtins.int
+    SPECTRAL_EFFICIENCY_FIELD_NUMBER: _builtins.int
+    cbr: _builtins.float
+    """Complex channel uses / (3 x height x width); absent when no packet told the size."""
+    energy_j: _builtins.float
+    """Transmit power x air time; absent where the profile states no power."""
+    air_time_s: _builtins.float
+    light_time_s: _builtins.float
+    spectral_efficiency: _builtins.float
+    """Source bits per channel use."""
+    @_builtins.property
+    def charges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Charge]: ...
+    @_builtins.property
+    def total(self) -> Global___Charge: ...
+    def __init__(
+        self,
+        *,
+        charges: _abc.Iterable[Global___Charge] | None = ...,
+        total: Global___Charge | None = ...,
+        cbr: _builtins.float | None = ...,
+        energy_j: _builtins.float | None = ...,
+        air_time_s: _builtins.float = ...,
+        light_time_s: _builtins.float = ...,
+        spectral_efficiency: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cbr", b"_cbr", "_energy_j", b"_energy_j", "cbr", b"cbr", "energy_j", b"energy_j", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cbr", b"_cbr", "_energy_j", b"_energy_j", "air_time_s", b"air_time_s", "cbr", b"cbr", "charges", b"charges", "energy_j", b"energy_j", "light_time_s", b"light_time_s", "spectral_efficiency", b"spectral_efficiency", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cbr: _TypeAlias = _typing.Literal["cbr"]  # noqa: Y015
+    _WhichOneofArgType__cbr: _TypeAlias = _typing.Literal["_cbr", b"_cbr"]  # noqa: Y015
+    _WhichOneofReturnType__energy_j: _TypeAlias = _typing.Literal["energy_j"]  # noqa: Y015
+    _WhichOneofArgType__energy_j: _TypeAlias = _typing.Literal["_energy_j", b"_energy_j"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cbr) -> _WhichOneofReturnType__cbr | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__energy_j) -> _WhichOneofReturnType__energy_j | None: ...
+
+Global___Account: _TypeAlias = Account  # noqa: Y015
+
+@_typing.final
+class ListChannelsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChannelsRequest: _TypeAlias = ListChannelsRequest  # noqa: Y015
+
+@_typing.final
+class ListChannelsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelName]: ...
+    def __init__(
+        self,
+        *,
+        channels: _abc.Iterable[Global___ChannelName] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChannelsResponse: _TypeAlias = ListChannelsResponse  # noqa: Y015
+
+@_typing.final
+class ChannelName(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    summary: _builtins.str
+    fault: _builtins.str
+    """Why the channel cannot be used, when it cannot: the package that adds it is broken."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        summary: _builtins.str = ...,
+        fault: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault", "name", b"name", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChannelName: _TypeAlias = ChannelName  # noqa: Y015
+
+@_typing.final
+class DescribeChannelRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def settings(self) -> Global___ChannelSettings: ...
+    def __init__(
+        self,
+        *,
+        settings: Global___ChannelSettings | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeChannelRequest: _TypeAlias = DescribeChannelRequest  # noqa: Y015
+
+@_typing.final
+class DescribeChannelResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class RepairOverheadsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    MCS_FIELD_NUMBER: _builtins.int
+    ES_N0_DB_FIELD_NUMBER: _builtins.int
+    EB_N0_DB_FIELD_NUMBER: _builtins.int
+    REPAIR_OVERHEADS_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    summary: _builtins.str
+    mcs: _builtins.int
+    """Row of TS 38.214 table 5.1.3.1-1 that these settings come to."""
+    es_n0_db: _builtins.float
+    eb_n0_db: _builtins.float
+    @_builtins.property
+    def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Parameter]: ...
+    @_builtins.property
+    def repair_overheads(self) -> _containers.ScalarMap[_builtins.int, _builtins.float]:
+        """What the profile asks of the sender: SendSettings.repair_overheads."""
+
+    @_builtins.property
+    def contact(self) -> Global___Contact:
+        """Of a deep-space link."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        summary: _builtins.str = ...,
+        parameters: _abc.Iterable[Global___Parameter] | None = ...,
+        mcs: _builtins.int = ...,
+        es_n0_db: _builtins.float = ...,
+        eb_n0_db: _builtins.float = ...,
+        repair_overheads: _abc.Mapping[_builtins.int, _builtins.float] | None = ...,
+        contact: Global___Contact | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "eb_n0_db", b"eb_n0_db", "es_n0_db", b"es_n0_db", "mcs", b"mcs", "name", b"name", "parameters", b"parameters", "repair_overheads", b"repair_overheads", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeChannelResponse: _TypeAlias = DescribeChannelResponse  # noqa: Y015
+
+@_typing.final
+class Parameter(_message.Message):
+    """One setting of a profile: what ChannelSettings.changes can change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Dotted, as "propagation.kind"."""
+    value: _builtins.str
+    """As YAML."""
+    unit: _builtins.str
+    """Empty for what has none."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+        unit: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "unit", b"unit", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Parameter: _TypeAlias = Parameter  # noqa: Y015

@@ -40,6 +40,16 @@ class ChannelServiceStub:
                 request_serializer=semlink_dot_v1_dot_channel__pb2.TransmitRequest.SerializeToString,
                 response_deserializer=semlink_dot_v1_dot_channel__pb2.TransmitResponse.FromString,
                 _registered_method=True)
+        self.ListChannels = channel.unary_unary(
+                '/semlink.v1.ChannelService/ListChannels',
+                request_serializer=semlink_dot_v1_dot_channel__pb2.ListChannelsRequest.SerializeToString,
+                response_deserializer=semlink_dot_v1_dot_channel__pb2.ListChannelsResponse.FromString,
+                _registered_method=True)
+        self.DescribeChannel = channel.unary_unary(
+                '/semlink.v1.ChannelService/DescribeChannel',
+                request_serializer=semlink_dot_v1_dot_channel__pb2.DescribeChannelRequest.SerializeToString,
+                response_deserializer=semlink_dot_v1_dot_channel__pb2.DescribeChannelResponse.FromString,
+                _registered_method=True)
 
 
 class ChannelServiceServicer:
@@ -54,6 +64,20 @@ class ChannelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListChannels(self, request, context):
+        """The channels that this service knows by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DescribeChannel(self, request, context):
+        """One channel as a transmission with these settings would meet it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChannelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +85,16 @@ def add_ChannelServiceServicer_to_server(servicer, server):
                     servicer.Transmit,
                     request_deserializer=semlink_dot_v1_dot_channel__pb2.TransmitRequest.FromString,
                     response_serializer=semlink_dot_v1_dot_channel__pb2.TransmitResponse.SerializeToString,
+            ),
+            'ListChannels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListChannels,
+                    request_deserializer=semlink_dot_v1_dot_channel__pb2.ListChannelsRequest.FromString,
+                    response_serializer=semlink_dot_v1_dot_channel__pb2.ListChannelsResponse.SerializeToString,
+            ),
+            'DescribeChannel': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeChannel,
+                    request_deserializer=semlink_dot_v1_dot_channel__pb2.DescribeChannelRequest.FromString,
+                    response_serializer=semlink_dot_v1_dot_channel__pb2.DescribeChannelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +125,60 @@ class ChannelService:
             '/semlink.v1.ChannelService/Transmit',
             semlink_dot_v1_dot_channel__pb2.TransmitRequest.SerializeToString,
             semlink_dot_v1_dot_channel__pb2.TransmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChannels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semlink.v1.ChannelService/ListChannels',
+            semlink_dot_v1_dot_channel__pb2.ListChannelsRequest.SerializeToString,
+            semlink_dot_v1_dot_channel__pb2.ListChannelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeChannel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semlink.v1.ChannelService/DescribeChannel',
+            semlink_dot_v1_dot_channel__pb2.DescribeChannelRequest.SerializeToString,
+            semlink_dot_v1_dot_channel__pb2.DescribeChannelResponse.FromString,
             options,
             channel_credentials,
             insecure,

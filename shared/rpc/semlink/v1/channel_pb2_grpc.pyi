@@ -37,6 +37,10 @@ class ChannelServiceStub:
     """One transmission. The client sends settings, then packets; the server forwards each packet, or the reason why it
     is lost, when it arrives in simulated time, and ends with a report.
     """
+    ListChannels: _grpc.UnaryUnaryMultiCallable[_channel_pb2.ListChannelsRequest, _channel_pb2.ListChannelsResponse]
+    """The channels that this service knows by name."""
+    DescribeChannel: _grpc.UnaryUnaryMultiCallable[_channel_pb2.DescribeChannelRequest, _channel_pb2.DescribeChannelResponse]
+    """One channel as a transmission with these settings would meet it."""
 
 @_typing.type_check_only
 class ChannelServiceAsyncStub(ChannelServiceStub):
@@ -47,6 +51,10 @@ class ChannelServiceAsyncStub(ChannelServiceStub):
     """One transmission. The client sends settings, then packets; the server forwards each packet, or the reason why it
     is lost, when it arrives in simulated time, and ends with a report.
     """
+    ListChannels: _aio.UnaryUnaryMultiCallable[_channel_pb2.ListChannelsRequest, _channel_pb2.ListChannelsResponse]  # type: ignore[assignment]
+    """The channels that this service knows by name."""
+    DescribeChannel: _aio.UnaryUnaryMultiCallable[_channel_pb2.DescribeChannelRequest, _channel_pb2.DescribeChannelResponse]  # type: ignore[assignment]
+    """One channel as a transmission with these settings would meet it."""
 
 class ChannelServiceServicer(metaclass=_abc_1.ABCMeta):
     """Carries packets through the simulated physical layer."""
@@ -60,5 +68,21 @@ class ChannelServiceServicer(metaclass=_abc_1.ABCMeta):
         """One transmission. The client sends settings, then packets; the server forwards each packet, or the reason why it
         is lost, when it arrives in simulated time, and ends with a report.
         """
+
+    @_abc_1.abstractmethod
+    def ListChannels(
+        self,
+        request: _channel_pb2.ListChannelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_pb2.ListChannelsResponse, _abc.Awaitable[_channel_pb2.ListChannelsResponse]]:
+        """The channels that this service knows by name."""
+
+    @_abc_1.abstractmethod
+    def DescribeChannel(
+        self,
+        request: _channel_pb2.DescribeChannelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_pb2.DescribeChannelResponse, _abc.Awaitable[_channel_pb2.DescribeChannelResponse]]:
+        """One channel as a transmission with these settings would meet it."""
 
 def add_ChannelServiceServicer_to_server(servicer: ChannelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

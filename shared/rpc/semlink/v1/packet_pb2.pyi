@@ -53,7 +53,9 @@ class _FateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fate.ValueType],
     FATE_FEC_FAILED: _Fate.ValueType  # 2
     """Decoded, but the transport block's CRC-24A fails: noise beyond the code's reach."""
     FATE_ERASED: _Fate.ValueType  # 3
-    """Never reached the demapper: dropped by the erasure process."""
+    """Never reached the demapper: erased, lost in a burst, or received during an outage."""
+    FATE_EXPIRED: _Fate.ValueType  # 4
+    """Still under way at the end of its lifetime."""
 
 class Fate(_Fate, metaclass=_FateEnumTypeWrapper):
     """What became of a packet on the channel. Every packet has exactly one fate."""
@@ -64,7 +66,9 @@ FATE_DELIVERED: Fate.ValueType  # 1
 FATE_FEC_FAILED: Fate.ValueType  # 2
 """Decoded, but the transport block's CRC-24A fails: noise beyond the code's reach."""
 FATE_ERASED: Fate.ValueType  # 3
-"""Never reached the demapper: dropped by the erasure process."""
+"""Never reached the demapper: erased, lost in a burst, or received during an outage."""
+FATE_EXPIRED: Fate.ValueType  # 4
+"""Still under way at the end of its lifetime."""
 Global___Fate: _TypeAlias = Fate  # noqa: Y015
 
 @_typing.final
@@ -109,7 +113,7 @@ class Arrival(_message.Message):
     departure_s: _builtins.float
     air_time_s: _builtins.float
     arrival_s: _builtins.float
-    """Departure + air time + propagation delay."""
+    """When the fate was settled: departure + air time + propagation delay + jitter, or the end of the lifetime."""
     @_builtins.property
     def packet(self) -> Global___Packet:
         """Present only when delivered."""

@@ -43,6 +43,35 @@ STREAM_STATE_DAMAGED: StreamState.ValueType  # 3
 """All packets came, yet their content does not decode."""
 Global___StreamState: _TypeAlias = StreamState  # noqa: Y015
 
+class _RepairState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RepairStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RepairState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REPAIR_STATE_UNSPECIFIED: _RepairState.ValueType  # 0
+    REPAIR_STATE_WAITING: _RepairState.ValueType  # 1
+    """The packets and symbols that arrived do not suffice."""
+    REPAIR_STATE_WHOLE: _RepairState.ValueType  # 2
+    """Every packet arrived by itself."""
+    REPAIR_STATE_REPAIRED: _RepairState.ValueType  # 3
+    """The missing packets were recovered."""
+    REPAIR_STATE_DAMAGED: _RepairState.ValueType  # 4
+    """The symbols do not have the object's hash: nothing was recovered."""
+
+class RepairState(_RepairState, metaclass=_RepairStateEnumTypeWrapper): ...
+
+REPAIR_STATE_UNSPECIFIED: RepairState.ValueType  # 0
+REPAIR_STATE_WAITING: RepairState.ValueType  # 1
+"""The packets and symbols that arrived do not suffice."""
+REPAIR_STATE_WHOLE: RepairState.ValueType  # 2
+"""Every packet arrived by itself."""
+REPAIR_STATE_REPAIRED: RepairState.ValueType  # 3
+"""The missing packets were recovered."""
+REPAIR_STATE_DAMAGED: RepairState.ValueType  # 4
+"""The symbols do not have the object's hash: nothing was recovered."""
+Global___RepairState: _TypeAlias = RepairState  # noqa: Y015
+
 @_typing.final
 class ReceiveRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -413,6 +442,7 @@ class ReceiveReport(_message.Message):
     FIDELITY_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
+    REPAIRS_FIELD_NUMBER: _builtins.int
     decoder: _builtins.str
     rebuilt: _builtins.bool
     """False when nothing came that this decoder can start from: then no picture chunk was sent."""
@@ -437,6 +467,10 @@ class ReceiveReport(_message.Message):
     def streams(self) -> _containers.RepeatedCompositeFieldContainer[Global___StreamReport]: ...
     @_builtins.property
     def quality(self) -> Global___Quality: ...
+    @_builtins.property
+    def repairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___RepairReport]:
+        """What became of each repaired object; none when no repair packet arrived."""
+
     def __init__(
         self,
         *,
@@ -455,10 +489,11 @@ class ReceiveReport(_message.Message):
         fidelity: _builtins.float | None = ...,
         seed: _builtins.int | None = ...,
         device: _builtins.str = ...,
+        repairs: _abc.Iterable[Global___RepairReport] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_seed", b"_seed", "_steps", b"_steps", "_trust", b"_trust", "fidelity", b"fidelity", "quality", b"quality", "seed", b"seed", "steps", b"steps", "trust", b"trust"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_seed", b"_seed", "_steps", b"_steps", "_trust", b"_trust", "decode_s", b"decode_s", "decoder", b"decoder", "device", b"device", "fidelity", b"fidelity", "from_noise", b"from_noise", "height", b"height", "packets_rejected", b"packets_rejected", "quality", b"quality", "reason", b"reason", "rebuilt", b"rebuilt", "seed", b"seed", "steps", b"steps", "streams", b"streams", "trust", b"trust", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_seed", b"_seed", "_steps", b"_steps", "_trust", b"_trust", "decode_s", b"decode_s", "decoder", b"decoder", "device", b"device", "fidelity", b"fidelity", "from_noise", b"from_noise", "height", b"height", "packets_rejected", b"packets_rejected", "quality", b"quality", "reason", b"reason", "rebuilt", b"rebuilt", "repairs", b"repairs", "seed", b"seed", "steps", b"steps", "streams", b"streams", "trust", b"trust", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fidelity: _TypeAlias = _typing.Literal["fidelity"]  # noqa: Y015
     _WhichOneofArgType__fidelity: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity"]  # noqa: Y015
@@ -478,3 +513,42 @@ class ReceiveReport(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__trust) -> _WhichOneofReturnType__trust | None: ...
 
 Global___ReceiveReport: _TypeAlias = ReceiveReport  # noqa: Y015
+
+@_typing.final
+class RepairReport(_message.Message):
+    """One object: packets of whole streams that were repaired together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KINDS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    SOURCE_PACKETS_FIELD_NUMBER: _builtins.int
+    SOURCE_RECEIVED_FIELD_NUMBER: _builtins.int
+    REPAIR_RECEIVED_FIELD_NUMBER: _builtins.int
+    MISSING_SYMBOLS_FIELD_NUMBER: _builtins.int
+    state: Global___RepairState.ValueType
+    source_packets: _builtins.int
+    source_received: _builtins.int
+    repair_received: _builtins.int
+    """Different repair symbols that arrived while the object waited for them."""
+    missing_symbols: _builtins.int
+    """How many more it needs at least; 0 unless it waits."""
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_packet_pb2.StreamKind.ValueType]: ...
+    def __init__(
+        self,
+        *,
+        kinds: _abc.Iterable[_packet_pb2.StreamKind.ValueType] | None = ...,
+        state: Global___RepairState.ValueType = ...,
+        source_packets: _builtins.int = ...,
+        source_received: _builtins.int = ...,
+        repair_received: _builtins.int = ...,
+        missing_symbols: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kinds", b"kinds", "missing_symbols", b"missing_symbols", "repair_received", b"repair_received", "source_packets", b"source_packets", "source_received", b"source_received", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepairReport: _TypeAlias = RepairReport  # noqa: Y015

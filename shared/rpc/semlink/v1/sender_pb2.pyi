@@ -68,11 +68,33 @@ class SendSettings(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class RepairOverheadsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CODEC_FIELD_NUMBER: _builtins.int
     BUDGET_BYTES_FIELD_NUMBER: _builtins.int
     PACKET_BYTES_FIELD_NUMBER: _builtins.int
     PICTURE_INDEX_FIELD_NUMBER: _builtins.int
     NEXT_SEQUENCE_COUNTS_FIELD_NUMBER: _builtins.int
+    REPAIR_OVERHEADS_FIELD_NUMBER: _builtins.int
+    NEXT_REPAIR_COUNT_FIELD_NUMBER: _builtins.int
     CAPTION_FIELD_NUMBER: _builtins.int
     codec: _builtins.str
     budget_bytes: _builtins.int
@@ -81,12 +103,20 @@ class SendSettings(_message.Message):
     """Upper limit of one whole packet in bytes; 0 asks for the default."""
     picture_index: _builtins.int
     """Identifies the picture within a run, from 0. Its low 8 bits travel in every packet."""
+    next_repair_count: _builtins.int
+    """CCSDS sequence count of the next repair packet, from the report of the picture before."""
     caption: _builtins.str
     """Stands in for the captioner's sentence, for codecs that send a caption; "" sends none."""
     @_builtins.property
     def next_sequence_counts(self) -> _containers.ScalarMap[_builtins.int, _builtins.int]:
         """CCSDS sequence count of the next packet per stream kind, from the report of the picture before; the service keeps
         no state between calls, so that a run repeats exactly. Kinds that are absent start at 0.
+        """
+
+    @_builtins.property
+    def repair_overheads(self) -> _containers.ScalarMap[_builtins.int, _builtins.float]:
+        """Repair packets over packets by stream kind, 0 to 10 (RaptorQ); kinds of equal ratio are repaired as one object, and
+        kinds that are absent not at all.
         """
 
     def __init__(
@@ -97,11 +127,13 @@ class SendSettings(_message.Message):
         packet_bytes: _builtins.int = ...,
         picture_index: _builtins.int = ...,
         next_sequence_counts: _abc.Mapping[_builtins.int, _builtins.int] | None = ...,
+        repair_overheads: _abc.Mapping[_builtins.int, _builtins.float] | None = ...,
+        next_repair_count: _builtins.int = ...,
         caption: _builtins.str | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "caption", b"caption"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "budget_bytes", b"budget_bytes", "caption", b"caption", "codec", b"codec", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "budget_bytes", b"budget_bytes", "caption", b"caption", "codec", b"codec", "next_repair_count", b"next_repair_count", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index", "repair_overheads", b"repair_overheads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__caption: _TypeAlias = _typing.Literal["caption"]  # noqa: Y015
     _WhichOneofArgType__caption: _TypeAlias = _typing.Literal["_caption", b"_caption"]  # noqa: Y015
@@ -220,6 +252,9 @@ class SendReport(_message.Message):
     NOTES_FIELD_NUMBER: _builtins.int
     ENCODE_S_FIELD_NUMBER: _builtins.int
     NEXT_SEQUENCE_COUNTS_FIELD_NUMBER: _builtins.int
+    REPAIR_PACKETS_FIELD_NUMBER: _builtins.int
+    REPAIR_BYTES_FIELD_NUMBER: _builtins.int
+    NEXT_REPAIR_COUNT_FIELD_NUMBER: _builtins.int
     codec: _builtins.str
     width: _builtins.int
     height: _builtins.int
@@ -231,6 +266,10 @@ class SendReport(_message.Message):
     packet_bytes: _builtins.int
     """Bytes of all packets, headers and CRCs included."""
     encode_s: _builtins.float
+    repair_packets: _builtins.int
+    """Repair packets, which come after all others, and their bytes; neither is part of the counts above."""
+    repair_bytes: _builtins.int
+    next_repair_count: _builtins.int
     @_builtins.property
     def streams(self) -> _containers.RepeatedCompositeFieldContainer[Global___StreamBytes]: ...
     @_builtins.property
@@ -253,10 +292,13 @@ class SendReport(_message.Message):
         notes: _abc.Iterable[_builtins.str] | None = ...,
         encode_s: _builtins.float = ...,
         next_sequence_counts: _abc.Mapping[_builtins.int, _builtins.int] | None = ...,
+        repair_packets: _builtins.int = ...,
+        repair_bytes: _builtins.int = ...,
+        next_repair_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bpp", b"bpp", "codec", b"codec", "container", b"container", "encode_s", b"encode_s", "height", b"height", "next_sequence_counts", b"next_sequence_counts", "notes", b"notes", "packet_bytes", b"packet_bytes", "packets", b"packets", "streams", b"streams", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bpp", b"bpp", "codec", b"codec", "container", b"container", "encode_s", b"encode_s", "height", b"height", "next_repair_count", b"next_repair_count", "next_sequence_counts", b"next_sequence_counts", "notes", b"notes", "packet_bytes", b"packet_bytes", "packets", b"packets", "repair_bytes", b"repair_bytes", "repair_packets", b"repair_packets", "streams", b"streams", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
