@@ -36,7 +36,6 @@ PACKAGES = (
 EXTRACTORS = {
     "text encoder": ("shared.text", "TextEncoder"),
     "captioner": ("sender.captioner", "Captioner"),
-    "token encoder": ("sender.tokens", "TokenEncoder"),
     "latent encoder": ("sender.latent", "LatentEncoder"),
     "region finder": ("sender.regions", "RegionFinder"),
 }
