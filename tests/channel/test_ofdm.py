@@ -169,10 +169,10 @@ def test_grid_arithmetic_is_sionnas():
     ("propagation", "message"),
     [
         ({"profile": "F"}, r"profile = 'F': .*'A', 'B', 'C', 'D' or 'E'"),
-        ({"delay_spread_s": -1e-7}, r"delay_spread_s = -1e-07: .*greater than 0"),
+        ({"delay_spread_s": -1e-7}, r"delay_spread_s = -1e-07 s: .*greater than 0"),
         ({"delay_spread_s": 1e-6}, r"delay_spread_s = 1e-06: the last tap of TDL-A .*cyclic_prefix"),
         ({"speed_m_s": 1000.0}, r"speed_m_s = 1000: a Doppler shift of .*Hz.*smaller fft_size"),
-        ({"carrier_frequency_hz": 0.0}, r"carrier_frequency_hz = 0.0: .*500000000"),
+        ({"carrier_frequency_hz": 0.0}, r"carrier_frequency_hz = 0.0 Hz: .*500000000"),
         ({"estimation": "guess"}, r"estimation = 'guess'"),
         ({"grid": {"pilot_symbols": [14]}}, r"pilot_symbols must lie between 0 and 13"),
         ({"grid": {"pilot_symbols": []}}, r"pilot_symbols = \[\]"),
