@@ -181,7 +181,12 @@ def test_files_that_are_no_pictures_are_left_out_and_counted(folder, tmp_path, c
     pairs = prepared_pairs(folder, tmp_path / "pairs", choices(), count=9)
     assert len(pairs) == 3
     assert capsys.readouterr().err == f"note: 2 pictures in {folder} cannot be read and were left out\n"
-    assert sorted(path.name for path in (tmp_path / "pairs").iterdir()) == ["made.json", "pictures.npy", "quarters.npy"]
+    assert sorted(path.name for path in (tmp_path / "pairs").iterdir()) == [
+        "captions.json",
+        "made.json",
+        "pictures.npy",
+        "quarters.npy",
+    ]
 
 
 def test_a_damaged_parquet_file_is_named(tmp_path):
@@ -254,7 +259,7 @@ def test_what_ships_tells_the_curve_of_each_stage(tiny_pocket_folder, tmp_path):
     rows = [{"step": step, "minutes": step / 10, "loss": 1 / step} for step in range(10, 201, 10)]
     log.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 210, "lo')
     nothing = np.zeros((0, 224, 224, 3), np.uint8)
-    export(tmp_path / "runs", shipped, Pairs(nothing, nothing), sigma=0.3, steps=0, fidelity=0.25)
+    export(tmp_path / "runs", shipped, Pairs(nothing, nothing, ()), sigma=0.3, steps=0, fidelity=0.25)
     kept = [json.loads(line)["step"] for line in (shipped / "log-restorer.jsonl").read_text().splitlines()]
     assert kept == [50, 100, 150, 200]
     with Image.open(shipped / "loss-restorer.png") as plot:

@@ -18,6 +18,7 @@ from receiver.pocket.devices import device_named
 from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
 from receiver.pocket.rrdbnet import RRDBNet
 from receiver.pocket.weights import WEIGHTS_NAME, load_networks, save_networks
+from receiver.pocket.words import Words
 from shared.errors import SetupError
 
 CPU = torch.device("cpu")
@@ -26,6 +27,7 @@ NETWORKS = {
     "autoencoder": AutoencoderDC,
     "unet": UNet2DConditionModel,
     "controlnet": ControlNetModel,
+    "words": Words,
 }
 
 
