@@ -64,6 +64,7 @@ bench: setup ## Run the benchmarks (minutes); results print as tables
 	$(BIN)/python -m benchmarks.phy_throughput --threads 1
 	$(BIN)/python -m benchmarks.bler --threads 1
 	$(BIN)/python -m benchmarks.repair
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.profiles
 	$(BIN)/python -m benchmarks.deep_space
 	$(BIN)/python -m benchmarks.short_codes
 	$(BIN)/python -m benchmarks.waterfall --threads 1
