@@ -106,6 +106,9 @@ def train(recipe: Recipe, plan: Plan, out: Path, *, resume: bool = False) -> nn.
         run.read_clock()
         if run.writes:
             run.keep()
+    # Processes that exit while others still talk to them are ended by the system, and the launcher calls that a failure.
+    run.accelerator.wait_for_everyone()
+    run.accelerator.end_training()
     if run.writes:
         print(f"{recipe.name}: step {run.step} after {run.minutes:.1f} minutes, in {out}")
     return run.mean
