@@ -106,7 +106,7 @@ def train(recipe: Recipe, plan: Plan, out: Path, *, resume: bool = False) -> nn.
         run.read_clock()
         if run.writes:
             run.keep()
-    # Processes that exit while others still talk to them are ended by the system, and the launcher calls that a failure.
+    # A process that exits while another still talks to it takes that one down, and the launcher calls it a failure.
     run.accelerator.wait_for_everyone()
     run.accelerator.end_training()
     if run.writes:
