@@ -106,7 +106,7 @@ def test_exported_coder_decodes_close_to_the_float_network(thumbnails, tmp_path)
 
 
 def test_probability_tables_hold_the_gaussians_that_training_assumes():
-    from training.hci_learned.compressai_import import GaussianConditional
+    from training.compressai_import import GaussianConditional
     from training.hci_learned.export import probability_tables
     from training.hci_learned.network import SCALE_MIN, SCALE_STEP
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from training.hci_learned.compressai_import import GaussianConditional, LowerBound
+from training.compressai_import import GaussianConditional, LowerBound
 
 SCALE_MIN, SCALE_MAX, SCALE_LEVELS = 0.11, 32.0, 64
 SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALE_LEVELS - 1)

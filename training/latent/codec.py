@@ -13,7 +13,7 @@ from torch.nn import functional
 from sender.latent import WEIGHTS_NAME
 from sender.latent_network import EIGHTH, PLANES, SIXTEENTH, STRIDE, Analysis, Residual
 from shared.errors import SetupError
-from training.latent.compressai_import import EntropyBottleneck
+from training.compressai_import import EntropyBottleneck
 from training.latent.dropout import kept_planes
 from training.latent.export import REST_NAME
 

@@ -1,0 +1,82 @@
+"""Codecs of several streams: what a sender puts into a budget is what a receiver finds."""
+
+import pytest
+import torch
+
+from receiver.decoder import guidance_in
+from sender.encode import encode_picture
+from sender.extractors import Extractors
+from sender.tokens import TokenEncoder, new_token_network, save_token_network
+from shared.bitstream import Bitstream
+from shared.codecs.recipe import Codec
+from shared.errors import BudgetError, SetupError
+from shared.picture import encode_png, load_picture
+from shared.streams import StreamKind
+from shared.tokens.stream import TokenKind
+
+FOUR = Codec(
+    name="four",
+    summary="all that needs no tokens",
+    streams=(StreamKind.HCI, StreamKind.CAPTION, StreamKind.REGIONS, StreamKind.LATENT),
+    planes=2,
+)
+CAPTION = "A brown dog runs through the grass."
+
+
+@pytest.fixture(scope="module")
+def extractors():
+    return Extractors()
+
+
+@pytest.fixture(scope="module")
+def picture():
+    from skimage import data
+
+    return load_picture(encode_png(data.chelsea()))
+
+
+@pytest.mark.parametrize("budget_bytes", [300, 900])
+def test_what_is_sent_is_what_is_found_and_the_budget_holds(budget_bytes, picture, extractors):
+    bitstream = encode_picture(picture, FOUR, extractors, budget_bytes, CAPTION)
+    packed = bitstream.pack()
+    assert len(packed) <= budget_bytes
+    guidance = guidance_in(Bitstream.unpack(packed))
+    assert guidance.damaged == ()
+    assert guidance.caption == CAPTION
+    assert guidance.hci is not None
+    assert (guidance.planes is None) == (bitstream.stream(StreamKind.LATENT) is None)
+    assert (guidance.regions is None) == (bitstream.stream(StreamKind.REGIONS) is None)
+
+
+def test_planes_alone_fill_what_they_can(picture, extractors):
+    codec = FOUR.model_copy(update={"streams": (StreamKind.LATENT,), "planes": 4})
+    guidance = guidance_in(encode_picture(picture, codec, extractors, 2000))
+    assert guidance.hci is None
+    assert len(guidance.planes.ids) == 4
+    with pytest.raises(BudgetError, match="30 bytes hold no stream of four"):
+        encode_picture(picture, codec, extractors, 30)
+
+
+def test_a_caption_of_the_callers_own_is_sent_or_refused(picture, extractors):
+    assert guidance_in(encode_picture(picture, FOUR, extractors, 300, "")).caption is None
+    with pytest.raises(BudgetError, match="shorten it or raise the budget"):
+        encode_picture(picture, FOUR, extractors, 300, "海辺" * 100)
+
+
+def test_the_first_tokens_do_not_depend_on_how_many_are_sent(tmp_path, picture):
+    torch.manual_seed(0)
+    for kind in TokenKind:
+        save_token_network(new_token_network(kind), tmp_path, kind)
+    encoder = TokenEncoder(tmp_path)
+    hci = picture.pixels[::8, ::8].copy()
+    few, many = (encoder(TokenKind.RSRT, count, picture.pixels, hci, CAPTION) for count in (8, 64))
+    assert many.codes[:8] == few.codes
+    assert encoder(TokenKind.RSRT, 64, picture.pixels, None, "").codes != many.codes
+    assert encoder(TokenKind.SPW, 64, picture.pixels, hci, CAPTION) == encoder(
+        TokenKind.SPW, 64, picture.pixels, None, ""
+    )
+
+
+def test_tokens_without_weights_are_one_line(tmp_path):
+    with pytest.raises(SetupError, match=r"no weights of the token encoder: .*spw\.safetensors"):
+        TokenEncoder(tmp_path)
