@@ -5,7 +5,7 @@ puts the next picture's in its place, ``zeroed`` one that says nothing, and ``un
 same total bytes, so that the HCI takes what it cost. A stream is used if lost and swapped are worse than whole, and
 pays if unsent is. Writes docs/results/stream-ablation.md.
 
-Usage: python -m benchmarks.stream_ablation PICTURES... [--bytes 500] [--steps 1] --codecs A,B
+Usage: python -m benchmarks.stream_ablation PICTURES... [--bytes 500] [--steps 1] [--codecs mtgc,sdgic,gsc,misc]
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, nargs="+")
     parser.add_argument("--bytes", type=int, default=500)
     parser.add_argument("--steps", type=int, default=1)
-    parser.add_argument("--codecs", required=True)
+    parser.add_argument("--codecs", default="mtgc,sdgic,gsc,misc")
     options = parser.parse_args()
     pictures = [load_picture(file.read_bytes()) for file in picture_files(options.pictures)]
     codecs = [codec_named(name) for name in options.codecs.split(",")]

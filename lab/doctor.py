@@ -36,6 +36,7 @@ PACKAGES = (
 EXTRACTORS = {
     "text encoder": ("shared.text", "TextEncoder"),
     "captioner": ("sender.captioner", "Captioner"),
+    "token encoder": ("sender.tokens", "TokenEncoder"),
     "latent encoder": ("sender.latent", "LatentEncoder"),
     "region finder": ("sender.regions", "RegionFinder"),
 }

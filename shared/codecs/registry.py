@@ -5,14 +5,18 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Final
 
+from shared.codecs.gsc import GSC
 from shared.codecs.hci import HCI, HCI_AV1, HCI_LEARNED
+from shared.codecs.misc import MISC
+from shared.codecs.mtgc import MTGC
 from shared.codecs.recipe import Codec
+from shared.codecs.sdgic import SDGIC
 from shared.errors import SetupError, UnknownNameError
 
 ENTRY_POINTS: Final = "semlink.codecs"
 """Group of entry points; each names a ``Codec`` object (``docs/codecs.md``)."""
 
-OURS: Final = {codec.name: codec for codec in (HCI, HCI_AV1, HCI_LEARNED)}
+OURS: Final = {codec.name: codec for codec in (HCI, HCI_AV1, HCI_LEARNED, MTGC, SDGIC, GSC, MISC)}
 DEFAULT_CODEC: Final = HCI.name
 
 
