@@ -16,6 +16,7 @@ from lab.options import (
     MAX_U64,
     PROFILE,
     BodyName,
+    Caption,
     Changes,
     ChannelAddress,
     ChannelName,
@@ -107,6 +108,7 @@ def send(
     device: Device = "",
     progressive: Progressive = None,
     trust: Trust = None,
+    caption: Caption = None,
     sender: SenderAddress = "",
     channel_at: ChannelAddress = "",
     receiver: ReceiverAddress = "",
@@ -123,7 +125,7 @@ def send(
     send_file(
         picture,
         out,
-        wire_message(sender_pb2.SendSettings, codec=codec, budget_bytes=budget, packet_bytes=packet_bytes),
+        wire_message(sender_pb2.SendSettings, **_send_fields(codec, budget, caption), packet_bytes=packet_bytes),
         channel_settings(
             channel,
             {
@@ -190,6 +192,7 @@ def encode(
     max_bytes: Annotated[
         int, typer.Option("--bytes", help="Most bytes of FILE; 0: the codec's rate.", min=0, max=MAX_U32)
     ] = 0,
+    caption: Caption = None,
     sender: SenderAddress = "",
     timeout: Timeout = 300.0,
     json: Json = False,
@@ -200,7 +203,7 @@ def encode(
     from shared.rpc.semlink.v1 import sender_pb2
     from shared.rpc.wire import wire_message
 
-    settings = wire_message(sender_pb2.SendSettings, codec=codec, budget_bytes=max_bytes)
+    settings = wire_message(sender_pb2.SendSettings, **_send_fields(codec, max_bytes, caption))
     encode_file(picture, file, settings, addresses=Addresses(sender=sender), timeout_s=timeout, as_json=json)
 
 
@@ -313,6 +316,12 @@ def evaluate(
     from lab.evaluate.command import evaluate as evaluated
 
     evaluated(pictures, codec, budgets, save, device=device, tasks=task or [], as_json=json)
+
+
+def _send_fields(codec: str, budget_bytes: int, caption: str | None) -> dict[str, object]:
+    """Return fields of SendSettings; a caption that is None stays unset, for the captioner's."""
+    given = {} if caption is None else {"caption": caption}
+    return {"codec": codec, "budget_bytes": budget_bytes, **given}
 
 
 def _decoding_fields(

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from lab.embedded import Addresses, reachable_services
 from lab.output import (
+    contents_text,
     decoding_document,
     number,
     print_account,
     print_json,
     print_table,
     progress_bar,
+    stream_name,
     transfer_document,
     transfer_summary,
 )
@@ -146,9 +148,7 @@ def encode_file(
 
     report = asyncio.run(encoded())
     write_file(file, report.container)
-    from shared.streams import StreamKind  # noqa: PLC0415
-
-    streams = {StreamKind(stream.kind).name: stream.bytes for stream in report.streams}
+    streams = {stream_name(stream): stream.bytes for stream in report.streams}
     document = {
         "file": str(file),
         "codec": report.codec,
@@ -231,6 +231,7 @@ def decode_file(
             ]
         ],
     )
+    print(f"received: {contents_text(report)}")
     for note in beside.notes(received):
         print(f"note: {note}")
 

@@ -28,6 +28,12 @@ class ServiceName(StrEnum):
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 CodecName = Annotated[str, typer.Option("--codec", help="Codec; the README lists them.")]
+Caption = Annotated[
+    str | None,
+    typer.Option(
+        "--caption", help='Words to send with the picture; "": none.', metavar="TEXT", show_default="the captioner's"
+    ),
+]
 DecoderName = Annotated[
     str, typer.Option("--decoder", help="Decoder of the receiver: pocket (diffusion) or hci (up-sampling only).")
 ]

@@ -90,6 +90,9 @@ def decoding_document(report: receiver_pb2.ReceiveReport) -> dict[str, Any]:
         "psnr_db": quality.get("psnr_db"),
         "ms_ssim": quality.get("ms_ssim"),
         "decode_s": fields["decode_s"],
+        "streams": [
+            {**stream, "kind": stream_name(one)} for stream, one in zip(fields["streams"], report.streams, strict=True)
+        ],
     }
 
 
@@ -129,6 +132,7 @@ def transfer_summary(transfer: Transfer) -> list[tuple[str, str]]:
         *(contact_summary(link.contact) if link.HasField("contact") else []),
         *([("picture arrives", link.last_arrival_date)] if link.last_arrival_date else []),
         ("decoder", f"{decoder_text(report)}, on {report.device}, {report.decode_s:.2f} s"),
+        ("received", contents_text(report) or "-"),
         ("rebuilt", rebuilt_text(report)),
         ("trust", f"{number(report.trust if report.HasField('trust') else None, 2)} (0 invented, 1 received)"),
         ("PSNR", f"{number(quality.psnr_db if quality else None, 2)} dB"),
@@ -232,11 +236,21 @@ def _energy_text(account: channel_pb2.Account) -> str:
     return f"{account.total.channel_uses} Es (the profile states no transmit_power_w)"
 
 
+def contents_text(report: receiver_pb2.ReceiveReport) -> str:
+    """Return what the streams that came whole say, as in ``HCI 154x103 (av1); CAPTION a dog in the snow``."""
+    return "; ".join(f"{stream_name(one)} {one.content}" for one in report.streams if one.content)
+
+
+def stream_name(stream: receiver_pb2.StreamReport | sender_pb2.StreamBytes) -> str:
+    """Return the name of a stream's kind, as in ``HCI``."""
+    from shared.streams import StreamKind  # noqa: PLC0415 - keeps --help quick
+
+    return StreamKind(stream.kind).name
+
+
 def streams_text(transfer: Transfer) -> str:
     """Return the streams sent with their bytes, as in ``HCI 724``."""
-    from shared.streams import StreamKind  # noqa: PLC0415
-
-    return ", ".join(f"{StreamKind(stream.kind).name} {stream.bytes}" for stream in transfer.sent.streams)
+    return ", ".join(f"{stream_name(stream)} {stream.bytes}" for stream in transfer.sent.streams)
 
 
 def message_fields(message: Message) -> dict[str, Any]:

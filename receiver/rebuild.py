@@ -11,6 +11,7 @@ from receiver.quality import Quality, quality
 from shared.errors import LinkError
 from shared.picture import encode_png, load_picture
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2
+from shared.streams import StreamKind
 
 if TYPE_CHECKING:
     from threading import Event
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from receiver.reassembly import PictureStatus
     from shared.bitstream import Bitstream
-    from shared.streams import StreamKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +113,29 @@ def _reason(decoder: Decoder, rebuilt: Rebuilt) -> str:
     return f"no stream that decoder '{decoder.name}' can start from came whole"
 
 
+def contents(guidance: Guidance) -> dict[StreamKind, str]:
+    """Return what each stream that came whole says, in words."""
+    said = {}
+    if guidance.hci is not None:
+        height, width = guidance.hci.pixels.shape[:2]
+        said[StreamKind.HCI] = f"{width}x{height} ({guidance.hci.coder})"
+    if guidance.caption is not None:
+        said[StreamKind.CAPTION] = guidance.caption
+    if guidance.tokens is not None:
+        said[StreamKind.TOKENS] = f"{len(guidance.tokens.codes)} {guidance.tokens.kind.name}s"
+    if guidance.planes is not None:
+        said[StreamKind.LATENT] = f"planes {', '.join(map(str, guidance.planes.ids))}"
+    if guidance.regions is not None:
+        said[StreamKind.REGIONS] = ", ".join(f"{region.name} ({region.detail})" for region in guidance.regions)
+    return said
+
+
 def _stream_reports(rebuilt: Rebuilt | None, status: PictureStatus | None) -> list[receiver_pb2.StreamReport]:
     received = {stream.kind: stream.received for stream in status.streams} if status is not None else {}
     streams = rebuilt.bitstream.streams if rebuilt is not None else ()
     payload_bytes = {stream.kind: len(stream.payload) for stream in streams}
     damaged = rebuilt.guidance.damaged if rebuilt is not None else ()
+    content = contents(rebuilt.guidance) if rebuilt is not None else {}
 
     def state(kind: StreamKind) -> receiver_pb2.StreamState.ValueType:
         if kind not in payload_bytes:
@@ -130,6 +148,7 @@ def _stream_reports(rebuilt: Rebuilt | None, status: PictureStatus | None) -> li
             state=state(kind),
             bytes=payload_bytes.get(kind, 0),
             packets_received=received.get(kind, 0),
+            content=content.get(kind, ""),
         )
         for kind in sorted(received.keys() | payload_bytes.keys())
     ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shared.bitstream import Bitstream
 from shared.caption.coder import encode_caption
-from shared.errors import BudgetError
+from shared.errors import BudgetError, ConfigError
 from shared.hci.stream import decode_hci, encode_hci
 from shared.latent.coder import encode_latent
 from shared.regions.coder import encode_regions
@@ -39,9 +39,13 @@ def encode_picture(
 
     Raises:
         BudgetError: not even the smallest encoding fits, or ``caption`` leaves no room.
-        ConfigError: ``caption`` is longer than a stream may be.
+        ConfigError: ``caption`` is longer than a stream may be, or the codec sends none.
         SetupError: weights of an extractor are missing or damaged.
     """
+    if caption and StreamKind.CAPTION not in codec.streams:
+        raise ConfigError(
+            f"codec '{codec.name}' sends no caption: leave the caption out, or choose one that does (misc)"
+        )
     made = _Made(picture, codec, extractors, budget_bytes or default_budget_bytes(picture, codec))
     for kind in sorted(codec.streams, key=_ORDER.index):
         if kind is StreamKind.CAPTION:

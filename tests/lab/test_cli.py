@@ -78,6 +78,17 @@ def test_encode_then_decode_equals_what_a_lossless_link_delivers(photo, tmp_path
     assert pixels_of(decoded).shape == (256, 384, 3)
 
 
+def test_a_callers_words_arrive_as_they_were_sent(photo, tmp_path, semlink, semlink_json):
+    words = "A cat from Österreich, 猫"
+    code, _, err = semlink("encode", photo, tmp_path / "c.sem", "--codec", "misc", "--bytes", "900", "--caption", words)
+    assert code == 0, err
+    decoded = semlink_json("decode", tmp_path / "c.sem", tmp_path / "c.png", "--decoder", "hci")
+    assert {one["kind"]: one["content"] for one in decoded["streams"]}["CAPTION"] == words
+    code, _, err = semlink("encode", photo, tmp_path / "c.sem", "--codec", "hci", "--caption", words)
+    assert code == 2
+    assert "codec 'hci' sends no caption" in err
+
+
 def test_the_same_seed_gives_the_same_journey(photo, semlink_json):
     args = ("send", photo, "--budget", "900", "--snr", "-2", "--packet-bytes", "64", "--seed", "5")
     first, second = semlink_json(*args), semlink_json(*args)

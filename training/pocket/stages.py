@@ -50,13 +50,13 @@ PLANS = {
     "autoencoder": Plan(steps=40_000, batch=8, side=96, rate=1e-3, muon_rate=2e-3),
     "spw": Plan(steps=20_000, batch=64, rate=1e-3, precision="no"),
     "flow": Plan(steps=40_000, batch=16, rate=3e-4, muon_rate=5e-4),
-    "finetune": Plan(steps=20_000, batch=2, rate=1e-4, muon_rate=3e-4),
+    "finetune": Plan(steps=20_000, batch=4, rate=1e-4, muon_rate=3e-4),
 }
 WEIGHTS = {
     "restorer": Weights(lpips=0.2, dists=0.7, lite=0.6),
     "autoencoder": Weights(lpips=0.1, dists=0.2),
     "flow": Weights(lpips=0.2, dists=0.7, lite=0.6),
-    "finetune": Weights(lpips=0.2, dists=0.7, lite=0.6, adversarial=0.05),
+    "finetune": Weights(lpips=0.2, dists=0.7, lite=0.6),
 }
 
 

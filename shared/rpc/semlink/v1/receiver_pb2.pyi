@@ -375,11 +375,14 @@ class StreamReport(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     BYTES_FIELD_NUMBER: _builtins.int
     PACKETS_RECEIVED_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
     kind: _packet_pb2.StreamKind.ValueType
     state: Global___StreamState.ValueType
     bytes: _builtins.int
     """Payload bytes of a whole stream."""
     packets_received: _builtins.int
+    content: _builtins.str
+    """What a whole stream says, in words: the caption itself, the regions' names, how many tokens of which kind."""
     def __init__(
         self,
         *,
@@ -387,10 +390,11 @@ class StreamReport(_message.Message):
         state: Global___StreamState.ValueType = ...,
         bytes: _builtins.int = ...,
         packets_received: _builtins.int = ...,
+        content: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "kind", b"kind", "packets_received", b"packets_received", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "content", b"content", "kind", b"kind", "packets_received", b"packets_received", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
