@@ -28,16 +28,17 @@ class Addresses:
 
 
 def service_named(name: str, device: str = "") -> ServiceSpec:
-    """Return the service called ``name`` as a spec to run; the receiver's decoders compute on ``device``.
+    """Return the service called ``name`` as a spec to run; decoders, the sender's own too, compute on ``device``.
 
     Raises:
         UnknownNameError: there is no such service.
     """
     # Imported one by one, so that a machine needs only what its own service needs.
     if name == "sender":
+        from lab.judge import PocketJudge  # noqa: PLC0415
         from sender.service import sender_spec  # noqa: PLC0415
 
-        return sender_spec()
+        return sender_spec(PocketJudge(device))
     if name == "channel":
         from channel.service import channel_spec  # noqa: PLC0415
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sender.search import hci_for
 from shared.bitstream import Bitstream
 from shared.caption.coder import encode_caption
 from shared.errors import BudgetError, ConfigError
-from shared.hci.stream import decode_hci, encode_hci
+from shared.hci.stream import decode_hci
 from shared.latent.coder import encode_latent
 from shared.regions.coder import encode_regions
 from shared.streams import Stream, StreamKind
@@ -47,7 +48,7 @@ def encode_picture(
             f"codec '{codec.name}' sends no caption: leave the caption out, or choose one that does (misc)"
         )
     made = _Made(picture, codec, extractors, budget_bytes or default_budget_bytes(picture, codec))
-    for kind in sorted(codec.streams, key=_ORDER.index):
+    for kind in _making_order(codec, caption):
         if kind is StreamKind.CAPTION:
             made.add_caption(caption)
         elif kind is StreamKind.REGIONS:
@@ -63,6 +64,13 @@ def encode_picture(
 
 _ORDER = (StreamKind.CAPTION, StreamKind.REGIONS, StreamKind.HCI, StreamKind.TOKENS, StreamKind.LATENT)
 """RSRTs need to know caption and HCI."""
+
+
+def _making_order(codec: Codec, caption: str | None) -> list[StreamKind]:
+    """Return the codec's streams as they are made. One that fills begins with the HCI, but for a caller's own words."""
+    ordered = sorted(codec.streams, key=_ORDER.index)
+    first = {StreamKind.HCI: 1, StreamKind.CAPTION: 0 if caption else 2} if codec.fills else {}
+    return sorted(ordered, key=lambda kind: first.get(kind, 2 if first else 0))
 
 
 class _Made:
@@ -98,7 +106,7 @@ class _Made:
 
     def add_hci(self) -> None:
         reserve = 0
-        if StreamKind.TOKENS in self._codec.streams:
+        if StreamKind.TOKENS in self._codec.streams and not self._codec.fills:
             tokens = longest_payload_bytes(self._codec.tokens)
             reserve = self._overhead_bytes(StreamKind.TOKENS) + tokens
             if reserve > (1 - HCI_SHARE) * self._budget_bytes:
@@ -108,7 +116,7 @@ class _Made:
             used = self._budget_bytes - room
             raise BudgetError(f"{self._budget_bytes} bytes: header and checksum alone take {used}; raise the budget")
         try:
-            payload = encode_hci(self._picture.pixels, room - reserve, coder=self._codec.hci_coder)
+            payload = hci_for(self._codec, self._picture.pixels, room - reserve, self._extractors.judge)
         except BudgetError as error:
             used = self._budget_bytes - room
             message = f"budget of {self._budget_bytes} bytes, {used} of them header and checksum: {error}"
@@ -139,11 +147,16 @@ class _Made:
                     return
 
     def _has_room_for(self, kind: StreamKind, payload: bytes) -> bool:
-        share = HCI_SHARE if StreamKind.HCI in self._codec.streams else 0
+        made = StreamKind.HCI in self._payloads
+        share = HCI_SHARE if StreamKind.HCI in self._codec.streams and not made else 0
         return len(payload) <= self._room_for(kind) - share * self._budget_bytes
 
     def _room_for(self, kind: StreamKind) -> int:
-        return self._budget_bytes - len(self._with({kind: b""}).pack())
+        room = self._budget_bytes - len(self._with({kind: b""}).pack())
+        if room <= 0:
+            return room
+        # A long payload's length takes more bytes in the container than that of an empty one.
+        return room - max(0, len(self._with({kind: bytes(room)}).pack()) - self._budget_bytes)
 
     def _overhead_bytes(self, kind: StreamKind) -> int:
         return len(self._with({kind: b""}).pack()) - len(self._with({}).pack())

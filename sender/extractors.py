@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from sender.search import Judge
     from shared.regions.region import Region
     from shared.tokens.stream import TokenKind, Tokens
 
 
 class Extractors:
-    """Captioner, token encoder, latent encoder and region finder."""
+    """Captioner, token encoder, latent encoder and region finder, and the ``judge`` of HCIs, if the sender has one."""
 
-    def __init__(self) -> None:
+    def __init__(self, judge: Judge | None = None) -> None:
+        self.judge = judge
         self._lock = threading.Lock()
         self._loaded: dict[str, Any] = {}
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
+    from sender.search import Judge
     from shared.bitstream import Bitstream
     from shared.codecs.recipe import Codec
     from shared.picture import Picture
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 class SenderService(sender_pb2_grpc.SenderServiceServicer):
     """Extracts guidance, codes it and packetises it. Keeps no state between calls."""
 
-    def __init__(self) -> None:
-        self._extractors = Extractors()
+    def __init__(self, judge: Judge | None = None) -> None:
+        self._extractors = Extractors(judge)
         self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="encode")
 
     @serves
@@ -95,11 +96,11 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         )
 
 
-def sender_spec() -> ServiceSpec:
-    """Return the sender as a service to run."""
+def sender_spec(judge: Judge | None = None) -> ServiceSpec:
+    """Return the sender as a service to run; without a ``judge`` the codec `adaptive` chooses by its table."""
     return ServiceSpec(
         sender_pb2.DESCRIPTOR.services_by_name["SenderService"].full_name,
-        lambda server: sender_pb2_grpc.add_SenderServiceServicer_to_server(SenderService(), server),
+        lambda server: sender_pb2_grpc.add_SenderServiceServicer_to_server(SenderService(judge), server),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.streams import StreamKind
 from shared.tokens.stream import MAX_TOKENS, MIN_TOKENS, TokenKind
 
+HciChoice = Literal["upsampled", "table", "decoder"]
 SMALLEST_BPP, LARGEST_BPP = 0.0005, 24.0
 
 
@@ -18,7 +19,10 @@ class Codec(BaseModel):
     ``streams`` are what a sender makes, in order of importance: packets leave in this order, and what a budget does not
     hold is left out from the end. ``hci_coder`` forces one HCI coder; None lets the measured rate table choose.
     ``tokens`` of ``token_kind`` are sent at most, fewer where the budget is small, and as many of the latent's
-    ``planes``. ``default_bpp`` sets the byte budget of a caller who names none.
+    ``planes``. Where the recipe ``fills``, the HCI may take all of a budget, and the other streams what it cannot use.
+    ``hci_choice`` says who chooses the HCI's scale: the table for ``upsampled`` HCIs, the ``table`` for those that the
+    pocket decoder restores, or that ``decoder`` itself, at the sender. ``default_bpp`` sets the byte budget of a caller
+    who names none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -27,6 +31,8 @@ class Codec(BaseModel):
     summary: Annotated[str, Field(min_length=1, max_length=200)]
     streams: Annotated[tuple[StreamKind, ...], Field(min_length=1)] = (StreamKind.HCI,)
     hci_coder: str | None = None
+    hci_choice: HciChoice = "upsampled"
+    fills: bool = False
     token_kind: TokenKind = TokenKind.SPW
     tokens: Annotated[int, Field(ge=MIN_TOKENS, le=MAX_TOKENS)] = 16
     planes: Annotated[int, Field(ge=1, le=32)] = 16

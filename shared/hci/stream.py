@@ -103,11 +103,12 @@ def encode_hci_at(picture: NDArray[np.uint8], coder: str, scale: int, quality: i
     return _params(coder, scale) + made_by.encode(down_sampled(picture, scale), quality)
 
 
-def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | None = None) -> bytes:
+def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | None = None, coarser: int = 0) -> bytes:
     """Return the best HCI payload of ``picture`` (``[H, W, 3]`` or ``[H, W]``, uint8) within ``budget_bytes``.
 
     Coder and scale are what measured best at this rate (``shared.hci.rate_table``), the quality is the highest that
-    fits; where not even the lowest fits, smaller scales follow. ``coder`` fixes the coder.
+    fits; where not even the lowest fits, smaller scales follow. ``coder`` fixes the coder. ``coarser`` steps past the
+    scale that measured best up-sampled, which a decoder that restores may like better.
 
     Raises:
         PictureError: the picture is not uint8 RGB or grey of 64 to 8192 pixels a side.
@@ -117,7 +118,8 @@ def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | No
     _check_picture(picture)
     height, width = picture.shape[:2]
     fewest: list[int] = []
-    for name, scale in _candidates(width, height, budget_bytes, coder):
+    candidates = list(_candidates(width, height, budget_bytes, coder))
+    for name, scale in candidates[min(coarser, len(candidates) - 1) :]:
         small = down_sampled(picture, scale)
         payloads = [_largest_fitting(one, small, budget_bytes - HEADER_BYTES) for one in _encoders_named(name)]
         fitting = [payload for payload in payloads if len(payload) + HEADER_BYTES <= budget_bytes]
@@ -127,6 +129,28 @@ def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | No
     raise BudgetError(
         f"{budget_bytes} bytes are too few for the HCI of this {width}x{height} picture; it takes {min(fewest)} or more"
     )
+
+
+def hci_candidates(
+    picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | None = None, scales: int
+) -> list[bytes]:
+    """Return HCI payloads of ``picture`` within ``budget_bytes`` to choose from, none if nothing fits.
+
+    They are at the first ``scales`` scales that ``encode_hci`` would try, by every encoder of the coder.
+
+    Raises:
+        PictureError, UnknownNameError: as ``encode_hci``.
+    """
+    _check_picture(picture)
+    height, width = picture.shape[:2]
+    made: list[bytes] = []
+    for name, scale in list(_candidates(width, height, budget_bytes, coder))[:scales]:
+        small = down_sampled(picture, scale)
+        for one in _encoders_named(name):
+            payload = _params(name, scale) + _largest_fitting(one, small, budget_bytes - HEADER_BYTES)
+            if len(payload) <= budget_bytes and payload not in made:
+                made.append(payload)
+    return made
 
 
 def decode_hci(payload: bytes, width: int, height: int, *, grey: bool = False) -> HciImage:

@@ -64,7 +64,7 @@ def _parsed() -> argparse.Namespace:
     train.add_argument("--sample-every", type=_positive, help="steps between validations and sample grids")
     commands.add_parser("counts", help="write the tables that tokens are coded by")
     export = commands.add_parser("export", help="write the newest weights of all stages into --weights")
-    export.add_argument("--sigma", type=float, default=0.25, help="noise at the flow's start, as trained")
+    export.add_argument("--sigma", type=float, default=0.05, help="noise at the flow's start, as trained")
     export.add_argument("--steps", type=int, default=0, help="the decoder's default steps")
     export.add_argument("--fidelity", type=float, default=0.5, help="the decoder's default fidelity")
     return parser.parse_args()

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune")
 NETWORKS = ("restorer", "autoencoder", "unet", "controlnet", "words")
-SIGMA = 0.25
+SIGMA = 0.05
 HELD_OUT = 24
 VALIDATION_FILE = "val.parquet"
 MEASURED = 64

@@ -1,0 +1,95 @@
+"""Measures which HCI the pocket decoder restores best at equal bytes: what the codec `adaptive` rests on.
+
+BSDS500 pictures of train-4-of-8.parquet, beyond the crops that the decoder learnt from. Per picture and rate: the HCI
+that is best when up-sampled (codec `hci`), those one, two and three scales coarser, and the one that the judge picks
+(codec `adaptive`; it looks at EfficientNet-Lite2 and VGG16, so that the EfficientNet-Lite0 columns are of a network
+that had no part in the choice). Writes docs/results/adaptive.md.
+
+Usage: python -m benchmarks.adaptive_hci [--count 8] [--data ../shared/data/train]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.hci_curves import parquet_pictures
+from lab.judge import PocketJudge
+from lab.output import markdown_table
+from receiver.decoder import Guidance, options_for
+from receiver.metrics.measures import Measures
+from receiver.pocket.decoder import PocketDecoder
+from sender.search import SCALES_TRIED
+from shared.bitstream import PictureHeader
+from shared.hci.stream import decode_hci, encode_hci, hci_candidates
+from shared.picture import write_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[1]
+OUT = ROOT / "docs" / "results" / "adaptive.md"
+MIN_SIDE, BPPS = 320, (0.0225, 0.06)
+SHOWN = {
+    "psnr_db": "PSNR dB",
+    "lpips_efficientnet": "LPIPS form, EfficientNet-Lite0",
+    "dists_vgg16": "DISTS form, VGG16",
+    "dists_efficientnet": "DISTS form, EfficientNet-Lite0",
+    "class_kl": "class KL",
+}
+
+
+def choices(pixels: NDArray[np.uint8], budget_bytes: int, judge: PocketJudge) -> dict[str, bytes]:
+    """Return the HCI payloads to compare, by name."""
+    made = {"hci: best up-sampled": encode_hci(pixels, budget_bytes)}
+    for steps in (1, 2, 3):
+        made[f"{steps} coarser"] = encode_hci(pixels, budget_bytes, coarser=steps)
+    candidates = hci_candidates(pixels, budget_bytes, scales=SCALES_TRIED)
+    made["adaptive: tried"] = min(candidates, key=judge(pixels))
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=8)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "train")
+    options = parser.parse_args()
+    pictures = parquet_pictures([options.data / "train-4-of-8.parquet"], "bsds500", MIN_SIDE, options.count)
+    decoder, judge, measures = PocketDecoder(), PocketJudge(), Measures()
+    rows: dict[tuple[float, str], list[dict[str, float]]] = defaultdict(list)
+    for pixels in pictures:
+        height, width = pixels.shape[:2]
+        reference = measures.reference(pixels)
+        for bpp in BPPS:
+            for name, payload in choices(pixels, int(bpp * height * width / 8), judge).items():
+                guidance = Guidance(PictureHeader(width, height), hci=decode_hci(payload, width, height))
+                made = decoder.reconstruct(guidance, options_for(decoder))
+                found = measures.compared(made.pixels, reference)
+                rows[bpp, name].append(
+                    {"bytes": len(payload)} | {measure: float(found[measure] or 0) for measure in SHOWN}
+                )
+    write_file(OUT, page(rows, options.count).encode())
+    print(OUT.read_text())
+
+
+def page(rows: dict[tuple[float, str], list[dict[str, float]]], count: int) -> str:
+    """Return the table with what it is."""
+    lines = []
+    for (bpp, name), found in rows.items():
+        means = {measure: float(np.mean([row[measure] for row in found])) for measure in ("bytes", *SHOWN)}
+        lines.append([f"{name}", f"{bpp:g}", f"{means['bytes']:.0f}", *(f"{means[measure]:.3f}" for measure in SHOWN)])
+    lines.sort(key=lambda line: float(line[1]))
+    return (
+        "# Which HCI the decoder restores best\n\n"
+        f"`python -m benchmarks.adaptive_hci --count {count}`: means over {count} BSDS500 pictures that the decoder\n"
+        "has not learnt from, at equal budgets, by the weights that ship.\n\n"
+        + markdown_table(["HCI", "bpp", "bytes", *SHOWN.values()], lines)
+    )
+
+
+if __name__ == "__main__":
+    main()

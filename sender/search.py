@@ -1,0 +1,55 @@
+"""Which HCI to send: tried at the sender, with the receiver's decoder in the loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from shared.bitstream import bpp
+from shared.errors import BudgetError
+from shared.hci.stream import encode_hci, hci_candidates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from shared.codecs.recipe import Codec
+
+SCALES_TRIED: Final = 3
+COARSER_BELOW_BPP: Final = 0.04
+"""Below, the scale after the one that measured best up-sampled is best behind the pocket decoder; above, the same is
+(measured at 0.0225 and 0.06: docs/results/adaptive.md)."""
+
+
+class Judge(Protocol):
+    """Says how far what a decoder makes of an HCI is from the picture; the service is given one by who starts it."""
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> Callable[[bytes], float]:
+        """Return what measures the distance of an HCI's payload to ``pixels`` ``[H, W, 3]`` or ``[H, W]``.
+
+        Raises:
+            SetupError: the decoder is not installed, or its weights are missing or damaged.
+        """
+        ...
+
+
+def hci_for(codec: Codec, pixels: NDArray[np.uint8], budget_bytes: int, judge: Judge | None) -> bytes:
+    """Return the HCI payload that ``codec`` chooses within ``budget_bytes``; without a ``judge``, by the table.
+
+    Raises:
+        BudgetError: nothing fits.
+        SetupError: the judge's decoder or the coder is not there.
+    """
+    if codec.hci_choice == "upsampled":
+        return encode_hci(pixels, budget_bytes, coder=codec.hci_coder)
+    if codec.hci_choice == "decoder" and judge is not None:
+        candidates = hci_candidates(pixels, budget_bytes, coder=codec.hci_coder, scales=SCALES_TRIED)
+        if candidates:
+            return candidates[0] if len(candidates) == 1 else min(candidates, key=judge(pixels))
+    height, width = pixels.shape[:2]
+    coarser = int(bpp(budget_bytes, width, height) < COARSER_BELOW_BPP)
+    try:
+        return encode_hci(pixels, budget_bytes, coder=codec.hci_coder, coarser=coarser)
+    except BudgetError:
+        return encode_hci(pixels, budget_bytes, coder=codec.hci_coder)
