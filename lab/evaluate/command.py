@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from lab.evaluate.link import LinkSession
@@ -12,7 +12,7 @@ from lab.evaluate.report import cell_rows, markdown, plot_missing, plot_png
 from lab.evaluate.results import Results
 from lab.evaluate.run import Evaluation
 from lab.evaluate.specs import names_in
-from lab.evaluate.summary import PATCH_FID, PatchFid, cells_of, differences, mean_cell
+from lab.evaluate.summary import PATCH_FID, PatchFid, cells_of, differences, mean_cell, stream_bytes
 from lab.output import print_json, print_table, progress_bar
 from shared.picture import write_file
 
@@ -101,6 +101,9 @@ def _cells(outcome: Outcome, measures: Measures, save: Path) -> list[Cell]:
     """Return the means of every codec and budget, sorted as the codecs came."""
     if measures.efficientnet is None:
         outcome.unavailable[PATCH_FID] = measures.unavailable["lpips_efficientnet"]
-        return [mean_cell(rows) for rows in cells_of(outcome.rows).values()]
-    patch_fid = PatchFid(measures.efficientnet, save)
-    return [mean_cell(rows, patch_fid.of(rows)) for rows in cells_of(outcome.rows).values()]
+        cells = [mean_cell(rows) for rows in cells_of(outcome.rows).values()]
+    else:
+        patch_fid = PatchFid(measures.efficientnet, save)
+        cells = [mean_cell(rows, patch_fid.of(rows)) for rows in cells_of(outcome.rows).values()]
+    rows_of_cells = cells_of(outcome.rows).values()
+    return [replace(cell, streams=stream_bytes(rows, save)) for cell, rows in zip(cells, rows_of_cells, strict=True)]

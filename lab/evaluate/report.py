@@ -7,8 +7,9 @@ import io
 from typing import TYPE_CHECKING
 
 from lab.evaluate.specs import CEILING
-from lab.evaluate.summary import PATCH_FID
+from lab.evaluate.summary import FRAMING, PATCH_FID
 from lab.output import markdown_table, number
+from shared.streams import StreamKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +67,13 @@ def difference_rows(differences: Sequence[Difference], names: Sequence[str]) -> 
     return ["codec", "against", "budget", "pictures", "bytes", *(HEADINGS[name][0] for name in names)], rows
 
 
+def stream_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
+    """Return headings and rows of the table of mean bytes per stream."""
+    kinds = [*(kind.name for kind in StreamKind), FRAMING]
+    rows = [[cell.codec, cell.budget, *(number(cell.streams.get(kind, 0.0), 1) for kind in kinds)] for cell in cells]
+    return ["codec", "budget", *kinds], rows
+
+
 def markdown(
     command: str,
     cells: Sequence[Cell],
@@ -88,6 +96,9 @@ def markdown(
             DIFFERENCES,
             markdown_table(*difference_rows(differences, columns_of(cells))),
         ]
+    streamed = [cell for cell in cells if cell.streams]
+    if streamed:
+        parts += ["## Bytes per stream\n", markdown_table(*stream_rows(streamed))]
     if outcome.unavailable:
         parts += ["## Unavailable\n", *(f"- {name}: {reason}" for name, reason in outcome.unavailable.items()), ""]
     if outcome.unreadable:

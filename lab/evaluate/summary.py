@@ -12,6 +12,7 @@ import numpy as np
 from lab.evaluate.codec import picture_in
 from lab.evaluate.pictures import source_in
 from lab.evaluate.results import key_of
+from shared.bitstream import Bitstream
 from shared.picture import write_file
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ ABSOLUTE = {"psnr_db": 1.0, "top1": 100.0, "top5": 100.0}
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Means over the ``pictures`` that one codec decoded at one budget; ``patches`` went into patch-FID."""
+    """Means over the ``pictures`` that one codec decoded at one budget; ``patches`` went into patch-FID.
+
+    ``streams`` are the bytes of a file by kind of stream, and of what frames them; empty for a codec without streams.
+    """
 
     codec: str
     budget: str
@@ -41,6 +45,7 @@ class Cell:
     bpp: float
     measures: dict[str, float | None] = field(default_factory=dict)
     patches: int = 0
+    streams: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,24 @@ def mean_cell(rows: Sequence[Row], patch_fid: tuple[float | None, int] = (None, 
         means | {PATCH_FID: patch_fid[0]},
         patch_fid[1],
     )
+
+
+SUFFIX = ".sem"
+FRAMING = "header, lengths and CRC"
+
+
+def stream_bytes(rows: Sequence[Row], folder: Path) -> dict[str, float]:
+    """Return the mean bytes of each kind of stream in the ``.sem`` files of ``rows``; one that is not there has 0."""
+    sums: dict[str, int] = {}
+    for row in rows:
+        if not row.file.endswith(SUFFIX):
+            return {}
+        streams = Bitstream.unpack((folder / row.file).read_bytes()).streams
+        for stream in streams:
+            sums[stream.kind.name] = sums.get(stream.kind.name, 0) + len(stream.payload)
+        framing = row.bytes - sum(len(stream.payload) for stream in streams)
+        sums[FRAMING] = sums.get(FRAMING, 0) + framing
+    return {name: total / len(rows) for name, total in sums.items()}
 
 
 def differences(rows: Sequence[Row], cells: Sequence[Cell]) -> list[Difference]:

@@ -49,7 +49,8 @@ def test_every_byte_that_counts_is_in_a_file(run):
 
 def test_table_and_plot_name_every_codec_and_what_is_missing(run):
     table = (run / "table.md").read_text()
-    assert table.count("| hci-learned@hci | ") == table.count("| webp | ") == 2
+    means, streams = table.split("## Bytes per stream")
+    assert means.count("| hci-learned@hci | ") == means.count("| webp | ") == streams.count("| hci-learned@hci | ") == 2
     assert "--codec hci-learned@hci,webp,hci-learned@hci:drop=HCI --bytes 400,0.2bpp" in table
     missing = table[table.index("## Not decoded") :]
     assert missing.count("| hci-learned@hci:drop=HCI | ") == 4
@@ -77,6 +78,10 @@ def test_a_second_run_makes_only_what_is_missing(run, pictures, capsys):
     assert first["measures"]["psnr_db"] == pytest.approx(sum(same) / 2)
     assert first["patches"] > 0
     assert first["measures"]["patch_fid"] > 0
+    assert set(first["streams"]) == {"HCI", "header, lengths and CRC"}
+    assert sum(first["streams"].values()) == pytest.approx(first["bytes"])
+    assert document["cells"][-1]["streams"] == {}
+    assert "| hci-learned@hci | 400 | " in (run / "table.md").read_text().split("## Bytes per stream")[1]
 
 
 def test_differences_are_over_common_pictures_in_percent(row_of):

@@ -1,5 +1,8 @@
 """The TOKENS payload: exact inverses, golden bytes, damage."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +14,14 @@ from shared.tokens.stream import CODES, LEVELS, TokenKind, Tokens, decode_tokens
 ANY_TOKENS = st.builds(
     Tokens, st.sampled_from(TokenKind), st.lists(st.integers(0, CODES - 1), min_size=8, max_size=64).map(tuple)
 )
+GOLDEN = json.loads(Path(__file__).with_name("golden.json").read_text())
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=range(len(GOLDEN)))
+def test_golden_payload(case):
+    tokens = Tokens(TokenKind[case["kind"]], tuple(case["codes"]))
+    assert encode_tokens(tokens).hex() == case["payload"]
+    assert decode_tokens(bytes.fromhex(case["payload"])) == tokens
 
 
 @given(ANY_TOKENS)
