@@ -23,9 +23,10 @@ from lab.output import markdown_table
 from receiver.decoder import Guidance, options_for
 from receiver.metrics.measures import Measures
 from receiver.pocket.decoder import PocketDecoder
-from sender.search import SCALES_TRIED
+from sender.search import hci_for
 from shared.bitstream import PictureHeader
-from shared.hci.stream import decode_hci, encode_hci, hci_candidates
+from shared.codecs.adaptive import ADAPTIVE
+from shared.hci.stream import decode_hci, encode_hci
 from shared.picture import write_file
 
 if TYPE_CHECKING:
@@ -48,8 +49,7 @@ def choices(pixels: NDArray[np.uint8], budget_bytes: int, judge: PocketJudge) ->
     made = {"hci: best up-sampled": encode_hci(pixels, budget_bytes)}
     for steps in (1, 2, 3):
         made[f"{steps} coarser"] = encode_hci(pixels, budget_bytes, coarser=steps)
-    candidates = hci_candidates(pixels, budget_bytes, scales=SCALES_TRIED)
-    made["adaptive: tried"] = min(candidates, key=judge(pixels))
+    made["adaptive: tried"] = hci_for(ADAPTIVE, pixels, budget_bytes, judge)
     return made
 
 

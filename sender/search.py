@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from shared.codecs.recipe import Codec
 
-SCALES_TRIED: Final = 3
+SCALES_TRIED: Final = 2
 COARSER_BELOW_BPP: Final = 0.04
 """Below, the scale after the one that measured best up-sampled is best behind the pocket decoder; above, the same is
 (measured at 0.0225 and 0.06: docs/results/adaptive.md)."""
@@ -43,13 +43,20 @@ def hci_for(codec: Codec, pixels: NDArray[np.uint8], budget_bytes: int, judge: J
     """
     if codec.hci_choice == "upsampled":
         return encode_hci(pixels, budget_bytes, coder=codec.hci_coder)
+    coarser = coarser_at(budget_bytes, pixels)
     if codec.hci_choice == "decoder" and judge is not None:
-        candidates = hci_candidates(pixels, budget_bytes, coder=codec.hci_coder, scales=SCALES_TRIED)
+        candidates = hci_candidates(
+            pixels, budget_bytes, coder=codec.hci_coder, scales=slice(coarser, coarser + SCALES_TRIED)
+        )
         if candidates:
             return candidates[0] if len(candidates) == 1 else min(candidates, key=judge(pixels))
-    height, width = pixels.shape[:2]
-    coarser = int(bpp(budget_bytes, width, height) < COARSER_BELOW_BPP)
     try:
         return encode_hci(pixels, budget_bytes, coder=codec.hci_coder, coarser=coarser)
     except BudgetError:
         return encode_hci(pixels, budget_bytes, coder=codec.hci_coder)
+
+
+def coarser_at(budget_bytes: int, pixels: NDArray[np.uint8]) -> int:
+    """Return how many scales past the one that measured best up-sampled the table goes."""
+    height, width = pixels.shape[:2]
+    return int(bpp(budget_bytes, width, height) < COARSER_BELOW_BPP)

@@ -132,11 +132,11 @@ def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | No
 
 
 def hci_candidates(
-    picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | None = None, scales: int
+    picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | None = None, scales: slice
 ) -> list[bytes]:
     """Return HCI payloads of ``picture`` within ``budget_bytes`` to choose from, none if nothing fits.
 
-    They are at the first ``scales`` scales that ``encode_hci`` would try, by every encoder of the coder.
+    They are at those of ``scales`` among the scales that ``encode_hci`` would try, by every encoder of the coder.
 
     Raises:
         PictureError, UnknownNameError: as ``encode_hci``.
@@ -144,7 +144,7 @@ def hci_candidates(
     _check_picture(picture)
     height, width = picture.shape[:2]
     made: list[bytes] = []
-    for name, scale in list(_candidates(width, height, budget_bytes, coder))[:scales]:
+    for name, scale in list(_candidates(width, height, budget_bytes, coder))[scales]:
         small = down_sampled(picture, scale)
         for one in _encoders_named(name):
             payload = _params(name, scale) + _largest_fitting(one, small, budget_bytes - HEADER_BYTES)

@@ -38,10 +38,10 @@ def test_the_hci_that_the_judge_likes_is_sent(sign, picture):
         BUDGET_BYTES,
         lambda _: lambda payload: sign * scale_of(payload, picture),
     )
-    candidates = hci_candidates(picture.pixels, BUDGET_BYTES, scales=3)
+    candidates = hci_candidates(picture.pixels, BUDGET_BYTES, scales=slice(2))
     assert payload in candidates
     scales = [scale_of(one, picture) for one in candidates]
-    assert len(set(scales)) == 3
+    assert len(set(scales)) == 2
     assert scale_of(payload, picture) == (min(scales) if sign > 0 else max(scales))
 
 
