@@ -22,6 +22,7 @@ SPEED_OF_LIGHT_M_S = 299_792_458.0
 MAX_DOPPLER_PER_SPACING = 0.05  # interference between carriers then stays below -23.8 dB, see docs/radio.md
 # Largest tap delay over the delay spread: TR 38.901 V19.2.0, tables 7.7.2-1 to 7.7.2-5.
 LAST_TAP = {"A": 9.6586, "B": 4.7834, "C": 8.6523, "D": 12.525, "E": 20.6519}
+FIRST_TAP_K_DB = {"D": 13.3, "E": 22.0}  # K of the first tap, in dB: the same tables 7.7.2-4 and 7.7.2-5
 MAX_K_FACTOR_DB = 100.0  # at which the scattered part is lost in the rounding of float32
 
 
@@ -50,6 +51,19 @@ class PropagationSettings(_Settings, ABC):
         del symbols
         return 0
 
+    @property
+    def k_ratio(self) -> float:
+        """Power of the line of sight over the scattered power: 0 where it is not known, infinite without fading.
+
+        ``channel.forecast`` goes by it and by ``fades``.
+        """
+        return 0.0
+
+    def fades(self, symbols: int) -> int:
+        """Return how many independent fades a packet of ``symbols`` symbols meets."""
+        del symbols
+        return 1
+
     def check_against(self, symbol_rate_hz: float) -> None:
         """Raise ``ValueError``, naming a field and the way out, where the model does not hold at this symbol rate."""
 
@@ -58,6 +72,11 @@ class Awgn(PropagationSettings):
     """White Gaussian noise and nothing else."""
 
     kind: Literal["awgn"] = "awgn"
+
+    @property
+    def k_ratio(self) -> float:
+        """Infinite: there is no fading."""
+        return math.inf
 
     def medium(self, variance: float, symbol_rate_hz: float) -> Medium:
         """Return y = x + n."""
@@ -75,10 +94,9 @@ class _BlockFading(PropagationSettings):
 
     coherence_symbols: Annotated[int, Field(ge=1)] | None = None
 
-    @property
-    def k_ratio(self) -> float:
-        """Power of the line of sight over the scattered power."""
-        return 0.0
+    def fades(self, symbols: int) -> int:
+        """Return the coherence blocks of a packet of ``symbols`` symbols."""
+        return -(-symbols // (self.coherence_symbols or max(symbols, 1)))
 
     def medium(self, variance: float, symbol_rate_hz: float) -> Medium:
         """Return y = h x + n."""
@@ -172,6 +190,11 @@ class Tdl(PropagationSettings):
     carrier_frequency_hz: Annotated[float, Field(ge=0.5e9, le=100e9)]  # the range of TR 38.901
     estimation: Literal["perfect", "ls", "lmmse"] = "lmmse"
     grid: OfdmGrid = OfdmGrid()
+
+    @property
+    def k_ratio(self) -> float:
+        """That of the first tap."""
+        return math.pow(10.0, FIRST_TAP_K_DB[self.profile] / 10) if self.profile in FIRST_TAP_K_DB else 0.0
 
     @property
     def max_doppler_hz(self) -> float:

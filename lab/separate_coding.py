@@ -1,0 +1,247 @@
+"""Separate source and channel coding, to compare the link with at equal channel uses; see ``docs/comparison.md``.
+
+A classical codec fills the bytes that a channel code leaves in so many channel uses. Three channel codes::
+
+    avif+ldpc:mcs=8    one MCS whatever the SNR: a cliff
+    avif+ldpc:best     the fastest MCS that brings the whole file across: a staircase
+    avif+ideal         a code that achieves capacity: what no channel code passes
+
+A file that misses a packet does not decode; the picture is then one colour, the original's mean, which the receiver
+is given for nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+
+from channel.bounds import awgn_capacity
+from channel.fading import block_coefficients
+from channel.forecast import outage_capacity, packet_loss
+from channel.mcs import MCS_INDICES, Mcs, mcs
+from channel.propagation import Awgn, Rayleigh, Rician
+from lab.channel_uses import PACKET_BYTES, carried, check_channel_uses, packet_lengths, payload_within
+from lab.evaluate.specs import BASELINES, baseline_named
+from shared.bitstream import Bitstream, PictureHeader
+from shared.errors import BudgetError, ConfigError, UnknownNameError
+from shared.packets import Packetiser
+from shared.streams import Stream, StreamKind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from channel.accounting import Account
+    from channel.config import ChannelConfig
+    from channel.phy import ChainCache
+    from lab.evaluate.codec import EvaluatedCodec
+
+WHOLE_SHARE: Final = 0.9
+"""Of the pictures, ``best`` and under fading ``ideal`` mean to bring so many across whole."""
+_SPEC: Final = re.compile(r"([a-z0-9-]+)\+(?:ldpc:(?:mcs=(\d{1,3})|(best))|(ideal))")
+
+
+@dataclass(frozen=True, slots=True)
+class SeparateCoding:
+    """A classical codec and a channel code; ``mcs_index`` is there for ``fixed`` alone."""
+
+    name: str
+    codec: str
+    code: Literal["fixed", "best", "ideal"]
+    mcs_index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SeparatelyCoded:
+    """What came of one picture.
+
+    ``pixels`` ``[H, W, 3]`` uint8: the decoded file if it came ``whole``, else the original's mean colour, and
+    ``reason`` says why. ``channel_uses`` are those that were paid for. ``mcs_index`` and ``account`` are None for the
+    ideal code, which has no packets, and the account where nothing was sent.
+    """
+
+    pixels: NDArray[np.uint8]
+    whole: bool
+    reason: str
+    file_bytes: int
+    channel_uses: int
+    mcs_index: int | None = None
+    account: Account | None = None
+
+
+@dataclass(slots=True)
+class Files:
+    """Files that were made before, by codec, picture and budget: runs that share them encode once."""
+
+    _codecs: dict[str, EvaluatedCodec] = field(default_factory=dict)
+    _made: dict[tuple[str, bytes, int], bytes | None] = field(default_factory=dict)
+
+    def codec(self, name: str) -> EvaluatedCodec:
+        """Return the classical codec called ``name``.
+
+        Raises:
+            UnknownNameError: there is none.
+            SetupError: it needs something that is not installed.
+        """
+        if name not in self._codecs:
+            codec = baseline_named(name)
+            if codec is None:
+                raise UnknownNameError(f"unknown classical codec '{name}'; known are {', '.join(BASELINES)}")
+            self._codecs[name] = codec
+        return self._codecs[name]
+
+    def encoded(self, name: str, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes | None:
+        """Return the best file within ``budget_bytes``, None where nothing fits; as ``codec``."""
+        key = (name, hashlib.sha256(pixels.tobytes()).digest(), budget_bytes)
+        if key not in self._made:
+            try:
+                self._made[key] = self.codec(name).encode(pixels, budget_bytes) if budget_bytes > 0 else None
+            except BudgetError:
+                self._made[key] = None
+        return self._made[key]
+
+
+def separate_coding(text: str) -> SeparateCoding:
+    """Return what ``text`` asks for, such as ``avif+ldpc:mcs=8``, ``avif+ldpc:best`` or ``avif+ideal``.
+
+    Raises:
+        ConfigError: it is written otherwise.
+        UnknownNameError: there is no such codec or MCS.
+    """
+    found = _SPEC.fullmatch(text)
+    if found is None:
+        raise ConfigError(f"separate coding '{text}': write CODEC+ldpc:mcs=8, CODEC+ldpc:best or CODEC+ideal")
+    codec, index, best, _ = found.groups()
+    if codec not in BASELINES:
+        raise UnknownNameError(f"unknown classical codec '{codec}' in {text}; known are {', '.join(BASELINES)}")
+    if index is not None:
+        return SeparateCoding(text, codec, "fixed", mcs(int(index)).index)
+    return SeparateCoding(text, codec, "best" if best else "ideal")
+
+
+def separately_coded(
+    pixels: NDArray[np.uint8],
+    coding: SeparateCoding,
+    config: ChannelConfig,
+    *,
+    channel_uses: int,
+    picture_index: int = 0,
+    chains: ChainCache | None = None,
+    files: Files | None = None,
+) -> SeparatelyCoded:
+    """Send ``pixels`` ``[H, W, 3]`` uint8 as a classical file over ``config`` within ``channel_uses``.
+
+    ``config`` gives SNR, propagation, losses and seed; its own MCS does not count. Under an LDPC code the file travels
+    in the link's own packets and transport blocks, without repair, and meets all that they meet. The ideal code holds
+    ``channel_uses`` · R / 8 bytes: over AWGN R is the capacity and nothing is ever lost; under block fading R is the
+    rate that one code word over all of the picture's fades carries but for a share 1 - ``WHOLE_SHARE``, and the file is
+    lost where the capacity over the fades of this picture is less. It pays no packets and meets no other losses.
+
+    Raises:
+        ConfigError: ``channel_uses`` is out of range, ``best`` at an Eb/N0, or ``ideal`` where no capacity is known.
+        UnknownNameError, SetupError: as ``Files.codec``.
+    """
+    check_channel_uses(channel_uses)
+    files = files or Files()
+    if coding.code == "ideal":
+        return _ideal(pixels, coding, config, channel_uses, picture_index, files)
+    scheme = mcs(coding.mcs_index) if coding.code == "fixed" else best_mcs(channel_uses, config)
+    data = files.encoded(coding.codec, pixels, payload_within(channel_uses, scheme, config))
+    if data is None:
+        return _lost(pixels, f"{channel_uses} channel uses at MCS {scheme.index} hold no file", 0, 0, scheme.index)
+    height, width = pixels.shape[:2]
+    bitstream = Bitstream(PictureHeader(width, height), (Stream(StreamKind.HCI, data),))
+    own = config.model_copy(update={"mcs": scheme.index, "stream_mcs": {}})
+    sent = carried(Packetiser(PACKET_BYTES).packetise(bitstream, 0), own, picture_index=picture_index, chains=chains)
+    account = sent.report.account
+    uses = account.total.channel_uses
+    if sent.bitstream is None or not sent.bitstream.streams:
+        return _lost(pixels, "the file missed a packet", len(data), uses, scheme.index, account)
+    decoded = files.codec(coding.codec).decode(sent.bitstream.streams[0].payload, width, height)
+    return SeparatelyCoded(decoded, True, "", len(data), uses, scheme.index, account)
+
+
+def best_mcs(channel_uses: int, config: ChannelConfig) -> Mcs:
+    """Return the fastest MCS whose file arrives whole with probability ``WHOLE_SHARE`` (``channel.forecast``).
+
+    Where none does, the one whose file most probably arrives.
+
+    Raises:
+        ConfigError: ``channel_uses`` is out of range, or the SNR is an Eb/N0.
+    """
+    if config.snr_kind != "esn0":
+        raise ConfigError("the best MCS needs snr_kind esn0: at one Eb/N0 each MCS has another SNR")
+    shares = {}
+    for scheme in map(mcs, MCS_INDICES):
+        packets = len(packet_lengths(payload_within(channel_uses, scheme, config)))
+        shares[scheme] = (1 - packet_loss(config, scheme, PACKET_BYTES)) ** packets
+    enough = [scheme for scheme, share in shares.items() if share >= WHOLE_SHARE]
+    if enough:
+        return max(enough, key=lambda scheme: scheme.spectral_efficiency)
+    return max(shares, key=lambda scheme: (shares[scheme], -scheme.spectral_efficiency))
+
+
+def ideal_rate(config: ChannelConfig, channel_uses: int) -> float:
+    """Return the rate of the ideal code in bits per channel use; see ``separately_coded``.
+
+    Raises:
+        ConfigError: the propagation is neither AWGN nor Rayleigh or Rician block fading.
+    """
+    propagation = config.propagation
+    if isinstance(propagation, Awgn):
+        return awgn_capacity(config.es_n0_db)
+    if not isinstance(propagation, Rayleigh | Rician):
+        raise ConfigError(f"the ideal code knows awgn, rayleigh and rician, not {propagation.kind}; take one of them")
+    fades = propagation.fades(channel_uses)
+    return outage_capacity(config.es_n0_db, propagation.k_ratio, fades, 1 - WHOLE_SHARE)
+
+
+def mean_colour(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a picture of the size of ``pixels`` ``[H, W, 3]`` in their mean colour: what a lost file leaves."""
+    mean = pixels.reshape(-1, pixels.shape[2]).mean(axis=0).round().astype(np.uint8)
+    return np.broadcast_to(mean, pixels.shape).copy()
+
+
+def _ideal(
+    pixels: NDArray[np.uint8],
+    coding: SeparateCoding,
+    config: ChannelConfig,
+    channel_uses: int,
+    picture_index: int,
+    files: Files,
+) -> SeparatelyCoded:
+    rate = ideal_rate(config, channel_uses)
+    data = files.encoded(coding.codec, pixels, int(channel_uses * rate / 8))
+    if data is None:
+        return _lost(pixels, f"{channel_uses} channel uses at {rate:.3g} bits each hold no file", 0, 0)
+    if _capacity_met(config, channel_uses, picture_index) < rate:
+        return _lost(pixels, "outage: the fades of this picture carry less", len(data), channel_uses)
+    height, width = pixels.shape[:2]
+    decoded = files.codec(coding.codec).decode(data, width, height)
+    return SeparatelyCoded(decoded, True, "", len(data), channel_uses)
+
+
+def _capacity_met(config: ChannelConfig, channel_uses: int, picture_index: int) -> float:
+    """Return the capacity over the fades that this picture meets, drawn by the key of its first packet."""
+    propagation = config.propagation
+    if isinstance(propagation, Awgn):
+        return awgn_capacity(config.es_n0_db)
+    fades = block_coefficients(
+        config.run_seed, picture_index, [0], propagation.fades(channel_uses), k_factor=propagation.k_ratio
+    )
+    snr = np.square(np.abs(fades[0].astype(np.complex128))) * 10 ** (config.es_n0_db / 10)
+    return float(np.log2(1 + snr).mean())
+
+
+def _lost(
+    pixels: NDArray[np.uint8],
+    reason: str,
+    file_bytes: int,
+    channel_uses: int,
+    mcs_index: int | None = None,
+    account: Account | None = None,
+) -> SeparatelyCoded:
+    return SeparatelyCoded(mean_colour(pixels), False, reason, file_bytes, channel_uses, mcs_index, account)
