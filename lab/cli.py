@@ -30,6 +30,8 @@ from lab.options import (
     McsOption,
     PicturePath,
     Progressive,
+    Protect,
+    ProtectOption,
     ReceiverAddress,
     SenderAddress,
     ServiceName,
@@ -98,6 +100,7 @@ def send(
     repair: Annotated[
         float | None, typer.Option(help="Repair packets (RaptorQ) over packets, as 0.25.", show_default=PROFILE)
     ] = None,
+    protect: ProtectOption = Protect.EQUAL,
     changes: Changes = None,
     time_scale: Annotated[float, typer.Option(help="Wall seconds per simulated second; 0: do not wait.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of the channel noise.", min=0, max=MAX_U64)] = 0,
@@ -147,6 +150,7 @@ def send(
             receiver_pb2.ReceiveSettings,
             **_decoding_fields(decoder, steps, fidelity, decode_seed, progressive),
         ),
+        unequal=protect is Protect.UNEQUAL,
         beside=SideOutputs(trust, progressive),
         device=device,
         addresses=Addresses(sender, channel_at, receiver),

@@ -243,6 +243,7 @@ def send_file(
     channel: channel_pb2.ChannelSettings,
     receive: receiver_pb2.ReceiveSettings,
     *,
+    unequal: bool,
     beside: SideOutputs,
     device: str,
     addresses: Addresses,
@@ -251,6 +252,7 @@ def send_file(
 ) -> None:
     """Send ``picture`` over the link, write what arrived to ``out``, and print a report.
 
+    ``unequal`` deals the channel uses out by what each stream is worth.
     Nothing is written when nothing could be rebuilt: a lossy channel is no failure, so the command still succeeds.
     """
     if out is not None:
@@ -260,9 +262,10 @@ def send_file(
 
     async def sent() -> Transfer:
         async with reachable_services(addresses, device=device) as at, LinkClient(at, timeout_s) as client:
+            carrying = await _unequally_protected(client, data, settings, channel) if unequal else channel
             with progress_bar(1, quiet=as_json) as on_stage:
                 return await client.transfer(
-                    data, settings, channel, receive, on_stage=on_stage, on_preview=beside.write_preview
+                    data, settings, carrying, receive, on_stage=on_stage, on_preview=beside.write_preview
                 )
 
     transfer = asyncio.run(sent())
@@ -277,3 +280,11 @@ def send_file(
     print_account(transfer.link.account)
     for note in beside.notes(transfer.received):
         print(f"note: {note}")
+
+
+async def _unequally_protected(
+    client: LinkClient, picture: bytes, settings: sender_pb2.SendSettings, channel: channel_pb2.ChannelSettings
+) -> channel_pb2.ChannelSettings:
+    from lab.protected import unequally_protected  # noqa: PLC0415 - imports the channel and the sender
+
+    return await unequally_protected(client, picture, settings, channel)

@@ -18,6 +18,13 @@ class SnrKind(StrEnum):
     EBN0 = "ebn0"
 
 
+class Protect(StrEnum):
+    """How the streams of a picture are protected."""
+
+    EQUAL = "equal"
+    UNEQUAL = "unequal"
+
+
 class ServiceName(StrEnum):
     """The services of the link."""
 
@@ -104,6 +111,13 @@ McsOption = Annotated[
     str | None,
     typer.Option(
         "--mcs", help="Row of TS 38.214 table 5.1.3.1-1, or auto: the fastest for the SNR.", show_default=PROFILE
+    ),
+]
+ProtectOption = Annotated[
+    Protect,
+    typer.Option(
+        "--protect",
+        help="equal: as the profile says; unequal: the same channel uses, dealt out by what each stream is worth.",
     ),
 ]
 PicturePath = Annotated[Path, typer.Argument(help="Picture file: PNG, JPEG, WebP, AVIF, TIFF ...", metavar="PICTURE")]

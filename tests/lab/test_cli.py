@@ -146,6 +146,19 @@ def test_channels_are_listed_shown_and_read_from_files(photo, tmp_path, semlink,
         assert words in err
 
 
+def test_unequal_protection_spends_the_same_channel_uses_on_repair(photo, semlink, semlink_json):
+    args = ("send", photo, "--codec", "hci-learned", "--budget", 300, "--packet-bytes", 64, "--decoder", "hci")
+    faded = (*args, "--channel", "rayleigh", "--snr", 12, "--seed", 3)
+    equal, unequal = semlink_json(*faded), semlink_json(*faded, "--protect", "unequal")
+    uses = [sum(charge["channel_uses"] for charge in one["link"]["account"]["charges"]) for one in (equal, unequal)]
+    assert 0 < uses[1] <= uses[0]
+    assert equal["sent"]["repair_packets"] == 0 < unequal["sent"]["repair_packets"]
+    assert unequal["received"]["rebuilt"]
+    status, _, err = semlink(*args, "--channel", "awgn", "--set", "snr_kind=ebn0", "--protect", "unequal")
+    assert status == 2
+    assert "esn0" in err
+
+
 def test_repair_brings_back_what_the_channel_lost(photo, semlink, semlink_json):
     args = ("send", photo, "--codec", "hci-av1", "--budget", 500, "--packet-bytes", 64, "--decoder", "hci", "--snr", 9)
     lossy = (*args, "--erasure", 0.25, "--seed", 3)
