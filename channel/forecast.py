@@ -48,8 +48,8 @@ def packet_loss(config: ChannelConfig, scheme: Mcs, packet_bytes: int) -> float:
 def block_error_rate(scheme: Mcs, es_n0_db: float, propagation: PropagationSettings, symbols: int) -> float:
     """Return the block error rate of a packet of ``symbols`` complex symbols at the mean ``es_n0_db``.
 
-    Fades within a packet count by their mean capacity, all alike, also a shorter last one. A tapped delay line is taken for one flat fade, which leaves out
-    its diversity over frequency.
+    Fades within a packet count by their mean capacity, all alike, also a shorter last one. A tapped delay line is taken
+    for one flat fade, which leaves out its diversity over frequency.
     """
     row = next(row for row in requirements() if row.scheme == scheme)
     sigma_db = (row.es_n0_db_at_1e3 - row.es_n0_db_at_1e1) / (_Z_1E3 - _Z_1E1)

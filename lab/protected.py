@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from channel.library import DEFAULT_CHANNEL, profile_named, profile_of
 from lab.channel_uses import PACKET_BYTES, uses_of
-from lab.protection import settings_of, stream_lengths, unequal_protection
+from lab.protection import require_measured, settings_of, stream_lengths, unequal_protection
 from sender.repair import repair_packets
 from shared.bitstream import Bitstream
 from shared.errors import ConfigError
@@ -29,7 +29,7 @@ async def unequally_protected(
     is not known.
 
     Raises:
-        ConfigError: the SNR is an Eb/N0.
+        ConfigError: the SNR is an Eb/N0, or the picture has a stream whose worth was not measured.
         LinkError: the picture, the codec or the channel is refused.
     """
     named = channel.profile or DEFAULT_CHANNEL, dict(channel.changes)
@@ -42,6 +42,7 @@ async def unequally_protected(
     overheads = {int(kind): overhead for kind, overhead in profile.repair_overheads().items()}
     repairs = repair_packets(packets, overheads, RepairEncoder())
     lengths = stream_lengths(packets)
+    require_measured(lengths)
     chosen = unequal_protection(lengths, config, uses_of([*packets, *repairs], config))
     protected = channel_pb2.ChannelSettings()
     protected.MergeFrom(channel)

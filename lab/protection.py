@@ -19,14 +19,14 @@ import numpy as np
 from channel.forecast import packet_loss
 from channel.mcs import MCS_INDICES, Mcs, mcs
 from lab.channel_uses import packet_uses
-from shared.errors import BudgetError, PacketError
+from shared.errors import BudgetError, ConfigError, PacketError
 from shared.packets import MAX_PACKET_BYTES
 from shared.repair.encoder import MAX_OVERHEAD, repair_count
 from shared.repair.packet import kinds_of, repair_packet_bytes
 from shared.streams import StreamKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from channel.config import ChannelConfig
 
@@ -54,15 +54,16 @@ class Importance:
 
     def loss(self, came: frozenset[StreamKind]) -> float:
         """Return the loss of quality when the streams ``came``."""
-        return self.loss_by_streams[came & self._measured]
+        return self.loss_by_streams[came & self.measured]
 
     @property
-    def _measured(self) -> frozenset[StreamKind]:
+    def measured(self) -> frozenset[StreamKind]:
+        """The streams whose worth was measured."""
         return max(self.loss_by_streams, key=len)
 
     def expected_loss(self, whole: Mapping[StreamKind, float]) -> float:
         """Return the expected loss where each stream comes with its probability in ``whole``, by itself."""
-        kinds = [kind for kind in whole if kind in self._measured]
+        kinds = [kind for kind in whole if kind in self.measured]
         total = 0.0
         for size in range(len(kinds) + 1):
             for came in combinations(kinds, size):
@@ -76,6 +77,20 @@ def measured_importance() -> Importance:
     """Return what ``python -m benchmarks.stream_importance`` measured."""
     rows = json.loads(_FILE.read_text(encoding="utf-8"))["subsets"]
     return Importance({frozenset(StreamKind[name] for name in row["came"]): row["lpips"] for row in rows})
+
+
+def require_measured(kinds: Collection[StreamKind], importance: Importance | None = None) -> None:
+    """Check that all of ``kinds`` were measured: what is worth nothing gets next to no protection.
+
+    Raises:
+        ConfigError: one was not.
+    """
+    unknown = [kind.name for kind in kinds if kind not in (importance or measured_importance()).measured]
+    if unknown:
+        raise ConfigError(
+            f"--protect unequal: nobody has measured what the stream {unknown[0]} is worth; take --protect equal, or "
+            "measure it: python -m benchmarks.stream_importance"
+        )
 
 
 def stream_lengths(packets: Sequence[bytes]) -> dict[StreamKind, list[int]]:

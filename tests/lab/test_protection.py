@@ -13,6 +13,7 @@ from lab.protection import (
     equal_protection,
     measured_importance,
     protection_of,
+    require_measured,
     settings_of,
     stream_lengths,
     unequal_protection,
@@ -22,7 +23,7 @@ from lab.protection import (
 )
 from sender.repair import repair_packets
 from shared.bitstream import Bitstream, PictureHeader
-from shared.errors import BudgetError, PacketError
+from shared.errors import BudgetError, ConfigError, PacketError
 from shared.packets import Packetiser
 from shared.repair.encoder import RepairEncoder
 from shared.streams import Stream, StreamKind
@@ -114,3 +115,11 @@ def test_channel_uses_that_hold_nothing_are_refused() -> None:
 def test_packets_that_carry_no_one_stream_are_refused() -> None:
     with pytest.raises(PacketError, match="before any are repaired"):
         stream_lengths([bytes(20)])
+
+
+def test_a_stream_that_nobody_measured_is_refused() -> None:
+    require_measured([HCI, CAPTION], MOSTLY_HCI)
+    with pytest.raises(ConfigError, match="REGIONS is worth"):
+        require_measured([HCI, REGIONS], MOSTLY_HCI)
+    with pytest.raises(ConfigError, match="LATENT is worth"):
+        require_measured([CAPTION, StreamKind.LATENT])
