@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lab.embedded import Addresses, reachable_services
+from lab.embedded import Addresses, client_spans, reachable_services
 from lab.output import (
     contents_text,
     decoding_document,
@@ -259,7 +259,11 @@ def send_file(
     data = read_file(picture)
 
     async def sent() -> Transfer:
-        async with reachable_services(addresses, device=device) as at, LinkClient(at, timeout_s) as client:
+        async with (
+            client_spans() as spans,
+            reachable_services(addresses, device=device) as at,
+            LinkClient(at, timeout_s, spans) as client,
+        ):
             with progress_bar(1, quiet=as_json) as on_stage:
                 return await client.transfer(
                     data, settings, channel, receive, on_stage=on_stage, on_preview=beside.write_preview
