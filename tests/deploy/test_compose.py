@@ -110,6 +110,16 @@ def test_the_images_hold_a_stage_for_every_service_and_no_root(compose):
         assert list(ROOT.glob(source)), source
 
 
+def test_the_senders_image_holds_the_weights_that_it_reads(compose):
+    text = (ROOT / compose()["services"]["sender"]["build"]["dockerfile"]).read_text()
+    (stage,) = [part for part in text.split("\nFROM ") if part.startswith("build AS build-sender")]
+    code = [path.read_text() for folder in ("sender", "shared") for path in (ROOT / folder).rglob("*.py")]
+    read = {name for text in code for name in re.findall(r'files\("models"\) / "([\w-]+)"', text)}
+    assert {"caption", "hci-learned"} <= read
+    for name in read:
+        assert f"COPY models/{name} models/{name}\n" in stage or not (ROOT / "models" / name).is_dir()
+
+
 def test_the_gpu_file_changes_the_receiver_alone(compose):
     (name,) = compose("docker-compose.gpu.yml")["services"]
     gpu = compose("docker-compose.gpu.yml")["services"][name]
