@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import re
@@ -25,6 +26,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from PIL import Image
 
 from lab.channels import channel_settings
 from lab.deployment import env_file
@@ -102,7 +104,8 @@ def modules_outside(name: str) -> list[str]:
                 needed = (Requirement(text) for text in metadata.requires(one) or [])
                 wanted += [need.name for need in needed if need.marker is None or need.marker.evaluate({"extra": ""})]
     installed = metadata.packages_distributions()
-    return [top for top, owners in installed.items() if not inside & {canonicalize_name(owner) for owner in owners}]
+    others = [top for top, owners in installed.items() if not inside & {canonicalize_name(owner) for owner in owners}]
+    return [*others, *(service for service in SERVICE_NAMES if service != name)]
 
 
 def _listed(path: Path) -> list[str]:
@@ -186,11 +189,11 @@ class Deployment:
             **{name: f"127.0.0.1:{self.variables[f'SEMLINK_{name.upper()}_PORT']}" for name in SERVICE_NAMES}
         )
 
-    async def swept(self, picture_png: bytes, decoder: str) -> None:
+    async def swept(self, picture: bytes, decoder: str) -> None:
         async with LinkClient(self.addresses()) as client:
             for codec, snr_db in SWEEP:
                 await client.transfer(
-                    picture_png,
+                    picture,
                     sender_pb2.SendSettings(codec=codec),
                     channel_settings("awgn", {"snr_db": snr_db}),
                     receiver_pb2.ReceiveSettings(decoder=decoder, trust_map=True),
@@ -204,11 +207,19 @@ class Deployment:
 
 
 @pytest.fixture(scope="session")
-def deployment(compose, tiny_pocket_folder, picture_png, tmp_path_factory):
+def small_png(synthetic_pixels) -> bytes:
+    """A 176x176 picture file: large enough for MS-SSIM."""
+    out = io.BytesIO()
+    Image.fromarray(synthetic_pixels(176, 176)).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.fixture(scope="session")
+def deployment(compose, tiny_pocket_folder, small_png, tmp_path_factory):
     """Sender, channel and receiver of the compose file, serving on free ports, each with its image's packages alone."""
     names = [f"SEMLINK_{name.upper()}_{what}" for name in SERVICE_NAMES for what in ("PORT", "METRICS_PORT")]
     photo, out = tmp_path_factory.mktemp("experiment") / "photo.png", tmp_path_factory.mktemp("out") / "received.png"
-    photo.write_bytes(picture_png)
+    photo.write_bytes(small_png)
     experiment = f"send {photo} --codec hci-av1 --snr 5 --decoder hci --out {out} --json"
     variables = dict(zip(names, free_ports(len(names)), strict=True)) | {"SEMLINK_EXPERIMENT": experiment}
     environment = {**os.environ, "SEMLINK_POCKET": str(tiny_pocket_folder), "PYTHONPATH": str(ROOT)}
@@ -239,7 +250,7 @@ class Prometheus:
         assert document["status"] == "success"
         return document["data"]["result"]
 
-    def wait_for(self, expr: str, timeout_s: float = 60) -> None:
+    def wait_for(self, expr: str, timeout_s: float = 120) -> None:
         """Return once ``expr`` has a result."""
         ends_s = time.monotonic() + timeout_s
         while True:
@@ -261,14 +272,14 @@ def promtool() -> str:
 
 
 @pytest.fixture(scope="session")
-def prometheus(deployment, picture_png, tmp_path_factory):
-    """Prometheus with the configuration that compose mounts, every second scraping services that did a small sweep."""
+def prometheus(deployment, small_png, tmp_path_factory):
+    """Prometheus with the configuration that compose mounts, scraping every two seconds services that did a sweep."""
     if shutil.which("prometheus") is None:
         pytest.skip("prometheus is not installed: apt-get install prometheus")
     folder = tmp_path_factory.mktemp("prometheus")
     shutil.copytree(ROOT / "deploy" / "prometheus", folder, dirs_exist_ok=True)
-    config = (folder / "prometheus.yml").read_text().replace("scrape_interval: 5s", "scrape_interval: 1s")
-    (folder / "prometheus.yml").write_text(config.replace("scrape_timeout: 4s", "scrape_timeout: 1s"))
+    config = (folder / "prometheus.yml").read_text().replace("scrape_interval: 5s", "scrape_interval: 2s")
+    (folder / "prometheus.yml").write_text(config.replace("scrape_timeout: 4s", "scrape_timeout: 2s"))
     (folder / "targets").mkdir()
     targets = deployment.document["configs"]["targets"]["content"]
     (folder / "targets" / "services.yml").write_text(re.sub(r'"(sender|channel|receiver):', '"127.0.0.1:', targets))
@@ -286,7 +297,7 @@ def prometheus(deployment, picture_png, tmp_path_factory):
         server = Prometheus(f"http://127.0.0.1:{port}")
         server.wait_for('count(up{job="semlink"} == 1) == 3')
         for round_of_sweep in (1, 2):  # rates need counters that grow between scrapes
-            asyncio.run(deployment.swept(picture_png, "pocket"))
+            asyncio.run(deployment.swept(small_png, "pocket"))
             total = round_of_sweep * len(SWEEP)
             server.wait_for(f"sum(semlink_received_pictures_total) >= {total}")
             server.wait_for(f"sum(semlink_sent_pictures_total) >= {total}")

@@ -17,6 +17,7 @@ from lab.cli import app
 from lab.deployment import VARIABLES, env_file
 from lab.embedded import SERVICE_NAMES
 
+pytestmark = pytest.mark.timeout(900)  # the first test waits for services, Prometheus and a sweep
 ROOT = Path(__file__).parents[2]
 FILES = ("docker-compose.yml", "docker-compose.gpu.yml")
 OURS = (*SERVICE_NAMES, "experiment")

@@ -14,8 +14,9 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.grafana.build import COLUMNS, FOLDER, dashboard_json, write_dashboards
-from deploy.grafana.panels import DASHBOARDS
+from deploy.grafana.panels import DASHBOARDS, Kind
 
+pytestmark = pytest.mark.timeout(900)  # the first test waits for services, Prometheus and a sweep
 ROOT = Path(__file__).parents[2]
 PANELS = [(dashboard.uid, panel) for dashboard in DASHBOARDS for panel in dashboard.panels]
 IDS = [f"{uid}: {panel.title}" for uid, panel in PANELS]
@@ -29,6 +30,9 @@ def test_every_query_of_every_panel_gives_numbers(prometheus, uid, panel):
         assert any(math.isfinite(float(series["value"][1])) for series in result), query.expr
         for label in re.findall(r"{{(\w+)}}", query.legend):
             assert all(label in series["metric"] for series in result), (query.legend, query.expr)
+    if panel.kind is Kind.OVER_SNR:  # Grafana makes a matrix of one table: a row per Es/N0, a column per series
+        assert len(panel.queries) == 1
+        assert all(series["metric"].keys() == {panel.series, "es_n0_db"} for series in result)
 
 
 def test_quality_over_snr_is_what_the_pictures_had(prometheus):
