@@ -3,10 +3,10 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
 VENV := .venv
 BIN := $(VENV)/bin
-PYTHON_FOLDERS := sender receiver channel shared lab training benchmarks tests models
+PYTHON_FOLDERS := sender receiver channel shared lab training benchmarks deploy tests models
 RPC := shared/rpc/semlink/v1
 
-.PHONY: help setup demo test test-slow check format proto proto-check bench evaluate train-pocket train-caption train-setup lock clean
+.PHONY: help setup demo dashboards test test-slow check format proto proto-check bench evaluate train-pocket train-caption train-setup lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -94,6 +94,9 @@ train-caption: train-setup ## Count the caption coder's tables, train the captio
 train-setup: setup ## Add what only training needs
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,training]'
 	$(BIN)/python -m pip install --quiet --no-deps --requirement training/requirements.txt
+
+dashboards: setup ## Write Grafana's dashboards from deploy/grafana/panels.py
+	$(BIN)/python -m deploy.grafana.build
 
 lock: setup ## Write constraints.txt from what is installed now
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' | grep -E '^[A-Za-z0-9._-]+==' > constraints.txt

@@ -18,6 +18,7 @@ from channel.clock import passages
 from channel.flight import Fate, Flight
 from channel.losses import impaired
 from channel.mcs import MIN_PACKET_BYTES, PAYLOAD_STEP_BYTES, Mcs, TransportBlock, polar_pays, transport_block
+from channel.meter import MeteredMedium
 from channel.noise import is_erased
 from shared.errors import ConfigError, PacketError
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from channel.config import ChannelConfig
     from channel.medium import Medium
+    from channel.meter import SnrMeter
     from channel.phy import Chain, ChainCache
 
 _LENGTH_FIELD = slice(4, 6)  # CCSDS 133.0-B-2, 4.1.3.5: bytes of the data field less one
@@ -57,15 +59,17 @@ class Arrival:
 class Link:
     """A one-way link under one configuration.
 
-    ``chains`` may be shared by many links, so that a new transmission finds its codes built.
+    ``chains`` may be shared by many links, so that a new transmission finds its codes built; ``meter`` measures the
+    signal-to-noise ratio of what is transmitted.
 
     Raises:
         ConfigError: the configured device is not on this machine (by ``transmit``).
     """
 
-    def __init__(self, config: ChannelConfig, chains: ChainCache | None = None) -> None:
+    def __init__(self, config: ChannelConfig, chains: ChainCache | None = None, meter: SnrMeter | None = None) -> None:
         self.config = config
         self._chains = chains
+        self._meter = meter
         self._medium: Medium | None = None
 
     def transmit(
@@ -163,7 +167,9 @@ class Link:
         """Return what the receiver makes of ``packets``, all of the size of ``chain``: their bytes, or None."""
         from channel.medium import PacketKeys, medium  # noqa: PLC0415 - imports torch, seconds
 
-        self._medium = self._medium or medium(self.config)
+        if self._medium is None:
+            plain = medium(self.config)
+            self._medium = plain if self._meter is None else MeteredMedium(plain, self._meter)
         payloads = np.zeros((len(packets), chain.block.payload_bytes), dtype=np.uint8)
         for row, packet in zip(payloads, packets, strict=True):
             row[: len(packet)] = np.frombuffer(packet, dtype=np.uint8)

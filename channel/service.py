@@ -7,17 +7,21 @@ import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from channel.clock import wall_wait_s
 from channel.library import DEFAULT_CHANNEL, channel_names, profile_named, profile_of
 from channel.link import Link
 from channel.messages import arrival_message, description, report_message
+from channel.meter import SnrMeter
+from channel.telemetry import ChannelMetrics, channel_label
 from channel.transmission import Transmission
 from shared.errors import InputError, LinkError
 from shared.rpc.limits import QUEUE_PACKETS, READ_OUT_S
 from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc
 from shared.rpc.server import ServiceSpec
 from shared.rpc.status import answers, serves
+from shared.telemetry.telemetry import Telemetry
 from shared.torch_imports import TORCH_IMPORTS
 
 if TYPE_CHECKING:
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from channel.config import ChannelConfig
     from channel.phy import ChainCache
     from channel.profile import Profile, Resolved
+    from shared.telemetry.telemetry import CallTelemetry
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Queue = asyncio.Queue[bytes | Exception | None]
@@ -38,11 +43,17 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
 
     Args:
         device: where the physical layer runs, ``cpu`` or ``cuda:N``.
+        telemetry: counts what is carried.
     """
 
-    def __init__(self, device: str = "cpu") -> None:
+    def __init__(self, device: str, telemetry: Telemetry) -> None:
         self._device = device
+        self._telemetry = telemetry
+        self._metrics = ChannelMetrics(telemetry.registry)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="phy")
+        self._queues: WeakSet[Queue] = WeakSet()
+        telemetry.watch("phy", self._worker._work_queue.qsize)  # noqa: SLF001 - the executor has no public one
+        telemetry.watch("packets", lambda: sum(queue.qsize() for queue in list(self._queues)))
         self._chains: ChainCache | None = None
 
     @serves
@@ -50,29 +61,45 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         self, request_iterator: AsyncIterator[channel_pb2.TransmitRequest], context: Context
     ) -> AsyncIterator[channel_pb2.TransmitResponse]:
         """Carry one transmission; see ``proto/semlink/v1/channel.proto``."""
-        del context
         settings = await _settings(request_iterator)
+        with self._telemetry.call("Transmit", settings.session, context) as call:
+            async for response in self._transmitted(settings, request_iterator, call):
+                yield response
+
+    async def _transmitted(
+        self,
+        settings: channel_pb2.ChannelSettings,
+        request_iterator: AsyncIterator[channel_pb2.TransmitRequest],
+        call: CallTelemetry,
+    ) -> AsyncIterator[channel_pb2.TransmitResponse]:
         resolved = await asyncio.to_thread(_resolved, settings, self._device)
         config = resolved.config
+        label, meter = channel_label(settings), SnrMeter()
+        self._metrics.begun(label, config.es_n0_db)
         queue: Queue = asyncio.Queue(QUEUE_PACKETS)
+        self._queues.add(queue)
         reading = asyncio.create_task(_read_packets(request_iterator, queue))
         started_s = time.perf_counter()
         try:
             # Importing Sionna takes seconds: begun while the sender still encodes.
-            link: Link = await self._run(self._link, config)
+            link: Link = await self._run(self._link, config, meter)
             transmission = Transmission(link, settings.picture_index)
             async for batch in _batches(queue):
-                carried = await self._run(transmission.carry, batch) if batch else transmission.rest()
+                with call.stage("transmit"):
+                    carried = await self._run(transmission.carry, batch) if batch else transmission.rest()
                 for arrival in carried:
                     elapsed_s = time.perf_counter() - started_s
                     await asyncio.sleep(wall_wait_s(arrival.arrival_s, elapsed_s, config.time_scale))
+                    self._metrics.arrived(label, config.es_n0_db, arrival)
                     yield channel_pb2.TransmitResponse(arrival=arrival_message(arrival))
         except LinkError:
             await _read_out(queue, reading)
             raise
         finally:
             reading.cancel()
-        yield channel_pb2.TransmitResponse(report=report_message(resolved, transmission.report()))
+        report = transmission.report()
+        self._metrics.ended(label, config, report, meter)
+        yield channel_pb2.TransmitResponse(report=report_message(resolved, report))
 
     @answers
     async def ListChannels(  # noqa: N802 - gRPC's name
@@ -91,22 +118,25 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         del context
         return await asyncio.to_thread(_described, request.settings)
 
-    def _link(self, config: ChannelConfig) -> Link:
-        with TORCH_IMPORTS:
-            from channel.phy import ChainCache  # noqa: PLC0415 - imports Sionna
+    def _link(self, config: ChannelConfig, meter: SnrMeter) -> Link:
+        if self._chains is None:
+            with TORCH_IMPORTS, self._telemetry.loading("phy"):
+                from channel.phy import ChainCache  # noqa: PLC0415 - imports Sionna
 
-        self._chains = self._chains or ChainCache()
-        return Link(config, self._chains)
+            self._chains = ChainCache()
+        return Link(config, self._chains, meter)
 
     async def _run(self, function: Any, *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._worker, function, *args)
 
 
-def channel_spec(device: str = "cpu") -> ServiceSpec:
+def channel_spec(device: str = "cpu", telemetry: Telemetry | None = None) -> ServiceSpec:
     """Return the channel as a service to run."""
+    telemetry = telemetry or Telemetry()
     return ServiceSpec(
         channel_pb2.DESCRIPTOR.services_by_name["ChannelService"].full_name,
-        lambda server: channel_pb2_grpc.add_ChannelServiceServicer_to_server(ChannelService(device), server),
+        lambda server: channel_pb2_grpc.add_ChannelServiceServicer_to_server(ChannelService(device, telemetry), server),
+        telemetry,
     )
 
 

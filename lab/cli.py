@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from pathlib import Path
@@ -34,13 +33,13 @@ from lab.options import (
     ProtectOption,
     ReceiverAddress,
     SenderAddress,
-    ServiceName,
     Snr,
     SnrKindOption,
     Steps,
     Timeout,
     Trust,
 )
+from lab.service_commands import leave_threads, probe, serve, up
 from shared.errors import LinkError
 
 app = typer.Typer(
@@ -65,16 +64,21 @@ def demo(
     snr: Annotated[str, typer.Option("--snr", help="Signal-to-noise ratios in dB, with commas between.")] = "3,-1.7,-3",
     seed: Annotated[int, typer.Option(help="Seed of the channel noise.", min=0, max=MAX_U64)] = 0,
     device: Device = "",
+    sender: SenderAddress = "",
+    channel_at: ChannelAddress = "",
+    receiver: ReceiverAddress = "",
     json: Json = False,
 ) -> None:
     """Send real photographs over the three services at several SNRs; leaves a picture grid and a table."""
     from lab.demo import run_demo
+    from lab.embedded import Addresses
 
     try:
         snrs_db = [float(one) for one in snr.split(",")]
     except ValueError:
         raise typer.BadParameter(f"--snr {snr}: give numbers with commas between, as 3,-1.7,-3") from None
-    run_demo(out, seed=seed, device=device, as_json=json, channel=channel, snrs_db=snrs_db)
+    at = Addresses(sender, channel_at, receiver)
+    run_demo(out, seed=seed, device=device, as_json=json, channel=channel, snrs_db=snrs_db, addresses=at)
 
 
 @app.command()
@@ -249,34 +253,9 @@ def decode(
     )
 
 
-@app.command()
-def serve(
-    service: Annotated[ServiceName, typer.Argument(help="Which service.")],
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(help="Port; 0: any free one.", show_default="its own")] = None,
-    device: Device = "",
-    json: Json = False,
-) -> None:
-    """Run one service until it is told to stop (SIGTERM, Ctrl-C)."""
-    from lab.serving import serve_until_stopped
-
-    serve_until_stopped(
-        [service.value], host, {} if port is None else {service.value: port}, device=device, as_json=json
-    )
-    _leave_threads(0)
-
-
-@app.command()
-def up(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    device: Device = "",
-    json: Json = False,
-) -> None:
-    """Run all three services in this process, on their own ports, until told to stop."""
-    from lab.serving import serve_until_stopped
-
-    serve_until_stopped([name.value for name in ServiceName], host, {}, device=device, as_json=json)
-    _leave_threads(0)
+app.command()(serve)
+app.command()(up)
+app.command()(probe)
 
 
 @app.command()
@@ -367,16 +346,8 @@ def main() -> None:
         sys.exit(_told(f"{message}; see {command} --help", error.exit_code) if message else error.exit_code)
     if status == INTERRUPTED_STATUS:
         _told("stopped", status)
-        _leave_threads(status)
+        leave_threads(status)
     sys.exit(status if isinstance(status, int) else 0)
-
-
-def _leave_threads(status: int) -> None:
-    """End the process now: threads that still encode or decode would hold it for as long as they take."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):
-            stream.flush()
-    os._exit(status)  # they write no files
 
 
 def _told(message: str, status: int) -> int:

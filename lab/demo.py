@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from lab.channels import channel_settings
-from lab.embedded import Addresses, reachable_services
+from lab.embedded import Addresses, client_spans, reachable_services
 from lab.grid import Tile, picture_grid, trust_picture
 from lab.output import (
     decoder_text,
@@ -77,8 +77,11 @@ def run_demo(
     channel: str = "awgn",
     snrs_db: Sequence[float] = ES_N0_DB,
     pictures: Sequence[str] = PICTURES,
+    addresses: Addresses | None = None,
 ) -> None:
     """Send every picture over ``channel`` at every SNR; leave grid, table and the received pictures in ``out``.
+
+    Services whose ``addresses`` are not given run in this process.
 
     Raises:
         InputError: ``out`` cannot be made.
@@ -91,7 +94,7 @@ def run_demo(
     originals = {name: _shipped_picture(name) for name in pictures}
     passes = [_Pass(channel, snr_db, position, seed) for position, snr_db in enumerate(snrs_db)]
     with progress_bar(len(pictures) * len(passes), quiet=as_json) as on_stage:
-        runs = asyncio.run(_runs(originals, passes, device, on_stage))
+        runs = asyncio.run(_runs(originals, passes, device, addresses or Addresses(), on_stage))
     for run in runs:
         if run.transfer.received.png:
             write_file(out / f"{run.name.split('.')[0]}_{run.es_n0_db:+.1f}dB.png", run.transfer.received.png)
@@ -107,10 +110,18 @@ def run_demo(
 
 
 async def _runs(
-    originals: dict[str, bytes], passes: Sequence[_Pass], device: str, on_stage: Callable[[str, float], None]
+    originals: dict[str, bytes],
+    passes: Sequence[_Pass],
+    device: str,
+    given: Addresses,
+    on_stage: Callable[[str, float], None],
 ) -> list[_Run]:
     """Return all runs, picture by picture. The SNRs go side by side, which keeps two cores busy."""
-    async with reachable_services(Addresses(), device=device) as addresses, LinkClient(addresses) as client:
+    async with (
+        client_spans() as spans,
+        reachable_services(given, device=device) as addresses,
+        LinkClient(addresses, spans=spans) as client,
+    ):
         running = [_passed(client, originals, one, len(passes), on_stage) for one in passes]
         return [run for of_picture in zip(*await asyncio.gather(*running), strict=True) for run in of_picture]
 

@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lab.embedded import Addresses, reachable_services
+from lab.embedded import Addresses, client_spans, reachable_services
 from lab.output import (
     contents_text,
     decoding_document,
@@ -261,7 +261,11 @@ def send_file(
     data = read_file(picture)
 
     async def sent() -> Transfer:
-        async with reachable_services(addresses, device=device) as at, LinkClient(at, timeout_s) as client:
+        async with (
+            client_spans() as spans,
+            reachable_services(addresses, device=device) as at,
+            LinkClient(at, timeout_s, spans) as client,
+        ):
             carrying = await _unequally_protected(client, data, settings, channel) if unequal else channel
             with progress_bar(1, quiet=as_json) as on_stage:
                 return await client.transfer(

@@ -125,10 +125,15 @@ Timeout = Annotated[
     float,
     typer.Option("--timeout", help="Deadline of every call, in seconds; a server stops at 900.", min=0.1, max=86400),
 ]
-SenderAddress = Annotated[str, typer.Option("--sender", help="host:port of a running sender.", show_default=False)]
+SenderAddress = Annotated[
+    str,
+    typer.Option("--sender", help="host:port of a running sender.", envvar="SEMLINK_SENDER", show_default=False),
+]
 ChannelAddress = Annotated[
-    str, typer.Option("--channel-at", help="host:port of a running channel.", show_default=False)
+    str,
+    typer.Option("--channel-at", help="host:port of a running channel.", envvar="SEMLINK_CHANNEL", show_default=False),
 ]
 ReceiverAddress = Annotated[
-    str, typer.Option("--receiver", help="host:port of a running receiver.", show_default=False)
+    str,
+    typer.Option("--receiver", help="host:port of a running receiver.", envvar="SEMLINK_RECEIVER", show_default=False),
 ]

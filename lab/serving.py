@@ -1,4 +1,4 @@
-"""Running services in the foreground until a signal."""
+"""Running services in the foreground until a signal: one in this process, or all three as processes of their own."""
 
 from __future__ import annotations
 
@@ -7,36 +7,30 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
-from lab.embedded import DEFAULT_PORTS, start_services
+from lab.embedded import RunSettings, start_services
 from lab.output import print_json
-from shared.errors import ConfigError
 from shared.rpc.server import stop_on_signal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from lab.deployment import Deployment
 
 
-def serve_until_stopped(
-    names: Sequence[str], host: str, ports: dict[str, int], *, device: str = "", as_json: bool
-) -> None:
-    """Start the named services, print their addresses, and return after a graceful stop.
+def serve_until_stopped(name: str, deployment: Deployment, *, as_json: bool) -> None:
+    """Start the service ``name``, print its addresses, and return after a graceful stop.
 
     Raises:
-        ConfigError: a ``device`` is given, and no receiver among the services.
         ServiceError: a port is taken.
+        ConfigError, SetupError: traces cannot be sent where they are to go.
     """
-    if device and "receiver" not in names:
-        raise ConfigError(f"--device {device}: only the receiver has a decoder; leave it out")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    asyncio.run(_serve(names, host, {**DEFAULT_PORTS, **ports}, device=device, as_json=as_json))
+    asyncio.run(_serve(name, deployment.run_settings(), as_json=as_json))
 
 
-async def _serve(names: Sequence[str], host: str, ports: dict[str, int], *, device: str, as_json: bool) -> None:
-    running = await start_services(names, host, ports, device=device)
+async def _serve(name: str, run: RunSettings, *, as_json: bool) -> None:
+    running = (await start_services([name], run))[name]
     if as_json:
-        print_json({name: server.address for name, server in running.items()})
+        print_json({name: running.address} | ({"metrics": running.metrics_url} if running.metrics_url else {}))
     else:
-        for name, server in running.items():
-            print(f"{name} listens on {server.address}")
+        print(f"{name} listens on {running.address}" + (running.metrics_url and f", metrics at {running.metrics_url}"))
     sys.stdout.flush()
-    await stop_on_signal(list(running.values()))
+    await stop_on_signal([running])

@@ -23,15 +23,20 @@ from shared.rpc.semlink.v1 import (
     sender_pb2_grpc,
 )
 from shared.rpc.status import link_error_from_rpc
+from shared.telemetry.spans import NoSpans
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
+    from google.protobuf.message import Message
+
     from lab.embedded import Addresses
+    from shared.telemetry.spans import Spans
 
     OnStage = Callable[[str, float], None]
     OnPreview = Callable[["Preview"], None]
 
+M = TypeVar("M", bound="Message")
 Report = TypeVar("Report", sender_pb2.SendReport, channel_pb2.LinkReport, receiver_pb2.ReceiveReport)
 
 DEFAULT_TIMEOUT_S = 300.0
@@ -81,11 +86,13 @@ class LinkClient:
     Args:
         addresses: where they listen; only those that a method calls need be given.
         timeout_s: deadline of every call.
+        spans: records each transfer as a trace, of which the services' spans are part.
     """
 
-    def __init__(self, addresses: Addresses, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(self, addresses: Addresses, timeout_s: float = DEFAULT_TIMEOUT_S, spans: Spans | None = None) -> None:
         self._addresses = addresses
         self._timeout_s = timeout_s
+        self._spans: Spans = spans or NoSpans()
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     async def __aenter__(self) -> Self:
@@ -150,9 +157,23 @@ class LinkClient:
         them is kept.
         """
         await self._reach("sender", "channel", "receiver")
-        asked = sender_pb2.SendSettings()
-        asked.MergeFrom(send)
-        asked.repair_overheads.update((await self.described(channel)).repair_overheads)
+        with self._spans.span("transfer", attributes={"codec": send.codec, "channel": channel.profile}) as trace_parent:
+            described = await self.described(channel)
+            session = packet_pb2.Session(codec=send.codec, es_n0_db=described.es_n0_db, trace_parent=trace_parent)
+            send, channel, receive = _with_session(session, send, channel, receive or receiver_pb2.ReceiveSettings())
+            send.repair_overheads.update(described.repair_overheads)
+            receive.picture_index = send.picture_index
+            return await self._transferred(picture, send, channel, receive, on_stage, on_preview)
+
+    async def _transferred(
+        self,
+        picture: bytes,
+        send: sender_pb2.SendSettings,
+        channel: channel_pb2.ChannelSettings,
+        receive: receiver_pb2.ReceiveSettings,
+        on_stage: OnStage,
+        on_preview: OnPreview,
+    ) -> Transfer:
         sending = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(timeout=self._timeout_s)
         carrying = channel_pb2_grpc.ChannelServiceStub(self._channel("channel")).Transmit(timeout=self._timeout_s)
         receiving = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Receive(timeout=self._timeout_s)
@@ -160,15 +181,12 @@ class LinkClient:
         async def sent() -> sender_pb2.SendReport:
             with self._failures_of("sender"):
                 await _write(carrying, channel_pb2.TransmitRequest(settings=channel))
-                await _upload(sending, _send_requests(picture, asked))
+                await _upload(sending, _send_requests(picture, send))
                 return await _sent(sending, carrying, on_stage)
 
         async def carried() -> tuple[list[packet_pb2.Arrival], channel_pb2.LinkReport]:
-            settings = receiver_pb2.ReceiveSettings()
-            settings.MergeFrom(receive or settings)
-            settings.picture_index = send.picture_index
             with self._failures_of("channel"):
-                await _write(receiving, receiver_pb2.ReceiveRequest(settings=settings))
+                await _write(receiving, receiver_pb2.ReceiveRequest(settings=receive))
                 for chunk in chunks_of(picture):
                     await _write(receiving, receiver_pb2.ReceiveRequest(reference_chunk=chunk))
                 return await _carried(carrying, receiving, on_stage)
@@ -206,6 +224,25 @@ class LinkClient:
         except grpc.aio.AioRpcError as error:
             address = getattr(self._addresses, service)
             raise link_error_from_rpc(error, service=f"the {service} at {address}") from error
+
+
+def _with_session(
+    session: packet_pb2.Session,
+    send: sender_pb2.SendSettings,
+    channel: channel_pb2.ChannelSettings,
+    receive: receiver_pb2.ReceiveSettings,
+) -> tuple[sender_pb2.SendSettings, channel_pb2.ChannelSettings, receiver_pb2.ReceiveSettings]:
+    """Return copies of the settings of one transfer that say what they belong to."""
+    return (
+        _copied(sender_pb2.SendSettings(session=session), send),
+        _copied(channel_pb2.ChannelSettings(session=session), channel),
+        _copied(receiver_pb2.ReceiveSettings(session=session), receive),
+    )
+
+
+def _copied(message: M, other: M) -> M:
+    message.MergeFrom(other)
+    return message
 
 
 class _NeighbourGoneError(Exception):

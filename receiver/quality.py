@@ -37,7 +37,7 @@ def quality(pixels: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Quality:
             f"the reference is {ref_width}x{ref_height} pixels, the received picture {width}x{height}: "
             "send the picture that was encoded"
         )
-    pixels, reference = _as_rgb(pixels), _as_rgb(reference)
+    pixels, reference = as_rgb(pixels), as_rgb(reference)
     return Quality(psnr_db(pixels, reference), ms_ssim(pixels, reference))
 
 
@@ -65,5 +65,6 @@ def ms_ssim(pixels: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float | 
         return float(ms_ssim_of(batch(pixels), batch(reference), data_range=255.0))
 
 
-def _as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return ``pixels``, ``[H, W, 3]`` or ``[H, W]``, as ``[H, W, 3]``."""
     return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)

@@ -10,9 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from receiver.decoder import DEFAULT_DECODER, DecodeOptions, Decoder, Guidance, HciDecoder, decoder_named, options_for
+from receiver.judge import Judge
 from receiver.previews import Previews
 from receiver.reassembly import Reassembler
 from receiver.rebuild import Rebuilt, measured, rebuild, report_of
+from receiver.telemetry import ReceiverMetrics
 from shared.bitstream import Bitstream
 from shared.errors import InputError
 from shared.packets import PICTURE_IDS
@@ -23,6 +25,7 @@ from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2, receiver_pb2_grpc
 from shared.rpc.server import ServiceSpec
 from shared.rpc.status import serves
 from shared.streams import StreamKind
+from shared.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
     from receiver.reassembly import PictureStatus
     from shared.repair.decoder import RepairStatus
+    from shared.telemetry.telemetry import CallTelemetry
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Settings = receiver_pb2.ReceiveSettings | receiver_pb2.DecodeSettings
@@ -133,13 +137,19 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
 
     Args:
         device: where the decoders compute; the empty one is their own choice.
+        telemetry: counts what came of the pictures.
+        judging: measure what networks say of pictures that come with a reference, for the metrics.
     """
 
-    def __init__(self, device: str = "") -> None:
+    def __init__(self, device: str = "", telemetry: Telemetry | None = None, *, judging: bool = False) -> None:
         self._device = device
+        self._telemetry = telemetry = telemetry or Telemetry()
+        self._metrics = ReceiverMetrics(telemetry.registry)
+        self._judge = Judge(telemetry.loading) if judging else None
         self._loaded: dict[str, Decoder] = {}
         self._loading = threading.Lock()
         self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="decode")
+        telemetry.watch("decode", self._workers._work_queue.qsize)  # noqa: SLF001 - the executor has no public one
 
     @serves
     async def Receive(  # noqa: N802 - gRPC's name
@@ -147,6 +157,17 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
     ) -> AsyncIterator[receiver_pb2.ReceiveResponse]:
         """Rebuild one picture from packets; see ``proto/semlink/v1/receiver.proto``."""
         settings = await _settings(request_iterator, RECEIVE_ORDER)
+        with self._telemetry.call("Receive", settings.session, context) as call:
+            async for response in self._received(settings, request_iterator, context, call):
+                yield response
+
+    async def _received(
+        self,
+        settings: receiver_pb2.ReceiveSettings,
+        request_iterator: AsyncIterator[receiver_pb2.ReceiveRequest],
+        context: Context,
+        call: CallTelemetry,
+    ) -> AsyncIterator[receiver_pb2.ReceiveResponse]:
         decoding = await self._decoding(settings)
         context.add_done_callback(decoding.end)  # type: ignore[arg-type]  # the stubs ask for a class of their own
         reception = _Reception(settings.picture_index % PICTURE_IDS)
@@ -163,15 +184,17 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         yield reception.progress("decode")
         bitstream, rebuilt = reception.bitstream(), previews.newest
         if bitstream is None or rebuilt is None or rebuilt.bitstream != bitstream:
-            rebuilt = None if bitstream is None else await decoding.rebuilt(bitstream)
+            with call.stage("decode"):
+                rebuilt = None if bitstream is None else await decoding.rebuilt(bitstream)
         if rebuilt is not None and reception.reference:
             yield reception.progress("measure")
-            rebuilt = await decoding.measured(rebuilt, reception.reference)
+            rebuilt = await self._measured(decoding, rebuilt, reception.reference, settings.session, call)
         for chunk in _file_chunks(rebuilt):
             yield receiver_pb2.ReceiveResponse(**chunk)
         report = report_of(decoding.decoder, decoding.options, rebuilt, reception.status())
         report.packets_rejected = reception.packets.counts.damaged
         report.repairs.extend(reception.repairs())
+        self._metrics.received(settings.session, report)
         yield receiver_pb2.ReceiveResponse(report=report)
 
     @serves
@@ -180,6 +203,17 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
     ) -> AsyncIterator[receiver_pb2.DecodeResponse]:
         """Rebuild one picture from a container; see ``proto/semlink/v1/receiver.proto``."""
         settings = await _settings(request_iterator, DECODE_ORDER)
+        with self._telemetry.call("Decode", settings.session, context) as call:
+            async for response in self._decoded(settings, request_iterator, context, call):
+                yield response
+
+    async def _decoded(
+        self,
+        settings: receiver_pb2.DecodeSettings,
+        request_iterator: AsyncIterator[receiver_pb2.DecodeRequest],
+        context: Context,
+        call: CallTelemetry,
+    ) -> AsyncIterator[receiver_pb2.DecodeResponse]:
         decoding = await self._decoding(settings)
         context.add_done_callback(decoding.end)  # type: ignore[arg-type]  # the stubs ask for a class of their own
         reference, container = ChunkBuffer("the reference picture"), ChunkBuffer("the .sem file")
@@ -199,13 +233,34 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
                 number += bool(shown.png)
                 for preview in _preview_chunks(number, shown):
                     yield receiver_pb2.DecodeResponse(preview=preview)
-        rebuilt = await decoding.rebuilt(bitstream)
+        with call.stage("decode"):
+            rebuilt = await decoding.rebuilt(bitstream)
         if reference:
             yield receiver_pb2.DecodeResponse(progress=_progress("measure", 0))
-            rebuilt = await decoding.measured(rebuilt, reference)
+            rebuilt = await self._measured(decoding, rebuilt, reference, settings.session, call)
         for chunk in _file_chunks(rebuilt):
             yield receiver_pb2.DecodeResponse(**chunk)
-        yield receiver_pb2.DecodeResponse(report=report_of(decoding.decoder, decoding.options, rebuilt))
+        report = report_of(decoding.decoder, decoding.options, rebuilt)
+        self._metrics.received(settings.session, report)
+        yield receiver_pb2.DecodeResponse(report=report)
+
+    async def _measured(
+        self,
+        decoding: _Decoding,
+        rebuilt: Rebuilt,
+        reference: ChunkBuffer,
+        session: packet_pb2.Session,
+        call: CallTelemetry,
+    ) -> Rebuilt:
+        """Return ``rebuilt`` with its quality; networks judge it too if the service was told to."""
+        with call.stage("measure"):
+            rebuilt = await decoding.measured(rebuilt, reference)
+        if self._judge is not None and rebuilt.pixels is not None:
+            with call.stage("judge"):
+                loop = asyncio.get_running_loop()
+                found = await loop.run_in_executor(self._workers, self._judge, rebuilt.pixels, reference.joined())
+            self._metrics.judged(session, found)
+        return rebuilt
 
     async def _decoding(self, settings: Settings) -> _Decoding:
         """Return the decoder that ``settings`` name, loaded, with the options that they ask for."""
@@ -224,15 +279,19 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         """Return the decoder called ``name``, loaded once; the next call tries again what could not be loaded."""
         with self._loading:
             if name not in self._loaded:
-                self._loaded[name] = decoder_named(name, self._device)
+                with self._telemetry.loading(name):
+                    self._loaded[name] = decoder_named(name, self._device)
             return self._loaded[name]
 
 
-def receiver_spec(device: str = "") -> ServiceSpec:
+def receiver_spec(device: str = "", telemetry: Telemetry | None = None, *, judging: bool = False) -> ServiceSpec:
     """Return the receiver as a service to run; its decoders compute on ``device``, the empty one is their choice."""
+    telemetry = telemetry or Telemetry()
+    service = ReceiverService(device, telemetry, judging=judging)
     return ServiceSpec(
         receiver_pb2.DESCRIPTOR.services_by_name["ReceiverService"].full_name,
-        lambda server: receiver_pb2_grpc.add_ReceiverServiceServicer_to_server(ReceiverService(device), server),
+        lambda server: receiver_pb2_grpc.add_ReceiverServiceServicer_to_server(service, server),
+        telemetry,
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from shared.torch_imports import TORCH_IMPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     import numpy as np
     from numpy.typing import NDArray
@@ -18,11 +20,24 @@ if TYPE_CHECKING:
     from shared.tokens.stream import TokenKind, Tokens
 
 
-class Extractors:
-    """Captioner, token encoder, latent encoder and region finder, and the ``judge`` of HCIs, if the sender has one."""
+def _unwatched(model: str) -> AbstractContextManager[None]:
+    del model
+    return nullcontext()
 
-    def __init__(self, judge: Judge | None = None) -> None:
+
+class Extractors:
+    """Captioner, token encoder, latent encoder and region finder, and the ``judge`` of HCIs, if the sender has one.
+
+    Args:
+        judge: tries HCIs.
+        loading: what happens around the loading of each extractor, given its name.
+    """
+
+    def __init__(
+        self, judge: Judge | None = None, loading: Callable[[str], AbstractContextManager[None]] = _unwatched
+    ) -> None:
         self.judge = judge
+        self._loading = loading
         self._lock = threading.Lock()
         self._loaded: dict[str, Any] = {}
 
@@ -73,6 +88,6 @@ class Extractors:
     def _get(self, name: str, make: Callable[[], Any]) -> Any:
         with self._lock:
             if name not in self._loaded:
-                with TORCH_IMPORTS:
+                with TORCH_IMPORTS, self._loading(name):
                     self._loaded[name] = make()
             return self._loaded[name]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sender.encode import encode_picture
 from sender.extractors import Extractors
 from sender.repair import repair_packets
+from sender.telemetry import SenderMetrics
 from shared.bitstream import bpp
 from shared.codecs.registry import codec_named, codecs
 from shared.errors import ConfigError, InputError
@@ -23,6 +24,7 @@ from shared.rpc.semlink.v1 import packet_pb2, sender_pb2, sender_pb2_grpc
 from shared.rpc.server import ServiceSpec
 from shared.rpc.status import serves
 from shared.streams import StreamKind
+from shared.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -33,24 +35,34 @@ if TYPE_CHECKING:
     from shared.bitstream import Bitstream
     from shared.codecs.recipe import Codec
     from shared.picture import Picture
+    from shared.telemetry.telemetry import CallTelemetry
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class SenderService(sender_pb2_grpc.SenderServiceServicer):
-    """Extracts guidance, codes it and packetises it. Keeps no state between calls."""
+    """Extracts guidance, codes it and packetises it. Keeps no state between calls but what ``telemetry`` counts."""
 
-    def __init__(self, judge: Judge | None = None) -> None:
-        self._extractors = Extractors(judge)
+    def __init__(self, judge: Judge | None, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._metrics = SenderMetrics(telemetry.registry)
+        self._extractors = Extractors(judge, telemetry.loading)
         self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="encode")
+        telemetry.watch("encode", self._workers._work_queue.qsize)  # noqa: SLF001 - the executor has no public one
 
     @serves
     async def Send(  # noqa: N802 - gRPC's name
         self, request_iterator: AsyncIterator[sender_pb2.SendRequest], context: Context
     ) -> AsyncIterator[sender_pb2.SendResponse]:
         """Encode one picture; see ``proto/semlink/v1/sender.proto``."""
-        del context
         settings, data = await _settings_and_picture(request_iterator)
+        with self._telemetry.call("Send", settings.session, context) as call:
+            async for response in self._sent(settings, data, call):
+                yield response
+
+    async def _sent(
+        self, settings: sender_pb2.SendSettings, data: bytes, call: CallTelemetry
+    ) -> AsyncIterator[sender_pb2.SendResponse]:
         codec = codec_named(settings.codec)
         packetiser = Packetiser(settings.packet_bytes) if settings.packet_bytes else Packetiser()
         packetiser.next_count.update(_checked_counts(settings.next_sequence_counts))
@@ -64,19 +76,23 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
             caption=caption,
         )
         loop = asyncio.get_running_loop()
-        picture = await loop.run_in_executor(self._workers, load_picture, data)
+        with call.stage("read"):
+            picture = await loop.run_in_executor(self._workers, load_picture, data)
         yield _progress("encode", 0.2)
         started_s = time.perf_counter()
-        bitstream = await loop.run_in_executor(self._workers, encode, picture)
+        with call.stage("encode"):
+            bitstream = await loop.run_in_executor(self._workers, encode, picture)
         encode_s = time.perf_counter() - started_s
         yield _progress("packetise", 0.9)
-        packets = packetiser.packetise(bitstream, settings.picture_index % PICTURE_IDS)
+        with call.stage("packetise"):
+            packets = packetiser.packetise(bitstream, settings.picture_index % PICTURE_IDS)
         for packet in packets:
             yield sender_pb2.SendResponse(packet=packet_pb2.Packet(data=packet))
         repairing = RepairEncoder(settings.next_repair_count % SEQUENCE_COUNTS)
-        repairs = await loop.run_in_executor(
-            self._workers, repair_packets, packets, dict(settings.repair_overheads), repairing
-        )
+        with call.stage("repair"):
+            repairs = await loop.run_in_executor(
+                self._workers, repair_packets, packets, dict(settings.repair_overheads), repairing
+            )
         for packet in repairs:
             yield sender_pb2.SendResponse(packet=packet_pb2.Packet(data=packet))
         report = _report(codec, picture, bitstream, packets)
@@ -84,6 +100,7 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         report.next_repair_count = repairing.next_count
         report.encode_s = encode_s
         report.next_sequence_counts.update({int(kind): count for kind, count in packetiser.next_count.items()})
+        self._metrics.sent(report)
         yield sender_pb2.SendResponse(report=report)
 
     async def ListCodecs(  # noqa: N802 - gRPC's name
@@ -96,11 +113,13 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         )
 
 
-def sender_spec(judge: Judge | None = None) -> ServiceSpec:
+def sender_spec(judge: Judge | None = None, telemetry: Telemetry | None = None) -> ServiceSpec:
     """Return the sender as a service to run; without a ``judge`` the codec `adaptive` chooses by its table."""
+    telemetry = telemetry or Telemetry()
     return ServiceSpec(
         sender_pb2.DESCRIPTOR.services_by_name["SenderService"].full_name,
-        lambda server: sender_pb2_grpc.add_SenderServiceServicer_to_server(SenderService(judge), server),
+        lambda server: sender_pb2_grpc.add_SenderServiceServicer_to_server(SenderService(judge, telemetry), server),
+        telemetry,
     )
 
 

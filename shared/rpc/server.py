@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import grpc
@@ -17,6 +17,8 @@ from grpc_reflection.v1alpha import reflection
 from shared.errors import ConfigError, ServiceError
 from shared.rpc.limits import GRACE_S, MAX_CONCURRENT_CALLS, MESSAGE_SIZE_OPTIONS
 from shared.rpc.status import UnknownMethods
+from shared.telemetry.endpoint import MetricsEndpoint
+from shared.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,38 +26,61 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """A service to run: its full proto name and the function that adds its implementation to a server."""
+    """A service to run: its full proto name, the function that adds its implementation to a server, its telemetry."""
 
     full_name: str
     add_to: Callable[[grpc.aio.Server], None]
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
 
 class RunningServer:
-    """A started server. ``address`` is where it listens, with the port that the system chose if none was asked for."""
+    """A started server.
 
-    def __init__(self, server: grpc.aio.Server, health: health_aio.HealthServicer, address: str) -> None:
+    ``address`` is where it listens, with the port that the system chose if none was asked for; ``metrics_url`` is
+    where its metrics are, empty if they are not served.
+    """
+
+    def __init__(
+        self,
+        server: grpc.aio.Server,
+        health: health_aio.HealthServicer,
+        address: str,
+        telemetry: Telemetry,
+        metrics: MetricsEndpoint | None,
+    ) -> None:
         self._server = server
         self._health = health
+        self._telemetry = telemetry
+        self._metrics = metrics
         self.address = address
+        self.metrics_url = "" if metrics is None else metrics.url
 
     async def stop(self, grace_s: float = GRACE_S) -> None:
         """Report NOT_SERVING, let running calls end for up to ``grace_s`` seconds, then stop."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_s)
+        await asyncio.to_thread(self._telemetry.spans.close)
+        if self._metrics is not None:
+            await asyncio.to_thread(self._metrics.close)
 
 
-async def start_server(spec: ServiceSpec, host: str = "127.0.0.1", port: int = 0) -> RunningServer:
+async def start_server(
+    spec: ServiceSpec, host: str = "127.0.0.1", port: int = 0, *, metrics_port: int | None = None
+) -> RunningServer:
     """Start ``spec`` on ``host:port`` (port 0: any free one) and return once it serves.
 
+    Its metrics are served on ``metrics_port``, or nowhere.
+
     Raises:
-        ConfigError: the port is not between 0 and 65535.
-        ServiceError: the address cannot be bound.
+        ConfigError: a port is not between 0 and 65535.
+        ServiceError: an address cannot be bound.
     """
     if not 0 <= port <= 65535:
         raise ConfigError(f"port {port} is not between 0 and 65535; 0 takes any free port")
     server = grpc.aio.server(
         options=[*MESSAGE_SIZE_OPTIONS, ("grpc.so_reuseport", 0)],
         maximum_concurrent_rpcs=MAX_CONCURRENT_CALLS,
+        interceptors=[spec.telemetry.rpc.interceptor(spec.full_name)],
     )
     spec.add_to(server)
     health = health_aio.HealthServicer()
@@ -66,10 +91,11 @@ async def start_server(spec: ServiceSpec, host: str = "127.0.0.1", port: int = 0
         bound = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:
         raise ServiceError(f"cannot listen on {host}:{port}: choose a free port or another host") from error
+    metrics = None if metrics_port is None else MetricsEndpoint(spec.telemetry.registry, host, metrics_port)
     await server.start()
     for name in (spec.full_name, ""):
         await health.set(name, health_pb2.HealthCheckResponse.SERVING)
-    return RunningServer(server, health, f"{host}:{bound}")
+    return RunningServer(server, health, f"{host}:{bound}", spec.telemetry, metrics)
 
 
 async def stop_on_signal(servers: Sequence[RunningServer]) -> None:

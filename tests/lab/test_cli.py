@@ -410,7 +410,7 @@ def test_ctrl_c_ends_a_running_service_call_at_once(photo):
 def test_help_names_every_command():
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    for command in ("demo", "send", "channels", "encode", "decode", "serve", "up", "doctor"):
+    for command in ("demo", "send", "channels", "encode", "decode", "serve", "up", "probe", "doctor"):
         assert command in result.output
 
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from shared.rpc.semlink.v1 import packet_pb2 as semlink_dot_v1_dot_packet__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18semlink/v1/channel.proto\x12\nsemlink.v1\x1a\x17semlink/v1/packet.proto\"p\n\x0fTransmitRequest\x12/\n\x08settings\x18\x01 \x01(\x0b\x32\x1b.semlink.v1.ChannelSettingsH\x00\x12$\n\x06packet\x18\x02 \x01(\x0b\x32\x12.semlink.v1.PacketH\x00\x42\x06\n\x04part\"\xb0\x02\n\x0f\x43hannelSettings\x12\x12\n\ntime_scale\x18\x07 \x01(\x01\x12\x10\n\x08run_seed\x18\x08 \x01(\x04\x12\x15\n\rpicture_index\x18\t \x01(\x04\x12\x0f\n\x07profile\x18\n \x01(\t\x12\x14\n\x0cprofile_yaml\x18\x0b \x01(\t\x12\x39\n\x07\x63hanges\x18\x0c \x03(\x0b\x32(.semlink.v1.ChannelSettings.ChangesEntry\x1a.\n\x0c\x43hangesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01J\x04\x08\x01\x10\x07R\x06snr_dbR\x08snr_kindR\x03mcsR\x0esymbol_rate_hzR\x13propagation_delay_sR\x0c\x65rasure_rate\"m\n\x10TransmitResponse\x12&\n\x07\x61rrival\x18\x01 \x01(\x0b\x32\x13.semlink.v1.ArrivalH\x00\x12(\n\x06report\x18\x02 \x01(\x0b\x32\x16.semlink.v1.LinkReportH\x00\x42\x07\n\x05\x65vent\"\x89\x03\n\nLinkReport\x12\x0f\n\x07packets\x18\x01 \x01(\x04\x12\x11\n\tdelivered\x18\x02 \x01(\x04\x12\x12\n\nfec_failed\x18\x03 \x01(\x04\x12\x0e\n\x06\x65rased\x18\x04 \x01(\x04\x12\x14\n\x0c\x63hannel_uses\x18\x05 \x01(\x04\x12\x18\n\x10information_bits\x18\x06 \x01(\x04\x12\x10\n\x08\x65s_n0_db\x18\x07 \x01(\x01\x12\x10\n\x08\x65\x62_n0_db\x18\x08 \x01(\x01\x12\x1b\n\x13spectral_efficiency\x18\t \x01(\x01\x12\x16\n\x0elast_arrival_s\x18\n \x01(\x01\x12\x12\n\ncoded_bits\x18\x0b \x01(\x04\x12\x0b\n\x03mcs\x18\x0c \x01(\r\x12\x0f\n\x07\x65xpired\x18\r \x01(\x04\x12\x11\n\treordered\x18\x0e \x01(\x04\x12$\n\x07\x61\x63\x63ount\x18\x0f \x01(\x0b\x32\x13.semlink.v1.Account\x12$\n\x07\x63ontact\x18\x10 \x01(\x0b\x32\x13.semlink.v1.Contact\x12\x19\n\x11last_arrival_date\x18\x11 \x01(\t\"\xcf\x02\n\x07\x43ontact\x12\x0c\n\x04\x62ody\x18\x01 \x01(\t\x12\x0f\n\x07station\x18\x02 \x01(\t\x12\x15\n\relevation_deg\x18\x03 \x01(\x01\x12\x16\n\x0e\x64\x65parture_date\x18\x04 \x01(\t\x12\x17\n\x0fwindow_end_date\x18\x05 \x01(\t\x12\x10\n\x08range_km\x18\x06 \x01(\x01\x12\x14\n\x0clight_time_s\x18\x07 \x01(\x01\x12\x15\n\rsun_angle_deg\x18\x08 \x01(\x01\x12\x12\n\nbehind_sun\x18\t \x01(\x08\x12 \n\x13scintillation_index\x18\n \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0brician_k_db\x18\x0b \x01(\x01H\x01\x88\x01\x01\x12&\n\x06\x62udget\x18\x0c \x03(\x0b\x32\x16.semlink.v1.BudgetLineB\x16\n\x14_scintillation_indexB\x0e\n\x0c_rician_k_db\"D\n\nBudgetLine\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\x0b\n\x03how\x18\x04 \x01(\t\"\x8a\x02\n\x06\x43harge\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07packets\x18\x02 \x01(\x04\x12\x13\n\x0bsource_bits\x18\x03 \x01(\x04\x12\x13\n\x0bheader_bits\x18\x04 \x01(\x04\x12\x12\n\ncheck_bits\x18\x05 \x01(\x04\x12\x13\n\x0brepair_bits\x18\x06 \x01(\x04\x12\x14\n\x0cpadding_bits\x18\x07 \x01(\x04\x12\x13\n\x0bparity_bits\x18\x08 \x01(\x04\x12\x13\n\x0b\x62its_on_air\x18\t \x01(\x04\x12\x11\n\tdata_uses\x18\n \x01(\x04\x12\x12\n\npilot_uses\x18\x0b \x01(\x04\x12\x11\n\tgrid_uses\x18\x0c \x01(\x04\x12\x14\n\x0c\x63hannel_uses\x18\r \x01(\x04\"\xd6\x01\n\x07\x41\x63\x63ount\x12#\n\x07\x63harges\x18\x01 \x03(\x0b\x32\x12.semlink.v1.Charge\x12!\n\x05total\x18\x02 \x01(\x0b\x32\x12.semlink.v1.Charge\x12\x10\n\x03\x63\x62r\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08\x65nergy_j\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\nair_time_s\x18\x05 \x01(\x01\x12\x14\n\x0clight_time_s\x18\x06 \x01(\x01\x12\x1b\n\x13spectral_efficiency\x18\x07 \x01(\x01\x42\x06\n\x04_cbrB\x0b\n\t_energy_j\"\x15\n\x13ListChannelsRequest\"A\n\x14ListChannelsResponse\x12)\n\x08\x63hannels\x18\x01 \x03(\x0b\x32\x17.semlink.v1.ChannelName\";\n\x0b\x43hannelName\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\r\n\x05\x66\x61ult\x18\x03 \x01(\t\"G\n\x16\x44\x65scribeChannelRequest\x12-\n\x08settings\x18\x01 \x01(\x0b\x32\x1b.semlink.v1.ChannelSettings\"\xc6\x02\n\x17\x44\x65scribeChannelResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12)\n\nparameters\x18\x03 \x03(\x0b\x32\x15.semlink.v1.Parameter\x12\x0b\n\x03mcs\x18\x04 \x01(\r\x12\x10\n\x08\x65s_n0_db\x18\x05 \x01(\x01\x12\x10\n\x08\x65\x62_n0_db\x18\x06 \x01(\x01\x12R\n\x10repair_overheads\x18\x07 \x03(\x0b\x32\x38.semlink.v1.DescribeChannelResponse.RepairOverheadsEntry\x12$\n\x07\x63ontact\x18\x08 \x01(\x0b\x32\x13.semlink.v1.Contact\x1a\x36\n\x14RepairOverheadsEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"6\n\tParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x0c\n\x04unit\x18\x03 \x01(\t2\x8a\x02\n\x0e\x43hannelService\x12I\n\x08Transmit\x12\x1b.semlink.v1.TransmitRequest\x1a\x1c.semlink.v1.TransmitResponse(\x01\x30\x01\x12Q\n\x0cListChannels\x12\x1f.semlink.v1.ListChannelsRequest\x1a .semlink.v1.ListChannelsResponse\x12Z\n\x0f\x44\x65scribeChannel\x12\".semlink.v1.DescribeChannelRequest\x1a#.semlink.v1.DescribeChannelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18semlink/v1/channel.proto\x12\nsemlink.v1\x1a\x17semlink/v1/packet.proto\"p\n\x0fTransmitRequest\x12/\n\x08settings\x18\x01 \x01(\x0b\x32\x1b.semlink.v1.ChannelSettingsH\x00\x12$\n\x06packet\x18\x02 \x01(\x0b\x32\x12.semlink.v1.PacketH\x00\x42\x06\n\x04part\"\xd6\x02\n\x0f\x43hannelSettings\x12\x12\n\ntime_scale\x18\x07 \x01(\x01\x12\x10\n\x08run_seed\x18\x08 \x01(\x04\x12\x15\n\rpicture_index\x18\t \x01(\x04\x12\x0f\n\x07profile\x18\n \x01(\t\x12\x14\n\x0cprofile_yaml\x18\x0b \x01(\t\x12\x39\n\x07\x63hanges\x18\x0c \x03(\x0b\x32(.semlink.v1.ChannelSettings.ChangesEntry\x12$\n\x07session\x18\r \x01(\x0b\x32\x13.semlink.v1.Session\x1a.\n\x0c\x43hangesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01J\x04\x08\x01\x10\x07R\x06snr_dbR\x08snr_kindR\x03mcsR\x0esymbol_rate_hzR\x13propagation_delay_sR\x0c\x65rasure_rate\"m\n\x10TransmitResponse\x12&\n\x07\x61rrival\x18\x01 \x01(\x0b\x32\x13.semlink.v1.ArrivalH\x00\x12(\n\x06report\x18\x02 \x01(\x0b\x32\x16.semlink.v1.LinkReportH\x00\x42\x07\n\x05\x65vent\"\x89\x03\n\nLinkReport\x12\x0f\n\x07packets\x18\x01 \x01(\x04\x12\x11\n\tdelivered\x18\x02 \x01(\x04\x12\x12\n\nfec_failed\x18\x03 \x01(\x04\x12\x0e\n\x06\x65rased\x18\x04 \x01(\x04\x12\x14\n\x0c\x63hannel_uses\x18\x05 \x01(\x04\x12\x18\n\x10information_bits\x18\x06 \x01(\x04\x12\x10\n\x08\x65s_n0_db\x18\x07 \x01(\x01\x12\x10\n\x08\x65\x62_n0_db\x18\x08 \x01(\x01\x12\x1b\n\x13spectral_efficiency\x18\t \x01(\x01\x12\x16\n\x0elast_arrival_s\x18\n \x01(\x01\x12\x12\n\ncoded_bits\x18\x0b \x01(\x04\x12\x0b\n\x03mcs\x18\x0c \x01(\r\x12\x0f\n\x07\x65xpired\x18\r \x01(\x04\x12\x11\n\treordered\x18\x0e \x01(\x04\x12$\n\x07\x61\x63\x63ount\x18\x0f \x01(\x0b\x32\x13.semlink.v1.Account\x12$\n\x07\x63ontact\x18\x10 \x01(\x0b\x32\x13.semlink.v1.Contact\x12\x19\n\x11last_arrival_date\x18\x11 \x01(\t\"\xcf\x02\n\x07\x43ontact\x12\x0c\n\x04\x62ody\x18\x01 \x01(\t\x12\x0f\n\x07station\x18\x02 \x01(\t\x12\x15\n\relevation_deg\x18\x03 \x01(\x01\x12\x16\n\x0e\x64\x65parture_date\x18\x04 \x01(\t\x12\x17\n\x0fwindow_end_date\x18\x05 \x01(\t\x12\x10\n\x08range_km\x18\x06 \x01(\x01\x12\x14\n\x0clight_time_s\x18\x07 \x01(\x01\x12\x15\n\rsun_angle_deg\x18\x08 \x01(\x01\x12\x12\n\nbehind_sun\x18\t \x01(\x08\x12 \n\x13scintillation_index\x18\n \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0brician_k_db\x18\x0b \x01(\x01H\x01\x88\x01\x01\x12&\n\x06\x62udget\x18\x0c \x03(\x0b\x32\x16.semlink.v1.BudgetLineB\x16\n\x14_scintillation_indexB\x0e\n\x0c_rician_k_db\"D\n\nBudgetLine\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\x0b\n\x03how\x18\x04 \x01(\t\"\x8a\x02\n\x06\x43harge\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07packets\x18\x02 \x01(\x04\x12\x13\n\x0bsource_bits\x18\x03 \x01(\x04\x12\x13\n\x0bheader_bits\x18\x04 \x01(\x04\x12\x12\n\ncheck_bits\x18\x05 \x01(\x04\x12\x13\n\x0brepair_bits\x18\x06 \x01(\x04\x12\x14\n\x0cpadding_bits\x18\x07 \x01(\x04\x12\x13\n\x0bparity_bits\x18\x08 \x01(\x04\x12\x13\n\x0b\x62its_on_air\x18\t \x01(\x04\x12\x11\n\tdata_uses\x18\n \x01(\x04\x12\x12\n\npilot_uses\x18\x0b \x01(\x04\x12\x11\n\tgrid_uses\x18\x0c \x01(\x04\x12\x14\n\x0c\x63hannel_uses\x18\r \x01(\x04\"\xd6\x01\n\x07\x41\x63\x63ount\x12#\n\x07\x63harges\x18\x01 \x03(\x0b\x32\x12.semlink.v1.Charge\x12!\n\x05total\x18\x02 \x01(\x0b\x32\x12.semlink.v1.Charge\x12\x10\n\x03\x63\x62r\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08\x65nergy_j\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\nair_time_s\x18\x05 \x01(\x01\x12\x14\n\x0clight_time_s\x18\x06 \x01(\x01\x12\x1b\n\x13spectral_efficiency\x18\x07 \x01(\x01\x42\x06\n\x04_cbrB\x0b\n\t_energy_j\"\x15\n\x13ListChannelsRequest\"A\n\x14ListChannelsResponse\x12)\n\x08\x63hannels\x18\x01 \x03(\x0b\x32\x17.semlink.v1.ChannelName\";\n\x0b\x43hannelName\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\r\n\x05\x66\x61ult\x18\x03 \x01(\t\"G\n\x16\x44\x65scribeChannelRequest\x12-\n\x08settings\x18\x01 \x01(\x0b\x32\x1b.semlink.v1.ChannelSettings\"\xc6\x02\n\x17\x44\x65scribeChannelResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12)\n\nparameters\x18\x03 \x03(\x0b\x32\x15.semlink.v1.Parameter\x12\x0b\n\x03mcs\x18\x04 \x01(\r\x12\x10\n\x08\x65s_n0_db\x18\x05 \x01(\x01\x12\x10\n\x08\x65\x62_n0_db\x18\x06 \x01(\x01\x12R\n\x10repair_overheads\x18\x07 \x03(\x0b\x32\x38.semlink.v1.DescribeChannelResponse.RepairOverheadsEntry\x12$\n\x07\x63ontact\x18\x08 \x01(\x0b\x32\x13.semlink.v1.Contact\x1a\x36\n\x14RepairOverheadsEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"6\n\tParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x0c\n\x04unit\x18\x03 \x01(\t2\x8a\x02\n\x0e\x43hannelService\x12I\n\x08Transmit\x12\x1b.semlink.v1.TransmitRequest\x1a\x1c.semlink.v1.TransmitResponse(\x01\x30\x01\x12Q\n\x0cListChannels\x12\x1f.semlink.v1.ListChannelsRequest\x1a .semlink.v1.ListChannelsResponse\x12Z\n\x0f\x44\x65scribeChannel\x12\".semlink.v1.DescribeChannelRequest\x1a#.semlink.v1.DescribeChannelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,35 +39,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRANSMITREQUEST']._serialized_start=65
   _globals['_TRANSMITREQUEST']._serialized_end=177
   _globals['_CHANNELSETTINGS']._serialized_start=180
-  _globals['_CHANNELSETTINGS']._serialized_end=484
-  _globals['_CHANNELSETTINGS_CHANGESENTRY']._serialized_start=358
-  _globals['_CHANNELSETTINGS_CHANGESENTRY']._serialized_end=404
-  _globals['_TRANSMITRESPONSE']._serialized_start=486
-  _globals['_TRANSMITRESPONSE']._serialized_end=595
-  _globals['_LINKREPORT']._serialized_start=598
-  _globals['_LINKREPORT']._serialized_end=991
-  _globals['_CONTACT']._serialized_start=994
-  _globals['_CONTACT']._serialized_end=1329
-  _globals['_BUDGETLINE']._serialized_start=1331
-  _globals['_BUDGETLINE']._serialized_end=1399
-  _globals['_CHARGE']._serialized_start=1402
-  _globals['_CHARGE']._serialized_end=1668
-  _globals['_ACCOUNT']._serialized_start=1671
-  _globals['_ACCOUNT']._serialized_end=1885
-  _globals['_LISTCHANNELSREQUEST']._serialized_start=1887
-  _globals['_LISTCHANNELSREQUEST']._serialized_end=1908
-  _globals['_LISTCHANNELSRESPONSE']._serialized_start=1910
-  _globals['_LISTCHANNELSRESPONSE']._serialized_end=1975
-  _globals['_CHANNELNAME']._serialized_start=1977
-  _globals['_CHANNELNAME']._serialized_end=2036
-  _globals['_DESCRIBECHANNELREQUEST']._serialized_start=2038
-  _globals['_DESCRIBECHANNELREQUEST']._serialized_end=2109
-  _globals['_DESCRIBECHANNELRESPONSE']._serialized_start=2112
-  _globals['_DESCRIBECHANNELRESPONSE']._serialized_end=2438
-  _globals['_DESCRIBECHANNELRESPONSE_REPAIROVERHEADSENTRY']._serialized_start=2384
-  _globals['_DESCRIBECHANNELRESPONSE_REPAIROVERHEADSENTRY']._serialized_end=2438
-  _globals['_PARAMETER']._serialized_start=2440
-  _globals['_PARAMETER']._serialized_end=2494
-  _globals['_CHANNELSERVICE']._serialized_start=2497
-  _globals['_CHANNELSERVICE']._serialized_end=2763
+  _globals['_CHANNELSETTINGS']._serialized_end=522
+  _globals['_CHANNELSETTINGS_CHANGESENTRY']._serialized_start=396
+  _globals['_CHANNELSETTINGS_CHANGESENTRY']._serialized_end=442
+  _globals['_TRANSMITRESPONSE']._serialized_start=524
+  _globals['_TRANSMITRESPONSE']._serialized_end=633
+  _globals['_LINKREPORT']._serialized_start=636
+  _globals['_LINKREPORT']._serialized_end=1029
+  _globals['_CONTACT']._serialized_start=1032
+  _globals['_CONTACT']._serialized_end=1367
+  _globals['_BUDGETLINE']._serialized_start=1369
+  _globals['_BUDGETLINE']._serialized_end=1437
+  _globals['_CHARGE']._serialized_start=1440
+  _globals['_CHARGE']._serialized_end=1706
+  _globals['_ACCOUNT']._serialized_start=1709
+  _globals['_ACCOUNT']._serialized_end=1923
+  _globals['_LISTCHANNELSREQUEST']._serialized_start=1925
+  _globals['_LISTCHANNELSREQUEST']._serialized_end=1946
+  _globals['_LISTCHANNELSRESPONSE']._serialized_start=1948
+  _globals['_LISTCHANNELSRESPONSE']._serialized_end=2013
+  _globals['_CHANNELNAME']._serialized_start=2015
+  _globals['_CHANNELNAME']._serialized_end=2074
+  _globals['_DESCRIBECHANNELREQUEST']._serialized_start=2076
+  _globals['_DESCRIBECHANNELREQUEST']._serialized_end=2147
+  _globals['_DESCRIBECHANNELRESPONSE']._serialized_start=2150
+  _globals['_DESCRIBECHANNELRESPONSE']._serialized_end=2476
+  _globals['_DESCRIBECHANNELRESPONSE_REPAIROVERHEADSENTRY']._serialized_start=2422
+  _globals['_DESCRIBECHANNELRESPONSE_REPAIROVERHEADSENTRY']._serialized_end=2476
+  _globals['_PARAMETER']._serialized_start=2478
+  _globals['_PARAMETER']._serialized_end=2532
+  _globals['_CHANNELSERVICE']._serialized_start=2535
+  _globals['_CHANNELSERVICE']._serialized_end=2801
 # @@protoc_insertion_point(module_scope)

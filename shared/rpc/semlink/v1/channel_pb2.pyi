@@ -75,6 +75,7 @@ class ChannelSettings(_message.Message):
     PROFILE_FIELD_NUMBER: _builtins.int
     PROFILE_YAML_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
     time_scale: _builtins.float
     """Wall seconds per simulated second; 0 runs as fast as it can."""
     run_seed: _builtins.int
@@ -88,6 +89,8 @@ class ChannelSettings(_message.Message):
     def changes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Settings that differ from the profile's: dotted name, as "snr_db" or "propagation.speed_m_s", to YAML value."""
 
+    @_builtins.property
+    def session(self) -> _packet_pb2.Session: ...
     def __init__(
         self,
         *,
@@ -97,10 +100,11 @@ class ChannelSettings(_message.Message):
         profile: _builtins.str = ...,
         profile_yaml: _builtins.str = ...,
         changes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        session: _packet_pb2.Session | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["session", b"session"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "picture_index", b"picture_index", "profile", b"profile", "profile_yaml", b"profile_yaml", "run_seed", b"run_seed", "time_scale", b"time_scale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "picture_index", b"picture_index", "profile", b"profile", "profile_yaml", b"profile_yaml", "run_seed", b"run_seed", "session", b"session", "time_scale", b"time_scale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,19 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17semlink/v1/packet.proto\x12\nsemlink.v1\"\x16\n\x06Packet\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\xae\x01\n\x07\x41rrival\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x1e\n\x04\x66\x61te\x18\x02 \x01(\x0e\x32\x10.semlink.v1.Fate\x12\"\n\x06packet\x18\x03 \x01(\x0b\x32\x12.semlink.v1.Packet\x12\x14\n\x0c\x63hannel_uses\x18\x04 \x01(\x04\x12\x13\n\x0b\x64\x65parture_s\x18\x05 \x01(\x01\x12\x12\n\nair_time_s\x18\x06 \x01(\x01\x12\x11\n\tarrival_s\x18\x07 \x01(\x01*\xa0\x01\n\nStreamKind\x12\x1b\n\x17STREAM_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fSTREAM_KIND_HCI\x10\x01\x12\x17\n\x13STREAM_KIND_CAPTION\x10\x02\x12\x16\n\x12STREAM_KIND_TOKENS\x10\x03\x12\x16\n\x12STREAM_KIND_LATENT\x10\x04\x12\x17\n\x13STREAM_KIND_REGIONS\x10\x05*h\n\x04\x46\x61te\x12\x14\n\x10\x46\x41TE_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x46\x41TE_DELIVERED\x10\x01\x12\x13\n\x0f\x46\x41TE_FEC_FAILED\x10\x02\x12\x0f\n\x0b\x46\x41TE_ERASED\x10\x03\x12\x10\n\x0c\x46\x41TE_EXPIRED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17semlink/v1/packet.proto\x12\nsemlink.v1\"\x16\n\x06Packet\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\xae\x01\n\x07\x41rrival\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x1e\n\x04\x66\x61te\x18\x02 \x01(\x0e\x32\x10.semlink.v1.Fate\x12\"\n\x06packet\x18\x03 \x01(\x0b\x32\x12.semlink.v1.Packet\x12\x14\n\x0c\x63hannel_uses\x18\x04 \x01(\x04\x12\x13\n\x0b\x64\x65parture_s\x18\x05 \x01(\x01\x12\x12\n\nair_time_s\x18\x06 \x01(\x01\x12\x11\n\tarrival_s\x18\x07 \x01(\x01\"R\n\x07Session\x12\r\n\x05\x63odec\x18\x01 \x01(\t\x12\x15\n\x08\x65s_n0_db\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x0ctrace_parent\x18\x03 \x01(\tB\x0b\n\t_es_n0_db*\xa0\x01\n\nStreamKind\x12\x1b\n\x17STREAM_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fSTREAM_KIND_HCI\x10\x01\x12\x17\n\x13STREAM_KIND_CAPTION\x10\x02\x12\x16\n\x12STREAM_KIND_TOKENS\x10\x03\x12\x16\n\x12STREAM_KIND_LATENT\x10\x04\x12\x17\n\x13STREAM_KIND_REGIONS\x10\x05*h\n\x04\x46\x61te\x12\x14\n\x10\x46\x41TE_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x46\x41TE_DELIVERED\x10\x01\x12\x13\n\x0f\x46\x41TE_FEC_FAILED\x10\x02\x12\x0f\n\x0b\x46\x41TE_ERASED\x10\x03\x12\x10\n\x0c\x46\x41TE_EXPIRED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'semlink.v1.packet_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STREAMKIND']._serialized_start=241
-  _globals['_STREAMKIND']._serialized_end=401
-  _globals['_FATE']._serialized_start=403
-  _globals['_FATE']._serialized_end=507
+  _globals['_STREAMKIND']._serialized_start=325
+  _globals['_STREAMKIND']._serialized_end=485
+  _globals['_FATE']._serialized_start=487
+  _globals['_FATE']._serialized_end=591
   _globals['_PACKET']._serialized_start=39
   _globals['_PACKET']._serialized_end=61
   _globals['_ARRIVAL']._serialized_start=64
   _globals['_ARRIVAL']._serialized_end=238
+  _globals['_SESSION']._serialized_start=240
+  _globals['_SESSION']._serialized_end=322
 # @@protoc_insertion_point(module_scope)

@@ -136,3 +136,35 @@ class Arrival(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Arrival: _TypeAlias = Arrival  # noqa: Y015
+
+@_typing.final
+class Session(_message.Message):
+    """What the packets of a call belong to. It is for metrics and traces alone, and changes nothing that a service does."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODEC_FIELD_NUMBER: _builtins.int
+    ES_N0_DB_FIELD_NUMBER: _builtins.int
+    TRACE_PARENT_FIELD_NUMBER: _builtins.int
+    codec: _builtins.str
+    """Codec that made the packets; empty where it is not known."""
+    es_n0_db: _builtins.float
+    """Es/N0 that the channel is set to."""
+    trace_parent: _builtins.str
+    """W3C Trace Context, section 3.2: the span below which the service records its own."""
+    def __init__(
+        self,
+        *,
+        codec: _builtins.str = ...,
+        es_n0_db: _builtins.float | None = ...,
+        trace_parent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_es_n0_db", b"_es_n0_db", "es_n0_db", b"es_n0_db"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_es_n0_db", b"_es_n0_db", "codec", b"codec", "es_n0_db", b"es_n0_db", "trace_parent", b"trace_parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__es_n0_db: _TypeAlias = _typing.Literal["es_n0_db"]  # noqa: Y015
+    _WhichOneofArgType__es_n0_db: _TypeAlias = _typing.Literal["_es_n0_db", b"_es_n0_db"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__es_n0_db) -> _WhichOneofReturnType__es_n0_db | None: ...
+
+Global___Session: _TypeAlias = Session  # noqa: Y015

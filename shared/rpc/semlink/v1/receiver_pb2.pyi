@@ -112,6 +112,7 @@ class ReceiveSettings(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     PROGRESSIVE_FIELD_NUMBER: _builtins.int
     TRUST_MAP_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
     decoder: _builtins.str
     """Name of the decoder; empty asks for the default."""
     picture_index: _builtins.int
@@ -126,6 +127,8 @@ class ReceiveSettings(_message.Message):
     """Asks for previews: from the first packet that tells the size, and whenever a further stream is whole."""
     trust_map: _builtins.bool
     """Asks for the trust map."""
+    @_builtins.property
+    def session(self) -> _packet_pb2.Session: ...
     def __init__(
         self,
         *,
@@ -136,10 +139,11 @@ class ReceiveSettings(_message.Message):
         seed: _builtins.int = ...,
         progressive: _builtins.bool = ...,
         trust_map: _builtins.bool = ...,
+        session: _packet_pb2.Session | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_steps", b"_steps", "fidelity", b"fidelity", "steps", b"steps"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_steps", b"_steps", "fidelity", b"fidelity", "session", b"session", "steps", b"steps"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_steps", b"_steps", "decoder", b"decoder", "fidelity", b"fidelity", "picture_index", b"picture_index", "progressive", b"progressive", "seed", b"seed", "steps", b"steps", "trust_map", b"trust_map"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_steps", b"_steps", "decoder", b"decoder", "fidelity", b"fidelity", "picture_index", b"picture_index", "progressive", b"progressive", "seed", b"seed", "session", b"session", "steps", b"steps", "trust_map", b"trust_map"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fidelity: _TypeAlias = _typing.Literal["fidelity"]  # noqa: Y015
     _WhichOneofArgType__fidelity: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity"]  # noqa: Y015
@@ -293,6 +297,7 @@ class DecodeSettings(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     PROGRESSIVE_FIELD_NUMBER: _builtins.int
     TRUST_MAP_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
     decoder: _builtins.str
     """Name of the decoder; empty asks for the default."""
     steps: _builtins.int
@@ -305,6 +310,8 @@ class DecodeSettings(_message.Message):
     """Asks for previews: from no stream, then with one stream more each time."""
     trust_map: _builtins.bool
     """Asks for the trust map."""
+    @_builtins.property
+    def session(self) -> _packet_pb2.Session: ...
     def __init__(
         self,
         *,
@@ -314,10 +321,11 @@ class DecodeSettings(_message.Message):
         seed: _builtins.int = ...,
         progressive: _builtins.bool = ...,
         trust_map: _builtins.bool = ...,
+        session: _packet_pb2.Session | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_steps", b"_steps", "fidelity", b"fidelity", "steps", b"steps"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_steps", b"_steps", "fidelity", b"fidelity", "session", b"session", "steps", b"steps"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_steps", b"_steps", "decoder", b"decoder", "fidelity", b"fidelity", "progressive", b"progressive", "seed", b"seed", "steps", b"steps", "trust_map", b"trust_map"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_steps", b"_steps", "decoder", b"decoder", "fidelity", b"fidelity", "progressive", b"progressive", "seed", b"seed", "session", b"session", "steps", b"steps", "trust_map", b"trust_map"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fidelity: _TypeAlias = _typing.Literal["fidelity"]  # noqa: Y015
     _WhichOneofArgType__fidelity: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity"]  # noqa: Y015

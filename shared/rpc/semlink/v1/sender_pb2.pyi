@@ -96,6 +96,7 @@ class SendSettings(_message.Message):
     REPAIR_OVERHEADS_FIELD_NUMBER: _builtins.int
     NEXT_REPAIR_COUNT_FIELD_NUMBER: _builtins.int
     CAPTION_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
     codec: _builtins.str
     budget_bytes: _builtins.int
     """Upper limit of the container in bytes; 0 asks for the codec's default rate."""
@@ -119,6 +120,8 @@ class SendSettings(_message.Message):
         kinds that are absent not at all.
         """
 
+    @_builtins.property
+    def session(self) -> _packet_pb2.Session: ...
     def __init__(
         self,
         *,
@@ -130,10 +133,11 @@ class SendSettings(_message.Message):
         repair_overheads: _abc.Mapping[_builtins.int, _builtins.float] | None = ...,
         next_repair_count: _builtins.int = ...,
         caption: _builtins.str | None = ...,
+        session: _packet_pb2.Session | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "caption", b"caption"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "caption", b"caption", "session", b"session"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "budget_bytes", b"budget_bytes", "caption", b"caption", "codec", b"codec", "next_repair_count", b"next_repair_count", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index", "repair_overheads", b"repair_overheads"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "budget_bytes", b"budget_bytes", "caption", b"caption", "codec", b"codec", "next_repair_count", b"next_repair_count", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index", "repair_overheads", b"repair_overheads", "session", b"session"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__caption: _TypeAlias = _typing.Literal["caption"]  # noqa: Y015
     _WhichOneofArgType__caption: _TypeAlias = _typing.Literal["_caption", b"_caption"]  # noqa: Y015

@@ -1,0 +1,1 @@
+"""What runs beside the services: images, Prometheus, Grafana."""

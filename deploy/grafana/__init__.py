@@ -1,0 +1,1 @@
+"""Grafana's dashboards, described in Python and built into JSON."""

@@ -1,0 +1,97 @@
+"""What the receiver counts: pictures by what became of them, and how good they are."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Histogram
+
+from shared.rpc.semlink.v1 import receiver_pb2
+from shared.streams import StreamKind
+from shared.telemetry.labels import PSNR_DB, RATIOS, codec_label, snr_label
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from prometheus_client import CollectorRegistry
+
+    from shared.rpc.semlink.v1 import packet_pb2
+
+EQUAL_PSNR_DB = 100.0
+"""Stands for the infinite PSNR of equal pictures, so that means stay finite."""
+OUTCOMES = ("rebuilt", "noise", "lost")
+DISTANCES = ("lpips_efficientnet", "dists_efficientnet", "dists_vgg16", "lpips_alex", "dists")
+AGREEMENTS = ("top1", "top5")
+
+
+class ReceiverMetrics:
+    """The receiver's metrics in ``registry``. Quality is labelled by what the client says in its session."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *more: str) -> Histogram:
+            return Histogram(name, text, ["codec", "es_n0_db", *more], buckets=buckets, registry=registry)
+
+        self._pictures = Counter(
+            "semlink_received_pictures",
+            "Pictures, by outcome: rebuilt, noise (nothing but the size came), lost.",
+            ["codec", "es_n0_db", "outcome"],
+            registry=registry,
+        )
+        self._streams = Counter(
+            "semlink_received_streams", "Streams of which something came.", ["stream", "state"], registry=registry
+        )
+        self._repairs = Counter(
+            "semlink_repair_objects", "Repaired objects, by what became of them.", ["state"], registry=registry
+        )
+        self._rejected = Counter(
+            "semlink_rejected_packets", "Packets that are none of this link, or fail their CRC-16.", registry=registry
+        )
+        self._psnr = histogram("semlink_psnr_db", "PSNR of the picture.", PSNR_DB)
+        self._ms_ssim = histogram("semlink_ms_ssim", "MS-SSIM of the picture.", RATIOS)
+        self._trust = histogram("semlink_trust", "Mean of the trust map, 0 (invented) to 1 (evidence).", RATIOS)
+        self._distance = histogram(
+            "semlink_perceptual_distance", "Perceptual distance to the original.", RATIOS, "measure"
+        )
+        self._agreement = histogram(
+            "semlink_classifier_agreement",
+            "1 where the classifier says the same as of the original.",
+            (0.5, 1.0),
+            "measure",
+        )
+
+    def received(self, session: packet_pb2.Session, report: receiver_pb2.ReceiveReport) -> None:
+        """Count the picture that ``report`` is about."""
+        labels = _labels(session)
+        outcome = "lost" if not report.rebuilt else "noise" if report.from_noise else "rebuilt"
+        for shown in OUTCOMES:  # with 0 too: shares of nothing are no numbers
+            self._pictures.labels(*labels, shown).inc(shown == outcome)
+        self._rejected.inc(report.packets_rejected)
+        for stream in report.streams:
+            state = receiver_pb2.StreamState.Name(stream.state).removeprefix("STREAM_STATE_").lower()
+            self._streams.labels(StreamKind(stream.kind).name, state).inc()
+        for repair in report.repairs:
+            self._repairs.labels(
+                receiver_pb2.RepairState.Name(repair.state).removeprefix("REPAIR_STATE_").lower()
+            ).inc()
+        if report.HasField("quality"):
+            psnr_db = report.quality.psnr_db
+            self._psnr.labels(*labels).observe(psnr_db if math.isfinite(psnr_db) else EQUAL_PSNR_DB)
+            if report.quality.HasField("ms_ssim"):
+                self._ms_ssim.labels(*labels).observe(report.quality.ms_ssim)
+        if report.HasField("trust"):
+            self._trust.labels(*labels).observe(report.trust)
+
+    def judged(self, session: packet_pb2.Session, found: Mapping[str, float | None]) -> None:
+        """Count what networks say of a picture, by the names of ``receiver.metrics.measures``."""
+        labels = _labels(session)
+        for names, metric in ((DISTANCES, self._distance), (AGREEMENTS, self._agreement)):
+            for name in names:
+                value = found.get(name)
+                if value is not None:
+                    metric.labels(*labels, name).observe(value)
+
+
+def _labels(session: packet_pb2.Session) -> tuple[str, str]:
+    es_n0_db = session.es_n0_db if session.HasField("es_n0_db") else None
+    return codec_label(session.codec), snr_label(es_n0_db)

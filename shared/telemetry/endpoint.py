@@ -1,0 +1,38 @@
+"""Serving a registry to Prometheus over HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import start_http_server
+
+from shared.errors import ConfigError, ServiceError
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+
+class MetricsEndpoint:
+    """Serves ``registry`` at ``http://host:port/metrics`` from a thread of its own (port 0: any free one).
+
+    Raises:
+        ConfigError: the port is not between 0 and 65535.
+        ServiceError: the address cannot be bound.
+    """
+
+    def __init__(self, registry: CollectorRegistry, host: str, port: int) -> None:
+        if not 0 <= port <= 65535:
+            raise ConfigError(f"metrics port {port} is not between 0 and 65535; 0 takes any free port")
+        try:
+            self._server, self._thread = start_http_server(port, host, registry)
+        except OSError as error:
+            raise ServiceError(
+                f"cannot serve metrics on {host}:{port}: {error.strerror or error}; choose another port for them"
+            ) from error
+        self.url = f"http://{host}:{self._server.server_port}/metrics"
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

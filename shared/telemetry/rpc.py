@@ -1,0 +1,103 @@
+"""How many calls a service answered, how, and how long they took."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+from google.protobuf import descriptor_pool
+from prometheus_client import Counter, Gauge, Histogram
+
+from shared.telemetry.labels import SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from prometheus_client import CollectorRegistry
+
+_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
+
+
+class RpcMetrics:
+    """Counts calls by method and status code."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._calls = Counter("semlink_rpcs", "Calls that ended.", ["method", "code"], registry=registry)
+        self._seconds = Histogram(
+            "semlink_rpc_seconds",
+            "Wall time of a call, streams included.",
+            ["method"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._running = Gauge("semlink_rpcs_running", "Calls in progress.", ["method"], registry=registry)
+
+    def interceptor(self, service: str) -> grpc.aio.ServerInterceptor:
+        """Return what counts the calls to ``service``, a full proto name; those of other services pass it by."""
+        return _Counting(self, service)
+
+    @contextlib.contextmanager
+    def counted(self, method: str, context: Any) -> Iterator[None]:
+        """Count what happens inside as one call to ``method``."""
+        started_s = time.perf_counter()
+        code = "OK"
+        with self._running.labels(method).track_inprogress():
+            try:
+                yield
+            except (asyncio.CancelledError, GeneratorExit):
+                code = "CANCELLED"
+                raise
+            except BaseException:
+                code = _NAMES.get(_number(context.code()), "UNKNOWN")
+                raise
+            finally:
+                self._calls.labels(method, code).inc()
+                self._seconds.labels(method).observe(time.perf_counter() - started_s)
+
+
+class _Counting(grpc.aio.ServerInterceptor):
+    def __init__(self, metrics: RpcMetrics, service: str) -> None:
+        self._metrics = metrics
+        found = descriptor_pool.Default().FindServiceByName(service)
+        self._methods = {f"/{service}/{method.name}": method.name for method in found.methods}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Return the handler of the call, counting if the method is one of ours."""
+        handler: Any = await continuation(handler_call_details)
+        method = self._methods.get(str(handler_call_details.method))
+        if method is None or handler is None:
+            return handler
+        coders = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.stream_stream:
+            return grpc.stream_stream_rpc_method_handler(self._streaming(method, handler.stream_stream), **coders)
+        return grpc.unary_unary_rpc_method_handler(self._answering(method, handler.unary_unary), **coders)
+
+    def _streaming(self, method: str, behaviour: Any) -> Any:
+        async def counted(requests: Any, context: Any) -> Any:
+            with self._metrics.counted(method, context):
+                async for response in behaviour(requests, context):
+                    yield response
+
+        return counted
+
+    def _answering(self, method: str, behaviour: Any) -> Any:
+        async def counted(request: Any, context: Any) -> Any:
+            with self._metrics.counted(method, context):
+                return await behaviour(request, context)
+
+        return counted
+
+
+def _number(code: Any) -> int:
+    return int(code.value[0]) if isinstance(code, grpc.StatusCode) else int(code or 0)

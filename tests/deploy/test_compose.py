@@ -1,0 +1,129 @@
+"""The compose files: valid by the compose specification's schema, and every command, port and variable works."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from lab.cli import app
+from lab.deployment import VARIABLES, env_file
+from lab.embedded import SERVICE_NAMES
+
+pytestmark = pytest.mark.timeout(900)  # the first test waits for services, Prometheus and a sweep
+ROOT = Path(__file__).parents[2]
+FILES = ("docker-compose.yml", "docker-compose.gpu.yml")
+OURS = (*SERVICE_NAMES, "experiment")
+
+
+def checked(*files: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", *map(str, files)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_compose_files_are_valid(tmp_path):
+    assert checked(*(ROOT / name for name in FILES)).returncode == 0
+    broken = tmp_path / "broken.yml"
+    broken.write_text((ROOT / FILES[0]).read_text().replace("healthcheck:", "healthchek:"))
+    assert checked(broken).returncode == 1
+
+
+def test_every_knob_is_in_the_settings_file_and_every_line_of_it_is_used():
+    used = {name for file in FILES for name in re.findall(r"\$\{(\w+)", (ROOT / file).read_text())}
+    assert set(env_file(ROOT / ".env")) == used
+
+
+def test_the_services_get_every_variable_that_serve_reads(compose):
+    for name in SERVICE_NAMES:
+        assert set(VARIABLES) <= set(compose()["services"][name]["environment"])
+
+
+def test_defaults_in_the_file_are_those_of_the_settings_file():
+    settings = env_file(ROOT / ".env")
+    for name, default in re.findall(r"\$\{(\w+):-([^}]*)\}", (ROOT / FILES[0]).read_text()):
+        assert settings[name].startswith(default), name
+
+
+@pytest.mark.parametrize("name", SERVICE_NAMES)
+def test_a_service_starts_by_its_command_and_passes_its_health_check(deployment, name):
+    assert deployment.document["services"][name]["command"] == ["semlink", "serve", name]
+    assert deployment.processes[name].poll() is None
+    done = deployment.probed(name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(" SERVING\n")
+
+
+@pytest.mark.parametrize("name", SERVICE_NAMES)
+def test_a_service_is_published_where_it_listens(deployment, name):
+    (published,) = deployment.document["services"][name]["ports"]
+    listening = deployment.variables[f"SEMLINK_{name.upper()}_PORT"]
+    assert published == f"127.0.0.1:{listening}:{listening}"
+
+
+def test_prometheus_scrapes_where_the_services_serve_their_metrics(deployment):
+    targets = yaml.safe_load(deployment.document["configs"]["targets"]["content"])
+    assert [target["labels"]["service"] for target in targets] == list(SERVICE_NAMES)
+    for target in targets:
+        name, _, port = target["targets"][0].partition(":")
+        assert name == target["labels"]["service"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
+            assert b"semlink_rpcs_running" in reply.read()
+
+
+def test_the_experiment_reaches_the_services_by_its_environment(deployment):
+    done = deployment.experiment()
+    assert (done.returncode, done.stderr) == (0, "")
+    report = json.loads(done.stdout)
+    assert report["received"]["rebuilt"] if "received" in report else report["rebuilt"]
+
+
+def test_the_experiment_in_the_settings_file_is_a_command(compose):
+    words = compose()["services"]["experiment"]["command"].split()
+    assert words[0] == "semlink"
+    context = typer.main.get_command(app).commands[words[1]].make_context(words[1], words[2:])
+    assert str(context.params["out"]).startswith("/out/")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_containers_have_no_rights_that_they_do_not_need(compose, name):
+    service = compose()["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["build"]["target"] == name
+
+
+def test_the_images_hold_a_stage_for_every_service_and_no_root(compose):
+    text = (ROOT / compose()["services"]["sender"]["build"]["dockerfile"]).read_text()
+    stages = re.findall(r"^FROM (\S+) AS (\S+)$", text, re.MULTILINE)
+    assert {name for _, name in stages} >= set(OURS)
+    assert {base for base, name in stages if name in OURS} == {"run"}
+    assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
+    for source in " ".join(copied).split():
+        assert list(ROOT.glob(source)), source
+
+
+def test_the_senders_image_holds_the_weights_that_it_reads(compose):
+    text = (ROOT / compose()["services"]["sender"]["build"]["dockerfile"]).read_text()
+    (stage,) = [part for part in text.split("\nFROM ") if part.startswith("build AS build-sender")]
+    code = [path.read_text() for folder in ("sender", "shared") for path in (ROOT / folder).rglob("*.py")]
+    read = {name for text in code for name in re.findall(r'files\("models"\) / "([\w-]+)"', text)}
+    assert {"caption", "hci-learned"} <= read
+    for name in read:
+        assert f"COPY models/{name} models/{name}\n" in stage or not (ROOT / "models" / name).is_dir()
+
+
+def test_the_gpu_file_changes_the_receiver_alone(compose):
+    (name,) = compose("docker-compose.gpu.yml")["services"]
+    gpu = compose("docker-compose.gpu.yml")["services"][name]
+    assert name == "receiver"
+    assert gpu["environment"] == {"SEMLINK_DEVICE": "cuda"}
+    assert gpu["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
