@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from shared.bitstream import bpp
-from shared.errors import BudgetError
 from shared.hci.stream import encode_hci, hci_candidates
 
 if TYPE_CHECKING:
@@ -16,10 +14,9 @@ if TYPE_CHECKING:
 
     from shared.codecs.recipe import Codec
 
-SCALES_TRIED: Final = 2
-COARSER_BELOW_BPP: Final = 0.04
-"""Below, the scale after the one that measured best up-sampled is best behind the pocket decoder; above, the same is
-(measured at 0.0225 and 0.06: docs/results/adaptive.md)."""
+SCALES_TRIED: Final = slice(3)
+"""The scale that measured best up-sampled and the next two coarser ones; which of them is best behind the pocket
+decoder depends on the picture (docs/results/adaptive.md)."""
 
 
 class Judge(Protocol):
@@ -35,28 +32,14 @@ class Judge(Protocol):
 
 
 def hci_for(codec: Codec, pixels: NDArray[np.uint8], budget_bytes: int, judge: Judge | None) -> bytes:
-    """Return the HCI payload that ``codec`` chooses within ``budget_bytes``; without a ``judge``, by the table.
+    """Return the HCI payload that ``codec`` chooses within ``budget_bytes``; without a ``judge``, the best up-sampled.
 
     Raises:
         BudgetError: nothing fits.
         SetupError: the judge's decoder or the coder is not there.
     """
-    if codec.hci_choice == "upsampled":
-        return encode_hci(pixels, budget_bytes, coder=codec.hci_coder)
-    coarser = coarser_at(budget_bytes, pixels)
     if codec.hci_choice == "decoder" and judge is not None:
-        candidates = hci_candidates(
-            pixels, budget_bytes, coder=codec.hci_coder, scales=slice(coarser, coarser + SCALES_TRIED)
-        )
+        candidates = hci_candidates(pixels, budget_bytes, coder=codec.hci_coder, scales=SCALES_TRIED)
         if candidates:
             return candidates[0] if len(candidates) == 1 else min(candidates, key=judge(pixels))
-    try:
-        return encode_hci(pixels, budget_bytes, coder=codec.hci_coder, coarser=coarser)
-    except BudgetError:
-        return encode_hci(pixels, budget_bytes, coder=codec.hci_coder)
-
-
-def coarser_at(budget_bytes: int, pixels: NDArray[np.uint8]) -> int:
-    """Return how many scales past the one that measured best up-sampled the table goes."""
-    height, width = pixels.shape[:2]
-    return int(bpp(budget_bytes, width, height) < COARSER_BELOW_BPP)
+    return encode_hci(pixels, budget_bytes, coder=codec.hci_coder)

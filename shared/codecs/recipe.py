@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from shared.streams import StreamKind
 from shared.tokens.stream import MAX_TOKENS, MIN_TOKENS, TokenKind
 
-HciChoice = Literal["upsampled", "table", "decoder"]
+HciChoice = Literal["upsampled", "decoder"]
 SMALLEST_BPP, LARGEST_BPP = 0.0005, 24.0
 
 
@@ -20,9 +20,8 @@ class Codec(BaseModel):
     hold is left out from the end. ``hci_coder`` forces one HCI coder; None lets the measured rate table choose.
     ``tokens`` of ``token_kind`` are sent at most, fewer where the budget is small, and as many of the latent's
     ``planes``. Where the recipe ``fills``, the HCI may take all of a budget, and the other streams what it cannot use.
-    ``hci_choice`` says who chooses the HCI's scale: the table for ``upsampled`` HCIs, the ``table`` for those that the
-    pocket decoder restores, or that ``decoder`` itself, at the sender. ``default_bpp`` sets the byte budget of a caller
-    who names none.
+    ``hci_choice`` says what the HCI's scale is chosen for: to be ``upsampled``, by a measured table, or for the pocket
+    ``decoder``, which the sender then tries. ``default_bpp`` sets the byte budget of a caller who names none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

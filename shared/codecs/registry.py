@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Final
 
-from shared.codecs.adaptive import ADAPTIVE, ADAPTIVE_FAST
+from shared.codecs.adaptive import ADAPTIVE
 from shared.codecs.gsc import GSC
 from shared.codecs.hci import HCI, HCI_AV1, HCI_LEARNED
 from shared.codecs.misc import MISC
@@ -17,9 +17,7 @@ from shared.errors import SetupError, UnknownNameError
 ENTRY_POINTS: Final = "semlink.codecs"
 """Group of entry points; each names a ``Codec`` object (``docs/codecs.md``)."""
 
-OURS: Final = {
-    codec.name: codec for codec in (HCI, HCI_AV1, HCI_LEARNED, MTGC, SDGIC, GSC, MISC, ADAPTIVE, ADAPTIVE_FAST)
-}
+OURS: Final = {codec.name: codec for codec in (HCI, HCI_AV1, HCI_LEARNED, MTGC, SDGIC, GSC, MISC, ADAPTIVE)}
 DEFAULT_CODEC: Final = HCI.name
 
 

@@ -103,12 +103,11 @@ def encode_hci_at(picture: NDArray[np.uint8], coder: str, scale: int, quality: i
     return _params(coder, scale) + made_by.encode(down_sampled(picture, scale), quality)
 
 
-def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | None = None, coarser: int = 0) -> bytes:
+def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | None = None) -> bytes:
     """Return the best HCI payload of ``picture`` (``[H, W, 3]`` or ``[H, W]``, uint8) within ``budget_bytes``.
 
     Coder and scale are what measured best at this rate (``shared.hci.rate_table``), the quality is the highest that
-    fits; where not even the lowest fits, smaller scales follow. ``coder`` fixes the coder. ``coarser`` steps past the
-    scale that measured best up-sampled, which a decoder that restores may like better.
+    fits; where not even the lowest fits, smaller scales follow. ``coder`` fixes the coder.
 
     Raises:
         PictureError: the picture is not uint8 RGB or grey of 64 to 8192 pixels a side.
@@ -118,8 +117,7 @@ def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | No
     _check_picture(picture)
     height, width = picture.shape[:2]
     fewest: list[int] = []
-    candidates = list(_candidates(width, height, budget_bytes, coder))
-    for name, scale in candidates[min(coarser, len(candidates) - 1) :]:
+    for name, scale in _candidates(width, height, budget_bytes, coder):
         small = down_sampled(picture, scale)
         payloads = [_largest_fitting(one, small, budget_bytes - HEADER_BYTES) for one in _encoders_named(name)]
         fitting = [payload for payload in payloads if len(payload) + HEADER_BYTES <= budget_bytes]
