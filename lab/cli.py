@@ -41,6 +41,7 @@ from lab.options import (
     Timeout,
     Trust,
 )
+from lab.sweep.cli import plot, report, sweep
 from shared.errors import LinkError
 
 app = typer.Typer(
@@ -326,6 +327,10 @@ def _send_fields(codec: str, budget_bytes: int, caption: str | None) -> dict[str
     """Return fields of SendSettings; a caption that is None stays unset, for the captioner's."""
     given = {} if caption is None else {"caption": caption}
     return {"codec": codec, "budget_bytes": budget_bytes, **given}
+
+
+for _command in (sweep, plot, report):
+    app.command()(_command)
 
 
 def _decoding_fields(
