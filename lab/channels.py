@@ -35,7 +35,7 @@ def channel_settings(
     """
     settings = wire_message(channel_pb2.ChannelSettings, profile=channel, **run)
     if channel.endswith(FILE_ENDINGS):
-        settings.profile_yaml = _file_text(Path(channel))
+        settings.profile_yaml = profile_text(Path(channel))
     settings.changes.update(
         {name: value if name == "mcs" else yaml_text(value) for name, value in options.items() if value is not None}
     )
@@ -92,7 +92,12 @@ def _asked(question: Callable[[LinkClient], Awaitable[Any]], addresses: Addresse
     return asyncio.run(asked())
 
 
-def _file_text(path: Path) -> str:
+def profile_text(path: Path) -> str:
+    """Return the YAML text of a profile's file.
+
+    Raises:
+        InputError: it cannot be read, is no text, too long or empty.
+    """
     try:
         text = read_file(path).decode("utf-8")
     except UnicodeDecodeError as error:

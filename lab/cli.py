@@ -40,6 +40,7 @@ from lab.options import (
     Trust,
 )
 from lab.service_commands import leave_threads, probe, serve, up
+from lab.sweep.cli import plot, report, sweep
 from shared.errors import LinkError
 
 app = typer.Typer(
@@ -305,6 +306,10 @@ def _send_fields(codec: str, budget_bytes: int, caption: str | None) -> dict[str
     """Return fields of SendSettings; a caption that is None stays unset, for the captioner's."""
     given = {} if caption is None else {"caption": caption}
     return {"codec": codec, "budget_bytes": budget_bytes, **given}
+
+
+for _command in (sweep, plot, report):
+    app.command()(_command)
 
 
 def _decoding_fields(

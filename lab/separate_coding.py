@@ -32,10 +32,13 @@ from shared.packets import Packetiser
 from shared.streams import Stream, StreamKind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from channel.accounting import Account
     from channel.config import ChannelConfig
+    from channel.flight import Fate
     from channel.phy import ChainCache
     from lab.evaluate.codec import EvaluatedCodec
 
@@ -60,7 +63,7 @@ class SeparatelyCoded:
 
     ``pixels`` ``[H, W, 3]`` uint8: the decoded file if it came ``whole``, else the original's mean colour, and
     ``reason`` says why. ``channel_uses`` are those that were paid for. ``mcs_index`` and ``account`` are None for the
-    ideal code, which has no packets, and the account where nothing was sent.
+    ideal code, which has no packets, and the account where nothing was sent; ``fates`` counts packets by what they met.
     """
 
     pixels: NDArray[np.uint8]
@@ -70,6 +73,7 @@ class SeparatelyCoded:
     channel_uses: int
     mcs_index: int | None = None
     account: Account | None = None
+    fates: Mapping[Fate, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -159,9 +163,9 @@ def separately_coded(
     account = sent.report.account
     uses = account.total.channel_uses
     if sent.bitstream is None or not sent.bitstream.streams:
-        return _lost(pixels, "the file missed a packet", len(data), uses, scheme.index, account)
+        return _lost(pixels, "the file missed a packet", len(data), uses, scheme.index, account, sent.report.fates)
     decoded = files.codec(coding.codec).decode(sent.bitstream.streams[0].payload, width, height)
-    return SeparatelyCoded(decoded, True, "", len(data), uses, scheme.index, account)
+    return SeparatelyCoded(decoded, True, "", len(data), uses, scheme.index, account, sent.report.fates)
 
 
 def best_mcs(channel_uses: int, config: ChannelConfig) -> Mcs:
@@ -243,5 +247,7 @@ def _lost(
     channel_uses: int,
     mcs_index: int | None = None,
     account: Account | None = None,
+    fates: Mapping[Fate, int] | None = None,
 ) -> SeparatelyCoded:
-    return SeparatelyCoded(mean_colour(pixels), False, reason, file_bytes, channel_uses, mcs_index, account)
+    colour = mean_colour(pixels)
+    return SeparatelyCoded(colour, False, reason, file_bytes, channel_uses, mcs_index, account, fates or {})

@@ -1,0 +1,131 @@
+"""Sweep against a bare loop: pictures per minute of CPU time and of wall time, over encode, transmit, decode, measure.
+
+Every picture is another one (PICTURES, shifted by a few columns), so that a sweep has nothing to keep. The sweep writes
+its rows to disk as the command does; the start of processes and the loading of models count on neither side.
+With ``--workers N`` the same sweep is run once more on N processes, starting included, which tells what a worker costs.
+
+    python -m benchmarks.sweep_throughput PICTURES... [--count 12] [--workers 2]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from channel.phy import ChainCache
+from lab.channel_uses import carried
+from lab.evaluate.link import rgb_of
+from lab.evaluate.pictures import picture_files
+from lab.sweep.engine import picture_index
+from lab.sweep.fit import packets_fitting
+from lab.sweep.plan import plan_of
+from lab.sweep.quality import Quality
+from lab.sweep.rows import RowStore
+from lab.sweep.run import Here, local_executor, run_plan
+from lab.sweep.settings import sweep_of
+from receiver.decoder import HciDecoder, guidance_in, options_for
+from sender.encode import encode_picture
+from sender.extractors import Extractors
+from shared.codecs.registry import codec_named
+from shared.packets import PICTURE_IDS, Packetiser
+from shared.picture import encode_png, load_picture, write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.sweep.plan import Plan
+
+SHIFT_COLUMNS = 5
+SNR_DB = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds of one run."""
+
+    cpu_s: float
+    wall_s: float
+
+
+def bare(plan: Plan) -> None:
+    """Encode, transmit, decode and measure every picture of ``plan`` in the plainest way."""
+    extractors, chains, quality, decoder = Extractors(), ChainCache(), Quality("cpu"), HciDecoder()
+    point = plan.points[0]
+    config = point.loaded_profile().resolved().config
+    for task in plan.round_of(point, plan.sweep.seeds[0]):
+        picture = load_picture(task.picture.file.read_bytes())
+
+        def packets_of(budget: int, task=task, picture=picture) -> list[bytes]:  # noqa: ANN001
+            bitstream = encode_picture(picture, codec_named("hci"), extractors, budget)
+            return Packetiser(point.packet_bytes).packetise(bitstream, picture_index(task) % PICTURE_IDS)
+
+        packets = packets_fitting(int(point.rate), config, point.packet_bytes, packets_of)
+        arrived = carried(packets, config, picture_index=picture_index(task), chains=chains)
+        made = decoder.reconstruct(guidance_in(arrived.bitstream), options_for(decoder))
+        original = quality.original(rgb_of(picture.pixels), point.measures)
+        quality.measured(rgb_of(made.pixels), original, point.measures)
+
+
+def swept(plan: Plan, workers: int) -> None:
+    """Run ``plan`` as the command does."""
+    with tempfile.TemporaryDirectory() as folder, RowStore(Path(folder)) as store:
+        if workers == 1:
+            run_plan(plan, store, Here("cpu"), lambda schedule: None)  # noqa: ARG005
+            return
+        with local_executor(workers, "cpu") as executor:
+            run_plan(plan, store, executor, lambda schedule: None)  # noqa: ARG005
+
+
+def timed(work: Callable[[], None]) -> Cost:
+    cpu_s, wall_s = time.process_time(), time.perf_counter()
+    work()
+    return Cost(time.process_time() - cpu_s, time.perf_counter() - wall_s)
+
+
+def pictures_in(paths: list[Path], count: int, folder: Path) -> None:
+    """Write ``count`` pictures that all differ."""
+    files = picture_files(paths)
+    for place in range(count):
+        pixels = load_picture(files[place % len(files)].read_bytes()).pixels
+        shifted = np.roll(pixels, SHIFT_COLUMNS * (place // len(files)), axis=1)
+        write_file(folder / f"p{place:03}.png", encode_png(shifted))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures", type=Path, nargs="+")
+    parser.add_argument("--count", type=int, default=12)
+    parser.add_argument("--channel-uses", type=int, default=6000)
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        pictures_in(options.pictures, options.count + 1, Path(folder))
+        settings = {"codecs": ["hci@hci"], "snr_db": [SNR_DB], "channel_uses": [options.channel_uses]}
+        files = sorted(map(str, Path(folder).iterdir()))
+        warm = plan_of(sweep_of(None, settings | {"pictures": files[-1:]}))
+        plan = plan_of(sweep_of(None, settings | {"pictures": files[:-1]}))
+        bare(warm)
+        swept(warm, 1)
+        print("| run | pictures per minute of CPU time | of wall time | share of the bare loop (CPU) |")
+        print("| --- | ---: | ---: | ---: |")
+        # Each twice, in turn, the better one counts: other work on the machine slows now one, now the other.
+        runs = [(timed(lambda: bare(plan)), timed(lambda: swept(plan, 1))) for _ in range(2)]
+        loop, sweep = (min((pair[side] for pair in runs), key=lambda cost: cost.cpu_s) for side in (0, 1))
+        for name, cost in (("bare loop", loop), ("sweep", sweep)):
+            rate = 60 * options.count
+            share = f"{100 * loop.cpu_s / cost.cpu_s:.0f} %"
+            print(f"| {name} | {rate / cost.cpu_s:.1f} | {rate / cost.wall_s:.1f} | {share} |")
+        if options.workers > 1:
+            wall_s = timed(lambda: swept(plan, options.workers)).wall_s
+            rate = 60 * options.count / wall_s
+            print(f"| sweep, {options.workers} workers, starting included | - | {rate:.1f} | - |")
+
+
+if __name__ == "__main__":
+    main()

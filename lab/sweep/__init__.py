@@ -1,0 +1,1 @@
+"""``semlink sweep``, ``plot`` and ``report``: many pictures over many channels, and what their rows show."""

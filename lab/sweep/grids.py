@@ -1,0 +1,74 @@
+"""Picture grids of a sweep: the first kept picture over each channel, a row per codec, a column per SNR."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any, Final
+
+from PIL import Image
+
+from lab.grid import Tile, picture_grid
+from lab.sweep.live import NAMES, rate_text
+from lab.sweep.outcome import FROM_NOISE, REBUILT
+from lab.sweep.rows import picture_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+MAX_COLUMNS: Final = 9
+TILE_WIDTH: Final = 150
+JPEG_QUALITY: Final = 82
+
+
+def grids_of(folders: Sequence[Path], rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
+    """Return JPEG files by name, ``grid-CHANNEL-PICTURE``; none where no original was kept."""
+    first = min((row["seed"] for row in rows), default=0)
+    kept = [row for row in rows if row["seed"] == first and _file(folders, row["picture_sha256"])]
+    grids: dict[str, bytes] = {}
+    for channel, picture in dict.fromkeys((row["channel"], row["picture"]) for row in kept):
+        chosen = [row for row in kept if (row["channel"], row["picture"]) == (channel, picture)]
+        grids[f"grid-{channel}-{picture}".replace("/", "_")] = _grid(folders, chosen)
+    return grids
+
+
+def _grid(folders: Sequence[Path], rows: Sequence[dict[str, Any]]) -> bytes:
+    snrs = sorted({_snr_of(row) for row in rows})
+    while len(snrs) > MAX_COLUMNS:
+        snrs = snrs[::2]
+    several = len({(row["rate_kind"], row["rate"]) for row in rows}) > 1
+    lines: dict[str, dict[float, dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda one: (one["codec"], one["rate"])):
+        name = row["codec"] + (f", {rate_text(row['rate_kind'], row['rate'])}" if several else "")
+        lines.setdefault(name, {})[_snr_of(row)] = row
+    original = _file(folders, rows[0]["picture_sha256"])
+    sheet = [
+        [Tile(original, (name, "original")), *(_tile(folders, line.get(snr)) for snr in snrs)]
+        for name, line in lines.items()
+    ]
+    titles = ["codec", *(f"{snr:+g} dB" for snr in snrs)]
+    with Image.open(io.BytesIO(picture_grid(titles, sheet, TILE_WIDTH))) as image:
+        out = io.BytesIO()
+        image.convert("RGB").save(out, "JPEG", quality=JPEG_QUALITY, optimize=True)
+    return out.getvalue()
+
+
+def _tile(folders: Sequence[Path], row: dict[str, Any] | None) -> Tile:
+    if row is None:
+        return Tile(b"", ("",), lost="no row")
+    measure = next((name for name in NAMES if row[name] is not None), None)
+    value = f"{row[measure]:.2f} {NAMES[measure].split()[-1]}" if measure else ""
+    told = f"{row['delivered']}/{row['packets']} packets" if row["packets"] else "ideal code"
+    file = _file(folders, row["pixels_sha256"])
+    if row["ending"] not in (REBUILT, FROM_NOISE) or not file:
+        return Tile(b"", (value, told), lost=row["ending"] if file else "not kept")
+    return Tile(file, (value, told), banner="from noise" if row["ending"] == FROM_NOISE else "")
+
+
+def _snr_of(row: dict[str, Any]) -> float:
+    return float(row["es_n0_db"] if row["snr_db"] is None else row["snr_db"])
+
+
+def _file(folders: Sequence[Path], digest: str) -> bytes:
+    found = next((path for folder in folders if (path := picture_file(folder, digest)).is_file()), None)
+    return found.read_bytes() if found else b""
