@@ -22,6 +22,7 @@ COPY models/__init__.py models/
 COPY models/caption models/caption
 COPY models/hci-learned models/hci-learned
 COPY models/latent models/latent
+COPY models/tokens models/tokens
 COPY sender sender
 RUN /opt/semlink/bin/pip install --no-deps .
 
