@@ -117,7 +117,9 @@ def stratified(strata: Sequence[Sequence[float]], confidence: float = CONFIDENCE
         return Interval(mean, mean, mean)
     from scipy.special import stdtrit  # noqa: PLC0415 - keeps --help quick
 
-    freedom = sum(squares) ** 2 / sum(one**2 / (len(values) - 1) for one, values in zip(squares, strata, strict=True))
+    # In shares of the sum, because squares of tiny variances vanish.
+    shares = [one / sum(squares) for one in squares]
+    freedom = 1 / sum(share**2 / (len(values) - 1) for share, values in zip(shares, strata, strict=True))
     spread = float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(sum(squares)) / len(strata)
     return Interval(mean, mean - spread, mean + spread)
 
