@@ -68,6 +68,7 @@ bench: setup ## Run the benchmarks (minutes); results print as tables
 	$(BIN)/python -m benchmarks.deep_space
 	$(BIN)/python -m benchmarks.short_codes
 	$(BIN)/python -m benchmarks.waterfall --threads 1
+	$(BIN)/python -m benchmarks.transfer_memory
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python -m benchmarks.decode_time
 

@@ -1,26 +1,29 @@
 """Waterfalls of the link over AWGN beside what is possible: capacity and the normal approximation for short blocks.
 
-Measures as ``benchmarks.bler`` does, from a BLER near 1 to below 1e-3, and states the gap in dB at 1e-3 to the normal
-approximation at the packet's own length, for its QAM and for the Gaussian channel, and to capacity. Information bits
-are those of the packet: CRC and padding count as loss of the code. Where no point lies below 1e-3 the table says so.
+Measures as ``benchmarks.bler`` does, from a BLER near 1 to 1e-3 or below, and states the gap in dB at 1e-3 to the
+normal approximation at the packet's own length, for its QAM and for the Gaussian channel, and to capacity. Where the
+curve crosses 1e-3 comes from ``benchmarks.mcs_thresholds.fitted`` over all points, with a 95 % parametric bootstrap
+interval. Information bits are those of the packet: CRC and padding count as loss of the code.
 
-    python -m benchmarks.waterfall --packets 30000 --errors 30 --plot docs/results/waterfall-awgn.png
+    python -m benchmarks.waterfall --plot docs/results/waterfall-awgn.png
+
+``--thresholds`` sends nothing and states the gaps of ``channel/mcs_thresholds.json`` instead.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
-from dataclasses import asdict
-from itertools import pairwise
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy.stats import norm
 
 from benchmarks.bler import BATCH, PACKET_BYTES, Point, measured
+from benchmarks.mcs_thresholds import fitted
 from channel.bounds import normal_approximation_bler, required_es_n0_db
 from channel.mcs import mcs, transport_block
 from channel.phy import ChainCache
@@ -29,7 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TARGET_BLER = 1e-3
-STEP_DB = 0.125
+STEP_DB = 0.25
+RESAMPLES = 200
+THRESHOLDS = Path(__file__).parents[1] / "channel" / "mcs_thresholds.json"
 FIRST_DB = {4: -2.5, 8: 1.5, 13: 5.25, 20: 11.25, 28: 18.25}  # where nearly every packet fails
 
 
@@ -42,13 +47,27 @@ def waterfall(index: int, chains: ChainCache, packets: int, errors: int) -> list
     return points
 
 
-def crossing_db(points: Sequence[Point], bler: float) -> float | None:
-    """Return the Es/N0 where the curve crosses ``bler``, log-linear between points; None if no two points span it."""
-    for upper, lower in pairwise(points):
-        if upper.bler >= bler >= lower.bler > 0:
-            share = math.log(upper.bler / bler) / math.log(upper.bler / lower.bler) if upper.bler > lower.bler else 0.0
-            return upper.es_n0_db + share * (lower.es_n0_db - upper.es_n0_db)
-    return None
+def crossing_db(points: Sequence[Point]) -> float:
+    """Return the Es/N0 in dB where the fit to ``points`` crosses the target BLER."""
+    mu, sigma = fitted(points)
+    return float(mu + sigma * norm.isf(TARGET_BLER))
+
+
+def crossing_interval_db(points: Sequence[Point]) -> tuple[float, float]:
+    """Return the 95 % interval of ``crossing_db``: refits to failures drawn from the fit, packets as they were."""
+    mu, sigma = fitted(points)
+    random = np.random.default_rng(0)
+    drawn = [
+        crossing_db(
+            [
+                replace(point, errors=random.binomial(point.packets, norm.sf((point.es_n0_db - mu) / sigma)))
+                for point in points
+            ]
+        )
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def limits_db(index: int) -> dict[str, float]:
@@ -74,13 +93,16 @@ def draw(curves: dict[int, list[Point]], path: Path) -> None:
         scheme = mcs(index)
         uses, limits = transport_block(PACKET_BYTES, scheme).channel_uses, limits_db(index)
         shown = [point for point in points if point.bler > 0]
+        spread = [[point.bler - point.low for point in shown], [point.high - point.bler for point in shown]]
         low, high = limits["capacity Gaussian"] - 0.3, points[-1].es_n0_db
         grid = np.linspace(low, high, 80)
-        (line,) = axes.plot(
+        line, *_ = axes.errorbar(
             [point.es_n0_db for point in shown],
             [point.bler for point in shown],
+            yerr=spread,
             marker="o",
             markersize=4,
+            capsize=2,
             label=f"MCS {index}: {scheme.modulation}, R = {scheme.rate:.2f}",
         )
         for order, style in ((scheme.modulation_order, "--"), (0, ":")):
@@ -104,32 +126,51 @@ def draw(curves: dict[int, list[Point]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+def print_threshold_gaps(indices: Sequence[int]) -> None:
+    """Print the gaps of the committed thresholds, which ``benchmarks.mcs_thresholds`` measured."""
+    rows = {row["mcs"]: row for row in json.loads(THRESHOLDS.read_text(encoding="utf-8"))["schemes"]}
+    print("| MCS | packets | lowest BLER | Es/N0 dB at BLER 1e-3 | " + " | ".join(limits_db(indices[0])) + " |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for index in indices:
+        row = rows[index]
+        reached = row["es_n0_db_at_1e-3"]
+        gaps = " | ".join(f"{reached - limit:.2f}" for limit in limits_db(index).values())
+        print(f"| {index} | {row['packets']} | {row['lowest_bler']:.1g} | {reached:.2f} | {gaps} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--packets", type=int, default=30_000, help=f"most packets per point, in batches of {BATCH}")
-    parser.add_argument("--errors", type=int, default=30, help="stop a point after this many failures")
+    parser.add_argument("--packets", type=int, default=500, help=f"most packets per point, in batches of {BATCH}")
+    parser.add_argument("--errors", type=int, default=20, help="stop a point after this many failures")
     parser.add_argument("--mcs", type=int, nargs="+", choices=list(FIRST_DB), default=list(FIRST_DB))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="torch threads")
     parser.add_argument("--json", action="store_true", help="print one JSON object per point instead of the table")
     parser.add_argument("--plot", type=Path, help="draw the waterfalls and their limits into this file")
+    parser.add_argument("--thresholds", action="store_true", help="gaps of the committed thresholds, nothing measured")
     options = parser.parse_args()
+    if options.thresholds:
+        print_threshold_gaps(options.mcs)
+        return
     torch.set_num_threads(options.threads)
     chains = ChainCache()
     curves: dict[int, list[Point]] = {}
     if not options.json:
         print(
-            "| MCS | Es/N0 dB at BLER 1e-3 | gap dB: normal QAM | normal Gaussian | capacity QAM | capacity Gaussian |"
+            "| MCS | packets | lowest BLER | Es/N0 dB at BLER 1e-3 | 95 % interval "
+            "| gap dB: normal QAM | normal Gaussian | capacity QAM | capacity Gaussian |"
         )
-        print("| --- | --- | --- | --- | --- | --- |")
+        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for index in options.mcs:
-        curves[index] = waterfall(index, chains, options.packets, options.errors)
+        points = curves[index] = waterfall(index, chains, options.packets, options.errors)
         if options.json:
-            print("\n".join(json.dumps(asdict(point)) for point in curves[index]), flush=True)
+            print("\n".join(json.dumps(asdict(point)) for point in points), flush=True)
             continue
-        reached = crossing_db(curves[index], TARGET_BLER)
-        gaps = ["not reached" if reached is None else f"{reached - limit:.2f}" for limit in limits_db(index).values()]
+        reached, (low, high) = crossing_db(points), crossing_interval_db(points)
+        gaps = [f"{reached - limit:.2f}" for limit in limits_db(index).values()]
         print(
-            f"| {index} | {'not reached' if reached is None else f'{reached:.2f}'} | {' | '.join(gaps)} |", flush=True
+            f"| {index} | {sum(point.packets for point in points)} | {points[-1].bler:.1g} | {reached:.2f} "
+            f"| {low:.2f} to {high:.2f} | {' | '.join(gaps)} |",
+            flush=True,
         )
     if options.plot:
         draw(curves, options.plot)

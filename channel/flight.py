@@ -83,17 +83,16 @@ class Flight:
 
 @dataclass(slots=True)
 class Flights(Generic[E]):
-    """All packets of one transmission. Every one that was sent is in flight or has ended once."""
+    """All packets of one transmission, sent by ascending index. Every one is in flight or has ended once.
+
+    Memory grows with the packets in flight, not with those sent.
+    """
 
     now_s: float = -math.inf
     ended: Counter[Fate] = field(default_factory=Counter)
-    _sent: set[int] = field(default_factory=set)
+    sent: int = 0  # packets so far
+    _next_index: int = 0
     _under_way: list[tuple[float, int, E]] = field(default_factory=list)  # a heap
-
-    @property
-    def sent(self) -> int:
-        """Number of packets sent so far."""
-        return len(self._sent)
 
     @property
     def in_flight(self) -> int:
@@ -104,14 +103,16 @@ class Flights(Generic[E]):
         """Put packets under way. One whose end has passed already ends with the next ``advance``.
 
         Raises:
-            ConfigError: an index that was sent before; the packets before it are under way.
+            ConfigError: an index that is not above all those before; the packets before it are under way.
         """
         for flight in flights:
-            if flight.index in self._sent:
+            if flight.index < self._next_index:
                 raise ConfigError(
-                    f"packet {flight.index} was sent before: every packet of a transmission is one flight"
+                    f"packet {flight.index} was sent before, or after packet {self._next_index - 1}: every packet of a "
+                    "transmission is one flight, by ascending index"
                 )
-            self._sent.add(flight.index)
+            self._next_index = flight.index + 1
+            self.sent += 1
             heappush(self._under_way, (flight.end_s, flight.index, flight))
 
     def advance(self, to_s: float) -> list[E]:

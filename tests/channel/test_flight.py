@@ -139,6 +139,14 @@ def test_a_packet_ends_with_its_arrival_or_at_its_deadline(arrival_s, outcome, d
     assert flights.advance(math.inf) == []
 
 
+def test_a_packet_out_of_turn_is_refused_and_those_before_it_are_under_way():
+    flights = Flights()
+    with pytest.raises(ConfigError, match="packet 4 was sent before, or after packet 7"):
+        flights.send([Flight(index, 1.0, Fate.DELIVERED) for index in (2, 7, 4)])
+    assert (flights.sent, flights.in_flight) == (2, 2)
+    assert [flight.index for flight in flights.advance(1.0)] == [2, 7]
+
+
 def test_time_does_not_run_backwards():
     flights = Flights()
     flights.advance(3.0)
