@@ -22,7 +22,7 @@ from lab.channel_uses import packet_uses
 from shared.errors import BudgetError, ConfigError, PacketError
 from shared.packets import MAX_PACKET_BYTES
 from shared.repair.encoder import MAX_OVERHEAD, repair_count
-from shared.repair.packet import kinds_of, repair_packet_bytes
+from shared.repair.packet import MAX_REPAIR_PACKETS, kinds_of, repair_packet_bytes
 from shared.streams import StreamKind
 
 if TYPE_CHECKING:
@@ -117,10 +117,9 @@ def protection_of(lengths: Sequence[int], scheme: Mcs, repair_packets: int, conf
     sent = [*lengths, *[repair_packet_bytes(max(lengths), 1)] * repair_packets]
     uses = sum(packet_uses(length, scheme, config) for length in sent)
     loss = packet_loss(config, scheme, max(lengths))
-    whole = sum(
-        math.comb(len(sent), lost) * loss**lost * (1 - loss) ** (len(sent) - lost) for lost in range(repair_packets + 1)
-    )
-    return Protection(scheme, repair_packets, uses, min(1.0, whole))
+    from scipy.stats import binom  # noqa: PLC0415 - keeps --help quick
+
+    return Protection(scheme, repair_packets, uses, float(binom.cdf(repair_packets, len(sent), loss)))
 
 
 def equal_protection(
@@ -203,7 +202,7 @@ def settings_of(
 
 def _options(lengths: Sequence[int], config: ChannelConfig, channel_uses: int) -> list[Protection]:
     """Return all protections of one stream that fit and that no cheaper one equals, the cheapest first."""
-    most = math.floor(min(_MOST_REPAIR, MAX_OVERHEAD) * len(lengths))
+    most = min(MAX_REPAIR_PACKETS, math.floor(min(_MOST_REPAIR, MAX_OVERHEAD) * len(lengths)))
     found = [
         protection_of(lengths, scheme, repair, config)
         for scheme in _schemes({StreamKind.HCI: lengths})

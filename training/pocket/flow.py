@@ -177,7 +177,7 @@ class FlowRecipe:
             "kind": torch.from_numpy((rng.random(count) < RSRT_SHARE).astype(np.int64)),
             "count": torch.tensor(rng.choice(TOKEN_COUNTS)),
             "steps": torch.tensor(rng.choice(STEPS, p=STEP_SHARES)),
-            "corner": torch.from_numpy(rng.integers(rows["start"].shape[-1] - WINDOW + 1, size=2)),
+            "corner": torch.from_numpy(rng.integers(max(1, rows["start"].shape[-1] - WINDOW + 1), size=2)),
         }
 
     def validation(self, network: nn.Module) -> tuple[dict[str, float], Image.Image]:

@@ -38,7 +38,7 @@ def test_the_page_holds_everything(swept, tmp_path, capsys):
     sources = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert sources
     assert all(source.startswith("data:image/") for source in sources)
-    for told in ("How to repeat it", "semlink ", "channel_uses: [1500]", "torch", "sha256", "hci@hci", "rayleigh"):
+    for told in ("How to repeat it", "semlink", "channel_uses: [1500]", "torch", "sha256", "hci@hci", "rayleigh"):
         assert told in page
     assert page.count("<tr>") > len(points_of(read_rows([swept])))
 
