@@ -81,7 +81,7 @@ evaluate: train-setup ## Compare the link with its peers on Kodak at VVC's bytes
 	$(BIN)/python -m benchmarks.decoder_grid
 
 train-pocket: train-setup ## Train the pocket decoder's stages in turn, each for MINUTES in all, and export the weights
-	for stage in restorer autoencoder flow finetune; do \
+	for stage in restorer autoencoder flow finetune sketch; do \
 		$(BIN)/python -m training.pocket train $$stage --minutes $(or $(MINUTES),60) \
 			$$(test ! -e runs/pocket/$$stage/checkpoint.pt || echo --resume) || exit; done
 	$(BIN)/python -m training.pocket export

@@ -87,6 +87,8 @@ def tiny_pocket_folder(tmp_path_factory) -> Path:
 
     from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet
     from receiver.pocket.rrdbnet import RRDBNet
+    from receiver.pocket.sketch import Sketch
+    from receiver.pocket.synthesis import Synthesis
     from receiver.pocket.weights import save_networks
     from receiver.pocket.words import Words
 
@@ -95,7 +97,9 @@ def tiny_pocket_folder(tmp_path_factory) -> Path:
         torch.manual_seed(0)
         unet = new_unet((32, 32, 32))
         restorer = RRDBNet(width=16, growth=8, depth=1)
-        networks = PocketNetworks(restorer, new_autoencoder(), unet, new_controlnet(unet), Words(), sigma=0.2)
+        networks = PocketNetworks(
+            restorer, new_autoencoder(), unet, new_controlnet(unet), Words(), Sketch(), Synthesis(), sigma=0.2
+        )
     save_networks(networks, folder)
     return folder
 

@@ -26,7 +26,7 @@ OUT_OF_MEMORY = ("out of memory", "not enough memory", "allocate memory", "could
 
 
 class PocketDecoder:
-    """Restorer, then a rectified flow; from noise where the HCI is lost, so that there is always a picture.
+    """Restorer, then a rectified flow; a sketch stands in for a lost HCI, so that there is always a picture.
 
     Several threads may call it at once. The networks load on first use.
     """
@@ -98,7 +98,7 @@ class PocketDecoder:
         groups: dict[object, list[int]] = {}
         for index, (guidance, options) in enumerate(requests):
             header = guidance.header
-            key = (header.width, header.height, guidance.hci is None, options.steps)
+            key = (header.width, header.height, guidance.hci is None, guidance.planes is None, options.steps)
             groups.setdefault(key, []).append(index)
         made: dict[int, Reconstruction] = {}
         for members in groups.values():
@@ -142,7 +142,7 @@ class PocketDecoder:
 def _reconstructed(
     pipeline: Pipeline, text: Callable[[], TextEncoder], requests: Sequence[Request]
 ) -> list[Reconstruction]:
-    """Return the pictures of ``requests``, which are of one size, all with or all without HCI, and of equal steps."""
+    """Return the pictures of ``requests``, of one size and equal steps; all have an HCI or none, and so planes."""
     from receiver.pocket.hints import hints_of  # noqa: PLC0415 - imports torch
 
     header, steps = requests[0][0].header, requests[0][1].steps

@@ -1,4 +1,4 @@
-"""What a picture's streams tell the flow besides the HCI, as tensors."""
+"""What a picture's streams tell besides the HCI, as tensors."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from receiver.pocket.networks import PLANES, TEXT_WIDTH
-from receiver.pocket.words import REGION_MASKS, Prompt, prompt_of
+from receiver.pocket.networks import PLANES
+from receiver.pocket.words import REGION_MASKS, TEXT_WIDTH, Prompt, prompt_of
+from shared.regions.region import MASK_SIDE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,13 +34,14 @@ class Hints:
     """One picture's: None for what is lost.
 
     ``caption`` ``[C, 384]``, ``tokens`` kind and numbers ``[N, 3]``, ``regions`` their words ``[R, 384]`` and masks
-    ``[R, 8, 8]``, ``planes`` ``[32, H / 16, W / 16]``.
+    ``[R, 8, 8]``, ``planes`` ``[32, H / 16, W / 16]``, of which those ``kept`` ``[32]`` came.
     """
 
     caption: Tensor | None = None
     tokens: tuple[TokenKind, Tensor] | None = None
     regions: tuple[Tensor, Tensor] | None = None
     planes: Tensor | None = None
+    kept: Tensor | None = None
 
 
 def hints_of(guidance: Guidance, text: Callable[[], TextEncoder]) -> Hints:
@@ -54,6 +56,7 @@ def hints_of(guidance: Guidance, text: Callable[[], TextEncoder]) -> Hints:
         tokens=None if tokens is None else (tokens.kind, torch.from_numpy(tokens.numbers())),
         regions=_regions_of(guidance.regions, text()) if guidance.regions else None,
         planes=None if planes is None else _all_planes(planes),
+        kept=None if planes is None else torch.zeros(PLANES).index_fill_(0, torch.tensor(planes.ids), 1.0),
     )
 
 
@@ -89,20 +92,35 @@ def prompt_from(hints: Sequence[Hints]) -> Prompt:
     )
 
 
+def planes_from(hints: Sequence[Hints], rows: int, columns: int) -> tuple[Tensor, Tensor]:
+    """Return planes ``[B, 32, rows, columns]`` in steps of the quantiser, and which of them came ``[B, 32]``."""
+    planes, kept = torch.zeros(len(hints), PLANES, rows, columns), torch.zeros(len(hints), PLANES)
+    for row, one in enumerate(hints):
+        if one.planes is not None and one.kept is not None:
+            planes[row], kept[row] = one.planes / PLANE_SCALE, one.kept
+    return planes, kept
+
+
+def masks_from(hints: Sequence[Hints]) -> Tensor:
+    """Return the regions' masks ``[B, 3, 8, 8]``, empty where there are fewer."""
+    masks = torch.zeros(len(hints), REGION_MASKS, MASK_SIDE, MASK_SIDE)
+    for row, one in enumerate(hints):
+        if one.regions is not None:
+            masks[row, : len(one.regions[1])] = one.regions[1].float()
+    return masks
+
+
 def maps_from(hints: Sequence[Hints], height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return planes ``[B, 32, height, width]``, masks ``[B, 3, height, width]``, and which are given ``[B, 2]``.
 
     ``height`` and ``width`` are the latent's, which may be padded beyond the picture: planes are repeated at its edge.
     """
     planes = torch.zeros(len(hints), PLANES, height, width)
-    masks = torch.zeros(len(hints), REGION_MASKS, height, width)
     for row, one in enumerate(hints):
         if one.planes is not None:
             double = one.planes.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, :height, :width]
             missing = (0, width - double.shape[2], 0, height - double.shape[1])
             planes[row] = functional.pad(double[None], missing, mode="replicate")[0]
-        if one.regions is not None:
-            enlarged = functional.interpolate(one.regions[1][None].float(), (height, width), mode="nearest")[0]
-            masks[row, : len(enlarged)] = enlarged
+    masks = functional.interpolate(masks_from(hints), (height, width), mode="nearest")
     given = torch.tensor([[one.planes is not None, one.regions is not None] for one in hints]).float()
     return planes, masks, given

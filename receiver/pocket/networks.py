@@ -9,16 +9,16 @@ import torch
 from torch.nn import functional
 
 from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
-from receiver.pocket.words import REGION_MASKS, Words
+from receiver.pocket.words import REGION_MASKS, TEXT_WIDTH, Words
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from receiver.pocket.rrdbnet import RRDBNet
+    from receiver.pocket.sketch import Sketch
+    from receiver.pocket.synthesis import Synthesis
 
 LATENT_CHANNELS = 16
-TEXT_WIDTH = 384
-"""Of the vectors of caption, tokens and region words; that of all-MiniLM-L6-v2."""
 PLANES = 32
 """Channels for the latent stream's planes (GSC)."""
 MASKS = ("HCI", "LATENT", "REGIONS")
@@ -46,6 +46,8 @@ class PocketNetworks:
     unet: UNet2DConditionModel
     controlnet: ControlNetModel
     words: Words
+    sketch: Sketch
+    synthesis: Synthesis
     sigma: float
 
 

@@ -1,4 +1,4 @@
-"""From small received pictures to full ones: restorer, autoencoder and flow in turn. See docs/decoder.md."""
+"""From what came to full pictures: sketch, restorer, autoencoder and flow in turn. See docs/decoder.md."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import torch
 from torch.nn import functional
 
 from receiver.pocket.flow import noises, sample
-from receiver.pocket.hints import Hints, maps_from, prompt_from
+from receiver.pocket.hints import Hints, maps_from, masks_from, planes_from, prompt_from
 from receiver.pocket.lanczos import resized
 from receiver.pocket.networks import (
     LATENT_CHANNELS,
     LATENT_MULTIPLE,
+    PLANES,
     RESTORER_NOISE,
     control_image,
     decoded,
@@ -23,8 +24,10 @@ from receiver.pocket.networks import (
 )
 from receiver.pocket.restore import restorer_input
 from receiver.pocket.sizes import LATENT_SCALE, RESTORER_SCALE, quarter_size
+from receiver.pocket.sketch import sketched
 from receiver.pocket.tiles import Tiling, add_tiled
 from shared.errors import ServiceError
+from shared.latent.coder import STRIDE, plane_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,8 +45,6 @@ CPU_SIDE, CUDA_SIDE = 1024, 2048
 """Pictures of up to side × side pixels run whole, larger ones in tiles of that; it bounds the memory."""
 OVERLAP = 192
 """Of tiles, in pixels: as far as the restorer looks, but for a few levels of difference (docs/decoder.md)."""
-INVENTED_PIXELS = 1024**2
-"""Most pixels that are made from noise; a larger picture is enlarged from that, since none of it is evidence."""
 
 
 class Pipeline:
@@ -61,6 +62,7 @@ class Pipeline:
         self.dtype = next(networks.unet.parameters()).dtype
         self._of_pictures = Tiling(self.side, overlap, MULTIPLE)
         self._of_quarters = Tiling(self.side // RESTORER_SCALE, overlap // RESTORER_SCALE)
+        self._of_planes = Tiling(self.side // STRIDE, overlap // STRIDE)
         self._of_latents = Tiling(self.side // LATENT_SCALE, overlap // LATENT_SCALE)
         # The flow's networks look further and work at an eighth of the size: larger tiles, and more overlap.
         self._of_flow = Tiling(self.side // 2, 2 * overlap // LATENT_SCALE, LATENT_MULTIPLE)
@@ -84,29 +86,27 @@ class Pipeline:
     ) -> Tensor:
         """Return pictures ``[B, 3, height, width]``, float32, about 0 to 1, on the pipeline's device.
 
-        ``hcis`` holds one per seed, uint8 ``[h, w, 3]`` or ``[h, w]``; where it is None, the flow starts from noise and
-        takes one step at least. ``hints`` holds what else came of each picture, of use to the flow alone. ``steps`` 0
-        leaves the flow out.
+        ``hcis`` holds one per seed, uint8 ``[h, w, 3]`` or ``[h, w]``; where it is None, the sketch that ``hints``
+        allow stands in for it, and without planes is the picture. ``hints`` holds what else came of each picture, of
+        all of them planes or of none. ``steps`` 0 leaves the flow out.
 
         Raises:
             ServiceError: nobody waits for them any more (``ending_at``).
             FloatingPointError: a network makes values that are no numbers.
         """
-        if hcis is None and width * height > INVENTED_PIXELS:
-            shrink = (INVENTED_PIXELS / (width * height)) ** 0.5
-            small = self.pictures(None, seeds, int(width * shrink), int(height * shrink), steps, hints)
-            return resized(small, width, height)
+        hints = hints or [Hints()] * len(seeds)
+        if hcis is None:
+            quarters = self.sketches(hints, width, height)
+            if hints[0].planes is None:  # nothing finer than a layout is known
+                return resized(quarters, width, height)
+        else:
+            quarters = torch.stack([restorer_input(hci, width, height) for hci in hcis]).to(self.device)
         columns, rows = quarter_size(width, height)
         right, bottom = -width % MULTIPLE, -height % MULTIPLE
         latent_shape = LATENT_CHANNELS, (height + bottom) // LATENT_SCALE, (width + right) // LATENT_SCALE
         # All noise is drawn for the whole picture, so that tiles agree, and on the CPU, so that devices do.
         drawn = [noises(seed, (3, rows, columns), latent_shape) for seed in seeds]
         quarter_noise, latent_noise = (torch.stack(part).to(self.device) for part in zip(*drawn, strict=True))
-        if hcis is None:
-            end = self.sampled(latent_noise, None, max(steps, 1), hints)
-            blank = torch.zeros(len(seeds), 3, height + bottom, width + right, device=self.device)
-            return self.add_decoded(blank, end, None)[..., :height, :width]
-        quarters = torch.stack([restorer_input(hci, width, height) for hci in hcis]).to(self.device)
         restored = self.restored(quarters + RESTORER_NOISE * quarter_noise)[..., :height, :width].clamp(0, 1)
         if steps == 0:
             return restored
@@ -114,6 +114,23 @@ class Pipeline:
         latent = self.latent_of(restored)
         end = self.sampled(latent + self._networks.sigma * latent_noise, latent, steps, hints)
         return self.add_decoded(restored, end, latent)[..., :height, :width]
+
+    @torch.inference_mode()
+    def sketches(self, hints: Sequence[Hints], width: int, height: int) -> Tensor:
+        """Return what ``hints`` allow in an HCI's place, ``[B, 3, ceil(height / 4), ceil(width / 4)]``, 0 to 1."""
+        rows, columns = plane_size(width, height)
+        planes, kept = (part.to(self.device) for part in planes_from(hints, rows, columns))
+        prompt = prompt_from(hints).to(self.device, self._networks.sketch.dtype)
+        told = self._networks.sketch.told(prompt, masks_from(hints).to(self.device), rows, columns).float()
+
+        def drawn(tile: Tensor) -> Tensor:
+            return sketched(self._networks.synthesis, self._networks.sketch, tile[:, :PLANES], kept, tile[:, PLANES:])
+
+        finer = STRIDE // RESTORER_SCALE
+        blank = torch.zeros(len(hints), 3, finer * rows, finer * columns, device=self.device)
+        made = self._tiled(blank, drawn, torch.cat([planes, told], 1), self._of_planes, Fraction(finer))
+        right, bottom = quarter_size(width, height)
+        return made[..., :bottom, :right].clamp(0, 1)
 
     @torch.inference_mode()
     def restored(self, quarters: Tensor) -> Tensor:
@@ -145,20 +162,19 @@ class Pipeline:
     def sampled(
         self,
         source: Tensor,
-        restored_latent: Tensor | None,
+        restored_latent: Tensor,
         steps: int,
         hints: Sequence[Hints] | None = None,
         callback: Callable[[int, Tensor], None] | None = None,
     ) -> Tensor:
-        """Return the flow's end ``[B, 16, h, w]`` from ``source``, guided by the restored HCI's latent and ``hints``.
+        """Return the flow's end ``[B, 16, h, w]`` from ``source``, guided by the restored latent and ``hints``.
 
         ``callback`` as in ``flow.sample``.
         """
         hints = hints or [Hints()] * len(source)
         planes, regions, given = (part.to(self.device) for part in maps_from(hints, *source.shape[2:]))
-        hci_given = torch.full_like(given[:, :1], float(restored_latent is not None))
-        latent = torch.zeros_like(source) if restored_latent is None else restored_latent
-        control = control_image(latent, planes, regions, torch.cat([hci_given, given], 1))
+        there = torch.ones_like(given[:, :1])  # the networks' mask of the HCI: it, or the sketch in its place
+        control = control_image(restored_latent, planes, regions, torch.cat([there, given], 1))
         prompt = prompt_from(hints).to(self.device, self.dtype)
         words = self._networks.words(prompt)
 
@@ -175,19 +191,19 @@ class Pipeline:
         return sample(whole_velocity, source, steps, callback)
 
     @torch.inference_mode()
-    def add_decoded(self, picture: Tensor, latent: Tensor, restored_latent: Tensor | None) -> Tensor:
+    def add_decoded(self, picture: Tensor, latent: Tensor, restored_latent: Tensor) -> Tensor:
         """Add to ``picture`` ``[B, 3, H, W]`` in place what the flow changed, and return it.
 
         That is the decoded ``latent`` less the decoded ``restored_latent``: what the autoencoder loses, both lack, so
-        that the restored picture keeps it. Without the second, it is the decoded ``latent``.
+        that the restored picture keeps it.
         """
         autoencoder = self._networks.autoencoder
 
         def change(tile: Tensor) -> Tensor:
             both = decoded(autoencoder, torch.cat(torch.split(self._given(tile), LATENT_CHANNELS, dim=1))).float()
-            return both if restored_latent is None else both[: len(tile)] - both[len(tile) :]
+            return both[: len(tile)] - both[len(tile) :]
 
-        latents = latent if restored_latent is None else torch.cat([latent, restored_latent], 1)
+        latents = torch.cat([latent, restored_latent], 1)
         return self._tiled(picture, change, latents, self._of_latents, Fraction(LATENT_SCALE))
 
     def _tiled(

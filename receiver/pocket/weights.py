@@ -1,4 +1,4 @@
-"""The decoder's networks from and to a folder: ``config.json``, and five folders in the layout of diffusers."""
+"""The decoder's networks from and to a folder: ``config.json``, and six folders in the layout of diffusers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from safetensors import SafetensorError
 from receiver.pocket.config import CONFIG_NAME, PocketConfig, config_in, way_out
 from receiver.pocket.devices import number_type
 from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
-from receiver.pocket.networks import CONTROL_CHANNELS, LATENT_CHANNELS, TEXT_WIDTH, PocketNetworks
+from receiver.pocket.networks import CONTROL_CHANNELS, LATENT_CHANNELS, PocketNetworks
 from receiver.pocket.rrdbnet import RRDBNet
-from receiver.pocket.words import Words
+from receiver.pocket.sketch import Sketch
+from receiver.pocket.synthesis import loaded_synthesis
+from receiver.pocket.words import TEXT_WIDTH, Words
 from shared.errors import SetupError
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ CLASSES = {
     "unet": UNet2DConditionModel,
     "controlnet": ControlNetModel,
     "words": Words,
+    "sketch": Sketch,
 }
 EXPECTED: dict[str, dict[str, int]] = {
     "restorer": {},
@@ -47,6 +50,7 @@ EXPECTED: dict[str, dict[str, int]] = {
         "cross_attention_dim": TEXT_WIDTH,
     },
     "words": {"width": TEXT_WIDTH},
+    "sketch": {},
 }
 """Settings that the networks must agree on with the pipeline around them."""
 
@@ -64,7 +68,8 @@ def load_networks(folder: Path, device: torch.device, dtype: torch.dtype | None 
         )
     dtype = dtype or number_type(device)
     loaded = {name: _network(folder / name, config.sha256.get(name), device, dtype) for name in CLASSES}
-    return PocketNetworks(**loaded, sigma=config.sigma)
+    loaded["sketch"].float()  # small, and its colours should not be rounded
+    return PocketNetworks(**loaded, synthesis=loaded_synthesis().to(device), sigma=config.sigma)
 
 
 def save_networks(networks: PocketNetworks, folder: Path, *, steps: int = 1, fidelity: float = 1.0) -> None:

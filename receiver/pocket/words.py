@@ -15,6 +15,8 @@ from shared.tokens.stream import LEVELS, MAX_TOKENS, TokenKind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+TEXT_WIDTH = 384
+"""Of the vectors of caption, tokens and region words; that of all-MiniLM-L6-v2."""
 REGION_MASKS = 3
 """Regions of a picture, at most (MISC)."""
 
@@ -73,15 +75,15 @@ class Words(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is unty
     """Embeds a prompt: a linear map per kind of stream, and for tokens their place, the same for any picture."""
 
     @register_to_config  # type: ignore[untyped-decorator]
-    def __init__(self, width: int = 384) -> None:
+    def __init__(self, width: int = TEXT_WIDTH) -> None:
         super().__init__()
-        self.caption = nn.Linear(width, width)
-        self.regions = nn.Linear(width, width)
+        self.caption = nn.Linear(TEXT_WIDTH, width)
+        self.regions = nn.Linear(TEXT_WIDTH, width)
         self.tokens = nn.Linear(len(LEVELS), len(TokenKind) * width)
         self.places = nn.Parameter(torch.randn(len(TokenKind), MAX_TOKENS, width) / 8)
 
     def forward(self, prompt: Prompt) -> Tensor:
-        """Return the words ``[B, 1 + C + N + 3, 384]``; the first, the null word, is zero."""
+        """Return the words ``[B, 1 + C + N + 3, width]``; the first, the null word, is zero."""
         batch, count, _ = prompt.codes.shape
         width = self.config.width
         rows = torch.arange(batch, device=prompt.codes.device)

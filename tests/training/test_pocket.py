@@ -76,6 +76,8 @@ def token_networks():
 def recipe(stage, pairs):
     from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet
     from receiver.pocket.rrdbnet import RRDBNet
+    from receiver.pocket.sketch import Sketch
+    from receiver.pocket.synthesis import Synthesis
     from receiver.pocket.words import Words
     from shared.tokens.stream import TokenKind
     from training.pocket.autoencoder import AutoencoderRecipe
@@ -83,6 +85,7 @@ def recipe(stage, pairs):
     from training.pocket.losses import Weights
     from training.pocket.pseudo_words import PseudoWordRecipe
     from training.pocket.restorer import RestorerRecipe
+    from training.pocket.sketch import SketchRecipe
 
     held_out = pairs[:1]
     torch.manual_seed(0)
@@ -94,8 +97,12 @@ def recipe(stage, pairs):
     judged, tokens = evidence_of(pairs.pictures[:1]), token_networks()
     if stage == "spw":
         return PseudoWordRecipe(evidence, judged, tokens[TokenKind.SPW], torch.nn.Linear(FEATURES, 10))
+    if stage == "sketch":
+        return SketchRecipe(evidence_of(pairs.pictures), judged, Sketch(), tokens)
     unet = new_unet((32, 32, 32))
-    networks = PocketNetworks(RRDBNet(8, 4, 1), new_autoencoder(), unet, new_controlnet(unet), Words(), 0.25)
+    networks = PocketNetworks(
+        RRDBNet(8, 4, 1), new_autoencoder(), unet, new_controlnet(unet), Words(), Sketch(), Synthesis(), 0.25
+    )
     return FlowRecipe(evidence, judged, networks, tokens, Weights(adversarial=0.1), end_to_end=stage == "finetune")
 
 
@@ -145,13 +152,25 @@ def test_training_lowers_what_it_minimises(stage, pairs, tmp_path):
         precision="no",
     )
     train(recipe(stage, pairs), plan, tmp_path)
-    measure = {"spw": "features", "flow": "flow"}.get(stage, "pixel")
+    measure = {"spw": "features", "flow": "loss"}.get(stage, "pixel")
     values = [row[measure] for row in rows(tmp_path) if measure in row]
-    assert np.median(values[-7:]) < 0.9 * np.median(values[:7])  # a crop without its HCI stands out
+    assert np.median(values[-7:]) < 0.9 * np.median(values[:7])  # one crop alone may stand out
     assert "validation" in rows(tmp_path)[-1]
     with Image.open(next(tmp_path.glob("samples-*.png"))) as grid:
         assert grid.height >= 224
     assert (tmp_path / "loss.png").stat().st_size > 1000
+
+
+def test_the_sketch_learns_what_nothing_and_what_words_tell(pairs, tmp_path):
+    from training.pocket.loop import Plan, train
+
+    taught = recipe("sketch", pairs)
+    before, _ = taught.validation(taught.network)
+    plan = Plan(steps=80, batch=6, rate=3e-3, ema_decay=0.9, sample_every=80, precision="no")
+    after, grid = taught.validation(train(taught, plan, tmp_path))
+    assert after["loss_nothing"] < 0.9 * before["loss_nothing"]
+    assert after["loss_words"] < after["loss_nothing"]
+    assert grid.width >= 5 * 56
 
 
 def test_a_dropped_stream_leaves_no_trace_in_the_flow(pairs):
@@ -162,14 +181,14 @@ def test_a_dropped_stream_leaves_no_trace_in_the_flow(pairs):
             if not parameter.any():
                 parameter.normal_(0, 0.05)
     batch = recipe("flow", pairs).batch(np.random.default_rng(0), 2, 32)
-    batch["given"] = torch.zeros(2, 5)
-    streams = ("start", "planes", "region", "region_mask", "caption", "seen")
+    batch["given"] = torch.tensor([[1.0, 0, 0, 0, 0]] * 2)
+    streams = ("planes", "region", "region_mask", "caption", "seen")
     other = {**batch, **{name: batch[name].flip(-1) * 0.5 for name in streams}}
-    assert torch.equal(network(batch)["flow"], network(other)["flow"])
+    assert torch.equal(network(batch)["loss"], network(other)["loss"])
     batch["given"] = torch.ones(2, 5)
     for name in streams:
         moved = {**batch, name: batch[name].flip(-1) * 0.5}
-        assert not torch.equal(network(batch)["flow"], network(moved)["flow"]), name
+        assert not torch.equal(network(batch)["loss"], network(moved)["loss"]), name
 
 
 def test_pairs_come_from_the_codec_itself(tmp_path):

@@ -10,12 +10,13 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sender.latent import WEIGHTS_NAME
-from sender.latent_network import EIGHTH, PLANES, SIXTEENTH, STRIDE, Analysis, Residual
+from receiver.pocket.synthesis import Synthesis, loaded_synthesis
+from sender.latent import WEIGHTS_NAME, loaded_analysis
+from sender.latent_network import PLANES, Analysis
 from shared.errors import SetupError
 from training.compressai_import import EntropyBottleneck
 from training.latent.dropout import kept_planes
-from training.latent.export import REST_NAME
+from training.latent.export import PRIOR_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,31 +27,6 @@ PLANE_BITS, EXCESS_WEIGHT = 1.0, 5.0
 """Bits per sample of one plane beyond which they are charged more, by the square, so that no plane says nearly all."""
 LEAD_SHARES = (0.3, 0.05)
 """Of the first direction in the second plane and in the last, when training begins."""
-
-
-class Synthesis(nn.Module):
-    """Planes, some of them absent, to a picture. It teaches the analysis what to say, and is not sent anywhere."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(2 * PLANES, SIXTEENTH, 3, padding=1),
-            Residual(SIXTEENTH),
-            nn.Conv2d(SIXTEENTH, 4 * EIGHTH, 3, padding=1),
-            nn.PixelShuffle(2),
-            Residual(EIGHTH),
-            nn.GELU(),
-            nn.Conv2d(EIGHTH, 3 * 64, 3, padding=1),
-            nn.PixelShuffle(8),
-        )
-        self.blocks = nn.Conv2d(PLANES, 3 * STRIDE * STRIDE, 1)
-
-    def forward(self, planes: Tensor, kept: Tensor) -> Tensor:
-        """Map ``planes`` ``[B, 32, h, w]``, zero where not ``kept`` ``[B, 32]``, to ``[B, 3, 16h, 16w]``, 0 to 1."""
-        there = kept[:, :, None, None].expand_as(planes).to(planes.dtype)
-        blocks = functional.pixel_shuffle(self.blocks(planes), STRIDE)
-        out: Tensor = self.body(torch.cat([planes, there], 1)) + blocks + 0.5
-        return out
 
 
 class Codec(nn.Module):
@@ -115,10 +91,9 @@ def shipped_codec(shipped: Path) -> Codec:
     """
     codec = Codec()
     try:
-        own = safetensors.torch.load_file(shipped / WEIGHTS_NAME)
-        rest = safetensors.torch.load_file(shipped / REST_NAME)
-        codec.analysis.load_state_dict(own)
-        codec.load_state_dict({**codec.state_dict(), **rest})
-    except (OSError, SafetensorError, RuntimeError) as error:
+        codec.analysis = loaded_analysis(shipped / WEIGHTS_NAME).requires_grad_(requires_grad=True)
+        codec.synthesis = loaded_synthesis(shipped).requires_grad_(requires_grad=True)
+        codec.prior.load_state_dict(safetensors.torch.load_file(shipped / PRIOR_NAME), strict=False)
+    except (SetupError, OSError, SafetensorError, RuntimeError) as error:
         raise SetupError(f"no codec in {shipped} to start from: train without --start") from error
     return codec

@@ -1,4 +1,4 @@
-"""From a checkpoint to the files that ship: analysis and the rest of the codec as float16, the tables as integers."""
+"""From a checkpoint to the files that ship: the codec's parts as float16, the tables as integers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import safetensors.numpy
 import safetensors.torch
 
+from receiver.pocket.synthesis import SYNTHESIS_NAME
 from sender.latent import WEIGHTS_NAME, loaded_analysis
 from shared.latent.tables import TABLES_NAME
 from training.latent.pictures import Crops
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-REST_NAME = "training.safetensors"
-"""Synthesis and prior, of which only training goes on."""
+PRIOR_NAME = "prior.safetensors"
+"""The factorised prior, with which only training goes on."""
 CROPS_COUNTED, CONTEXT_STEPS, SEED = 768, 250, 1
 CROPS_MEASURED = 96
 
@@ -46,12 +47,12 @@ def export(runs: Path, shipped: Path, data: Path) -> None:
 
 
 def save_halves(weights: dict[str, Tensor], shipped: Path) -> None:
-    """Write the codec's weights as float16: the analysis, and everything else."""
-    halves = {name: value.detach().half().contiguous() for name, value in weights.items()}
-    own = {name.removeprefix("analysis."): value for name, value in halves.items() if name.startswith("analysis.")}
-    rest = {name: value for name, value in halves.items() if not name.startswith("analysis.")}
-    for name, tensors in ((WEIGHTS_NAME, own), (REST_NAME, rest)):
-        safetensors.torch.save_file(tensors, shipped / name)
+    """Write the codec's weights as float16: the sender's half, the receiver's, and what training alone uses."""
+    files = {"analysis": WEIGHTS_NAME, "synthesis": SYNTHESIS_NAME, "prior": PRIOR_NAME}
+    for part, name in files.items():
+        own = {key.removeprefix(f"{part}."): value for key, value in weights.items() if key.startswith(f"{part}.")}
+        halves = {key: value.detach().half().contiguous() for key, value in own.items()}
+        safetensors.torch.save_file(halves, shipped / name)
         (shipped / name).chmod(0o644)  # safetensors leaves it unreadable for others
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 RUNS = REPOSITORY / "runs" / "pocket"
 SHIPPED = REPOSITORY / "models" / "pocket"
-STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune")
+STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune", "sketch")
 PAIRS, EVIDENCE = 6000, 4500
 PREPARATION = timedelta(hours=12)
 """How long processes wait for the one that makes the pairs or validates."""

@@ -1,9 +1,9 @@
 """The flow's recipe: from the restored HCI's latent to the picture's, first by flow matching, then end to end.
 
-Rectified flow (Liu et al. 2022) between ``source`` = restored latent + sigma · noise (noise alone where the HCI is
-dropped) and the picture's latent. Every stream is dropped at times, so that any subset of them is of use. The RSRTs'
-network learns on the flow's own loss, as SDGIC describes. With ``end_to_end`` the few Euler steps that the receiver
-takes are unrolled, and the decoded picture is compared with the original as the restorer's was.
+Rectified flow (Liu et al. 2022) between ``source`` = restored latent + sigma · noise and the picture's latent. Every
+stream but the HCI is dropped at times, so that any subset of them is of use. The RSRTs' network
+learns on the flow's own loss, as SDGIC describes. With ``end_to_end`` the few Euler steps that the receiver takes are
+unrolled, and the decoded picture is compared with the original as the restorer's was.
 """
 
 from __future__ import annotations
@@ -31,15 +31,13 @@ if TYPE_CHECKING:
 
 STREAMS = ("HCI", "LATENT", "REGIONS", "CAPTION", "TOKENS")
 """Columns of ``given``."""
-KEPT = (0.9, 0.5, 0.6, 0.7, 0.7)
-"""Share of the crops that have each stream."""
+KEPT = (1.0, 0.5, 0.6, 0.7, 0.7)
+"""Share of the crops that have each stream. A sketch takes a lost HCI's place, so that one of them is always there."""
 TOKEN_COUNTS = (MIN_TOKENS, 16, 32, 64)
 RSRT_SHARE = 0.6
 AT_SOURCE = 0.4
 """Share of the crops whose time is 1, where every sampling starts."""
 STEPS, STEP_SHARES = (1, 2, 4), (0.6, 0.25, 0.15)
-FLOW_WEIGHT = 0.1
-"""Of flow matching without an HCI, while the few-step result with one is tuned end to end."""
 WINDOW = 14
 """Side, in latent positions, of the part of a crop that is decoded and compared, which costs most: 112 pixels."""
 CHANNELS_KEPT = (1, 2, 4, 8, 16)
@@ -64,6 +62,7 @@ class FlowNetwork(nn.Module):
         self.spw = tokens[TokenKind.SPW].requires_grad_(requires_grad=False)
         self.autoencoder = networks.autoencoder.requires_grad_(requires_grad=False)
         self.restorer = networks.restorer.requires_grad_(requires_grad=False)
+        self.sketch, self.synthesis = networks.sketch.requires_grad_(requires_grad=False), networks.synthesis
         self.sigma, self.end_to_end = networks.sigma, end_to_end
         if end_to_end:
             self.loss = PictureLoss(weights)
@@ -72,32 +71,38 @@ class FlowNetwork(nn.Module):
 
     def networks(self) -> PocketNetworks:
         """Return the decoder's networks, as the receiver uses them."""
-        return PocketNetworks(self.restorer, self.autoencoder, self.unet, self.controlnet, self.words, self.sigma)
+        return PocketNetworks(
+            self.restorer,
+            self.autoencoder,
+            self.unet,
+            self.controlnet,
+            self.words,
+            self.sketch,
+            self.synthesis,
+            self.sigma,
+        )
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the measures of one batch; ``loss`` is the one to minimise."""
         start, end = batch["start"], batch["end"]
-        present = batch["given"][:, 0].view(-1, 1, 1, 1)
-        source = present * (start + self.sigma * batch["noise"]) + (1 - present) * batch["noise"]
+        source = start + self.sigma * batch["noise"]
         conditions = self.conditions(batch)
+        if self.end_to_end:
+            # The picture's own loss stands in for the flow's, which would pull one step towards the pictures' mean.
+            return self._few_steps(batch, source, conditions)
         time = batch["time"].view(-1, 1, 1, 1)
         found = self._velocity((1 - time) * end + time * source, batch["time"], conditions)
-        errors = (found - (source - end)).square().mean((1, 2, 3))
-        # End to end, the pictures' own loss stands in for the flow's, which would pull one step towards their mean.
-        counted = 1 - batch["given"][:, 0] if self.end_to_end else torch.ones_like(errors)
-        flow = (errors * counted).sum() / counted.sum().clamp_min(1)
-        measures = {"loss": flow, "flow": flow}
-        if self.end_to_end:
-            kept = batch["given"][:, 0] > 0
-            latent = self.sampled(source[kept], tuple(part[kept] for part in conditions), int(batch["steps"]))
-            top, left = batch["corner"].tolist()
-            latent, before = (_window(part, top, left, WINDOW) for part in (latent, start[kept]))
-            restored, wanted = (
-                _window(batch[name][kept], 8 * top, 8 * left, 8 * WINDOW) for name in ("restored", "picture")
-            )
-            measures |= self.loss(self._picture(latent, before, restored), wanted)
-            measures["loss"] = measures.pop("picture") + FLOW_WEIGHT * flow
-        return measures
+        flow = (found - (source - end)).square().mean()
+        return {"loss": flow}
+
+    def _few_steps(self, batch: dict[str, Tensor], source: Tensor, conditions: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Return the measures of the picture after a few steps from ``source``, on a window of it."""
+        latent = self.sampled(source, conditions, int(batch["steps"]))
+        top, left = batch["corner"].tolist()
+        latent, before = (_window(part, top, left, WINDOW) for part in (latent, batch["start"]))
+        restored, wanted = (_window(batch[name], 8 * top, 8 * left, 8 * WINDOW) for name in ("restored", "picture"))
+        measures = self.loss(self._picture(latent, before, restored), wanted)
+        return {"loss": measures.pop("picture"), **measures}
 
     def conditions(self, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
         """Return words ``[B, T, 384]``, which of them are given ``[B, T]``, and the ControlNet's input."""

@@ -12,6 +12,8 @@ import torch
 
 from receiver.pocket.esrgan import real_esrgan
 from receiver.pocket.networks import PocketNetworks, encoded, new_autoencoder, new_controlnet, new_unet
+from receiver.pocket.sketch import Sketch
+from receiver.pocket.synthesis import loaded_synthesis
 from receiver.pocket.weights import load_networks, save_networks
 from receiver.pocket.words import Words
 from sender.tokens import load_token_network, new_token_network, save_token_network
@@ -25,6 +27,7 @@ from training.pocket.pairs import Pairs, batch_of, prepared_choices, prepared_pa
 from training.pocket.pseudo_words import PseudoWordRecipe
 from training.pocket.report import logged, loss_plot
 from training.pocket.restorer import RestorerRecipe
+from training.pocket.sketch import SketchRecipe
 from training.pocket.token_counts import TABLE, bits_per_token, token_counts
 
 if TYPE_CHECKING:
@@ -37,8 +40,8 @@ if TYPE_CHECKING:
     from training.pocket.evidence import Evidence
     from training.pocket.senders import Senders
 
-STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune")
-NETWORKS = ("restorer", "autoencoder", "unet", "controlnet", "words")
+STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune", "sketch")
+NETWORKS = ("restorer", "autoencoder", "unet", "controlnet", "words", "sketch")
 SIGMA = 0.05
 HELD_OUT = 24
 VALIDATION_FILE = "val.parquet"
@@ -51,6 +54,7 @@ PLANS = {
     "spw": Plan(steps=20_000, batch=64, rate=1e-3, precision="no"),
     "flow": Plan(steps=40_000, batch=16, rate=3e-4, muon_rate=5e-4),
     "finetune": Plan(steps=20_000, batch=4, rate=1e-4, muon_rate=3e-4),
+    "sketch": Plan(steps=20_000, batch=32, rate=1e-3, precision="no"),
 }
 WEIGHTS = {
     "restorer": Weights(lpips=0.2, dists=0.7, lite=0.6),
@@ -101,6 +105,8 @@ def _recipe_on_evidence(
     tokens = token_networks_of(runs, shipped.parent / "tokens")
     if stage == "spw":
         return PseudoWordRecipe(evidence, judged, tokens[TokenKind.SPW], senders.classifier)
+    if stage == "sketch":
+        return SketchRecipe(evidence, judged, networks.sketch, tokens)
     return FlowRecipe(evidence, judged, networks, tokens, WEIGHTS[stage], end_to_end=stage == "finetune")
 
 
@@ -176,7 +182,9 @@ def export(runs: Path, shipped: Path, pairs: Pairs, *, sigma: float, steps: int,
 def _untrained() -> PocketNetworks:
     with _seeded():
         unet = new_unet()
-        return PocketNetworks(real_esrgan(), new_autoencoder(), unet, new_controlnet(unet), Words(), SIGMA)
+        return PocketNetworks(
+            real_esrgan(), new_autoencoder(), unet, new_controlnet(unet), Words(), Sketch(), loaded_synthesis(), SIGMA
+        )
 
 
 @contextmanager

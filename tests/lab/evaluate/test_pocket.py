@@ -14,6 +14,8 @@ from lab.evaluate.command import evaluate
 from lab.evaluate.link import weights_digest
 from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet
 from receiver.pocket.rrdbnet import RRDBNet
+from receiver.pocket.sketch import Sketch
+from receiver.pocket.synthesis import Synthesis
 from receiver.pocket.weights import save_networks
 from receiver.pocket.words import Words
 from shared.errors import DataError, SetupError
@@ -30,7 +32,14 @@ def weights(tmp_path, monkeypatch):
         torch.manual_seed(3)
         unet = new_unet((32, 32, 32))
         networks = PocketNetworks(
-            RRDBNet(width=16, growth=8, depth=1), new_autoencoder(), unet, new_controlnet(unet), Words(), sigma=0.2
+            RRDBNet(width=16, growth=8, depth=1),
+            new_autoencoder(),
+            unet,
+            new_controlnet(unet),
+            Words(),
+            Sketch(),
+            Synthesis(),
+            sigma=0.2,
         )
     save_networks(networks, folder)
     monkeypatch.setenv("SEMLINK_POCKET", str(folder))

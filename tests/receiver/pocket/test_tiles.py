@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from receiver.pocket.flow import noises
+from receiver.pocket.hints import Hints
 from receiver.pocket.pipeline import Pipeline
 from receiver.pocket.restore import restorer_input
 from receiver.pocket.tiles import Tiling, add_tiled
@@ -112,8 +113,8 @@ def test_restorer_and_autoencoder_in_tiles_are_a_few_levels_from_the_whole_at_mo
     assert ((tiled.restored(quarters) - restored).abs() * 255).max() < 4
     latent = whole.latent_of(restored)
     assert (tiled.latent_of(restored) - latent).std() < 0.02 * latent.std()
-    picture = whole.add_decoded(torch.zeros_like(restored), latent, None)
-    again = tiled.add_decoded(torch.zeros_like(restored), latent, None)
+    picture = whole.add_decoded(torch.zeros_like(restored), latent, 0 * latent)
+    again = tiled.add_decoded(torch.zeros_like(restored), latent, 0 * latent)
     assert ((again - picture).abs() * 255).max() < 4
     assert ((again - picture).abs() * 255).mean() < 0.2
 
@@ -126,3 +127,15 @@ def test_long_and_odd_pictures_are_tiled_too(decoder, guidance_for, width, heigh
     assert made.shape == (1, 3, height, width)
     whole = Pipeline(decoder.load()._networks, torch.device("cpu")).pictures([hci], [1], width, height, 1)
     assert (made - whole).abs().mean() < 0.3 * whole.std()
+
+
+def test_planes_in_tiles_draw_what_they_draw_whole(decoder):
+    generator = torch.Generator().manual_seed(1)
+    kept = (torch.arange(32) < 4).float()
+    hints = [Hints(planes=torch.randn(32, 20, 88, generator=generator) / 8 * kept[:, None, None], kept=kept)]
+    networks = decoder.load()._networks
+    whole, tiled = (Pipeline(networks, torch.device("cpu"), side=side, overlap=128) for side in (1024, 512))
+    one, other = (pipeline.sketches(hints, 1408, 310) for pipeline in (whole, tiled))
+    assert one.shape == (1, 3, 78, 352)
+    assert not torch.equal(one, other)
+    assert ((one - other).abs() * 255).max() < 4

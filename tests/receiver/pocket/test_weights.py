@@ -17,6 +17,7 @@ from receiver.pocket.decoder import PocketDecoder
 from receiver.pocket.devices import device_named
 from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
 from receiver.pocket.rrdbnet import RRDBNet
+from receiver.pocket.sketch import Sketch
 from receiver.pocket.weights import WEIGHTS_NAME, load_networks, save_networks
 from receiver.pocket.words import Words
 from shared.errors import SetupError
@@ -28,6 +29,7 @@ NETWORKS = {
     "unet": UNet2DConditionModel,
     "controlnet": ControlNetModel,
     "words": Words,
+    "sketch": Sketch,
 }
 
 
@@ -53,7 +55,7 @@ def test_what_is_saved_is_loaded(weights, tmp_path):
     assert config_in(weights).fidelity == 0.5
     save_networks(networks, tmp_path / "again", steps=2, fidelity=0.5)
     files = [path.relative_to(weights) for path in weights.rglob("*") if path.is_file()]
-    assert len(files) == 11
+    assert len(files) == 13
     for path in files:
         assert (tmp_path / "again" / path).read_bytes() == (weights / path).read_bytes()
 

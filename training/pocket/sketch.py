@@ -1,0 +1,136 @@
+"""The sketch's recipe: the mean of all pictures that agree with what came, at a quarter of their size.
+
+Squared error alone, so that what nothing tells stays even: detail is the restorer's. Every stream is dropped at times.
+Synthesis and token networks are given; what is learnt is what words add to what planes draw.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from receiver.pocket.hints import PLANE_SCALE
+from receiver.pocket.sizes import RESTORER_SCALE
+from receiver.pocket.sketch import Sketch, sketched
+from receiver.pocket.synthesis import loaded_synthesis
+from receiver.pocket.words import Prompt
+from shared.latent.tables import PLANES
+from shared.tokens.stream import TokenKind
+from training.latent.dropout import kept_planes
+from training.pocket.flow import CHANNELS_KEPT, RSRT_SHARE, TOKEN_COUNTS
+from training.pocket.report import grid_of
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from sender.token_network import TokenNetwork
+    from training.pocket.evidence import Evidence
+
+STREAMS = ("LATENT", "REGIONS", "CAPTION", "TOKENS")
+"""Columns of ``given``."""
+KEPT = (0.6, 0.5, 0.6, 0.5)
+"""Share of the crops that have each stream."""
+BY_RULE = 0.75
+"""Of the crops whose planes are those that the sender would choose; the others' are any."""
+JUDGED: dict[str, tuple[int, ...]] = {
+    "nothing": (0, 0, 0, 0),
+    "words": (0, 1, 1, 1),
+    "planes": (1, 0, 0, 0),
+    "all": (1, 1, 1, 1),
+}
+JUDGED_PLANES, JUDGED_TOKENS = 4, 32
+SHOWN = 6
+
+
+class SketchNetwork(nn.Module):
+    """The sketch, what is frozen around it, and its loss."""
+
+    def __init__(self, sketch: Sketch, tokens: dict[TokenKind, TokenNetwork]) -> None:
+        super().__init__()
+        self.sketch = sketch
+        self.synthesis = loaded_synthesis()
+        self.rsrt, self.spw = (
+            tokens[kind].requires_grad_(requires_grad=False) for kind in (TokenKind.RSRT, TokenKind.SPW)
+        )
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return ``loss`` and ``psnr_db`` of one batch."""
+        wanted = functional.avg_pool2d(batch["picture"], RESTORER_SCALE)
+        error = (self.sketched(batch) - wanted).square().mean((1, 2, 3))
+        return {"loss": error.mean(), "psnr_db": (-10 * torch.log10(error)).mean()}
+
+    def sketched(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return what the receiver would make of ``batch``, ``[B, 3, 56, 56]``."""
+        given = batch["given"]
+        planes = batch["planes"].float() / PLANE_SCALE
+        kept = kept_planes(planes, batch["picture"], batch) * given[:, :1]
+        masks = batch["region_mask"] * given[:, 1, None, None, None]
+        told = self.sketch.told(self._prompt(batch), masks, *planes.shape[2:])
+        return sketched(self.synthesis, self.sketch, planes, kept, told)
+
+    def _prompt(self, batch: dict[str, Tensor]) -> Prompt:
+        given, count = batch["given"], int(batch["tokens"])
+        with torch.no_grad():
+            residual = self.rsrt(batch["seen"], batch["seen_hci"], batch["caption"], batch["captioned"])[0]
+            alone = self.spw(batch["seen"])[0]
+        kinds = batch["kind"].long()
+        codes = torch.where((kinds == TokenKind.RSRT)[:, None, None], residual, alone)[:, :count]
+        named = batch["region_mask"].flatten(2).any(2).float()
+        ones = torch.ones(len(given), count, device=given.device)
+        there = [ones[:, :1], batch["captioned"] * given[:, 2:3], ones * given[:, 3:4], named * given[:, 1:2]]
+        return Prompt(batch["caption"], codes, kinds, batch["region"], torch.cat(there, 1))
+
+
+class SketchRecipe:
+    """Quarter-size pictures from all streams but the HCI."""
+
+    name = "sketch"
+
+    def __init__(
+        self, evidence: Evidence, held_out: Evidence, sketch: Sketch, tokens: dict[TokenKind, TokenNetwork]
+    ) -> None:
+        self.network: nn.Module = SketchNetwork(sketch, tokens)
+        self._evidence, self._held_out = evidence, held_out
+
+    def batch(self, rng: np.random.Generator, count: int, side: int) -> dict[str, Tensor]:
+        """Draw pairs and which streams, planes and tokens they have."""
+        del side  # a layout is that of whole crops
+        rows = self._evidence.rows(np.sort(rng.integers(len(self._evidence), size=count)))
+        return {
+            **rows,
+            "given": torch.from_numpy((rng.random((count, len(STREAMS))) < KEPT).astype(np.float32)),
+            "dice": torch.from_numpy(rng.random((count, PLANES), np.float32)),
+            "count": torch.from_numpy(rng.choice(CHANNELS_KEPT, count)),
+            "by_rule": torch.from_numpy(rng.random(count) < BY_RULE),
+            "kind": torch.from_numpy((rng.random(count) < RSRT_SHARE).astype(np.int64)),
+            "tokens": torch.tensor(rng.choice(TOKEN_COUNTS)),
+        }
+
+    def validation(self, network: nn.Module) -> tuple[dict[str, float], Image.Image]:
+        """Return loss and PSNR over held-out pairs for some sets of streams, and grids of them and the originals."""
+        network = cast("SketchNetwork", network)
+        device = next(network.parameters()).device
+        rows = {name: part.to(device) for name, part in self._held_out.rows(np.arange(len(self._held_out))).items()}
+        total = len(self._held_out)
+        rows |= {
+            "dice": torch.zeros(total, PLANES, device=device),
+            "count": torch.full((total,), JUDGED_PLANES, device=device),
+            "by_rule": torch.ones(total, dtype=torch.bool, device=device),
+            "kind": torch.ones(total, device=device) * int(TokenKind.RSRT),
+            "tokens": torch.tensor(JUDGED_TOKENS),
+        }
+        measures: dict[str, float] = {}
+        columns = []
+        with torch.inference_mode():
+            for name, streams in JUDGED.items():
+                given = torch.tensor([streams] * total, dtype=torch.float32, device=device)
+                found = network({**rows, "given": given})
+                measures |= {f"{key}_{name}": round(float(value), 5) for key, value in found.items()}
+                columns.append(network.sketched({**rows, "given": given})[:SHOWN].clamp(0, 1).cpu())
+        measures["loss"] = round(sum(measures[f"loss_{name}"] for name in JUDGED) / len(JUDGED), 5)
+        columns.append(functional.avg_pool2d(rows["picture"][:SHOWN], RESTORER_SCALE).cpu())
+        return measures, grid_of([torch.cat(columns, 3)])
