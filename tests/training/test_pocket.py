@@ -98,7 +98,7 @@ def recipe(stage, pairs):
     if stage == "spw":
         return PseudoWordRecipe(evidence, judged, tokens[TokenKind.SPW], torch.nn.Linear(FEATURES, 10))
     if stage == "sketch":
-        return SketchRecipe(evidence_of(pairs.pictures), judged, Sketch(), tokens)
+        return SketchRecipe(evidence_of(pairs.pictures // 3), evidence_of(pairs.pictures[:1] // 3), Sketch(), tokens)
     unet = new_unet((32, 32, 32))
     networks = PocketNetworks(
         RRDBNet(8, 4, 1), new_autoencoder(), unet, new_controlnet(unet), Words(), Sketch(), Synthesis(), 0.25
