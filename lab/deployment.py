@@ -6,19 +6,31 @@ environment goes before it.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lab.embedded import SERVICE_NAMES, TRACES_VARIABLE, RunSettings
 from shared.errors import ConfigError, InputError
-from shared.validation import checked
+from shared.validation import checked, hint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+PREFIX: Final = "SEMLINK_"
+
+
+def _device(name: str) -> str:
+    """Return ``name`` if it is written as a device; whether there is one, the receiver finds when it needs it."""
+    if not re.fullmatch(r"(cpu|cuda(:\d+)?)?", name):
+        raise ValueError("there are cpu, cuda and cuda:N; empty: CUDA where there is one")
+    return name
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
+Device = Annotated[str, AfterValidator(_device)]
 
 
 class Deployment(BaseModel):
@@ -36,7 +48,7 @@ class Deployment(BaseModel):
     sender_metrics_port: Annotated[Port | None, Field(alias="SEMLINK_SENDER_METRICS_PORT")] = None
     channel_metrics_port: Annotated[Port | None, Field(alias="SEMLINK_CHANNEL_METRICS_PORT")] = None
     receiver_metrics_port: Annotated[Port | None, Field(alias="SEMLINK_RECEIVER_METRICS_PORT")] = None
-    device: Annotated[str, Field(alias="SEMLINK_DEVICE")] = ""
+    device: Annotated[Device, Field(alias="SEMLINK_DEVICE")] = ""
     judging: Annotated[bool, Field(alias="SEMLINK_JUDGE")] = False
     traces: Annotated[str, Field(alias=TRACES_VARIABLE)] = ""
 
@@ -67,6 +79,24 @@ class Deployment(BaseModel):
 
 VARIABLES: Final = tuple(str(field.alias) for field in Deployment.model_fields.values())
 
+OTHER_VARIABLES: Final = (
+    *("SEMLINK_PUBLISH", "SEMLINK_EXPERIMENT", "SEMLINK_MEMORY", "SEMLINK_CPUS", "SEMLINK_TAG", "SEMLINK_GPU_DEVICE"),
+    *("SEMLINK_SENDER", "SEMLINK_CHANNEL", "SEMLINK_RECEIVER", "SEMLINK_POCKET"),
+)
+"""What else starts with ``SEMLINK_``: read by compose, by clients, by the pocket decoder."""
+
+
+def require_known(values: Mapping[str, str], path: Path) -> None:
+    """Refuse the variables of the file ``path`` if one is named as ours are and is none of them: a typo.
+
+    Raises:
+        ConfigError: that is so.
+    """
+    known = (*VARIABLES, *OTHER_VARIABLES)
+    unknown = next((name for name in values if name.startswith(PREFIX) and name not in known), None)
+    if unknown is not None:
+        raise ConfigError(f"{path}: unknown variable {unknown}; {hint(unknown, known)}")
+
 
 def deployment_in(environment: Mapping[str, str], changes: Mapping[str, Any] | None = None) -> Deployment:
     """Return the deployment that ``environment`` describes; empty variables count as absent.
@@ -91,7 +121,8 @@ def env_file(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot read {path}: {reason}; give an existing file of NAME=value lines") from error
     values: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         text = line.strip()

@@ -9,7 +9,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from shared.errors import ServiceError
-from shared.rpc.connect import connect
+from shared.rpc.connect import connect, require_address
 from shared.rpc.status import link_error_from_rpc
 
 
@@ -17,6 +17,7 @@ def probe_service(address: str, timeout_s: float) -> None:
     """Return if the service at ``address`` serves.
 
     Raises:
+        ConfigError: that is no address.
         ServiceError: it cannot be reached, or says that it does not serve.
     """
     asyncio.run(check_serving(address, timeout_s))
@@ -28,6 +29,7 @@ async def check_serving(address: str, timeout_s: float) -> None:
     Raises:
         ServiceError: as ``probe_service``.
     """
+    require_address("a service", address)
     what = f"the service at {address}"
     async with grpc.aio.insecure_channel(address) as channel:
         await connect(channel, what, timeout_s)

@@ -90,10 +90,12 @@ def up(
     json: Json = False,
 ) -> None:
     """Run the three services as processes, as docker compose does, until told to stop (SIGTERM, Ctrl-C)."""
-    from lab.deployment import deployment_in, env_file  # noqa: PLC0415 - keeps --help quick
+    from lab.deployment import deployment_in, env_file, require_known  # noqa: PLC0415 - keeps --help quick
     from lab.processes import run_processes  # noqa: PLC0415
 
-    found = env_file(settings or ENV_FILE) if settings is not None or ENV_FILE.is_file() else {}
+    file = settings or ENV_FILE
+    found = env_file(file) if settings is not None or file.is_file() else {}
+    require_known(found, file)
     given = {"SEMLINK_HOST": host, "SEMLINK_DEVICE": device}
     environment = {**found, **os.environ, **{name: value for name, value in given.items() if value is not None}}
     deployment_in(environment)

@@ -11,7 +11,7 @@ import grpc.aio
 
 from shared.errors import ServiceError
 from shared.rpc.chunks import chunks_of
-from shared.rpc.connect import connect
+from shared.rpc.connect import connect, require_address
 from shared.rpc.limits import MESSAGE_SIZE_OPTIONS
 from shared.rpc.semlink.v1 import (
     channel_pb2,
@@ -203,6 +203,7 @@ class LinkClient:
     def _channel(self, service: str) -> grpc.aio.Channel:
         if service not in self._channels:
             address = getattr(self._addresses, service)
+            require_address(f"the {service}", address)
             self._channels[service] = grpc.aio.insecure_channel(address, options=list(MESSAGE_SIZE_OPTIONS))
         return self._channels[service]
 
@@ -210,6 +211,7 @@ class LinkClient:
         """Connect to ``services``, which may be about to start.
 
         Raises:
+            ConfigError: the address of one of them is none.
             ServiceError: one of them cannot be reached.
         """
         for service in services:

@@ -156,20 +156,17 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         self, request_iterator: AsyncIterator[receiver_pb2.ReceiveRequest], context: Context
     ) -> AsyncIterator[receiver_pb2.ReceiveResponse]:
         """Rebuild one picture from packets; see ``proto/semlink/v1/receiver.proto``."""
-        settings = await _settings(request_iterator, RECEIVE_ORDER)
-        with self._telemetry.call("Receive", settings.session, context) as call:
-            async for response in self._received(settings, request_iterator, context, call):
+        async with self._begun("Receive", RECEIVE_ORDER, request_iterator, context) as (settings, decoding, call):
+            async for response in self._received(settings, decoding, request_iterator, call):
                 yield response
 
     async def _received(
         self,
         settings: receiver_pb2.ReceiveSettings,
+        decoding: _Decoding,
         request_iterator: AsyncIterator[receiver_pb2.ReceiveRequest],
-        context: Context,
         call: CallTelemetry,
     ) -> AsyncIterator[receiver_pb2.ReceiveResponse]:
-        decoding = await self._decoding(settings)
-        context.add_done_callback(decoding.end)  # type: ignore[arg-type]  # the stubs ask for a class of their own
         reception = _Reception(settings.picture_index % PICTURE_IDS)
         previews = Previews(decoding.rebuilt, [draft.draft for draft in decoding.drafts()])
         async with contextlib.aclosing(previews.while_reading(request_iterator)) as happening:
@@ -202,20 +199,17 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         self, request_iterator: AsyncIterator[receiver_pb2.DecodeRequest], context: Context
     ) -> AsyncIterator[receiver_pb2.DecodeResponse]:
         """Rebuild one picture from a container; see ``proto/semlink/v1/receiver.proto``."""
-        settings = await _settings(request_iterator, DECODE_ORDER)
-        with self._telemetry.call("Decode", settings.session, context) as call:
-            async for response in self._decoded(settings, request_iterator, context, call):
+        async with self._begun("Decode", DECODE_ORDER, request_iterator, context) as (settings, decoding, call):
+            async for response in self._decoded(settings, decoding, request_iterator, call):
                 yield response
 
     async def _decoded(
         self,
         settings: receiver_pb2.DecodeSettings,
+        decoding: _Decoding,
         request_iterator: AsyncIterator[receiver_pb2.DecodeRequest],
-        context: Context,
         call: CallTelemetry,
     ) -> AsyncIterator[receiver_pb2.DecodeResponse]:
-        decoding = await self._decoding(settings)
-        context.add_done_callback(decoding.end)  # type: ignore[arg-type]  # the stubs ask for a class of their own
         reference, container = ChunkBuffer("the reference picture"), ChunkBuffer("the .sem file")
         async for request in request_iterator:
             part = request.WhichOneof("part")
@@ -243,6 +237,17 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         report = report_of(decoding.decoder, decoding.options, rebuilt)
         self._metrics.received(settings.session, report)
         yield receiver_pb2.DecodeResponse(report=report)
+
+    @contextlib.asynccontextmanager
+    async def _begun(
+        self, method: str, order: str, requests: AsyncIterator[Any], context: Context
+    ) -> AsyncIterator[tuple[Any, _Decoding, CallTelemetry]]:
+        """Yield a call's settings, the decoder that they ask for, which stops when the call ends, and telemetry."""
+        settings = await _settings(requests, order)
+        with self._telemetry.call(method, settings.session, context) as call:
+            decoding = await self._decoding(settings)
+            context.add_done_callback(decoding.end)  # type: ignore[arg-type]  # the stubs ask for a class of their own
+            yield settings, decoding, call
 
     async def _measured(
         self,

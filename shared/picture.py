@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import secrets
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 # Vector formats: Pillow hands EPS to Ghostscript, a program that the picture could then steer.
 _NOT_RASTER: Final = frozenset({"EPS", "WMF"})
 _WHITE_16: Final = 65535
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _pillow_warnings = threading.Lock()
 
 
@@ -109,7 +111,8 @@ def write_file(path: Path | str, data: bytes) -> None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; give another place") from error
+        way_out = "free some space there, or give another place" if error.errno in _FULL else "give another place"
+        raise InputError(f"cannot write {path}: {error.strerror}; {way_out}") from error
     except ValueError as error:  # a null character, or no name at all
         raise InputError(f"cannot write {str(path)!r}: {error}; give a file name") from error
 

@@ -192,4 +192,7 @@ def _require_carried(codec: SweptCodec, config: ChannelConfig, rate_kind: str) -
 
 
 def _profile(channel: str, text: str, changes: dict[str, str]) -> Profile:
-    return profile_of(text, channel, changes) if text else profile_named(channel, changes)
+    try:
+        return profile_of(text, channel, changes) if text else profile_named(channel, changes)
+    except ConfigError as error:  # a sweep has many channels: say which
+        raise ConfigError(str(error) if channel in str(error) else f"{channel}: {error}") from None

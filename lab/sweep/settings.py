@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
@@ -84,7 +83,7 @@ class Stop(_Settings):
     interruption changes the answer.
     """
 
-    measure: Measure | Literal["bler"] = "bler"
+    measure: Literal[Measure, "bler"] = "bler"
     half_width: Annotated[float, Field(gt=0)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     min_seeds: Annotated[int, Field(ge=2)] = 3
@@ -172,13 +171,12 @@ def sweep_of(file: Path | None, flags: Mapping[str, Any]) -> Sweep:
     rates = [name for name in RATES if flags.get(name) is not None]
     if rates:  # a flag takes the place of whatever rate the file has
         values = {name: one for name, one in values.items() if name not in RATES or name in rates}
-    _require_known(values, Sweep, where)
-    if isinstance(values.get("stop"), dict):
-        _require_known(values["stop"], Stop, where, "stop.")
     if isinstance(values.get("codecs"), str):
         from lab.sweep.codecs import codec_names  # noqa: PLC0415 - only for a text
 
         values["codecs"] = codec_names(values["codecs"])
+    if not values.get("pictures") and set(values) <= set(Sweep.model_fields):  # not misspelt
+        raise ConfigError(f"{where}pictures is missing: name files or folders of pictures, as semlink sweep photos/")
     try:
         return checked(Sweep, values)
     except ConfigError as error:
@@ -211,13 +209,3 @@ def stop_in(text: str) -> dict[str, Any]:
         return {"measure": measure, "half_width": float(width)}
     except ValueError:
         raise ConfigError(f"--stop {text}: write MEASURE=WIDTH, as psnr_db=0.2 or bler=0.01") from None
-
-
-def _require_known(values: Mapping[str, Any], model: type[BaseModel], where: str, prefix: str = "") -> None:
-    known = list(model.model_fields)
-    unknown = next((name for name in values if name not in known), None)
-    if unknown is None:
-        return
-    near = difflib.get_close_matches(unknown, known, n=1, cutoff=0.5)
-    hint = f"did you mean {prefix}{near[0]}?" if near else f"known are {', '.join(known)}"
-    raise ConfigError(f"{where}unknown setting '{prefix}{unknown}'; {hint}")

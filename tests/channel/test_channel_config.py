@@ -40,7 +40,7 @@ GOOD = {"snr_db": 3.0, "mcs": 8}
         ({"max_bp_iterations": 0}, "greater than or equal to 1"),
         ({"batch_size": 0}, "greater than or equal to 1"),
         ({"device": "tpu\nor so"}, "pattern"),
-        ({"fading": "rayleigh"}, "not permitted"),
+        ({"fading": "rayleigh"}, "unknown setting; known are"),
     ],
 )
 def test_a_setting_outside_its_rule_is_one_line_naming_field_value_and_rule(setting, rule):

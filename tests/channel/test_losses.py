@@ -275,7 +275,7 @@ def test_an_outage_loses_what_is_received_in_it_after_the_light_time():
         (Outages, {"period_s": 0.0}, "period_s = 0.0 s: .*greater than 0"),
         (Jitter, {"mean_s": -0.1}, "mean_s = -0.1 s: .*greater than or equal to 0"),
         (Impairments, {"jitter": {"mean_s": "long"}}, "jitter.mean_s = 'long'"),
-        (Impairments, {"burst": None}, "burst = None"),
+        (Impairments, {"burst": None}, "burst = None: unknown setting; did you mean bursts"),
     ],
 )
 def test_settings_outside_their_rule_are_refused_in_one_line(model, fields, message):

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.deployment import VARIABLES, deployment_in, env_file
+from lab.deployment import OTHER_VARIABLES, VARIABLES, deployment_in, env_file, require_known
 from shared.errors import ConfigError, InputError, LinkError
 
 SEMLINK = [sys.executable, "-m", "lab.cli"]
@@ -105,6 +105,7 @@ def test_up_names_a_taken_port_and_leaves_nothing_running(variable):
         ("SEMLINK_SENDER_PORT=5000\nSEMLINK_CHANNEL_PORT=5000", "SEMLINK_SENDER_PORT and .* are both 5000"),
         ("# fine\nSEMLINK_SENDER_PORT: 5000", "line 2: .* is not NAME=value"),
         ("SEMLINK_JUDGE=perhaps", "SEMLINK_JUDGE = 'perhaps': .*boolean"),
+        ("SEMLINK_DEVICE=gpu", "SEMLINK_DEVICE = 'gpu': there are cpu, cuda and cuda:N"),
     ],
 )
 def test_a_typo_in_the_settings_file_is_told_in_one_line(tmp_path, text, words):
@@ -115,10 +116,23 @@ def test_a_typo_in_the_settings_file_is_told_in_one_line(tmp_path, text, words):
     assert "\n" not in str(caught.value)
 
 
+def test_up_refuses_a_variable_that_is_misspelt(tmp_path):
+    (tmp_path / "settings.env").write_text("SEMLINK_SENDER_PROT=5000\nOTHERS_SETTING=1\n")
+    done = semlink("up", "--env-file", str(tmp_path / "settings.env"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("unknown variable SEMLINK_SENDER_PROT; did you mean SEMLINK_SENDER_PORT?\n")
+
+
+def test_the_settings_file_that_ships_has_no_unknown_variable():
+    file = Path(__file__).parents[2] / ".env"
+    require_known(env_file(file), file)
+    assert {name for name in env_file(file) if name.startswith("SEMLINK_")} <= {*VARIABLES, *OTHER_VARIABLES}
+
+
 def test_up_says_that_the_settings_file_is_missing(tmp_path):
     done = semlink("up", "--env-file", str(tmp_path / "none.env"))
     assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(r"error: cannot read .*none.env: No such file or directory\n", done.stderr)
+    assert re.fullmatch(r"error: cannot read .*none.env: No such file or directory; give an existing .*\n", done.stderr)
 
 
 def test_serve_says_where_the_endpoint_of_traces_is_wrong():

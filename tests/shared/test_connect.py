@@ -10,8 +10,8 @@ import grpc.aio
 import pytest
 
 from sender.service import sender_spec
-from shared.errors import ServiceError
-from shared.rpc.connect import PATIENCE_S, connect
+from shared.errors import ConfigError, ServiceError
+from shared.rpc.connect import PATIENCE_S, connect, require_address
 from shared.rpc.server import start_server
 
 
@@ -47,3 +47,16 @@ def test_where_nothing_listens_is_told_soon_in_one_line(free_port, timeout_s):
     with pytest.raises(ServiceError, match=r"^the sender at HOST cannot be reached: check its address"):
         asyncio.run(run())
     assert time.monotonic() - started_s < 60 + PATIENCE_S
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:50051", "localhost:1", "[::1]:50051", "unix:/run/semlink.sock"])
+def test_an_address_is_host_and_port_or_of_a_scheme_of_grpc(address):
+    require_address("the sender", address)
+
+
+@pytest.mark.parametrize(
+    "address", ["", "127.0.0.1", "http://localhost:50051", "host:0", "host:65536", "host:port", ":50051", "::1:50051"]
+)
+def test_what_is_no_address_is_told_before_anyone_waits(address):
+    with pytest.raises(ConfigError, match=r"is no address of the sender: give HOST:PORT, as 127\.0\.0\.1:50051$"):
+        require_address("the sender", address)

@@ -3,6 +3,7 @@
 import pytest
 
 from lab.sweep.command import sweep
+from lab.sweep.ray_run import ray_executor
 from lab.sweep.rows import lasting, read_rows
 from shared.errors import ConfigError, ServiceError
 
@@ -14,9 +15,34 @@ def ray():
     return pytest.importorskip("ray", reason="Ray is not installed: pip install 'semlink[ray]'")
 
 
-def test_actors_make_the_rows_of_one_process(tmp_path, settings, swept):
+def rows_in(folder):
+    return [lasting(row) for row in read_rows([folder])]
+
+
+@pytest.fixture
+def two_nodes(ray):
+    """The address of a cluster of two nodes of one core each, as two machines would be."""
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    try:
+        cluster.add_node(**node)
+        yield cluster.address
+    finally:
+        cluster.shutdown()
+
+
+def test_two_nodes_make_the_rows_of_one_process(tmp_path, settings, swept, two_nodes):
+    with ray_executor(two_nodes, "cpu") as executor:
+        assert executor.workers == 2
+    sweep(None, settings, tmp_path, workers=1, ray=two_nodes, device="cpu", as_json=True)
+    assert rows_in(tmp_path) == rows_in(swept)
+
+
+def test_ray_on_this_machine_makes_the_rows_of_one_process(tmp_path, settings, swept):
     sweep(None, settings, tmp_path, workers=1, ray="local", device="cpu", as_json=True)
-    assert [lasting(row) for row in read_rows([tmp_path])] == [lasting(row) for row in read_rows([swept])]
+    assert rows_in(tmp_path) == rows_in(swept)
 
 
 def test_an_address_where_nothing_answers(tmp_path, settings):

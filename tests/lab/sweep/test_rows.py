@@ -2,6 +2,7 @@
 
 import resource
 import shutil
+import subprocess
 
 import pytest
 
@@ -43,6 +44,24 @@ def test_a_full_disk_is_told_and_leaves_no_half_file(tmp_path, rows):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert read_rows([tmp_path]) == sorted(rows[:5], key=lambda row: row["key"])
     assert len(list(rows_folder(tmp_path).iterdir())) == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 8 KB of its own; only root may have one."""
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", tmp_path], check=False).returncode:
+        pytest.skip("a disk of its own cannot be mounted here")
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_disk_that_is_full_is_told_with_the_way_out(small_disk, rows):
+    with (
+        pytest.raises(InputError, match="No space left on device; free some space there"),
+        RowStore(small_disk) as store,
+    ):
+        store.add(rows, {"0": bytes(8192)})
+    assert not list(rows_folder(small_disk).iterdir())
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

@@ -115,6 +115,13 @@ def test_what_is_not_there_is_told_before_anything_is_made(tmp_path, settings, f
     assert not rows_folder(tmp_path).exists()
 
 
+def test_a_typo_in_a_channels_file_is_told_with_the_file(tmp_path, settings):
+    file = tmp_path / "link.yaml"
+    file.write_text("summary: a link\nsnr_bd: 3\nmcs: 4\n")
+    with pytest.raises(ConfigError, match=r"link.yaml: snr_bd = 3: unknown setting; did you mean snr_db\?"):
+        run(settings | {"channels": ["awgn", str(file)], "snr_db": []}, tmp_path / "out")
+
+
 def test_a_device_that_is_not_there(tmp_path, settings):
     with pytest.raises(SetupError, match="cuda:9"):
         run(settings, tmp_path, device="cuda:9")

@@ -61,8 +61,9 @@ def test_its_document_reads_back_to_the_same(written):
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("snr_db:", "snr:", r"sweep.yaml: unknown setting 'snr'; did you mean snr_db\?"),
-        ("half_width:", "width:", r"unknown setting 'stop.width'; did you mean stop.half_width\?"),
+        ("pictures:", "picture:", r"sweep.yaml: picture = .*: unknown setting; did you mean pictures\?"),
+        ("snr_db:", "snr:", r"sweep.yaml: snr = .*: unknown setting; did you mean snr_db\?"),
+        ("half_width:", "width:", r"stop.width = 0.2: unknown setting; did you mean stop.half_width\?"),
         ("step: 2", "step: -2", r"sweep.yaml: snr_db = .*does not end: step towards the end"),
         ("seeds: 3", "seeds: 0", r"seeds = 0: 0 seeds: give 1 to 10000"),
         ("channel_uses: 6000", "channel_uses: none", r"channel_uses = .none.: 'none' is no number"),
@@ -70,7 +71,10 @@ def test_its_document_reads_back_to_the_same(written):
         ("seeds: 3", "seeds: [1, 1, 2]", r"seeds holds 1 twice"),
         ("seeds: 3", "seeds: 2", r"stop.min_seeds = 3 is more than the 2 seeds"),
         ("measure: psnr_db", "measure: dists_efficientnet", r"is not measured: add it to measures"),
+        ("measure: psnr_db", "measure: psnr", r"stop.measure = 'psnr': input should be 'psnr_db', .* or 'bler'"),
         ("pictures: [a.png, b]", "pictures: [a.png", r"is no YAML of this link"),
+        ("pictures: [a.png, b]", "", r"sweep.yaml: pictures is missing: name files or folders of pictures"),
+        ("stop: {measure: psnr_db, half_width: 0.2}", "stop: 3", r"stop = 3: must hold settings of its own"),
     ],
 )
 def test_a_mistake_is_told_in_one_line_with_its_setting(written, old, new, told):
