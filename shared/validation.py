@@ -91,5 +91,9 @@ def _names(model: type[BaseModel]) -> list[str]:
 
 def short_repr(value: object) -> str:
     """Return ``repr(value)`` on one line of at most ``MAX_VALUE_CHARS`` characters."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 1] + "…"
+    return shortened(" ".join(repr(value).split()), MAX_VALUE_CHARS)
+
+
+def shortened(text: str, most: int) -> str:
+    """Return ``text``, cut to ``most`` characters, the last of which then says so."""
+    return text if len(text) <= most else text[: most - 1] + "…"

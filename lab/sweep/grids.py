@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from PIL import Image
@@ -11,6 +12,7 @@ from lab.grid import Tile, picture_grid
 from lab.sweep.live import NAMES, rate_text
 from lab.sweep.outcome import FROM_NOISE, REBUILT
 from lab.sweep.rows import picture_file
+from shared.validation import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,17 +20,29 @@ if TYPE_CHECKING:
 
 MAX_COLUMNS: Final = 9
 TILE_WIDTH: Final = 150
+LINE_CHARS: Final = 21
+"""Letters that fit beneath a tile."""
 JPEG_QUALITY: Final = 82
 
 
-def grids_of(folders: Sequence[Path], rows: Sequence[dict[str, Any]]) -> dict[str, bytes]:
-    """Return JPEG files by name, ``grid-CHANNEL-PICTURE``; none where no original was kept."""
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A picture grid: file name without ending, what it shows, and the JPEG file."""
+
+    name: str
+    caption: str
+    jpeg: bytes
+
+
+def grids_of(folders: Sequence[Path], rows: Sequence[dict[str, Any]]) -> list[Grid]:
+    """Return a grid for each channel and picture that was kept."""
     first = min((row["seed"] for row in rows), default=0)
     kept = [row for row in rows if row["seed"] == first and _file(folders, row["picture_sha256"])]
-    grids: dict[str, bytes] = {}
+    grids = []
     for channel, picture in dict.fromkeys((row["channel"], row["picture"]) for row in kept):
         chosen = [row for row in kept if (row["channel"], row["picture"]) == (channel, picture)]
-        grids[f"grid-{channel}-{picture}".replace("/", "_")] = _grid(folders, chosen)
+        name = f"grid-{channel}-{picture}".replace("/", "_")
+        grids.append(Grid(name, f"{picture} over {channel}, seed {first}", _grid(folders, chosen)))
     return grids
 
 
@@ -43,14 +57,20 @@ def _grid(folders: Sequence[Path], rows: Sequence[dict[str, Any]]) -> bytes:
         lines.setdefault(name, {})[_snr_of(row)] = row
     original = _file(folders, rows[0]["picture_sha256"])
     sheet = [
-        [Tile(original, (name, "original")), *(_tile(folders, line.get(snr)) for snr in snrs)]
+        [Tile(original, _two_lines(name)), *(_tile(folders, line.get(snr)) for snr in snrs)]
         for name, line in lines.items()
     ]
-    titles = ["codec", *(f"{snr:+g} dB" for snr in snrs)]
+    titles = ["original", *(f"{snr:+g} dB" for snr in snrs)]
     with Image.open(io.BytesIO(picture_grid(titles, sheet, TILE_WIDTH))) as image:
         out = io.BytesIO()
         image.convert("RGB").save(out, "JPEG", quality=JPEG_QUALITY, optimize=True)
     return out.getvalue()
+
+
+def _two_lines(name: str) -> tuple[str, str]:
+    """Return a codec's name as two lines that fit beneath a tile."""
+    head, plus, tail = name.partition("+")
+    return shortened(head, LINE_CHARS), shortened(plus + tail, LINE_CHARS)
 
 
 def _tile(folders: Sequence[Path], row: dict[str, Any] | None) -> Tile:

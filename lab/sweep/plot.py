@@ -25,6 +25,8 @@ PANEL_INCHES: Final = (5.2, 3.9)
 DPI: Final = 110
 BEST_UP: Final = ("psnr_db", "ms_ssim")
 """Measures of which more is better."""
+WIDE: Final = 10.0
+"""Ratio of the largest rate to the smallest from which on rates are drawn on a logarithmic axis."""
 MARKERS: Final = "o^sDvP*X"
 STYLE: Final[Any] = {
     "svg.fonttype": "none",
@@ -37,9 +39,10 @@ STYLE: Final[Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A drawn figure: file name without ending, what it shows in a sentence, and the two files."""
+    """A drawn figure: file name without ending, title, what it shows in a sentence, and the two files."""
 
     name: str
+    title: str
     caption: str
     png: bytes
     svg: bytes
@@ -77,7 +80,7 @@ def lines_of(points: Sequence[PointSummary]) -> dict[str, list[PointSummary]]:
 
 
 def _quality(points: Sequence[PointSummary], measure: str) -> Figure:
-    arrow = "↑" if measure in BEST_UP else "↓"
+    what = _name(measure)
 
     def draw(panel: Any, line: list[PointSummary], style: dict[str, Any]) -> None:
         line = [point for point in line if measure in point.measures]
@@ -87,11 +90,10 @@ def _quality(points: Sequence[PointSummary], measure: str) -> Figure:
     room = 0.06 * (max(values) - min(values) or 1)
     limits = (min(values) - room, max(values) + room)  # a wide band is cut off rather than the lines pressed flat
     caption = (
-        f"{NAMES[measure]} over SNR: the mean over all pictures, lost ones included as their mean colour. "
+        f"{what} is the mean over all pictures, lost ones included as their mean colour. "
         "Bands are 95 % intervals over what the channel draws, the pictures being what they are."
     )
-    label = f"{NAMES[measure]} {arrow}"
-    return _over_snr(f"quality-{measure}", caption, points, label, draw, ylim=limits)
+    return _over_snr((f"quality-{measure}", f"{what} over SNR", caption), points, _label(measure), draw, ylim=limits)
 
 
 def _bler(points: Sequence[PointSummary]) -> Figure:
@@ -105,25 +107,33 @@ def _bler(points: Sequence[PointSummary]) -> Figure:
         for point in line:
             if point.bler.low is not None and point.bler.value:
                 panel.vlines(point.snr_db, max(point.bler.low, least / 3), point.bler.high, color=style["color"], lw=1)
+        whole = [point for point in line if point.bler.high is not None and not point.failed]
+        bounds = [point.bler.high for point in whole]
+        none_lost = {"color": style["color"], "linestyle": "none", "marker": "v", "markersize": 5, "fillstyle": "none"}
+        panel.plot([point.snr_db for point in whole], bounds, **none_lost)
         schemes = {one for point in line for one in point.mcs}
         if len(schemes) == 1:
             _capacity_limit(panel, line, schemes.pop(), style["color"])
 
     caption = (
-        "Packets that did not arrive over packets, with Wilson's 95 % interval; points without a loss are left out. "
+        "Packets that did not arrive over packets, with Wilson's 95 % interval. An open triangle is its upper end where "
+        "no packet was lost: BLER lies below it. "
         "Dashed, for codecs of one MCS: what no code of that rate passes, the SNR at which capacity is its rate over "
         "AWGN, the outage probability over Rayleigh fading that stays for a packet."
     )
-    return _over_snr("bler", caption, points, "BLER", draw, yscale="log", ylim=(least / 2, 1.6))
+    named = ("bler", "BLER over SNR", caption)
+    return _over_snr(named, points, "BLER", draw, yscale="log", ylim=(least / 2, 1.6))
 
 
 def _streams(points: Sequence[PointSummary]) -> Figure:
     def draw(panel: Any, line: list[PointSummary], style: dict[str, Any]) -> None:
         line = [point for point in line if point.streams is not None]
-        panel.plot([point.snr_db for point in line], [point.streams for point in line], **style)
+        if line:
+            panel.plot([point.snr_db for point in line], [point.streams for point in line], **style)
 
     caption = "Streams of guidance that came whole, as a share of those sent; classical files have none."
-    return _over_snr("streams", caption, points, "share of streams that came whole", draw, ylim=(-0.03, 1.03))
+    named = ("streams", "Streams over SNR", caption)
+    return _over_snr(named, points, "share of streams that came whole", draw, ylim=(-0.03, 1.03))
 
 
 def _rate_distortion(points: Sequence[PointSummary], measure: str) -> Figure | None:
@@ -136,13 +146,15 @@ def _rate_distortion(points: Sequence[PointSummary], measure: str) -> Figure | N
         for place, (codec, line) in enumerate(_by_codec(points, whole).items()):
             at = sorted({point.bpp: point.measures[measure].value for point in line}.items())
             panel[0].plot([x for x, _ in at], [y for _, y in at], label=codec, **_style(place))
-        panel[0].set(xlabel="bpp of the file", ylabel=NAMES[measure], xscale="log")
-        return _finished(
-            figure,
-            panel,
-            f"rate-distortion-{measure}",
-            f"{NAMES[measure]} over the bytes of the file, at the points where every picture came whole.",
-        )
+        rates = [point.bpp for point in whole]
+        panel[0].set(xlabel="bpp of the file", ylabel=_label(measure))
+        if max(rates) >= WIDE * min(rates):
+            panel[0].set_xscale("log")
+        else:
+            panel[0].locator_params(axis="x", nbins=6)
+        what = _name(measure)
+        caption = f"{what} over the bytes of the file, at the points where every picture came whole."
+        return _finished(figure, panel, (f"rate-distortion-{measure}", f"{what} over bpp", caption))
 
 
 def _by_codec(points: Sequence[PointSummary], chosen: Sequence[PointSummary]) -> dict[str, list[PointSummary]]:
@@ -150,15 +162,24 @@ def _by_codec(points: Sequence[PointSummary], chosen: Sequence[PointSummary]) ->
     return {codec: [point for point in chosen if point.codec == codec] for codec in codecs}
 
 
+def _name(measure: str) -> str:
+    return NAMES[measure].removesuffix(" dB")
+
+
+def _label(measure: str) -> str:
+    """Return the name of a measure with its unit, and an arrow to where it is better."""
+    unit = " [dB]" if NAMES[measure].endswith(" dB") else ""
+    return f"{_name(measure)}{unit} {'↑' if measure in BEST_UP else '↓'}"
+
+
 def _over_snr(
-    name: str,
-    caption: str,
+    named: tuple[str, str, str],
     points: Sequence[PointSummary],
     label: str,
     draw: Callable[[Any, list[PointSummary], dict[str, Any]], None],
     **axes: Any,
 ) -> Figure:
-    """Return a figure with a panel per channel and a line per codec."""
+    """Return a figure with a panel per channel and a line per codec; ``named`` are name, title and caption."""
     channels = list(dict.fromkeys(point.channel for point in points))
     names = list(lines_of(points))
     snrs = [point.snr_db for point in points]
@@ -173,7 +194,7 @@ def _over_snr(
                     draw(panel, lines[line_name], {"label": line_name, **_style(place)})
             panel.set(title=channel, xlabel="SNR [dB]", xlim=span, **axes)
         panels[0].set_ylabel(label)
-        return _finished(figure, panels, name, caption)
+        return _finished(figure, panels, named)
 
 
 def _banded(panel: Any, x: list[float], y: list[Interval], style: dict[str, Any]) -> None:
@@ -220,7 +241,7 @@ class _styled:  # noqa: N801 - used as a function is
         self._context.__exit__(None, None, None)
 
 
-def _finished(figure: Any, panels: list[Any], name: str, caption: str) -> Figure:
+def _finished(figure: Any, panels: list[Any], named: tuple[str, str, str]) -> Figure:
     handles: dict[str, Any] = {}
     for panel in panels:
         panel.grid(visible=True, alpha=0.25)
@@ -231,4 +252,4 @@ def _finished(figure: Any, panels: list[Any], name: str, caption: str) -> Figure
     png, svg = io.BytesIO(), io.BytesIO()
     figure.savefig(png, dpi=DPI, format="png")
     figure.savefig(svg, format="svg", metadata={"Date": None})
-    return Figure(name, caption, png.getvalue(), svg.getvalue())
+    return Figure(*named, png.getvalue(), svg.getvalue())

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from lab.sweep.grids import Grid
     from lab.sweep.plot import Figure
     from lab.sweep.summary import PointSummary
 
 TEMPLATE: Final = "report.html.j2"
 WORDS: Final = ("channel", "codec", "rate")
-COUNTS: Final = ("SNR dB", "MCS", "seeds", "pictures", "packets", "lost", "BLER", "uses", "bytes", "bpp")
+COUNTS: Final = ("SNR dB", "MCS", "seeds", "pictures", "packets", "packets lost", "BLER", "uses", "bytes", "bpp")
+ALWAYS: Final = ("channel", "codec", "SNR dB")
 
 
 def plot(folders: Sequence[Path], out: Path, *, as_json: bool) -> None:
@@ -40,7 +42,7 @@ def plot(folders: Sequence[Path], out: Path, *, as_json: bool) -> None:
     files: dict[str, bytes] = {}
     for figure in figures_of(points_of(rows)):
         files |= {f"{figure.name}.png": figure.png, f"{figure.name}.svg": figure.svg}
-    files |= {f"{name}.jpg": data for name, data in grids_of(folders, rows).items()}
+    files |= {f"{grid.name}.jpg": grid.jpeg for grid in grids_of(folders, rows)}
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -73,7 +75,7 @@ def page_of(
     title: str,
     points: Sequence[PointSummary],
     figures: Sequence[Figure],
-    grids: dict[str, bytes],
+    grids: Sequence[Grid],
     runs: Sequence[dict[str, Any]],
 ) -> str:
     """Return the page, with every picture within it.
@@ -88,11 +90,14 @@ def page_of(
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string((resources.files("lab.sweep") / TEMPLATE).read_text("utf-8"))
     columns, cells = table_of(points)
+    common, columns, cells = without_common(columns, cells)
     return template.render(
         title=title,
         summary=_summary(points),
-        figures=[{"name": one.name, "caption": one.caption, "source": _url("svg+xml", one.svg)} for one in figures],
-        grids=[{"name": name, "source": _url("jpeg", data)} for name, data in grids.items()],
+        figures=[(figure, _url("svg+xml", figure.svg)) for figure in figures],
+        grids=[(grid, _url("jpeg", grid.jpeg)) for grid in grids],
+        words=WORDS,
+        common=common,
         columns=columns,
         points=cells,
         runs=runs,
@@ -123,7 +128,20 @@ def table_of(points: Sequence[PointSummary]) -> tuple[list[str], list[list[str]]
         ]
         for point in points
     ]
-    return [*WORDS, *COUNTS, *endings, *(NAMES[name] for name in measures)], cells
+    told = [f"pictures {ending}" for ending in endings]
+    return [*WORDS, *COUNTS, *told, *(NAMES[name] for name in measures)], cells
+
+
+def without_common(columns: list[str], cells: list[list[str]]) -> tuple[str, list[str], list[list[str]]]:
+    """Return a table without the columns that say the same everywhere, and before it what they say, as one text."""
+    same = {
+        place
+        for place, column in enumerate(columns)
+        if column not in ALWAYS and len(cells) > 1 and len({row[place] for row in cells}) == 1
+    }
+    common = ", ".join(f"{columns[place]} {cells[0][place]}" for place in sorted(same))
+    kept = [place for place in range(len(columns)) if place not in same]
+    return common, [columns[place] for place in kept], [[row[place] for place in kept] for row in cells]
 
 
 def _summary(points: Sequence[PointSummary]) -> str:
@@ -133,7 +151,8 @@ def _summary(points: Sequence[PointSummary]) -> str:
     seeds = sorted({seed for one in points for seed in one.seeds})
     return (
         f"{rows} pictures sent: {len(codecs)} codecs over {', '.join(sorted(channels))}, {len(pictures)} pictures, "
-        f"seeds {', '.join(map(str, seeds))}. A picture that is lost is measured as its mean colour."
+        f"{'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}. "
+        "A picture that is lost is measured as its mean colour."
     )
 
 

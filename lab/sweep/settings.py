@@ -148,8 +148,9 @@ class Sweep(_Settings):
         return tuple(("budget_bytes", value) for value in self.budget_bytes or (0,))
 
     def document(self) -> str:
-        """Return the sweep as YAML that ``sweep_of`` reads back to the same."""
-        return yaml_text(self.model_dump(mode="json", exclude_defaults=True))
+        """Return the sweep as YAML that ``sweep_of`` reads back to the same; defaults, which may change, are in it."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        return yaml_text({name: value for name, value in values.items() if value not in ([], {})})
 
 
 def sweep_of(file: Path | None, flags: Mapping[str, Any]) -> Sweep:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from lab.sweep.grids import grids_of
-from lab.sweep.report import plot, report
+from lab.sweep.report import plot, report, without_common
 from lab.sweep.rows import RowStore, read_rows
 from lab.sweep.summary import points_of
 from shared.errors import InputError
@@ -38,7 +38,16 @@ def test_the_page_holds_everything(swept, tmp_path, capsys):
     sources = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert sources
     assert all(source.startswith("data:image/") for source in sources)
-    for told in ("How to repeat it", "semlink", "channel_uses: [1500]", "torch", "sha256", "hci@hci", "rayleigh"):
+    for told in (
+        "How to repeat it",
+        "semlink",
+        "channel_uses: [1500]",
+        "seeds: [0, 1, 2, 3, 4]",
+        "torch",
+        "sha256",
+        "hci@hci",
+        "rayleigh",
+    ):
         assert told in page
     assert page.count("<tr>") > len(points_of(read_rows([swept])))
 
@@ -71,7 +80,16 @@ def test_a_folder_without_rows(tmp_path):
 
 
 def test_pictures_of_a_grid(swept):
-    ((name, data),) = grids_of([swept], read_rows([swept])).items()
-    with Image.open(io.BytesIO(data)) as image:
+    (grid,) = grids_of([swept], read_rows([swept]))
+    with Image.open(io.BytesIO(grid.jpeg)) as image:
         assert image.width == 8 + 5 * (150 + 8)
-    assert name.startswith("grid-rayleigh-p0")
+    assert grid.name.startswith("grid-rayleigh-p0")
+    assert grid.caption.endswith("over rayleigh, seed 0")
+
+
+def test_what_is_the_same_at_all_points_is_said_once():
+    columns = ["channel", "codec", "rate", "SNR dB", "MCS"]
+    cells = [["awgn", "hci", "600 uses", "0", "4"], ["awgn", "hci", "600 uses", "3", "8"]]
+    told = without_common(columns, cells)
+    assert told == ("rate 600 uses", ["channel", "codec", "SNR dB", "MCS"], [[*row[:2], *row[3:]] for row in cells])
+    assert without_common(columns, cells[:1]) == ("", columns, cells[:1])
