@@ -116,8 +116,8 @@ def _bler(points: Sequence[PointSummary]) -> Figure:
             _capacity_limit(panel, line, schemes.pop(), style["color"])
 
     caption = (
-        "Packets that did not arrive over packets, with Wilson's 95 % interval. An open triangle is its upper end where "
-        "no packet was lost: BLER lies below it. "
+        "Packets that did not arrive over packets, with Wilson's 95 % interval. An open triangle is its upper end "
+        "where no packet was lost: BLER lies below it. "
         "Dashed, for codecs of one MCS: what no code of that rate passes, the SNR at which capacity is its rate over "
         "AWGN, the outage probability over Rayleigh fading that stays for a packet."
     )
