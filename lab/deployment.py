@@ -80,7 +80,8 @@ class Deployment(BaseModel):
 VARIABLES: Final = tuple(str(field.alias) for field in Deployment.model_fields.values())
 
 OTHER_VARIABLES: Final = (
-    *("SEMLINK_PUBLISH", "SEMLINK_EXPERIMENT", "SEMLINK_MEMORY", "SEMLINK_CPUS", "SEMLINK_TAG", "SEMLINK_GPU_DEVICE"),
+    *("SEMLINK_PUBLISH", "SEMLINK_EXPERIMENT", "SEMLINK_INPUT", "SEMLINK_MEMORY", "SEMLINK_CPUS", "SEMLINK_TAG"),
+    "SEMLINK_GPU_DEVICE",
     *("SEMLINK_SENDER", "SEMLINK_CHANNEL", "SEMLINK_RECEIVER", "SEMLINK_POCKET"),
 )
 """What else starts with ``SEMLINK_``: read by compose, by clients, by the pocket decoder."""

@@ -105,7 +105,7 @@ def modules_outside(name: str) -> list[str]:
                 wanted += [need.name for need in needed if need.marker is None or need.marker.evaluate({"extra": ""})]
     installed = metadata.packages_distributions()
     others = [top for top, owners in installed.items() if not inside & {canonicalize_name(owner) for owner in owners}]
-    return [*others, *(service for service in SERVICE_NAMES if service != name)]
+    return [*others, *(service for service in SERVICE_NAMES if name not in (service, "experiment"))]
 
 
 def _listed(path: Path) -> list[str]:
@@ -143,12 +143,16 @@ class Deployment:
     folder: Path
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
 
+    def in_image(self, target: str) -> dict[str, str]:
+        """Variables with which a process finds the packages of an image alone."""
+        blocked = self.folder / f"{target}.json"
+        blocked.write_text(json.dumps(modules_outside(target)))
+        return {"NOT_IN_IMAGE": str(blocked), "PYTHONPATH": f"{self.folder}:{ROOT}"}
+
     def started(self, name: str) -> None:
         service = self.document["services"][name]
         own = {key: str(value) for key, value in service["environment"].items()}
-        blocked = self.folder / f"{name}.json"
-        blocked.write_text(json.dumps(modules_outside(name)))
-        local = {"SEMLINK_HOST": "127.0.0.1", "NOT_IN_IMAGE": str(blocked), "PYTHONPATH": f"{self.folder}:{ROOT}"}
+        local = {"SEMLINK_HOST": "127.0.0.1"} | self.in_image(service["build"]["target"])
         self.processes[name] = subprocess.Popen(
             process_command(service["command"]),
             env=self.environment | own | local,
@@ -169,15 +173,19 @@ class Deployment:
             assert self.processes[name].poll() is None, self.processes[name].stderr.read()
             assert time.monotonic() < ends_s, done.stderr
 
-    def experiment(self) -> subprocess.CompletedProcess[str]:
+    def experiment(self, command: str, out: Path) -> subprocess.CompletedProcess[str]:
+        """Run the experiment's container, told to run ``command``; its volume of results is the folder ``out``."""
         service = self.document["services"]["experiment"]
+        volumes = dict(reversed(one.split(":")[:2]) for one in service["volumes"])
         own = {
             key: re.sub("^(sender|channel|receiver):", "127.0.0.1:", str(v))
             for key, v in service["environment"].items()
         }
+        assert volumes["/out"] == "results"
         return subprocess.run(
-            process_command(service["command"]),
-            env=self.environment | own,
+            [word.replace("/out", str(out)) for word in process_command(command)],
+            cwd=volumes[service["working_dir"]],
+            env=self.environment | own | self.in_image("experiment"),
             capture_output=True,
             text=True,
             check=False,
@@ -206,6 +214,11 @@ class Deployment:
             process.communicate(timeout=60)
 
 
+@pytest.fixture
+def two_ports() -> list[str]:
+    return free_ports(2)
+
+
 @pytest.fixture(scope="session")
 def small_png(synthetic_pixels) -> bytes:
     """A 176x176 picture file: large enough for MS-SSIM."""
@@ -218,10 +231,11 @@ def small_png(synthetic_pixels) -> bytes:
 def deployment(compose, tiny_pocket_folder, small_png, tmp_path_factory):
     """Sender, channel and receiver of the compose file, serving on free ports, each with its image's packages alone."""
     names = [f"SEMLINK_{name.upper()}_{what}" for name in SERVICE_NAMES for what in ("PORT", "METRICS_PORT")]
-    photo, out = tmp_path_factory.mktemp("experiment") / "photo.png", tmp_path_factory.mktemp("out") / "received.png"
-    photo.write_bytes(small_png)
-    experiment = f"send {photo} --codec hci-av1 --snr 5 --decoder hci --out {out} --json"
-    variables = dict(zip(names, free_ports(len(names)), strict=True)) | {"SEMLINK_EXPERIMENT": experiment}
+    given = tmp_path_factory.mktemp("experiment")
+    (given / "photo.png").write_bytes(small_png)
+    experiment = "send photo.png --codec hci-av1 --snr 5 --decoder hci --out /out/received.png --json"
+    variables = dict(zip(names, free_ports(len(names)), strict=True))
+    variables |= {"SEMLINK_EXPERIMENT": experiment, "SEMLINK_INPUT": str(given)}
     environment = {**os.environ, "SEMLINK_POCKET": str(tiny_pocket_folder), "PYTHONPATH": str(ROOT)}
     folder = tmp_path_factory.mktemp("blocker")
     (folder / "sitecustomize.py").write_text(BLOCKER)

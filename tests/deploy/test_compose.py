@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_the_compose_files_are_valid(tmp_path):
 
 def test_every_knob_is_in_the_settings_file_and_every_line_of_it_is_used():
     used = {name for file in FILES for name in re.findall(r"\$\{(\w+)", (ROOT / file).read_text())}
-    assert set(env_file(ROOT / ".env")) == used
+    assert set(env_file(ROOT / ".env")) == used | {"COMPOSE_PROFILES"}  # compose's own
 
 
 def test_the_services_get_every_variable_that_serve_reads(compose):
@@ -77,11 +78,25 @@ def test_prometheus_scrapes_where_the_services_serve_their_metrics(deployment):
             assert b"semlink_rpcs_running" in reply.read()
 
 
-def test_the_experiment_reaches_the_services_by_its_environment(deployment):
-    done = deployment.experiment()
+def test_the_experiment_reaches_the_services_by_its_environment(deployment, tmp_path):
+    done = deployment.experiment(deployment.document["services"]["experiment"]["command"], tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    report = json.loads(done.stdout)
-    assert report["received"]["rebuilt"] if "received" in report else report["rebuilt"]
+    assert json.loads(done.stdout)["received"]["rebuilt"]
+    assert (tmp_path / "received.png").is_file()
+
+
+def test_the_experiment_may_be_a_sweep_and_its_report(deployment, compose, tmp_path):
+    (Path(deployment.variables["SEMLINK_INPUT"]) / "sweep.yaml").write_text(
+        "{pictures: [.], codecs: [hci@hci], snr_db: [6], channel_uses: 3000, measures: [psnr_db]}"
+    )
+    variables = deployment.variables | {"SEMLINK_EXPERIMENT": "sweep --file sweep.yaml --out /out/sweep --json"}
+    done = deployment.experiment(compose(**variables)["services"]["experiment"]["command"], tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    (point,) = json.loads(done.stdout)["points"]
+    assert point["endings"] == {"rebuilt": 1}
+    done = deployment.experiment("semlink report /out/sweep", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "data:image/svg" in (tmp_path / "sweep" / "report.html").read_text()
 
 
 def test_the_experiment_in_the_settings_file_is_a_command(compose):
@@ -119,6 +134,48 @@ def test_the_senders_image_holds_the_weights_that_it_reads(compose):
     assert {"caption", "hci-learned"} <= read
     for name in read:
         assert f"COPY models/{name} models/{name}\n" in stage or not (ROOT / "models" / name).is_dir()
+
+
+def enabled(document, *profiles):
+    services = document["services"]
+    return {name for name, one in services.items() if not one.get("profiles") or set(one["profiles"]) & set(profiles)}
+
+
+def test_a_profile_chooses_the_receiver(compose):
+    document, others = compose(), {"sender", "channel", "experiment", "prometheus", "grafana"}
+    assert env_file(ROOT / ".env")["COMPOSE_PROFILES"] == "cpu"
+    assert enabled(document, "cpu") == others | {"receiver"}
+    assert enabled(document, "gpu") == others | {"receiver-gpu"}
+    for service in ("receiver", "receiver-gpu"):
+        wait = document["services"]["experiment"]["depends_on"][service]
+        assert wait == {"condition": "service_healthy", "required": False}
+
+
+def test_the_receiver_of_the_gpu_profile_stands_in_the_place_of_the_other(compose):
+    indices = {"TORCH_INDEX": "https://cpu", "TORCH_INDEX_GPU": "https://cuda"}
+    services = compose(**indices)["services"]
+    receiver, gpu = services["receiver"], services["receiver-gpu"]
+    assert {name for name in gpu if gpu[name] != receiver.get(name)} == {
+        *("profiles", "image", "build", "environment", "networks", "deploy")
+    }
+    assert gpu["networks"] == {"default": {"aliases": ["receiver"]}}
+    assert gpu["environment"] == receiver["environment"] | {"SEMLINK_DEVICE": "cuda"}
+    assert gpu["build"] | {"args": {}} == receiver["build"] | {"args": {}}
+    override = compose("docker-compose.gpu.yml", **indices)["services"]["receiver"]
+    assert (gpu["image"], gpu["deploy"]) == (override["image"], override["deploy"])
+    assert gpu["build"]["args"] == receiver["build"]["args"] | override["build"]["args"]
+
+
+def test_the_receiver_of_the_gpu_profile_starts_and_passes_its_health_check(deployment, compose, two_ports):
+    port, metrics = two_ports
+    variables = deployment.variables | {"SEMLINK_RECEIVER_PORT": port, "SEMLINK_RECEIVER_METRICS_PORT": metrics}
+    gpu = replace(deployment, document=compose(**variables), variables=variables, processes={})
+    try:
+        gpu.started("receiver-gpu")
+        gpu.wait_for("receiver-gpu")
+        assert gpu.probed("receiver-gpu").stdout.endswith(" SERVING\n")
+    finally:
+        gpu.stop()
 
 
 def test_the_gpu_file_changes_the_receiver_alone(compose):
