@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import threading
 
 import grpc
 import grpc.aio
@@ -12,24 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from receiver.service import ReceiverService, receiver_spec
+from receiver.service import receiver_spec
 from shared.bitstream import Bitstream
-from shared.errors import ServiceError
-from shared.hci.stream import encode_hci
 from shared.packets import Packetiser
 from shared.picture import load_picture
 from shared.repair.encoder import RepairEncoder
 from shared.rpc.chunks import chunks_of
-from shared.rpc.limits import HEAVY_WORKERS
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2, receiver_pb2_grpc
-from shared.rpc.server import ServiceSpec, start_server
+from shared.rpc.server import start_server
 from shared.streams import Stream, StreamKind
-
-
-@pytest.fixture(scope="module")
-def bitstream(picture_png) -> Bitstream:
-    picture = load_picture(picture_png)
-    return Bitstream(picture.header, (Stream(StreamKind.HCI, encode_hci(picture.pixels, 600)),))
 
 
 @pytest.fixture
@@ -350,54 +340,6 @@ def test_what_the_decoder_lacks_is_one_line_and_the_service_stays_up(
     assert words in error.details()
     assert "\n" not in error.details()
     assert events[-1].report.rebuilt
-
-
-class Endless:
-    """A decoder that never ends by itself."""
-
-    name, device, default_steps, default_fidelity = "endless", "cpu", None, 1.0
-
-    def __init__(self):
-        self.started, self.stopped = threading.Semaphore(0), threading.Semaphore(0)
-
-    def reconstruct(self, guidance, options, stop=None):
-        self.started.release()
-        assert stop.wait(60)
-        self.stopped.release()
-        raise ServiceError("stopped")
-
-
-@pytest.mark.parametrize("how", ["cancelled", "late", "service stopped"])
-def test_a_call_that_has_ended_computes_no_longer(how, bitstream):
-    service, endless = ReceiverService(), Endless()
-    service._loaded["endless"] = endless
-    name = receiver_pb2.DESCRIPTOR.services_by_name["ReceiverService"].full_name
-
-    def add(server):
-        receiver_pb2_grpc.add_ReceiverServiceServicer_to_server(service, server)
-
-    async def run():
-        server = await start_server(ServiceSpec(name, add))
-        async with grpc.aio.insecure_channel(server.address) as channel:
-            calls = []
-            for _ in range(HEAVY_WORKERS):
-                call = receiver_pb2_grpc.ReceiverServiceStub(channel).Decode(timeout=1.0 if how == "late" else 60)
-                await call.write(receiver_pb2.DecodeRequest(settings=receiver_pb2.DecodeSettings(decoder="endless")))
-                await call.write(receiver_pb2.DecodeRequest(container_chunk=bitstream.pack()))
-                await call.done_writing()
-                calls.append(call)
-            for _ in calls:
-                assert await asyncio.to_thread(endless.started.acquire, timeout=60)
-            if how == "cancelled":
-                for call in calls:
-                    call.cancel()
-            elif how == "service stopped":
-                await server.stop(0)
-            for _ in calls:
-                assert await asyncio.to_thread(endless.stopped.acquire, timeout=60)
-        await server.stop(0)
-
-    asyncio.run(run())
 
 
 def test_lost_packets_are_repaired_and_the_report_says_so(bitstream, received):

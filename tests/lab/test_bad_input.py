@@ -1,0 +1,159 @@
+"""What a person gets wrong is one line that says how to mend it; nothing is written, and the status is 2."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+
+import pytest
+from PIL import Image
+
+from shared.bitstream import Bitstream, PictureHeader
+from shared.streams import Stream, StreamKind
+
+pytestmark = pytest.mark.usefixtures("tiny_pocket")  # commands decode with miniature weights
+
+
+def truncated(png: bytes) -> bytes:
+    return png[: len(png) // 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "empty"),
+        (b"this is text", "picture"),
+        ("truncated", "truncated"),
+        ("tiny", "8x8"),
+        ("bomb", "too many pixels"),
+    ],
+)
+def test_bad_pictures_are_one_clear_line(content, words, picture_png, tmp_path, semlink):
+    if content == "truncated":
+        content = truncated(picture_png)
+    elif content in ("tiny", "bomb"):
+        out = io.BytesIO()
+        side = 8 if content == "tiny" else 20000
+        Image.new("1", (side, side)).save(out, "PNG")
+        content = out.getvalue()
+    bad, target = tmp_path / "bad.png", tmp_path / "bad.sem"
+    bad.write_bytes(content)
+    for args in (("encode", bad, target), ("send", bad, "--out", tmp_path / "out.png")):
+        status, _, err = semlink(*args)
+        assert status == 2
+        assert re.fullmatch(r"error: .*\n", err)
+        assert words in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.png"]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("send", "PHOTO", "--snr", "nan"), "snr_db"),
+        (("send", "PHOTO", "--codec", "telepathy"), "telepathy"),
+        (("send", "PHOTO", "--channel", "telepathy"), "telepathy"),
+        (("send", "PHOTO", "--decoder", "telepathy"), "telepathy"),
+        (("send", "PHOTO", "--steps", "5"), "steps = 5: give 0 (no flow) to 4"),
+        (("send", "PHOTO", "--steps", "-1"), "--steps"),
+        (("send", "PHOTO", "--fidelity", "nan"), "fidelity = nan"),
+        (("send", "PHOTO", "--decode-seed", str(2**64)), "--decode-seed"),
+        (("send", "PHOTO", "--device", "abacus"), "abacus"),
+        (("send", "PHOTO", "--device", "cuda:99"), "cuda:99"),
+        (("send", "PHOTO", "--device", "cpu", "--receiver", "127.0.0.1:1"), "--device cpu"),
+        (("send", "PHOTO", "--trust", "map.jpg"), ".png"),
+        (("send", "PHOTO", "--trust", "PHOTO"), "it is the input too"),
+        (("send", "PHOTO", "--out", "a.png", "--trust", "a.png"), "name another"),
+        (("send", "PHOTO", "--progressive", "PHOTO"), "cannot make the folder"),
+        (("serve", "sender", "--device", "cpu"), "only the receiver"),
+        (("send", "PHOTO", "--mcs", "99"), "mcs"),
+        (("send", "PHOTO", "--mcs", "-1"), "mcs = -1"),
+        (("send", "PHOTO", "--mcs", "auto", "--snr", "-9"), "MCS 3, the most robust"),
+        (("send", "PHOTO", "--channel", "none.yaml"), "none.yaml"),
+        (("send", "PHOTO", "--channel", "tdl-a", "--set", "propagation.speed_m_s=-1"), "speed_m_s = -1 m/s"),
+        (("send", "PHOTO", "--repair", "-1"), "repair_overhead = -1"),
+        (("send", "PHOTO", "--set", "snr_db"), "SETTING=VALUE"),
+        (("send", "PHOTO", "--channel", "deep-space", "--body", "pluto"), "body = 'pluto'"),
+        (("send", "PHOTO", "--channel", "deep-space", "--date", "2100-01-01"), "2053-10-01"),
+        (
+            ("channels", "deep-space", "--set", "deep_space.min_elevation_deg=89", "--set", "deep_space.search_days=1"),
+            "no window from mars opens",
+        ),
+        (("channels", "deep-space", "--set", "deep_space.distance_km=-1"), "distance_km = -1 km"),
+        (("channels", "telepathy"), "telepathy"),
+        (("channels", "--set", "snr_db=3"), "settings need a channel"),
+        (("send", "PHOTO", "--delay", "-1"), "propagation_delay_s"),
+        (("send", "PHOTO", "--packet-bytes", "5"), "packet size 5"),
+        (("send", "PHOTO", "--seed", str(2**64)), "--seed"),
+        (("send", "PHOTO", "--budget", "12"), "budget of 12 bytes"),
+        (("encode", "PHOTO", "OUT.sem", "--bytes", "5"), "5 bytes"),
+        (("send", "PHOTO", "--out", "picture.jpg"), ".png"),
+        (("send", "PHOTO", "--out", "no/such/folder/x.png"), "folder"),
+        (
+            (
+                "send",
+                "MISSING.png",
+            ),
+            "MISSING.png",
+        ),
+        (("decode", "MISSING.sem", "x.png"), "MISSING.sem"),
+        (("send", "PHOTO", "--out", "PHOTO"), "it is the input too"),
+        (("encode", "PHOTO", "PHOTO"), "it is the input too"),
+        (("encode", "PHOTO", "."), "not a file"),
+        (("encode", ".", "x.sem"), "not a file"),
+        (("encode", "/dev/zero", "x.sem"), "not a file"),
+        (("send", "PHOTO", "--timeout", "inf"), "--timeout"),
+        (("send", "PHOTO", "--symbol-rate", "1e-310"), "symbol_rate_hz"),
+        (("send", "PHOTO", "--receiver", "127.0.0.1:1"), "receiver at 127.0.0.1:1"),
+        (("send", "PHOTO", "--channel-at", "http://127.0.0.1:50052"), "is no address of the channel: give HOST:PORT"),
+        (("encode", "PHOTO", "OUT.sem", "--sender", "127.0.0.1"), "'127.0.0.1' is no address of the sender"),
+        (("probe", "127.0.0.1:99999"), "is no address of a service"),
+        (("serve", "receiver", "--device", "abacus"), "SEMLINK_DEVICE = 'abacus': there are cpu, cuda"),
+        (("encode", "PHOTO", "OUT.sem", "--sender", "127.0.0.1:1"), "sender at 127.0.0.1:1"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_2(args, words, photo, tmp_path, monkeypatch, semlink):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = semlink(*(str(photo) if arg == "PHOTO" else arg for arg in args))
+    assert status == 2
+    assert re.fullmatch(r"error: .*\n", err), err
+    assert words in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png"]
+
+
+def test_a_changed_byte_in_a_container_is_refused(photo, tmp_path, semlink, semlink_json):
+    sem, out = tmp_path / "a.sem", tmp_path / "a.png"
+    semlink_json("encode", photo, sem, "--bytes", 300)
+    data = bytearray(sem.read_bytes())
+    assert Bitstream.unpack(bytes(data)).header.width == 384
+    for position in range(0, len(data), 37):
+        changed = data.copy()
+        changed[position] ^= 0x10
+        sem.write_bytes(changed)
+        status, _, err = semlink("decode", sem, out)
+        assert status == 2
+        assert re.fullmatch(r"error: .*CRC.*\n", err)
+        assert not out.exists()
+
+
+def test_a_container_without_a_decodable_stream_is_refused(tmp_path, semlink):
+    for streams, words in (((), "no stream"), ((Stream(StreamKind.HCI, b"\xff" * 9),), "HCI does not decode")):
+        sem = tmp_path / "a.sem"
+        sem.write_bytes(Bitstream(PictureHeader(64, 64), streams).pack())
+        status, _, err = semlink("decode", sem, tmp_path / "a.png", "--decoder", "hci")
+        assert status == 2
+        assert words in err
+        assert not (tmp_path / "a.png").exists()
+
+
+def test_missing_weights_are_one_line_with_the_way_out(photo, tmp_path, monkeypatch, semlink, semlink_json):
+    monkeypatch.setenv("SEMLINK_POCKET", str(tmp_path))
+    status, _, err = semlink("send", photo, "--out", tmp_path / "out.png")
+    assert status == 2
+    assert re.fullmatch(r"error: no weights of the pocket decoder: .*--decoder hci.*\n", err)
+    assert semlink_json("send", photo, "--decoder", "hci", "--snr", 30)["received"]["rebuilt"]
+    status, out, _ = semlink("doctor", "--json")
+    assert status == 1
+    (lacking,) = [line for line in json.loads(out) if not line["ok"]]
+    assert lacking["item"] == "weights pocket"
+    assert "no weights" in lacking["remedy"]

@@ -1,0 +1,190 @@
+"""Commands that send, encode and decode, as a person runs them: real services on loopback, files in, files out."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from shared.bitstream import Bitstream, PictureHeader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("tiny_pocket")  # commands decode with miniature weights
+
+
+def pixels_of(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_encode_then_decode_equals_what_a_lossless_link_delivers(photo, tmp_path, semlink_json):
+    sem, decoded, sent = tmp_path / "a.sem", tmp_path / "decoded.png", tmp_path / "sent.png"
+    encoded = semlink_json("encode", photo, sem, "--bytes", 700)
+    semlink_json("decode", sem, decoded)
+    link = semlink_json("send", photo, "--budget", 700, "--snr", 30, "--out", sent)
+    assert decoded.read_bytes() == sent.read_bytes()
+    assert link["sent"]["container_bytes"] == encoded["bytes"] == sem.stat().st_size <= 700
+    assert encoded["bpp"] == link["sent"]["bpp"] == 8 * sem.stat().st_size / (384 * 256)
+    assert link["link"]["delivered"] == link["link"]["packets"] == link["sent"]["packets"] > 0
+    assert link["received"]["decoder"] == "pocket"
+    assert 15 < link["received"]["quality"]["psnr_db"] < 60
+    assert pixels_of(decoded).shape == (256, 384, 3)
+
+
+def test_a_callers_words_arrive_as_they_were_sent(photo, tmp_path, semlink, semlink_json):
+    words = "A cat from Österreich, 猫"
+    code, _, err = semlink("encode", photo, tmp_path / "c.sem", "--codec", "misc", "--bytes", "900", "--caption", words)
+    assert code == 0, err
+    decoded = semlink_json("decode", tmp_path / "c.sem", tmp_path / "c.png", "--decoder", "hci")
+    assert {one["kind"]: one["content"] for one in decoded["streams"]}["CAPTION"] == words
+    code, _, err = semlink("encode", photo, tmp_path / "c.sem", "--codec", "hci", "--caption", words)
+    assert code == 2
+    assert "codec 'hci' sends no caption" in err
+
+
+def test_the_same_seed_gives_the_same_journey(photo, semlink_json):
+    args = ("send", photo, "--budget", "900", "--snr", "-2", "--packet-bytes", "64", "--seed", "5")
+    first, second = semlink_json(*args), semlink_json(*args)
+    for timed in (first, second):
+        del timed["sent"]["encode_s"], timed["received"]["decode_s"]
+    assert first == second
+
+
+def test_a_dead_channel_is_reported_and_writes_no_picture(photo, tmp_path, semlink):
+    out = tmp_path / "never.png"
+    status, text, _ = semlink("send", photo, "--snr", "-20", "--out", out)
+    assert status == 0
+    assert "no packet that tells the picture's size arrived" in text
+    assert not out.exists()
+
+
+def test_decode_measures_against_a_reference(photo, tmp_path, semlink_json):
+    sem, out = tmp_path / "a.sem", tmp_path / "a.png"
+    semlink_json("encode", photo, sem)
+    report = semlink_json("decode", sem, out, "--reference", photo)
+    assert report["psnr_db"] > 15
+    assert 0 < report["ms_ssim"] <= 1
+
+
+def test_grey_and_odd_sizes_cross_the_link(tmp_path, semlink_json):
+    grey, tall = tmp_path / "grey.png", tmp_path / "tall.png"
+    Image.fromarray(np.tile(np.arange(101, dtype=np.uint8), (333, 1))).save(grey)
+    Image.new("RGBA", (64, 1001), (200, 30, 40, 128)).save(tall)
+    for path, mode, size in ((grey, "L", (101, 333)), (tall, "RGB", (64, 1001))):
+        out = tmp_path / f"out_{path.name}"
+        report = semlink_json("send", path, "--snr", 30, "--out", out)
+        assert report["received"]["rebuilt"]
+        with Image.open(out) as image:
+            assert (image.mode, image.size) == (mode, size)
+
+
+def test_channels_are_listed_shown_and_read_from_files(photo, tmp_path, semlink, semlink_json):
+    names = [one["name"] for one in semlink_json("channels")]
+    assert {"awgn", "rician", "tdl-e"} <= set(names)
+    shown = semlink_json("channels", "tdl-a", "--set", "propagation.speed_m_s=30")
+    assert shown["settings"]["propagation.speed_m_s"] == {"value": "30.0", "unit": "m/s"}
+    assert "delay_spread_s" in semlink("channels", "tdl-a")[1]
+    mine, other = tmp_path / "mine.yaml", tmp_path / "other.yaml"
+    mine.write_text("snr_db: 25\nmcs: auto\npropagation: {kind: rician, k_factor_db: 40}\n")
+    link = semlink_json("send", photo, "--budget", 300, "--decoder", "hci", "--channel", mine, "--snr", 9)["link"]
+    assert (link["mcs"], link["es_n0_db"], link["delivered"]) == (15, 9, link["packets"])
+    printed = semlink("send", photo, "--budget", 300, "--decoder", "hci", "--channel", "tdl-a", "--erasure", 1)[1]
+    assert re.search(r"│ HCI +│ +\d+", printed)
+    assert re.search(r"0 of 2; FEC failed 0, erased 2", printed)
+    for text, words in (("", "is empty"), ("snr_db: -.inf", "snr_db = -inf dB"), ("snr_db: 1\nmcs: [", "line 2")):
+        other.write_text(text)
+        status, _, err = semlink("send", photo, "--decoder", "hci", "--channel", other)
+        assert status == 2
+        assert re.fullmatch(r"error: .*\n", err)
+        assert words in err
+
+
+def test_unequal_protection_spends_the_same_channel_uses_on_repair(photo, semlink, semlink_json):
+    args = ("send", photo, "--codec", "hci-learned", "--budget", 300, "--packet-bytes", 64, "--decoder", "hci")
+    faded = (*args, "--channel", "rayleigh", "--snr", 12, "--seed", 3)
+    equal, unequal = semlink_json(*faded), semlink_json(*faded, "--protect", "unequal")
+    uses = [sum(charge["channel_uses"] for charge in one["link"]["account"]["charges"]) for one in (equal, unequal)]
+    assert 0 < uses[1] <= uses[0]
+    assert equal["sent"]["repair_packets"] == 0 < unequal["sent"]["repair_packets"]
+    assert unequal["received"]["rebuilt"]
+    status, _, err = semlink(*args, "--channel", "awgn", "--set", "snr_kind=ebn0", "--protect", "unequal")
+    assert status == 2
+    assert "esn0" in err
+
+
+def test_repair_brings_back_what_the_channel_lost(photo, semlink, semlink_json):
+    args = ("send", photo, "--codec", "hci-av1", "--budget", 500, "--packet-bytes", 64, "--decoder", "hci", "--snr", 9)
+    lossy = (*args, "--erasure", 0.25, "--seed", 3)
+    assert not semlink_json(*lossy)["received"]["rebuilt"]
+    document = semlink_json(*lossy, "--repair", 1)
+    assert document["received"]["rebuilt"]
+    (repair,) = document["received"]["repairs"]
+    assert repair["state"] == "REPAIR_STATE_REPAIRED"
+    assert repair["source_received"] < repair["source_packets"] == document["sent"]["packets"]
+    assert document["sent"]["repair_packets"] == document["sent"]["packets"]
+    names = [charge["name"] for charge in document["link"]["account"]["charges"]]
+    assert names == ["HCI", "repair HCI"]
+    assert re.search(r"repair +│ +HCI: \d+ of \d+ packets lost, all recovered", semlink(*lossy, "--repair", 1)[1])
+
+
+def test_a_picture_from_mars_says_when_it_arrives_and_nobody_waits_for_it(photo, semlink, semlink_json):
+    args = ("send", photo, "--codec", "hci-av1", "--budget", 300, "--decoder", "hci", "--channel", "deep-space")
+    link = semlink_json(*args, "--body", "mars", "--date", "2026-03-01")["link"]
+    assert link["contact"]["light_time_s"] == pytest.approx(1168.3, abs=0.1)
+    assert link["last_arrival_date"].startswith("2026-03-01T00:19:28.3")
+    assert link["account"]["energy_j"] == pytest.approx(100 * link["account"]["air_time_s"])
+    status, shown, _ = semlink("channels", "deep-space", "--body", "moon", "--date", "2026-03-01")
+    assert status == 0
+    assert "free-space loss" in shown
+    assert re.search(r"stations +│ \[goldstone, madrid, canberra\]", shown)
+
+
+def test_a_picture_from_noise_is_announced_as_such(photo, tmp_path, semlink, semlink_json):
+    sem, out = tmp_path / "a.sem", tmp_path / "a.png"
+    sem.write_bytes(Bitstream(PictureHeader(64, 80), ()).pack())
+    status, text, _ = semlink("decode", sem, out)
+    assert status == 0
+    assert "no stream whole; invented from noise" in text
+    assert pixels_of(out).shape == (80, 64, 3)
+    report = semlink_json("decode", sem, out)
+    assert report["from_noise"]
+    assert report["trust"] == 0
+    # At this seed the first packet arrives, others do not.
+    link = ("send", photo, "--snr", "-1.9", "--budget", "500", "--packet-bytes", "64", "--seed", "0")
+    assert semlink_json(*link)["received"]["from_noise"]
+    assert "not received: no stream whole; invented from noise" in semlink(*link)[1]
+
+
+def test_decoding_options_change_the_picture_and_are_reported(photo, tmp_path, semlink_json):
+    sem, out, files = tmp_path / "a.sem", tmp_path / "a.png", []
+    semlink_json("encode", photo, sem, "--bytes", 700)
+    for options in (
+        {"steps": 0, "fidelity": 0.0, "decode-seed": 0},
+        {"steps": 2, "fidelity": 0.5, "decode-seed": 0},
+        {"steps": 2, "fidelity": 0.5, "decode-seed": 9},
+    ):
+        flags = [text for name, value in options.items() for text in (f"--{name}", value)]
+        report = semlink_json("decode", sem, out, *flags, "--device", "cpu")
+        assert [report["steps"], report["fidelity"], report["seed"], report["device"]] == [*options.values(), "cpu"]
+        files.append(out.read_bytes())
+    assert len(set(files)) == 3
+
+
+def test_the_trust_map_and_the_previews_are_written(photo, tmp_path, semlink, semlink_json):
+    out, trust, folder = tmp_path / "out.png", tmp_path / "trust.png", tmp_path / "new" / "previews"
+    flags = ("--out", out, "--trust", trust, "--progressive", folder)
+    report = semlink_json("send", photo, "--snr", 30, *flags)["received"]
+    assert pixels_of(trust).shape == (16, 24)
+    assert report["trust"] == pytest.approx(pixels_of(trust).mean() / 255)
+    assert (folder / "preview-001.png").is_file()
+    assert all(pixels_of(path).shape == (256, 384, 3) for path in folder.iterdir())
+    trust.unlink()
+    status, text, _ = semlink("send", photo, "--snr", 30, *flags, "--decoder", "hci")
+    assert status == 0
+    assert "decoder 'hci' makes none" in text
+    assert not trust.exists()

@@ -1,0 +1,63 @@
+"""A call to the receiver that has ended, however it ended, computes no longer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import grpc.aio
+import pytest
+
+from receiver.service import ReceiverService
+from shared.errors import ServiceError
+from shared.rpc.limits import HEAVY_WORKERS
+from shared.rpc.semlink.v1 import receiver_pb2, receiver_pb2_grpc
+from shared.rpc.server import ServiceSpec, start_server
+
+
+class Endless:
+    """A decoder that never ends by itself."""
+
+    name, device, default_steps, default_fidelity = "endless", "cpu", None, 1.0
+
+    def __init__(self):
+        self.started, self.stopped = threading.Semaphore(0), threading.Semaphore(0)
+
+    def reconstruct(self, guidance, options, stop=None):
+        self.started.release()
+        assert stop.wait(60)
+        self.stopped.release()
+        raise ServiceError("stopped")
+
+
+@pytest.mark.parametrize("how", ["cancelled", "late", "service stopped"])
+def test_a_call_that_has_ended_computes_no_longer(how, bitstream):
+    service, endless = ReceiverService(), Endless()
+    service._loaded["endless"] = endless
+    name = receiver_pb2.DESCRIPTOR.services_by_name["ReceiverService"].full_name
+
+    def add(server):
+        receiver_pb2_grpc.add_ReceiverServiceServicer_to_server(service, server)
+
+    async def run():
+        server = await start_server(ServiceSpec(name, add))
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            calls = []
+            for _ in range(HEAVY_WORKERS):
+                call = receiver_pb2_grpc.ReceiverServiceStub(channel).Decode(timeout=1.0 if how == "late" else 60)
+                await call.write(receiver_pb2.DecodeRequest(settings=receiver_pb2.DecodeSettings(decoder="endless")))
+                await call.write(receiver_pb2.DecodeRequest(container_chunk=bitstream.pack()))
+                await call.done_writing()
+                calls.append(call)
+            for _ in calls:
+                assert await asyncio.to_thread(endless.started.acquire, timeout=60)
+            if how == "cancelled":
+                for call in calls:
+                    call.cancel()
+            elif how == "service stopped":
+                await server.stop(0)
+            for _ in calls:
+                assert await asyncio.to_thread(endless.stopped.acquire, timeout=60)
+        await server.stop(0)
+
+    asyncio.run(run())
