@@ -2,14 +2,17 @@
 
 Every picture is another one (PICTURES, shifted by a few columns), so that a sweep has nothing to keep. The sweep writes
 its rows to disk as the command does; the start of processes and the loading of models count on neither side.
-With ``--workers N`` the same sweep is run once more on N processes, starting included, which tells what a worker costs.
+With ``--workers N`` the same sweep is run on 1 to N processes, which tells what a further worker costs: pictures per
+minute of wall time, CPU time per picture, and memory. Private memory is what a worker has to itself, beside pages of
+libraries that all share. It means something only where N cores have nothing else to do.
 
-    python -m benchmarks.sweep_throughput PICTURES... [--count 12] [--workers 2]
+    OMP_NUM_THREADS=1 python -m benchmarks.sweep_throughput PICTURES... [--count 12] [--workers 2]
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from dataclasses import dataclass
@@ -27,7 +30,7 @@ from lab.sweep.fit import packets_fitting
 from lab.sweep.plan import plan_of
 from lab.sweep.quality import Quality
 from lab.sweep.rows import RowStore
-from lab.sweep.run import Here, local_executor, run_plan
+from lab.sweep.run import Here, process_executor, run_plan
 from lab.sweep.settings import sweep_of
 from receiver.decoder import HciDecoder, guidance_in, options_for
 from sender.encode import encode_picture
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lab.sweep.plan import Plan
+    from lab.sweep.run import Executor
 
 SHIFT_COLUMNS = 5
 SNR_DB = 3.0
@@ -72,14 +76,46 @@ def bare(plan: Plan) -> None:
         quality.measured(rgb_of(made.pixels), original, point.measures)
 
 
-def swept(plan: Plan, workers: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """What a number of worker processes took: until they had begun, and for all pictures; memory is per worker."""
+
+    started_s: float
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+    private_mb: float
+
+
+def swept(plan: Plan, executor: Executor) -> None:
     """Run ``plan`` as the command does."""
     with tempfile.TemporaryDirectory() as folder, RowStore(Path(folder)) as store:
-        if workers == 1:
-            run_plan(plan, store, Here("cpu"), lambda schedule: None)  # noqa: ARG005
-            return
-        with local_executor(workers, "cpu") as executor:
-            run_plan(plan, store, executor, lambda schedule: None)  # noqa: ARG005
+        run_plan(plan, store, executor, lambda schedule: None)  # noqa: ARG005
+
+
+def crew(warm: Plan, plan: Plan, workers: int) -> Crew:
+    """Run ``plan`` on processes that have made ``warm``, a picture each, and so have all that they need."""
+    with process_executor(workers, "cpu") as executor:
+        started_s = timed(lambda: swept(warm, executor)).wall_s
+        pids = executor.process_ids
+        before_s = sum(map(cpu_seconds, pids))
+        wall_s = timed(lambda: swept(plan, executor)).wall_s
+        cpu_s = sum(map(cpu_seconds, pids)) - before_s
+        peak = sum(kilobytes(pid, "status", "VmHWM") for pid in pids)
+        private = sum(kilobytes(pid, "smaps_rollup", one) for pid in pids for one in ("Private_Clean", "Private_Dirty"))
+        return Crew(started_s, wall_s, cpu_s, peak / 1024 / workers, private / 1024 / workers)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process, its own and the kernel's for it (proc(5), stat, fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def kilobytes(pid: int, file: str, name: str) -> int:
+    """Return an entry of ``/proc/PID/FILE``."""
+    lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 def timed(work: Callable[[], None]) -> Cost:
@@ -105,26 +141,40 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        pictures_in(options.pictures, options.count + 1, Path(folder))
+        pictures_in(options.pictures, options.count + options.workers, Path(folder))
         settings = {"codecs": ["hci@hci"], "snr_db": [SNR_DB], "channel_uses": [options.channel_uses]}
         files = sorted(map(str, Path(folder).iterdir()))
-        warm = plan_of(sweep_of(None, settings | {"pictures": files[-1:]}))
-        plan = plan_of(sweep_of(None, settings | {"pictures": files[:-1]}))
+        spare, files = files[: options.workers], files[options.workers :]
+        warm = plan_of(sweep_of(None, settings | {"pictures": spare[:1]}))
+        plan = plan_of(sweep_of(None, settings | {"pictures": files}))
         bare(warm)
-        swept(warm, 1)
+        swept(warm, Here("cpu"))
         print("| run | pictures per minute of CPU time | of wall time | share of the bare loop (CPU) |")
         print("| --- | ---: | ---: | ---: |")
         # Each twice, in turn, the better one counts: other work on the machine slows now one, now the other.
-        runs = [(timed(lambda: bare(plan)), timed(lambda: swept(plan, 1))) for _ in range(2)]
+        runs = [(timed(lambda: bare(plan)), timed(lambda: swept(plan, Here("cpu")))) for _ in range(2)]
         loop, sweep = (min((pair[side] for pair in runs), key=lambda cost: cost.cpu_s) for side in (0, 1))
         for name, cost in (("bare loop", loop), ("sweep", sweep)):
             rate = 60 * options.count
             share = f"{100 * loop.cpu_s / cost.cpu_s:.0f} %"
             print(f"| {name} | {rate / cost.cpu_s:.1f} | {rate / cost.wall_s:.1f} | {share} |")
         if options.workers > 1:
-            wall_s = timed(lambda: swept(plan, options.workers)).wall_s
-            rate = 60 * options.count / wall_s
-            print(f"| sweep, {options.workers} workers, starting included | - | {rate:.1f} | - |")
+            print_crews(settings, spare, plan, options.workers)
+
+
+def print_crews(settings: dict[str, object], spare: list[str], plan: Plan, most: int) -> None:
+    """Print what 1 to ``most`` workers come to; each number of them runs twice, in turn, and the quicker run counts."""
+    warm = {count: plan_of(sweep_of(None, settings | {"pictures": spare[:count]})) for count in range(1, most + 1)}
+    runs = [{count: crew(warm[count], plan, count) for count in warm} for _ in range(2)]
+    best = {count: min((run[count] for run in runs), key=lambda one: one.wall_s) for count in warm}
+    print("\n| workers | pictures per minute | of that many times one | CPU s per picture | starting s | ", end="")
+    print("peak MB per worker | private MB per worker |")
+    print("| ---: " * 7 + "|")
+    pictures = plan.task_count
+    for count, one in best.items():
+        share = f"{100 * best[1].wall_s / (count * one.wall_s):.0f} %"
+        cells = f"{60 * pictures / one.wall_s:.1f} | {share} | {one.cpu_s / pictures:.2f} | {one.started_s:.1f}"
+        print(f"| {count} | {cells} | {one.peak_mb:.0f} | {one.private_mb:.0f} |")
 
 
 if __name__ == "__main__":

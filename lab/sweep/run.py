@@ -110,6 +110,11 @@ class Processes:
         with _lost_workers(self.workers):
             return [future.result() for future in done]
 
+    @property
+    def process_ids(self) -> list[int]:
+        """The worker processes; they start with the first batch."""
+        return list(self._pool._processes or {})  # noqa: SLF001 - there is no public way to name them
+
 
 @contextlib.contextmanager
 def local_executor(workers: int, device: str) -> Iterator[Executor]:
@@ -117,6 +122,13 @@ def local_executor(workers: int, device: str) -> Iterator[Executor]:
     if workers == 1:
         yield Here(device)
         return
+    with process_executor(workers, device) as executor:
+        yield executor
+
+
+@contextlib.contextmanager
+def process_executor(workers: int, device: str) -> Iterator[Processes]:
+    """Yield ``workers`` processes, also where it is one."""
     # Not forked: torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(device,))

@@ -1,6 +1,7 @@
 """Sweeps that are cut off or shared make the same rows; one that cannot be made says why in one line."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -10,8 +11,12 @@ import pytest
 import yaml
 
 from lab.sweep.command import sweep
-from lab.sweep.rows import lasting, read_rows, read_runs, rows_folder
-from shared.errors import ConfigError, InputError, SetupError
+from lab.sweep.plan import plan_of
+from lab.sweep.rows import RowStore, lasting, read_rows, read_runs, rows_folder
+from lab.sweep.run import process_executor, run_plan
+from lab.sweep.schedule import BATCH_TASKS
+from lab.sweep.settings import sweep_of
+from shared.errors import ConfigError, InputError, ServiceError, SetupError
 
 # A shell's background job starts with SIGINT ignored, which Python then leaves so.
 MAIN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from lab.cli import main; main()"
@@ -64,6 +69,22 @@ def test_cut_off_twice_and_resumed_is_as_never_cut_off(tmp_path, settings):
 @pytest.mark.timeout(600)
 def test_two_workers_make_the_rows_of_one(tmp_path, settings, swept):
     run(settings, tmp_path, workers=2)
+    assert rows_in(tmp_path) == rows_in(swept)
+
+
+@pytest.mark.timeout(600)
+def test_a_worker_that_is_killed_is_told_and_its_rows_come_with_the_next_run(tmp_path, settings, swept):
+    plan = plan_of(sweep_of(None, settings))
+
+    def killed(schedule):
+        if 0 < len(schedule.rows) <= BATCH_TASKS:  # the first batch
+            os.kill(executor.process_ids[0], signal.SIGKILL)
+
+    told = "one of 1 workers ended without a word, .* rows so far are kept: run the same command again"
+    with pytest.raises(ServiceError, match=told), process_executor(1, "cpu") as executor, RowStore(tmp_path) as store:
+        run_plan(plan, store, executor, killed)
+    assert 0 < len(rows_in(tmp_path)) < len(rows_in(swept))
+    run(settings, tmp_path)
     assert rows_in(tmp_path) == rows_in(swept)
 
 
