@@ -179,12 +179,13 @@ def best_mcs(channel_uses: int, config: ChannelConfig) -> Mcs:
     Where none does, the one whose file most probably arrives.
 
     Raises:
-        ConfigError: ``channel_uses`` is out of range, or the SNR is an Eb/N0.
+        ConfigError: ``channel_uses`` is out of range or more than a file takes at the fastest MCS, or the SNR is an
+            Eb/N0.
     """
     if config.snr_kind != "esn0":
         raise ConfigError("the best MCS needs snr_kind esn0: at one Eb/N0 each MCS has another SNR")
     shares = {}
-    for scheme in map(mcs, MCS_INDICES):
+    for scheme in map(mcs, reversed(MCS_INDICES)):  # the fastest first: what is too much for a file fails there
         packets = len(packet_lengths(payload_within(channel_uses, scheme, config)))
         shares[scheme] = (1 - packet_loss(config, scheme, PACKET_BYTES)) ** packets
     enough = [scheme for scheme, share in shares.items() if share >= WHOLE_SHARE]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from channel.outage import outage_capacity
 from channel.phy import ChainCache
 from lab.channel_uses import PACKET_BYTES, bitstream_within, packet_lengths, packet_uses, payload_within, uses_of
 from lab.separate_coding import WHOLE_SHARE, Files, best_mcs, ideal_rate, mean_colour, separate_coding, separately_coded
-from shared.bitstream import Bitstream, PictureHeader
+from shared.bitstream import MAX_BITSTREAM_BYTES, Bitstream, PictureHeader
 from shared.errors import BudgetError, ConfigError, UnknownNameError
 from shared.packets import Packetiser
 from shared.streams import Stream, StreamKind
@@ -58,6 +60,19 @@ def test_the_payload_within_so_many_uses_fits_and_no_larger_one_does(channel: st
     payload = payload_within(20_000, scheme, config)
     uses = [sum(packet_uses(n, scheme, config) for n in packet_lengths(payload + more)) for more in (0, 1)]
     assert uses[0] <= 20_000 < uses[1]
+
+
+@pytest.mark.parametrize("channel", ["awgn", "tdl-a"])
+def test_channel_uses_that_hold_more_than_a_bitstream_are_refused_with_the_most_that_there_may_be(channel: str) -> None:
+    config, scheme = config_at(10, channel), mcs(28)
+    with pytest.raises(ConfigError, match=r"channel_uses = 16777216: at MCS 28 .* give at most (\d+)") as refused:
+        payload_within(1 << 24, scheme, config)
+    most = int(re.search(r"at most (\d+)", str(refused.value))[1])
+    assert MAX_BITSTREAM_BYTES - 64 - 1024 < payload_within(most, scheme, config) <= MAX_BITSTREAM_BYTES - 64
+    with pytest.raises(ConfigError):
+        payload_within(most + 1, scheme, config)
+    with pytest.raises(ConfigError, match="at MCS 28"):
+        best_mcs(1 << 23, config_at(10))
 
 
 def test_what_the_link_sends_takes_no_more_channel_uses_than_it_may() -> None:
