@@ -9,7 +9,7 @@ from channel.flight import Fate
 from channel.library import profile_named
 from channel.link import Link
 
-PACKETS = 48
+PACKETS = 32
 # Es/N0 in dB at which some packets of 32 bytes arrive under MCS 8 and others do not.
 CHANNELS = {"awgn": 2.75, "erasure": 2.75, "gilbert-elliott": 2.75, "rayleigh": 5.0, "rician": 4.0, "tdl-a": 4.0}
 

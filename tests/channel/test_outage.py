@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import tracemalloc
+from functools import cache
 
 import numpy as np
 import pytest
@@ -9,6 +10,14 @@ import pytest
 from channel.bounds import awgn_capacity, bicm_capacity, rayleigh_outage
 from channel.outage import MOST_FADES, es_n0_db_at, mean_rate, outage_capacity, power_cdf, rate_at
 from shared.errors import ConfigError
+
+
+POINTS_DB = np.arange(-60, 50, 0.1)
+
+
+@cache
+def rates(modulation_order: int) -> list[float]:
+    return [awgn_capacity(db) if modulation_order == 0 else bicm_capacity(db, modulation_order) for db in POINTS_DB]
 
 
 @pytest.mark.parametrize("es_n0_db", [-10.0, 0.0, 10.0, 20.0, 35.0])
@@ -28,9 +37,7 @@ def test_the_distribution_is_that_of_drawn_fades(fades: float, k_ratio: float, m
     draws = np.random.default_rng(2).standard_normal((20_000, count, 2)) * math.sqrt(0.5 / (k_ratio + 1))
     draws[..., 0] += math.sqrt(k_ratio / (k_ratio + 1))
     met_db = 12.0 + 10 * np.log10(np.square(draws).sum(axis=2))
-    points_db = np.arange(-60, 50, 0.1)
-    points = [awgn_capacity(db) if modulation_order == 0 else bicm_capacity(db, modulation_order) for db in points_db]
-    drawn = np.interp(met_db, points_db, points) @ weights / weights.sum()
+    drawn = np.interp(met_db, POINTS_DB, rates(modulation_order)) @ weights / weights.sum()
     found = mean_rate(12.0, k_ratio, fades, modulation_order)
     for probability in (0.01, 0.1, 0.5, 0.9):
         share = float(np.mean(drawn < found.quantile(probability)))
