@@ -4,22 +4,21 @@ The first ``--pictures`` of val.parquet, 224 x 224, each in ``CHANNEL_USES`` com
 under one MCS, under the best MCS for the SNR and under an ideal code (lab/separate_coding.py), and the codec ``hci``
 in the link's packets under the same MCS, decoded by up-sampling. Every file is sent over the simulated link.
 
-    python -m benchmarks.equal_channel_uses --pictures 2
+    python -m benchmarks.equal_channel_uses --pictures 2 --seeds 4
 
 writes docs/results/equal-channel-uses.json, .md and .png; ``--draw`` writes the last two from the first.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.points import measure_or_draw
 from channel.library import profile_named
 from channel.phy import ChainCache
 from lab.channel_uses import PACKET_BYTES, bitstream_within, carried
@@ -54,7 +53,6 @@ CODES = {"fixed": f"+ldpc:mcs={FIXED_MCS}", "best": "+ldpc:best", "ideal": "+ide
 OURS = "hci"
 COHERENCE_SYMBOLS = 1024
 SNRS_DB = {"awgn": (-3, 0, 3, 6, 9, 12, 15, 18), "rayleigh": (0, 6, 12, 18, 24)}
-SEEDS = {"awgn": 1, "rayleigh": 4}
 SHOWN = {"psnr_db": "PSNR dB", "ms_ssim": "MS-SSIM", "lpips": "LPIPS form, lower is nearer"}
 
 
@@ -85,7 +83,8 @@ def config_of(channel: str, es_n0_db: float, seed: int) -> ChannelConfig:
 class Run:
     """What all points share: the networks, the codes, and the files that were made."""
 
-    def __init__(self) -> None:
+    def __init__(self, seeds: int) -> None:
+        self._seeds = {"awgn": 1, "rayleigh": seeds}
         self._network = efficientnet_lite()
         self._chains, self._files, self._extractors = ChainCache(), Files(), Extractors()
         self._ours: dict[tuple[bytes, int], Bitstream | None] = {}
@@ -97,7 +96,7 @@ class Run:
         """Return the means over ``originals`` and seeds at one SNR."""
         rows = []
         mcs_index = None
-        for seed in range(SEEDS[channel]):
+        for seed in range(self._seeds[channel]):
             config = config_of(channel, es_n0_db, seed)
             for index, original in enumerate(originals):
                 send = self._sent_by_us if codec == OURS else self._sent_separately
@@ -161,11 +160,11 @@ class Run:
         return self._measured[key]
 
 
-def measured(pictures: int) -> list[Point]:
+def measured(pictures: int, seeds: int) -> list[Point]:
     import torch  # noqa: PLC0415 - seconds
 
     originals = [pixels(cell) for cell, _ in cells(DATA)[:pictures]]
-    run, points = Run(), []
+    run, points = Run(seeds), []
     with torch.inference_mode():
         for channel, snrs_db in SNRS_DB.items():
             for es_n0_db in snrs_db:
@@ -183,14 +182,14 @@ def _styles() -> dict[str, str]:
     return {"fixed": ":", "best": "-", "ideal": "--"}
 
 
-def report(points: Sequence[Point], pictures: int) -> str:
+def report(points: Sequence[Point], *, pictures: int, seeds: int) -> str:
     lines = [
         "# The link and separate coding at equal channel uses",
         "",
-        f"`python -m benchmarks.equal_channel_uses --pictures {pictures}`: the first {pictures} pictures of",
-        f"val.parquet, 224 x 224, at most {CHANNEL_USES} channel uses each,",
+        f"`python -m benchmarks.equal_channel_uses --pictures {pictures} --seeds {seeds}`: the first {pictures}",
+        f"pictures of val.parquet, 224 x 224, at most {CHANNEL_USES} channel uses each,",
         f"CBR {CHANNEL_USES / (3 * 224 * 224):.4f}. Rayleigh fading with one coefficient per",
-        f"{COHERENCE_SYMBOLS} symbols, {SEEDS['rayleigh']} seeds. `fixed`: MCS {FIXED_MCS}; `best`: the fastest MCS",
+        f"{COHERENCE_SYMBOLS} symbols, {seeds} seeds. `fixed`: MCS {FIXED_MCS}; `best`: the fastest MCS",
         "that brings nine files of ten across whole; `ideal`: a code that achieves capacity, without packets. A lost",
         "file leaves the picture's mean colour. `hci` is decoded by up-sampling alone.",
         "What is compared and how: [comparison.md](../comparison.md).",
@@ -259,17 +258,15 @@ def _curve(points: Sequence[Point], channel: str, codec: str, code: str) -> list
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=2)
-    parser.add_argument("--draw", action="store_true", help="draw what was measured before")
-    options = parser.parse_args()
-    if not options.draw:
-        found = {"pictures": options.pictures, "points": [asdict(point) for point in measured(options.pictures)]}
-        RESULT.write_text(json.dumps(found, indent=0), encoding="utf-8")
-    found = json.loads(RESULT.read_text(encoding="utf-8"))
-    points = [Point(**one) for one in found["points"]]
-    RESULT.with_suffix(".md").write_text(report(points, found["pictures"]), encoding="utf-8")
-    draw(points, RESULT.with_suffix(".png"))
+    measure_or_draw(
+        __doc__ or "",
+        RESULT,
+        {"pictures": 2, "seeds": 4},
+        point=Point,
+        measured=measured,
+        report=report,
+        draw=draw,
+    )
 
 
 if __name__ == "__main__":

@@ -2,24 +2,26 @@
 
 Pictures of val.parquet that ``benchmarks.stream_importance`` did not see are encoded with an HCI, a caption and regions
 and sent in as many channel uses as they take under MCS ``MCS`` without repair: under that MCS; under the MCS and the
-overhead that are best for all streams alike; and with an MCS and repair packets for each stream (lab/protection.py).
-All packets go over the simulated link, and the receiver decodes what came.
+overhead that are best for all streams alike; with an MCS and repair packets for each stream (lab/protection.py); and
+the HCI alone under the MCS and the overhead that are best for it in the channel uses of all three. All packets go over
+the simulated link, and the receiver decodes what came. ``--seeds`` are transmissions of each picture over Rayleigh
+fading; over AWGN, where packets share one SNR, a quarter of them, two at the least.
 
-    python -m benchmarks.unequal_protection --pictures 2
+    python -m benchmarks.unequal_protection --pictures 2 --seeds 8
 
 writes docs/results/unequal-protection.json, .md and .png; ``--draw`` writes the last two from the first.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.points import measure_or_draw
 from benchmarks.stream_importance import DATA, Judge, recipe
 from channel.library import profile_named
 from channel.phy import ChainCache
@@ -38,6 +40,8 @@ from sender.repair import repair_packets
 from shared.packets import Packetiser
 from shared.picture import encode_png, load_picture
 from shared.repair.encoder import RepairEncoder
+from shared.repair.packet import kinds_of
+from shared.streams import StreamKind
 from training.latent.pictures import cells, pixels
 
 if TYPE_CHECKING:
@@ -48,7 +52,6 @@ if TYPE_CHECKING:
     from channel.config import ChannelConfig
     from lab.protection import Protection
     from shared.bitstream import Bitstream
-    from shared.streams import StreamKind
 
 RESULT = Path(__file__).parents[1] / "docs" / "results" / "unequal-protection.json"
 FIRST_PICTURE = 3
@@ -56,105 +59,179 @@ BYTES = 600
 PACKET_BYTES = 128
 MCS = 6
 SNRS_DB = {"awgn": (-2, -1, 0, 1, 2, 4), "rayleigh": (0, 5, 10, 15, 20)}
-SEEDS = {"awgn": 2, "rayleigh": 8}
-WAYS = {"equal": f"MCS {MCS} for all", "best equal": "best MCS and repair, alike", "unequal": "each stream its own"}
+WAYS = {
+    "equal": f"MCS {MCS} for all",
+    "best equal": "best MCS and repair, alike",
+    "unequal": "each stream its own",
+    "HCI only": "the others not sent",
+}
 SHOWN = {"lpips": "LPIPS form, lower is nearer", "psnr_db": "PSNR dB"}
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Means over pictures and seeds; ``protection`` is that of the last picture, by stream."""
+    """Means over ``transmissions``, that is pictures and seeds; ``_se``: standard errors over them.
+
+    ``lpips_more`` is by how much LPIPS' form is above that of "HCI only" under the same noise and fading.
+    ``protection`` is that of the last picture, by stream.
+    """
 
     channel: str
     es_n0_db: float
     way: str
+    transmissions: int
     channel_uses: float
     expected_lpips: float
     lpips: float
+    lpips_se: float
+    lpips_more: float
+    lpips_more_se: float
     psnr_db: float
+    psnr_db_se: float
     hci_whole: float
     protection: dict[str, str]
 
 
-class Run:
-    """What all points share: the encoded pictures, the networks, the codes."""
+@dataclass(frozen=True, slots=True)
+class Transmission:
+    """What came of one picture under one seed."""
 
-    def __init__(self, pictures: int) -> None:
+    channel_uses: int
+    expected_lpips: float
+    lpips: float
+    psnr_db: float
+    hci_whole: bool
+
+
+class Run:
+    """What all points share: the encoded pictures, the networks, the codes, and what came of what was sent before."""
+
+    def __init__(self, pictures: int, seeds: int) -> None:
+        self._seeds = {"awgn": max(2, seeds // 4), "rayleigh": seeds}
         self._judge, self._chains = Judge(), ChainCache()
+        self._came: dict[tuple[object, ...], Bitstream | None] = {}
         self._qualities: dict[tuple[int, tuple[StreamKind, ...]], tuple[float, float]] = {}
-        self.originals = [pixels(cell) for cell, _ in cells(DATA)[FIRST_PICTURE : FIRST_PICTURE + pictures]]
+        self._originals = [pixels(cell) for cell, _ in cells(DATA)[FIRST_PICTURE : FIRST_PICTURE + pictures]]
         extractors = Extractors()
         self._packets = [
             Packetiser(PACKET_BYTES).packetise(
                 encode_picture(load_picture(encode_png(original)), recipe(), extractors, BYTES), 0
             )
-            for original in self.originals
+            for original in self._originals
         ]
 
-    def point(self, channel: str, es_n0_db: float, way: str) -> Point:
-        """Return the means at one SNR."""
-        rows, chosen = [], {}
-        for index, original in enumerate(self.originals):
-            settings = {"snr_db": str(es_n0_db), "mcs": str(MCS)}
-            lengths = stream_lengths(self._packets[index])
+    def points(self, channel: str, es_n0_db: float) -> list[Point]:
+        """Return the means of all ways at one SNR."""
+        found = {way: self._transmissions(channel, es_n0_db, way) for way in WAYS}
+        reference = np.array([one.lpips for one in found["HCI only"][0]])
+        return [
+            _point(channel, es_n0_db, way, transmissions, reference, protection)
+            for way, (transmissions, protection) in found.items()
+        ]
+
+    def _transmissions(self, channel: str, es_n0_db: float, way: str) -> tuple[list[Transmission], dict[str, str]]:
+        """Return one transmission per picture and seed, and the protection of the last picture."""
+        found, chosen = [], {}
+        settings = {"snr_db": str(es_n0_db), "mcs": str(MCS)}
+        for index, packets in enumerate(self._packets):
+            lengths = stream_lengths(packets)
             chosen = _chosen(way, lengths, profile_named(channel, settings).config())
             expected = measured_importance().expected_loss({kind: one.whole for kind, one in chosen.items()})
-            profile = profile_named(channel, settings | settings_of(chosen, lengths))
-            repairs = repair_packets(self._packets[index], profile.repair_overheads(), RepairEncoder())
-            sent = [*self._packets[index], *repairs]
-            for seed in range(SEEDS[channel]):
+            changes = settings_of(chosen, lengths)
+            profile = profile_named(channel, settings | changes)
+            streams = [packet for packet in packets if kinds_of(packet)[0] in chosen]
+            sent = [*streams, *repair_packets(streams, profile.repair_overheads(), RepairEncoder())]
+            for seed in range(self._seeds[channel]):
                 config = profile.config(run_seed=seed)
-                came = carried(sent, config, picture_index=index, chains=self._chains).bitstream
-                kinds = () if came is None else tuple(stream.kind for stream in came.streams)
-                quality = self._quality(index, original, came, kinds)
-                rows.append((uses_of(sent, config), expected, *quality, any(kind.name == "HCI" for kind in kinds)))
-        protection = {kind.name: f"{one.scheme.index}+{one.repair_packets}" for kind, one in chosen.items()}
-        return Point(channel, es_n0_db, way, *np.mean(rows, axis=0).tolist(), protection)
+                key = (channel, es_n0_db, index, seed, *sorted(changes.items()))
+                if key not in self._came:
+                    self._came[key] = carried(sent, config, picture_index=index, chains=self._chains).bitstream
+                came = self._came[key]
+                whole = came is not None and any(stream.kind is StreamKind.HCI for stream in came.streams)
+                found.append(Transmission(uses_of(sent, config), expected, *self._quality(index, came), whole))
+        return found, {kind.name: f"{one.scheme.index}+{one.repair_packets}" for kind, one in chosen.items()}
 
-    def _quality(
-        self, index: int, original: NDArray[np.uint8], came: Bitstream | None, kinds: tuple[StreamKind, ...]
-    ) -> tuple[float, float]:
+    def _quality(self, index: int, came: Bitstream | None) -> tuple[float, float]:
         """Return the quality of what came; the same streams of a picture are the same bytes."""
-        if (index, kinds) not in self._qualities:
-            self._qualities[index, kinds] = self._judge.quality(came, original)
-        return self._qualities[index, kinds]
+        key = index, () if came is None else tuple(stream.kind for stream in came.streams)
+        if key not in self._qualities:
+            self._qualities[key] = self._judge.quality(came, self._originals[index])
+        return self._qualities[key]
+
+
+def _point(
+    channel: str,
+    es_n0_db: float,
+    way: str,
+    transmissions: Sequence[Transmission],
+    reference: NDArray[np.float64],
+    protection: dict[str, str],
+) -> Point:
+    lpips = np.array([one.lpips for one in transmissions])
+    psnr = np.array([one.psnr_db for one in transmissions])
+    return Point(
+        channel=channel,
+        es_n0_db=es_n0_db,
+        way=way,
+        transmissions=len(transmissions),
+        channel_uses=float(np.mean([one.channel_uses for one in transmissions])),
+        expected_lpips=float(np.mean([one.expected_lpips for one in transmissions])),
+        lpips=float(lpips.mean()),
+        lpips_se=_standard_error(lpips),
+        lpips_more=float((lpips - reference).mean()),
+        lpips_more_se=_standard_error(lpips - reference),
+        psnr_db=float(psnr.mean()),
+        psnr_db_se=_standard_error(psnr),
+        hci_whole=float(np.mean([one.hci_whole for one in transmissions])),
+        protection=protection,
+    )
+
+
+def _standard_error(values: NDArray[np.float64]) -> float:
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
 
 
 def _chosen(way: str, lengths: dict[StreamKind, list[int]], config: ChannelConfig) -> dict[StreamKind, Protection]:
     equal = equal_protection(lengths, config)
+    room = sum(one.channel_uses for one in equal.values())
     if way == "equal":
         return equal
-    room = sum(one.channel_uses for one in equal.values())
+    if way == "HCI only":
+        return best_equal_protection({StreamKind.HCI: lengths[StreamKind.HCI]}, config, room)
     return (best_equal_protection if way == "best equal" else unequal_protection)(lengths, config, room)
 
 
-def measured(pictures: int) -> list[Point]:
-    run, points = Run(pictures), []
+def measured(pictures: int, seeds: int) -> list[Point]:
+    run, points = Run(pictures, seeds), []
     for channel, snrs_db in SNRS_DB.items():
         for es_n0_db in snrs_db:
-            for way in WAYS:
-                points.append(run.point(channel, es_n0_db, way))
-                print(points[-1], flush=True)
+            for point in run.points(channel, es_n0_db):
+                points.append(point)
+                print(point, flush=True)
     return points
 
 
 TABLES: dict[str, Callable[[Point], str]] = {
-    "LPIPS form, lower is nearer (as foretold)": lambda p: f"{p.lpips:.3f} ({p.expected_lpips:.3f})",
-    "PSNR dB": lambda p: f"{p.psnr_db:.2f}",
+    "LPIPS form, lower is nearer (as foretold)": lambda p: f"{p.lpips:.3f} ± {p.lpips_se:.3f} ({p.expected_lpips:.3f})",
+    "LPIPS form above that of HCI only": lambda p: f"{p.lpips_more:+.3f} ± {p.lpips_more_se:.3f}",
+    "PSNR dB": lambda p: f"{p.psnr_db:.2f} ± {p.psnr_db_se:.2f}",
     "HCI whole, share": lambda p: f"{p.hci_whole:.2f}",
     "channel uses, mean": lambda p: f"{p.channel_uses:.0f}",
     "MCS + repair packets": lambda p: ", ".join(f"{name} {value}" for name, value in p.protection.items()),
 }
 
 
-def report(points: Sequence[Point], pictures: int) -> str:
+def report(points: Sequence[Point], *, pictures: int, seeds: int) -> str:
+    over = {point.channel: point.transmissions for point in points}
     lines = [
         "# Unequal against equal protection at equal channel uses",
         "",
-        f"`python -m benchmarks.unequal_protection --pictures {pictures}`: {pictures} pictures of val.parquet with an",
-        f"HCI, a caption and regions in {BYTES} bytes, packets of at most {PACKET_BYTES} bytes, in the channel uses of",
-        f"MCS {MCS} without repair; {SEEDS['awgn']} seeds over AWGN, {SEEDS['rayleigh']} over Rayleigh fading with one",
-        "coefficient per packet. Decoder: pocket. How the protection is chosen: [protection.md](../protection.md).",
+        f"`python -m benchmarks.unequal_protection --pictures {pictures} --seeds {seeds}`: {pictures} pictures of",
+        f"val.parquet with an HCI, a caption and regions in {BYTES} bytes, packets of at most {PACKET_BYTES} bytes, in",
+        f"the channel uses of MCS {MCS} without repair; {over['awgn']} transmissions a point over AWGN,",
+        f"{over['rayleigh']} over Rayleigh fading with one coefficient per packet; ± standard errors over them all.",
+        "`HCI only` sends no caption and no regions and spends all channel uses on the HCI. Decoder: pocket. How the",
+        "protection is chosen: [protection.md](../protection.md).",
         "",
         "![Quality over SNR](unequal-protection.png)",
     ]
@@ -177,12 +254,14 @@ def draw(points: Sequence[Point], path: Path) -> None:
     figure, panels = plt.subplots(len(SHOWN), len(SNRS_DB), figsize=(10, 7), sharex="col", layout="constrained")
     for row, (measure, name) in zip(panels, SHOWN.items(), strict=True):
         for axes, channel in zip(row, SNRS_DB, strict=True):
-            for (way, text), style in zip(WAYS.items(), (":", "--", "-"), strict=True):
+            for (way, text), style in zip(WAYS.items(), (":", "--", "-", "-."), strict=True):
                 curve = _curve(points, channel, way)
-                axes.plot(
+                axes.errorbar(
                     [point.es_n0_db for point in curve],
                     [getattr(point, measure) for point in curve],
-                    style,
+                    [getattr(point, f"{measure}_se") for point in curve],
+                    linestyle=style,
+                    capsize=2,
                     marker="o",
                     markersize=4,
                     label=f"{way}: {text}",
@@ -204,17 +283,15 @@ def _curve(points: Sequence[Point], channel: str, way: str) -> list[Point]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=2)
-    parser.add_argument("--draw", action="store_true", help="draw what was measured before")
-    options = parser.parse_args()
-    if not options.draw:
-        found = {"pictures": options.pictures, "points": [asdict(point) for point in measured(options.pictures)]}
-        RESULT.write_text(json.dumps(found, indent=0), encoding="utf-8")
-    found = json.loads(RESULT.read_text(encoding="utf-8"))
-    points = [Point(**one) for one in found["points"]]
-    RESULT.with_suffix(".md").write_text(report(points, found["pictures"]), encoding="utf-8")
-    draw(points, RESULT.with_suffix(".png"))
+    measure_or_draw(
+        __doc__ or "",
+        RESULT,
+        {"pictures": 2, "seeds": 8},
+        point=Point,
+        measured=measured,
+        report=report,
+        draw=draw,
+    )
 
 
 if __name__ == "__main__":

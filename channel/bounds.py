@@ -197,6 +197,7 @@ def _hermite() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.polynomial.hermite.hermgauss(_QUADRATURE_POINTS)
 
 
+@lru_cache(maxsize=4096)  # capacity and dispersion ask for the same, and searches start at the same points
 def _pam_information(es_n0_db: float, modulation_order: int) -> tuple[float, float]:
     """Return mean and variance of the information density of one dimension of square QAM."""
     levels, scale = _pam(modulation_order)

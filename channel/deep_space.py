@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from channel.bodies import STATIONS, Lander
-from channel.geometry import Sight, elevation_deg, sight, utc
-from channel.link_budget import MIN_ELEVATION_DEG, LinkBudget, LinkBudgetConfig, link_budget
+from channel.geometry import SPEED_OF_LIGHT_KM_S, Sight, elevation_deg, sight, utc
+from channel.link_budget import MAX_RANGE_KM, MIN_ELEVATION_DEG, LinkBudget, LinkBudgetConfig, link_budget
 from channel.losses import MAX_TIME_S, Outages
 from channel.scintillation import MAX_FIT_ANGLE_DEG, Scintillation, scintillation
 from channel.windows import Window, clear_of_sun, earth_over, next_window, over_stations
@@ -46,13 +47,15 @@ class DeepSpace(BaseModel):
 
     A window is open while one of ``stations`` sees the body at ``min_elevation_deg``, the path keeps
     ``min_sun_angle_deg`` from a Sun in front (the disc alone takes 0.27°), and the lander, if there is one, sees the
-    Earth at that elevation too. ``budget`` holds all of ``LinkBudgetConfig`` but its rates.
+    Earth at that elevation too. ``distance_km`` goes over the ephemeris' range, and so over the light time; windows,
+    elevation and Sun angle stay those of the body. ``budget`` holds all of ``LinkBudgetConfig`` but its rates.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     body: str
     date: str
+    distance_km: Annotated[float, Field(ge=1, le=MAX_RANGE_KM)] | None = None
     stations: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = tuple(STATIONS)
     min_elevation_deg: Annotated[float, Field(ge=MIN_ELEVATION_DEG, le=90)] = 10.0
     min_sun_angle_deg: Annotated[float, Field(ge=0, le=90)] = _SUN_DISC_DEG
@@ -101,7 +104,7 @@ def contact(settings: DeepSpace) -> Contact:
         conditions.append(earth_over(lander, settings.min_elevation_deg))
     date = utc(settings.date, "date")
     window = next_window(settings.body, date, conditions, search_days=settings.search_days)
-    seen = sight(settings.body, window.start)
+    seen = _at_distance(sight(settings.body, window.start), settings.distance_km)
     heights_deg = {name: elevation_deg(settings.body, name, window.start) for name in settings.stations}
     station = max(heights_deg, key=heights_deg.__getitem__)
     fades = seen.behind_sun and seen.sun_angle_deg <= MAX_FIT_ANGLE_DEG
@@ -112,6 +115,14 @@ def contact(settings: DeepSpace) -> Contact:
         elevation_deg=max(heights_deg[station], settings.min_elevation_deg),  # edges are good to a second only
         fading=scintillation(seen.sun_angle_deg, settings.budget.frequency_hz) if fades else None,
     )
+
+
+def _at_distance(seen: Sight, distance_km: float | None) -> Sight:
+    if distance_km is None:
+        return seen
+    light_time_s = distance_km / SPEED_OF_LIGHT_KM_S
+    arrival = seen.departure + timedelta(seconds=light_time_s)
+    return replace(seen, range_km=distance_km, light_time_s=light_time_s, arrival=arrival)
 
 
 def budget_of(

@@ -96,13 +96,17 @@ class Chain:
             iterations = min(_ITERATIONS_PER_CHECK, self.bp_iterations - done)
             hard, messages = self.decoder(llrs, num_iter=iterations, msg_v2c=messages)
             bits, crc_holds = self.crc_check(hard)
-            payloads[pending] = np.packbits(bits.to("cpu", torch.uint8).numpy(), axis=1)
-            valid[pending] = crc_holds[:, 0].cpu().numpy()
-            failed = ~crc_holds[:, 0]
-            pending = pending[failed.cpu().numpy()]
-            if not pending.size:
+            holds = crc_holds[:, 0].cpu().numpy()
+            ends = holds | (done + iterations >= self.bp_iterations)
+            if not ends.any():
+                continue  # nothing to put away, and nothing to leave out of the next round
+            payloads[pending[ends]] = np.packbits(bits.to("cpu", torch.uint8).numpy()[ends], axis=1)
+            valid[pending[ends]] = holds[ends]
+            if ends.all():
                 break
-            llrs, messages = llrs[failed], messages[failed]
+            pending = pending[~ends]
+            goes_on = torch.from_numpy(~ends).to(llrs.device)
+            llrs, messages = llrs[goes_on], messages[goes_on]
         return payloads, valid
 
     def received(

@@ -59,10 +59,10 @@ class PropagationSettings(_Settings, ABC):
         """
         return 0.0
 
-    def fades(self, symbols: int) -> int:
-        """Return how many independent fades a packet of ``symbols`` symbols meets."""
+    def fades(self, symbols: int) -> float:
+        """Return how many independent fades a packet of ``symbols`` symbols meets, a last shorter one as a fraction."""
         del symbols
-        return 1
+        return 1.0
 
     def check_against(self, symbol_rate_hz: float) -> None:
         """Raise ``ValueError``, naming a field and the way out, where the model does not hold at this symbol rate."""
@@ -94,9 +94,9 @@ class _BlockFading(PropagationSettings):
 
     coherence_symbols: Annotated[int, Field(ge=1)] | None = None
 
-    def fades(self, symbols: int) -> int:
-        """Return the coherence blocks of a packet of ``symbols`` symbols."""
-        return -(-symbols // (self.coherence_symbols or max(symbols, 1)))
+    def fades(self, symbols: int) -> float:
+        """Return the coherence blocks of a packet of ``symbols`` symbols; a shorter one still meets one."""
+        return max(1.0, symbols / (self.coherence_symbols or max(symbols, 1)))
 
     def medium(self, variance: float, symbol_rate_hz: float) -> Medium:
         """Return y = h x + n."""

@@ -10,7 +10,7 @@ from channel.link import Link
 from channel.mcs import mcs, transport_block
 from channel.transmission import Transmission
 from receiver.reassembly import Reassembler
-from shared.bitstream import HEADER_BYTES, Bitstream
+from shared.bitstream import HEADER_BYTES, MAX_BITSTREAM_BYTES, Bitstream
 from shared.errors import BudgetError, ConfigError
 from shared.packets import PACKET_OVERHEAD_BYTES, Packetiser
 from shared.repair.decoder import RepairDecoder
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PACKET_BYTES: Final = 256
 MAX_CHANNEL_USES: Final = 1 << 24
-_MAX_PAYLOAD_BYTES: Final = (1 << 20) - 64
+_MAX_PAYLOAD_BYTES: Final = MAX_BITSTREAM_BYTES - 64  # header, tags and CRC
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +61,24 @@ def payload_within(channel_uses: int, scheme: Mcs, config: ChannelConfig, packet
     """Return the most bytes of one stream whose packets under ``scheme`` take at most ``channel_uses``; 0: none.
 
     Raises:
-        ConfigError: ``channel_uses`` is out of range.
+        ConfigError: ``channel_uses`` is out of range, or holds more than the largest bitstream.
     """
     check_channel_uses(channel_uses)
 
-    def fits(payload_bytes: int) -> bool:
+    def uses(payload_bytes: int) -> int:
         lengths = packet_lengths(payload_bytes, packet_bytes)
         full = packet_uses(packet_bytes, scheme, config) * (len(lengths) - 1)
-        return full + packet_uses(lengths[-1], scheme, config) <= channel_uses
+        return full + packet_uses(lengths[-1], scheme, config)
 
     low, high = 0, _MAX_PAYLOAD_BYTES + 1
+    if uses(high) <= channel_uses:
+        raise ConfigError(
+            f"channel_uses = {channel_uses}: at MCS {scheme.index} they hold more than a bitstream may, "
+            f"{_MAX_PAYLOAD_BYTES} bytes; give at most {uses(high) - 1}, or take a slower MCS"
+        )
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
+        low, high = (middle, high) if uses(middle) <= channel_uses else (low, middle)
     return low
 
 

@@ -24,6 +24,7 @@ from lab.options import (
     DecoderName,
     DecodeSeed,
     Device,
+    DistanceKm,
     Fidelity,
     Json,
     McsOption,
@@ -102,6 +103,7 @@ def send(
     ] = None,
     body: BodyName = None,
     date: Date = None,
+    distance_km: DistanceKm = None,
     repair: Annotated[
         float | None, typer.Option(help="Repair packets (RaptorQ) over packets, as 0.25.", show_default=PROFILE)
     ] = None,
@@ -146,6 +148,7 @@ def send(
                 "repair_overhead": repair,
                 "deep_space.body": body,
                 "deep_space.date": date,
+                "deep_space.distance_km": distance_km,
             },
             changes or [],
             time_scale=time_scale,
@@ -173,6 +176,7 @@ def channels(
     mcs: McsOption = None,
     body: BodyName = None,
     date: Date = None,
+    distance_km: DistanceKm = None,
     changes: Changes = None,
     channel_at: ChannelAddress = "",
     timeout: Timeout = 300.0,
@@ -183,11 +187,12 @@ def channels(
     from lab.embedded import Addresses
 
     at = Addresses(channel=channel_at)
+    space = {"deep_space.body": body, "deep_space.date": date, "deep_space.distance_km": distance_km}
+    options = {"snr_db": snr, "mcs": mcs, **space}
     if name:
-        options = {"snr_db": snr, "mcs": mcs, "deep_space.body": body, "deep_space.date": date}
         settings = channel_settings(name, options, changes or [])
         show_channel(settings, addresses=at, timeout_s=timeout, as_json=json)
-    elif changes or any(option is not None for option in (snr, mcs, body, date)):
+    elif changes or any(option is not None for option in options.values()):
         raise typer.BadParameter("settings need a channel to change: semlink channels NAME --set SETTING=VALUE")
     else:
         list_channels(addresses=at, timeout_s=timeout, as_json=json)

@@ -99,6 +99,10 @@ Date = Annotated[
     str | None,
     typer.Option("--date", help="Deep space: send from this date on, UTC, as 2026-03-01T12:00.", show_default=PROFILE),
 ]
+DistanceKm = Annotated[
+    float | None,
+    typer.Option("--distance-km", help="Deep space: this range instead of the body's own.", show_default="ephemeris"),
+]
 Snr = Annotated[
     float | None,
     typer.Option("--snr", help="Signal-to-noise ratio in dB; --snr-kind says which.", show_default=PROFILE),

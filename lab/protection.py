@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -21,12 +22,14 @@ from channel.mcs import MCS_INDICES, Mcs, mcs
 from lab.channel_uses import packet_uses
 from shared.errors import BudgetError, ConfigError, PacketError
 from shared.packets import MAX_PACKET_BYTES
-from shared.repair.encoder import MAX_OVERHEAD, repair_count
-from shared.repair.packet import MAX_REPAIR_PACKETS, kinds_of, repair_packet_bytes
+from shared.repair.encoder import repair_count
+from shared.repair.packet import MAX_REPAIR_PACKETS, MAX_SOURCE_PACKETS, kinds_of, repair_packet_bytes
 from shared.streams import StreamKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from channel.config import ChannelConfig
 
@@ -47,6 +50,22 @@ class Protection:
 
 
 @dataclass(frozen=True, slots=True)
+class _Choices:
+    """What one stream may get: for each choice what ``Protection`` holds, as arrays ``[choices]``."""
+
+    schemes: Sequence[Mcs]
+    repair_packets: NDArray[np.int64]
+    uses: NDArray[np.int64]
+    whole: NDArray[np.float64]
+
+    def protection(self, index: int) -> Protection:
+        """Return one of them."""
+        return Protection(
+            self.schemes[index], int(self.repair_packets[index]), int(self.uses[index]), float(self.whole[index])
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Importance:
     """Measured loss of quality (LPIPS' form) by the set of streams that came; others count for nothing."""
 
@@ -61,10 +80,13 @@ class Importance:
         """The streams whose worth was measured."""
         return max(self.loss_by_streams, key=len)
 
-    def expected_loss(self, whole: Mapping[StreamKind, float]) -> float:
-        """Return the expected loss where each stream comes with its probability in ``whole``, by itself."""
+    def expected_loss(self, whole: Mapping[StreamKind, Any]) -> Any:
+        """Return the expected loss where each stream comes with its probability in ``whole``, by itself.
+
+        Probabilities may be numbers or arrays of one shape, which is then that of the losses.
+        """
         kinds = [kind for kind in whole if kind in self.measured]
-        total = 0.0
+        total: Any = 0.0
         for size in range(len(kinds) + 1):
             for came in combinations(kinds, size):
                 share = math.prod(whole[kind] if kind in came else 1 - whole[kind] for kind in kinds)
@@ -114,12 +136,7 @@ def protection_of(lengths: Sequence[int], scheme: Mcs, repair_packets: int, conf
     Packets are lost one by one. Any as many of them as the stream has bring it whole: the rare failures of RaptorQ
     with just enough symbols are left out.
     """
-    sent = [*lengths, *[repair_packet_bytes(max(lengths), 1)] * repair_packets]
-    uses = sum(packet_uses(length, scheme, config) for length in sent)
-    loss = packet_loss(config, scheme, max(lengths))
-    from scipy.stats import binom  # noqa: PLC0415 - keeps --help quick
-
-    return Protection(scheme, repair_packets, uses, float(binom.cdf(repair_packets, len(sent), loss)))
+    return _choices(lengths, scheme, [repair_packets], config).protection(0)
 
 
 def equal_protection(
@@ -144,16 +161,25 @@ def best_equal_protection(
         BudgetError: none fits.
     """
     importance = importance or measured_importance()
-    most = max(map(len, lengths.values()))
-    found = [
-        equal_protection(lengths, config.model_copy(update={"mcs": scheme.index}), extra / most)
-        for scheme in _schemes(lengths)
-        for extra in range(math.floor(_MOST_REPAIR * most) + 1)
-    ]
-    fitting = [one for one in found if uses_of(one) <= channel_uses]
-    if not fitting:
-        raise BudgetError(_too_few(channel_uses, found))
-    return min(fitting, key=lambda one: (_loss(one, importance), uses_of(one)))
+    counts = _equal_repairs(lengths)
+    best: tuple[float, int, dict[StreamKind, Protection]] | None = None
+    least = None
+    for scheme in _schemes(lengths):
+        choices = {kind: _choices(sizes, scheme, counts[kind], config) for kind, sizes in lengths.items()}
+        uses = np.sum([one.uses for one in choices.values()], axis=0)
+        loss = importance.expected_loss({kind: one.whole for kind, one in choices.items()})
+        least = min(int(uses[0]), least or int(uses[0]))
+        for index in np.lexsort((uses, loss)):
+            if uses[index] <= channel_uses:
+                found = float(loss[index]), int(uses[index])
+                if best is None or found < best[:2]:
+                    best = *found, {kind: one.protection(index) for kind, one in choices.items()}
+                break
+    if best is None:
+        raise BudgetError(
+            f"{channel_uses} channel uses are too few for this picture's packets, which take {least} at the fastest MCS"
+        )
+    return best[2]
 
 
 def unequal_protection(
@@ -172,9 +198,9 @@ def unequal_protection(
         BudgetError: not even the fastest MCS fits.
     """
     importance = importance or measured_importance()
-    options = {kind: _options(sizes, config, channel_uses) for kind, sizes in lengths.items()}
     equal = best_equal_protection(lengths, config, channel_uses, importance)
-    starts = [equal, {kind: found[0] for kind, found in options.items()}]
+    options = {kind: _options(sizes, config, channel_uses) for kind, sizes in lengths.items()}
+    starts = [equal, {kind: found.protection(0) for kind, found in options.items()}]
     ends = [_improved(start, options, channel_uses, importance) for start in starts if uses_of(start) <= channel_uses]
     return min(ends, key=lambda one: (_loss(one, importance), uses_of(one)))
 
@@ -200,24 +226,54 @@ def settings_of(
     return settings
 
 
-def _options(lengths: Sequence[int], config: ChannelConfig, channel_uses: int) -> list[Protection]:
-    """Return all protections of one stream that fit and that no cheaper one equals, the cheapest first."""
-    most = min(MAX_REPAIR_PACKETS, math.floor(min(_MOST_REPAIR, MAX_OVERHEAD) * len(lengths)))
-    found = [
-        protection_of(lengths, scheme, repair, config)
-        for scheme in _schemes({StreamKind.HCI: lengths})
-        for repair in range(most + 1)
-    ]
-    kept: list[Protection] = []
-    for one in sorted(found, key=lambda one: (one.channel_uses, -one.whole)):
-        if one.channel_uses <= channel_uses and (not kept or one.whole > kept[-1].whole):
-            kept.append(one)
-    return kept
+def _most_repairs(lengths: Sequence[int]) -> int:
+    """Return the most repair packets that are tried for one stream; one object of repair has its limits."""
+    if len(lengths) > MAX_SOURCE_PACKETS:
+        return 0
+    return min(MAX_REPAIR_PACKETS, math.floor(_MOST_REPAIR * len(lengths)))
+
+
+def _equal_repairs(lengths: Mapping[StreamKind, Sequence[int]]) -> dict[StreamKind, list[int]]:
+    """Return the numbers of repair packets of each stream at all overheads that all streams can share."""
+    longest = max(lengths.values(), key=len)
+    overheads = [extra / len(longest) for extra in range(_most_repairs(longest) + 1)]
+    return {kind: [repair_count(len(sizes), overhead) for overhead in overheads] for kind, sizes in lengths.items()}
+
+
+def _choices(lengths: Sequence[int], scheme: Mcs, repairs: Sequence[int], config: ChannelConfig) -> _Choices:
+    """Return what a stream gets under ``scheme`` with each of ``repairs``."""
+    from scipy.stats import binom  # noqa: PLC0415 - keeps --help quick
+
+    counts = np.array(repairs)
+    plain = sum(packet_uses(size, scheme, config) * number for size, number in Counter(lengths).items())
+    one_more = packet_uses(repair_packet_bytes(max(lengths), 1), scheme, config) if counts.any() else 0
+    whole = binom.cdf(counts, len(lengths) + counts, packet_loss(config, scheme, max(lengths)))
+    return _Choices([scheme] * len(counts), counts, plain + counts * one_more, whole)
+
+
+def _options(lengths: Sequence[int], config: ChannelConfig, channel_uses: int) -> _Choices:
+    """Return what one stream may get within ``channel_uses``, the cheapest first, each safer than any cheaper one."""
+    repairs = range(_most_repairs(lengths) + 1)
+    found = [_choices(lengths, scheme, repairs, config) for scheme in _schemes({StreamKind.HCI: lengths})]
+    uses = np.concatenate([one.uses for one in found])
+    whole = np.concatenate([one.whole for one in found])
+    kept: list[int] = []
+    safest = -math.inf
+    for index in np.lexsort((-whole, uses)).tolist():
+        if uses[index] <= channel_uses and whole[index] > safest + _LEAST_GAIN:
+            kept.append(index)
+            safest = whole[index]
+    return _Choices(
+        [found[index // len(repairs)].schemes[0] for index in kept],
+        np.array([index % len(repairs) for index in kept]),
+        uses[kept],
+        whole[kept],
+    )
 
 
 def _improved(
     start: Mapping[StreamKind, Protection],
-    options: Mapping[StreamKind, Sequence[Protection]],
+    options: Mapping[StreamKind, _Choices],
     channel_uses: int,
     importance: Importance,
 ) -> dict[StreamKind, Protection]:
@@ -239,7 +295,7 @@ def _exchanged(
     chosen: Mapping[StreamKind, Protection],
     first: StreamKind,
     second: StreamKind,
-    options: Mapping[StreamKind, Sequence[Protection]],
+    options: Mapping[StreamKind, _Choices],
     channel_uses: int,
     importance: Importance,
 ) -> dict[StreamKind, Protection]:
@@ -249,25 +305,22 @@ def _exchanged(
     """
     room = channel_uses - sum(one.channel_uses for kind, one in chosen.items() if kind not in (first, second))
     others = {kind: one.whole for kind, one in chosen.items()}
+    one, other = options[first], options[second]
     if first == second:
-        best = min(
-            (one for one in options[first] if one.channel_uses <= room),
-            key=lambda one: (importance.expected_loss({first: one.whole}), one.channel_uses),
-        )
-        return {first: best}
+        loss = importance.expected_loss({first: one.whole})
+        return {first: one.protection(int(np.lexsort((one.uses, np.where(one.uses <= room, loss, np.inf)))[0]))}
     corner = {(a, b): importance.expected_loss(others | {first: a, second: b}) for a in (0.0, 1.0) for b in (0.0, 1.0)}
-    p = np.array([one.whole for one in options[first]])[:, None]
-    q = np.array([one.whole for one in options[second]])[None, :]
+    p, q = one.whole[:, None], other.whole[None, :]
     loss = (
         (1 - p) * (1 - q) * corner[0.0, 0.0]
         + (1 - p) * q * corner[0.0, 1.0]
         + p * (1 - q) * corner[1.0, 0.0]
         + p * q * corner[1.0, 1.0]
     )
-    uses = np.add.outer([one.channel_uses for one in options[first]], [one.channel_uses for one in options[second]])
+    uses = np.add.outer(one.uses, other.uses)
     loss = np.where(uses <= room, loss + uses * _LEAST_GAIN / channel_uses, np.inf)
     i, j = divmod(int(np.argmin(loss)), loss.shape[1])
-    return {**chosen, first: options[first][i], second: options[second][j]}
+    return {**chosen, first: one.protection(i), second: other.protection(j)}
 
 
 def _schemes(lengths: Mapping[StreamKind, Sequence[int]]) -> list[Mcs]:
@@ -278,9 +331,4 @@ def _schemes(lengths: Mapping[StreamKind, Sequence[int]]) -> list[Mcs]:
 
 
 def _loss(protections: Mapping[StreamKind, Protection], importance: Importance) -> float:
-    return importance.expected_loss({kind: one.whole for kind, one in protections.items()})
-
-
-def _too_few(channel_uses: int, found: Sequence[Mapping[StreamKind, Protection]]) -> str:
-    least = min(map(uses_of, found))
-    return f"{channel_uses} channel uses are too few for this picture's packets, which take {least} at the fastest MCS"
+    return float(importance.expected_loss({kind: one.whole for kind, one in protections.items()}))

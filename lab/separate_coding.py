@@ -13,6 +13,7 @@ is given for nothing.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
@@ -21,10 +22,11 @@ import numpy as np
 
 from channel.bounds import awgn_capacity
 from channel.fading import block_coefficients
-from channel.forecast import outage_capacity, packet_loss
+from channel.forecast import packet_loss
 from channel.mcs import MCS_INDICES, Mcs, mcs
+from channel.outage import outage_capacity
 from channel.propagation import Awgn, Rayleigh, Rician
-from lab.channel_uses import PACKET_BYTES, carried, check_channel_uses, packet_lengths, payload_within
+from lab.channel_uses import PACKET_BYTES, carried, check_channel_uses, packet_lengths, packet_uses, payload_within
 from lab.evaluate.specs import BASELINES, baseline_named
 from shared.bitstream import Bitstream, PictureHeader
 from shared.errors import BudgetError, ConfigError, UnknownNameError
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 WHOLE_SHARE: Final = 0.9
 """Of the pictures, ``best`` and under fading ``ideal`` mean to bring so many across whole."""
+_FADES_AT_ONCE: Final = 1 << 18
 _SPEC: Final = re.compile(r"([a-z0-9-]+)\+(?:ldpc:(?:mcs=(\d{1,3})|(best))|(ideal))")
 
 
@@ -143,6 +146,8 @@ def separately_coded(
     ``channel_uses`` · R / 8 bytes: over AWGN R is the capacity and nothing is ever lost; under block fading R is the
     rate that one code word over all of the picture's fades carries but for a share 1 - ``WHOLE_SHARE``, and the file is
     lost where the capacity over the fades of this picture is less. It pays no packets and meets no other losses.
+    Without a coherence time each packet of the link meets a fade of its own; the code word then meets as many as the
+    channel uses hold packets of ``PACKET_BYTES`` under the fastest MCS: no code that goes by packets meets more.
 
     Raises:
         ConfigError: ``channel_uses`` is out of range, ``best`` at an Eb/N0, or ``ideal`` where no capacity is known.
@@ -174,12 +179,13 @@ def best_mcs(channel_uses: int, config: ChannelConfig) -> Mcs:
     Where none does, the one whose file most probably arrives.
 
     Raises:
-        ConfigError: ``channel_uses`` is out of range, or the SNR is an Eb/N0.
+        ConfigError: ``channel_uses`` is out of range or more than a file takes at the fastest MCS, or the SNR is an
+            Eb/N0.
     """
     if config.snr_kind != "esn0":
         raise ConfigError("the best MCS needs snr_kind esn0: at one Eb/N0 each MCS has another SNR")
     shares = {}
-    for scheme in map(mcs, MCS_INDICES):
+    for scheme in map(mcs, reversed(MCS_INDICES)):  # the fastest first: what is too much for a file fails there
         packets = len(packet_lengths(payload_within(channel_uses, scheme, config)))
         shares[scheme] = (1 - packet_loss(config, scheme, PACKET_BYTES)) ** packets
     enough = [scheme for scheme, share in shares.items() if share >= WHOLE_SHARE]
@@ -199,8 +205,7 @@ def ideal_rate(config: ChannelConfig, channel_uses: int) -> float:
         return awgn_capacity(config.es_n0_db)
     if not isinstance(propagation, Rayleigh | Rician):
         raise ConfigError(f"the ideal code knows awgn, rayleigh and rician, not {propagation.kind}; take one of them")
-    fades = propagation.fades(channel_uses)
-    return outage_capacity(config.es_n0_db, propagation.k_ratio, fades, 1 - WHOLE_SHARE)
+    return outage_capacity(config.es_n0_db, propagation.k_ratio, _fades(config, channel_uses), 1 - WHOLE_SHARE)
 
 
 def mean_colour(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -228,16 +233,28 @@ def _ideal(
     return SeparatelyCoded(decoded, True, "", len(data), channel_uses)
 
 
+def _fades(config: ChannelConfig, channel_uses: int) -> float:
+    """Return how many fades a code word over ``channel_uses`` meets, a last shorter one as a fraction."""
+    propagation = config.propagation
+    if isinstance(propagation, Rayleigh | Rician) and propagation.coherence_symbols is None:
+        return max(1.0, channel_uses / packet_uses(PACKET_BYTES, mcs(MCS_INDICES[-1]), config))
+    return propagation.fades(channel_uses)
+
+
 def _capacity_met(config: ChannelConfig, channel_uses: int, picture_index: int) -> float:
     """Return the capacity over the fades that this picture meets, drawn by the key of its first packet."""
     propagation = config.propagation
     if isinstance(propagation, Awgn):
         return awgn_capacity(config.es_n0_db)
-    fades = block_coefficients(
-        config.run_seed, picture_index, [0], propagation.fades(channel_uses), k_factor=propagation.k_ratio
-    )
-    snr = np.square(np.abs(fades[0].astype(np.complex128))) * 10 ** (config.es_n0_db / 10)
-    return float(np.log2(1 + snr).mean())
+    fades, snr = _fades(config, channel_uses), 10 ** (config.es_n0_db / 10)
+    drawn = block_coefficients(config.run_seed, picture_index, [0], math.ceil(fades), k_factor=propagation.k_ratio)[0]
+
+    def capacities(part: NDArray[np.complex64]) -> NDArray[np.float64]:
+        return np.asarray(np.log2(1 + np.square(np.abs(part.astype(np.complex128))) * snr))
+
+    parts = (drawn[start : start + _FADES_AT_ONCE] for start in range(0, len(drawn), _FADES_AT_ONCE))
+    total = math.fsum(float(capacities(part).sum()) for part in parts)
+    return (total - (len(drawn) - fades) * float(capacities(drawn[-1:])[0])) / fades
 
 
 def _lost(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 
 import pytest
@@ -42,6 +43,17 @@ def test_a_station_that_does_not_see_the_body_waits_for_its_pass():
     assert found.station == "madrid"
     assert found.departure.hour > 2
     assert elevation_deg("mars", "madrid", found.departure) == pytest.approx(30, abs=0.01)
+
+
+def test_a_given_distance_goes_over_the_ephemeris_in_budget_and_light_time(mars):
+    far = profile_named("deep-space", {"deep_space.distance_km": "4e8", "mcs": "4"}).resolved()
+    nearer_db = 20 * math.log10(4e8 / mars.contact.sight.range_km)
+    assert far.config.propagation_delay_s == pytest.approx(4e8 / 299_792.458)
+    assert far.contact.sight.arrival - far.contact.departure == timedelta(seconds=4e8 / 299_792.458)
+    assert far.budget["free-space loss"] == pytest.approx(mars.budget["free-space loss"] - nearer_db)
+    assert far.config.es_n0_db == pytest.approx(mars.config.es_n0_db - nearer_db, abs=0.05)
+    assert far.contact.window == mars.contact.window
+    assert far.contact.elevation_deg == mars.contact.elevation_deg
 
 
 def test_behind_the_sun_the_signal_fades():
@@ -110,7 +122,10 @@ def test_outages_of_the_profile_stay_until_the_window_closes(mars):
             {"deep_space.body": "moon", "deep_space.lander": "{latitude_deg: 0, longitude_deg: 0}"},
             r"^deep_space.lander: there is none on moon",
         ),
-        ({"deep_space.distance_km": "-4"}, r"^deep_space.distance_km = -4 km: unknown setting; "),
+        ({"deep_space.distance_km": "-5"}, r"^deep_space.distance_km = -5 km: .*greater than or equal to 1"),
+        ({"deep_space.distance_km": "0"}, r"^deep_space.distance_km = 0 km: .*greater than or equal to 1"),
+        ({"deep_space.distance_km": ".inf"}, r"^deep_space.distance_km = inf km: .*finite"),
+        ({"deep_space.range_km": "4"}, r"^deep_space.range_km = 4 km: unknown setting"),
         ({"snr_kind": "ebn0", "mcs": "4"}, r"^snr_kind = 'ebn0' needs snr_db"),
     ],
 )

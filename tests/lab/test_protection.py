@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,6 +91,20 @@ def test_under_fading_one_stream_alone_gets_repair_for_a_faster_scheme() -> None
     chosen = unequal_protection(lengths, config, uses_of_protections(equal_protection(lengths, config)), MOSTLY_HCI)
     assert chosen[HCI].repair_packets > 0
     assert chosen[HCI].whole > equal_protection(lengths, config)[HCI].whole
+
+
+@pytest.mark.parametrize(("hci_packets", "repaired"), [(1000, True), (2000, False)])
+def test_streams_of_thousands_of_packets_are_dealt_with_in_seconds_within_what_one_object_of_repair_holds(
+    hci_packets: int, repaired: bool
+) -> None:
+    config = config_at(12.0, "rayleigh")
+    lengths = {HCI: [128] * hci_packets, CAPTION: [60] * 900, REGIONS: [100] * 40}
+    start_s = time.process_time()
+    chosen = unequal_protection(lengths, config, uses_of_protections(equal_protection(lengths, config)), MOSTLY_HCI)
+    assert time.process_time() - start_s < 5
+    assert (chosen[HCI].repair_packets > 0) == repaired
+    assert all(one.repair_packets == 0 or len(lengths[kind]) <= 1024 for kind, one in chosen.items())
+    assert chosen[HCI].whole > 0.999 or not repaired
 
 
 @settings(max_examples=8, deadline=None)

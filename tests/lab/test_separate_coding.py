@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from channel.bounds import awgn_capacity
+from channel.fading import block_coefficients
+from channel.forecast import packet_loss
 from channel.library import profile_named
 from channel.mcs import MCS_INDICES, mcs
+from channel.outage import outage_capacity
 from channel.phy import ChainCache
-from lab.channel_uses import bitstream_within, packet_lengths, packet_uses, payload_within, uses_of
-from lab.separate_coding import Files, best_mcs, ideal_rate, mean_colour, separate_coding, separately_coded
-from shared.bitstream import Bitstream, PictureHeader
+from lab.channel_uses import PACKET_BYTES, bitstream_within, packet_lengths, packet_uses, payload_within, uses_of
+from lab.separate_coding import WHOLE_SHARE, Files, best_mcs, ideal_rate, mean_colour, separate_coding, separately_coded
+from shared.bitstream import MAX_BITSTREAM_BYTES, Bitstream, PictureHeader
 from shared.errors import BudgetError, ConfigError, UnknownNameError
 from shared.packets import Packetiser
 from shared.streams import Stream, StreamKind
@@ -55,6 +60,19 @@ def test_the_payload_within_so_many_uses_fits_and_no_larger_one_does(channel: st
     payload = payload_within(20_000, scheme, config)
     uses = [sum(packet_uses(n, scheme, config) for n in packet_lengths(payload + more)) for more in (0, 1)]
     assert uses[0] <= 20_000 < uses[1]
+
+
+@pytest.mark.parametrize("channel", ["awgn", "tdl-a"])
+def test_channel_uses_that_hold_more_than_a_bitstream_are_refused_with_the_most_that_there_may_be(channel: str) -> None:
+    config, scheme = config_at(10, channel), mcs(28)
+    with pytest.raises(ConfigError, match=r"channel_uses = 16777216: at MCS 28 .* give at most (\d+)") as refused:
+        payload_within(1 << 24, scheme, config)
+    most = int(re.search(r"at most (\d+)", str(refused.value))[1])
+    assert MAX_BITSTREAM_BYTES - 64 - 1024 < payload_within(most, scheme, config) <= MAX_BITSTREAM_BYTES - 64
+    with pytest.raises(ConfigError):
+        payload_within(most + 1, scheme, config)
+    with pytest.raises(ConfigError, match="at MCS 28"):
+        best_mcs(1 << 23, config_at(10))
 
 
 def test_what_the_link_sends_takes_no_more_channel_uses_than_it_may() -> None:
@@ -124,6 +142,36 @@ def test_under_block_fading_the_ideal_code_is_in_outage_one_time_in_ten(pixels: 
         for index in range(300)
     ]
     assert 0.85 < np.mean(outcomes) < 0.95
+
+
+@pytest.mark.parametrize("snr_db", [0.0, 8.0, 16.0, 24.0])
+def test_where_each_packet_has_a_fade_of_its_own_the_ideal_code_beats_every_packet_that_mostly_arrives(
+    snr_db: float,
+) -> None:
+    config = config_at(snr_db, "rayleigh")
+    assert config.propagation.coherence_symbols is None
+    mostly = [
+        scheme.spectral_efficiency
+        for scheme in map(mcs, MCS_INDICES)
+        if packet_loss(config, scheme, PACKET_BYTES) < 1 - WHOLE_SHARE
+    ]
+    assert ideal_rate(config, 1) == outage_capacity(snr_db, 0.0, 1, 1 - WHOLE_SHARE) > max(mostly, default=0.0)
+    assert ideal_rate(config, 374 * 5) == outage_capacity(snr_db, 0.0, 5, 1 - WHOLE_SHARE) > ideal_rate(config, 374)
+
+
+def test_the_ideal_code_meets_the_fades_of_the_pictures_first_packet_each_by_its_symbols(
+    pixels: np.ndarray, files: Files
+) -> None:
+    coding, weights = separate_coding("jpeg2000+ideal"), [1024, 1024, 1024, 1024, 400]
+    config = config_at(10, "rayleigh", **{"propagation.coherence_symbols": "1024"})
+    rate = ideal_rate(config, sum(weights))
+    outcomes = []
+    for index in range(60):
+        power = np.abs(block_coefficients(1, index, [0], 5)[0]).astype(float) ** 2
+        sent = separately_coded(pixels, coding, config, channel_uses=sum(weights), picture_index=index, files=files)
+        assert sent.whole == (np.average(np.log2(1 + 10 * power), weights=weights) >= rate)
+        outcomes.append(sent.whole)
+    assert set(outcomes) == {True, False}
 
 
 def test_too_few_channel_uses_leave_the_mean_colour(pixels: np.ndarray, files: Files) -> None:
