@@ -167,7 +167,7 @@ def _row(run: _Run) -> list[str]:
         f"{sent.bpp:.4f}",
         f"{run.es_n0_db:+.1f}",
         f"{link.delivered}/{link.packets}",
-        f"{report.decoder}{', from noise' if report.from_noise else ''}" if report.rebuilt else "-",
+        f"{report.decoder}{', invented' if report.invented else ''}" if report.rebuilt else "-",
         number(quality.psnr_db if quality else None, 2),
         number(quality.ms_ssim if quality and quality.HasField("ms_ssim") else None, 4),
         number(report.trust if report.HasField("trust") else None, 2),
@@ -197,7 +197,7 @@ def _tile(run: _Run) -> Tile:
     if not report.rebuilt:
         return Tile(b"", (cost, lost), lost=f"not rebuilt\n{lost}")
     outcome = f"PSNR {report.quality.psnr_db:.2f} dB; {lost}"
-    return Tile(run.transfer.received.png, (cost, outcome), banner=report.reason if report.from_noise else "")
+    return Tile(run.transfer.received.png, (cost, outcome), banner=report.reason if report.invented else "")
 
 
 def _trust_tile(run: _Run) -> Tile:

@@ -121,7 +121,7 @@ class SideOutputs:
     def notes(self, received: Received) -> list[str]:
         """Return what a person has to be told about the picture."""
         report = received.report
-        notes = [f"{report.reason}: nothing of this picture was received"] if report.from_noise else []
+        notes = [f"{report.reason}: nothing of this picture was received"] if report.invented else []
         if self.trust is not None and not received.trust_png:
             why = f"decoder '{report.decoder}' makes none" if report.rebuilt else "there is no picture"
             notes.append(f"no trust map was written to {self.trust}: {why}")

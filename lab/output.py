@@ -83,7 +83,7 @@ def transfer_document(transfer: Transfer) -> dict[str, Any]:
 def decoding_document(report: receiver_pb2.ReceiveReport) -> dict[str, Any]:
     """Return what is known about one decoded container, ready for JSON; None for what does not apply."""
     fields = message_fields(report)
-    names = ("decoder", "device", "steps", "fidelity", "seed", "width", "height", "from_noise", "reason", "trust")
+    names = ("decoder", "device", "steps", "fidelity", "seed", "width", "height", "invented", "reason", "trust")
     quality = fields["quality"] or {}
     return {
         **{name: fields[name] for name in names},
@@ -108,7 +108,7 @@ def rebuilt_text(report: receiver_pb2.ReceiveReport) -> str:
     """Return whether there is a picture, and what is to be known about it."""
     if not report.rebuilt:
         return f"no: {report.reason}"
-    return f"not received: {report.reason}" if report.from_noise else "yes"
+    return f"not received: {report.reason}" if report.invented else "yes"
 
 
 def transfer_summary(transfer: Transfer) -> list[tuple[str, str]]:

@@ -37,7 +37,7 @@ class Rebuilt:
     quality: Quality | None = None
 
     @property
-    def from_noise(self) -> bool:
+    def invented(self) -> bool:
         """Whether there is a picture although nothing but its size is known."""
         return self.pixels is not None and self.guidance.is_empty
 
@@ -89,7 +89,7 @@ def report_of(
         return report
     report.width, report.height = rebuilt.bitstream.header.width, rebuilt.bitstream.header.height
     report.decode_s = rebuilt.decode_s
-    report.rebuilt, report.from_noise = rebuilt.pixels is not None, rebuilt.from_noise
+    report.rebuilt, report.invented = rebuilt.pixels is not None, rebuilt.invented
     report.reason = _reason(decoder, rebuilt)
     if rebuilt.trust is not None:
         report.trust = rebuilt.trust
@@ -101,13 +101,13 @@ def report_of(
 
 
 def _reason(decoder: Decoder, rebuilt: Rebuilt) -> str:
-    """Return why there is no picture, or only one from noise; empty where all is well."""
-    if rebuilt.pixels is not None and not rebuilt.from_noise:
+    """Return why there is no picture, or one that shows nothing of it; empty where all is well."""
+    if rebuilt.pixels is not None and not rebuilt.invented:
         return ""
     damaged = ", ".join(kind.name for kind in rebuilt.guidance.damaged)
-    if rebuilt.from_noise:
+    if rebuilt.invented:
         missing = f"what arrived of {damaged} does not decode" if damaged else "no stream whole"
-        return f"{missing}; invented from noise"
+        return f"{missing}; the mean of all pictures is shown"
     if damaged:
         return f"what arrived of {damaged} does not decode"
     return f"no stream that decoder '{decoder.name}' can start from came whole"

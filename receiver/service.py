@@ -75,7 +75,7 @@ class _Decoding:
         return sooner
 
     async def draft(self, bitstream: Bitstream) -> Rebuilt:
-        """Return what is there sooner; nothing where no HCI is, since from noise nothing is sooner than the picture."""
+        """Return what is there sooner; nothing where no HCI is: a sketch takes no longer than a draft of it."""
         if bitstream.stream(StreamKind.HCI) is None:
             return Rebuilt(bitstream, Guidance(bitstream.header), 0.0)
         return await self.rebuilt(bitstream)

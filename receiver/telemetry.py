@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EQUAL_PSNR_DB = 100.0
 """Stands for the infinite PSNR of equal pictures, so that means stay finite."""
-OUTCOMES = ("rebuilt", "noise", "lost")
+OUTCOMES = ("rebuilt", "invented", "lost")
 DISTANCES = ("lpips_efficientnet", "dists_efficientnet", "dists_vgg16", "lpips_alex", "dists")
 AGREEMENTS = ("top1", "top5")
 
@@ -63,7 +63,7 @@ class ReceiverMetrics:
     def received(self, session: packet_pb2.Session, report: receiver_pb2.ReceiveReport) -> None:
         """Count the picture that ``report`` is about."""
         labels = _labels(session)
-        outcome = "lost" if not report.rebuilt else "noise" if report.from_noise else "rebuilt"
+        outcome = "lost" if not report.rebuilt else "invented" if report.invented else "rebuilt"
         for shown in OUTCOMES:  # with 0 too: shares of nothing are no numbers
             self._pictures.labels(*labels, shown).inc(shown == outcome)
         self._rejected.inc(report.packets_rejected)

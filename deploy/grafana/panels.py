@@ -89,7 +89,7 @@ LINK = Dashboard(
         ),
         Panel(
             "Pictures rebuilt",
-            "From what came, not from noise alone.",
+            "From what came, not the mean of all pictures.",
             (Query('sum(semlink_received_pictures_total{outcome="rebuilt"}) / sum(semlink_received_pictures_total)'),),
             unit="percentunit",
             kind=Kind.NUMBER,
@@ -209,7 +209,7 @@ QUALITY = Dashboard(
         ),
         Panel(
             "Pictures by outcome",
-            "Rebuilt, from noise alone, or lost, since the receiver started.",
+            "Rebuilt, invented as nothing of it came, or lost, since the receiver started.",
             (Query("sum by (codec, outcome) (semlink_received_pictures_total)", "{{codec}} {{outcome}}"),),
         ),
     ),

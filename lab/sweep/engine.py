@@ -18,7 +18,7 @@ from lab.judge import PocketJudge
 from lab.separate_coding import Files, SeparateCoding, best_mcs, mean_colour, separate_coding, separately_coded
 from lab.sweep.codecs import BEST, PROFILE
 from lab.sweep.fit import packets_fitting
-from lab.sweep.outcome import FROM_NOISE, LOST, REBUILT, TOO_SMALL, Outcome, Shown, kept_file, pixel_digest, row_of
+from lab.sweep.outcome import INVENTED, LOST, REBUILT, TOO_SMALL, Outcome, Shown, kept_file, pixel_digest, row_of
 from lab.sweep.quality import Original, Quality
 from receiver.decoder import decoder_named, guidance_in, options_for
 from sender.encode import encode_picture
@@ -234,7 +234,7 @@ class Engine:
         made = decoder.reconstruct(guidance, options)
         if made is None:
             return self._shown_without(picture, task, LOST)
-        return self._measured(picture, task, made.pixels, FROM_NOISE if guidance.is_empty else REBUILT)
+        return self._measured(picture, task, made.pixels, INVENTED if guidance.is_empty else REBUILT)
 
     def _shown_without(self, picture: Picture, task: Task, ending: str) -> Shown:
         """Return what stands in for a picture that there is not."""

@@ -10,7 +10,7 @@ from PIL import Image
 
 from lab.grid import Tile, picture_grid
 from lab.sweep.live import NAMES, rate_text
-from lab.sweep.outcome import FROM_NOISE, REBUILT
+from lab.sweep.outcome import INVENTED, REBUILT
 from lab.sweep.rows import picture_file
 from shared.validation import shortened
 
@@ -80,9 +80,9 @@ def _tile(folders: Sequence[Path], row: dict[str, Any] | None) -> Tile:
     value = f"{row[measure]:.2f} {NAMES[measure].split()[-1]}" if measure else ""
     told = f"{row['delivered']}/{row['packets']} packets" if row["packets"] else "ideal code"
     file = _file(folders, row["pixels_sha256"])
-    if row["ending"] not in (REBUILT, FROM_NOISE) or not file:
+    if row["ending"] not in (REBUILT, INVENTED) or not file:
         return Tile(b"", (value, told), lost=row["ending"] if file else "not kept")
-    return Tile(file, (value, told), banner="from noise" if row["ending"] == FROM_NOISE else "")
+    return Tile(file, (value, told), banner="invented" if row["ending"] == INVENTED else "")
 
 
 def _snr_of(row: dict[str, Any]) -> float:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 WEBP_QUALITY: Final = 90
 REBUILT: Final = "rebuilt"
-FROM_NOISE: Final = "from noise"
+INVENTED: Final = "invented"
 """No stream came whole: the decoder invented all."""
 LOST: Final = "lost"
 """No picture: one in the original's mean colour stands in for it."""

@@ -11,7 +11,6 @@ from channel.bounds import awgn_capacity, bicm_capacity, rayleigh_outage
 from channel.outage import MOST_FADES, es_n0_db_at, mean_rate, outage_capacity, power_cdf, rate_at
 from shared.errors import ConfigError
 
-
 POINTS_DB = np.arange(-60, 50, 0.1)
 
 

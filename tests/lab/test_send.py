@@ -144,20 +144,20 @@ def test_a_picture_from_mars_says_when_it_arrives_and_nobody_waits_for_it(photo,
     assert re.search(r"stations +│ \[goldstone, madrid, canberra\]", shown)
 
 
-def test_a_picture_from_noise_is_announced_as_such(photo, tmp_path, semlink, semlink_json):
+def test_a_picture_invented_is_announced_as_such(photo, tmp_path, semlink, semlink_json):
     sem, out = tmp_path / "a.sem", tmp_path / "a.png"
     sem.write_bytes(Bitstream(PictureHeader(64, 80), ()).pack())
     status, text, _ = semlink("decode", sem, out)
     assert status == 0
-    assert "no stream whole; invented from noise" in text
+    assert "no stream whole; the mean of all pictures is shown" in text
     assert pixels_of(out).shape == (80, 64, 3)
     report = semlink_json("decode", sem, out)
-    assert report["from_noise"]
+    assert report["invented"]
     assert report["trust"] == 0
     # At this seed the first packet arrives, others do not.
     link = ("send", photo, "--snr", "-1.9", "--budget", "500", "--packet-bytes", "64", "--seed", "0")
-    assert semlink_json(*link)["received"]["from_noise"]
-    assert "not received: no stream whole; invented from noise" in semlink(*link)[1]
+    assert semlink_json(*link)["received"]["invented"]
+    assert "not received: no stream whole; the mean of all pictures is shown" in semlink(*link)[1]
 
 
 def test_decoding_options_change_the_picture_and_are_reported(photo, tmp_path, semlink_json):

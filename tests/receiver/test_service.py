@@ -134,7 +134,7 @@ def test_a_lost_packet_leaves_no_picture_but_a_reason(bitstream, received):
     report = events[-1].report
     assert picture == b""
     assert not report.rebuilt
-    assert not report.from_noise
+    assert not report.invented
     assert "whole" in report.reason
     assert report.streams[0].state == receiver_pb2.STREAM_STATE_INCOMPLETE
     assert report.streams[0].packets_received == len(packets) - 1
@@ -204,7 +204,7 @@ class TestPocket:
         assert (report.decoder, report.device) == ("pocket", "cpu")
         assert (report.steps, report.fidelity, report.seed) == (1, 1.0, 0)
         assert report.rebuilt
-        assert not report.from_noise
+        assert not report.invented
         assert report.reason == ""
         _, events = received(packets, decoder="pocket", steps=0, fidelity=0.25, seed=2**64 - 1)
         report = events[-1].report
@@ -234,10 +234,10 @@ class TestPocket:
             report = events[-1].report
             assert pixels_of(picture).shape == (256, 384, 3)
             assert report.rebuilt
-            assert report.from_noise
+            assert report.invented
             assert report.trust == 0
             assert words in report.reason
-            assert "invented from noise" in report.reason
+            assert "the mean of all pictures is shown" in report.reason
 
     def test_without_the_pictures_size_there_is_no_picture(self, bitstream, received):
         picture, events = received(Packetiser(100).packetise(bitstream, 7)[1:], decoder="pocket")
@@ -274,7 +274,7 @@ class TestPocket:
         assert np.array_equal(pixels_of(picture_in(after)), shown)
         assert len({pixels.tobytes() for pixels in (noise, enlarged, restored, shown)}) == 4
 
-    def test_previews_of_a_container_start_from_noise_and_go_on_with_drafts(self, bitstream, decoded):
+    def test_previews_of_a_container_start_invented_and_go_on_with_drafts(self, bitstream, decoded):
         hci = [packet_pb2.STREAM_KIND_HCI]
         enlarged, _ = decoded(bitstream.pack(), decoder="hci")
         restored, _ = decoded(bitstream.pack(), decoder="pocket", steps=0)

@@ -29,9 +29,9 @@ def test_the_three_queries_answer(answers, swept):
         ("rayleigh", snr, "hci@hci") for snr in (-3, 0, 3, 9)
     ]
     assert best[0][3] == pytest.approx(sum(row["psnr_db"] for row in rows if row["snr_db"] == -3) / 10)
-    ((codec, channel, rebuilt, from_noise, uses),) = endings
+    ((codec, channel, rebuilt, invented, uses),) = endings
     whole = sum(row["ending"] == "rebuilt" for row in rows)
-    assert (codec, channel, from_noise) == ("hci@hci", "rayleigh", 0)
+    assert (codec, channel, invented) == ("hci@hci", "rayleigh", 0)
     assert rebuilt == pytest.approx(whole / 40)
     assert uses == pytest.approx(sum(row["channel_uses"] for row in rows) / whole)
     lossless = {row["snr_db"] for row in rows} - {row["snr_db"] for row in rows if row["packets"] > row["delivered"]}

@@ -241,7 +241,7 @@ class Preview(_message.Message):
     """Whether this is the last piece of this preview."""
     @_builtins.property
     def whole(self) -> _containers.RepeatedScalarFieldContainer[_packet_pb2.StreamKind.ValueType]:
-        """Streams that this preview shows; none: it is invented from noise."""
+        """Streams that this preview shows; none: it is the mean of all pictures."""
 
     def __init__(
         self,
@@ -448,7 +448,7 @@ class ReceiveReport(_message.Message):
     QUALITY_FIELD_NUMBER: _builtins.int
     DECODE_S_FIELD_NUMBER: _builtins.int
     PACKETS_REJECTED_FIELD_NUMBER: _builtins.int
-    FROM_NOISE_FIELD_NUMBER: _builtins.int
+    INVENTED_FIELD_NUMBER: _builtins.int
     TRUST_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     FIDELITY_FIELD_NUMBER: _builtins.int
@@ -459,13 +459,13 @@ class ReceiveReport(_message.Message):
     rebuilt: _builtins.bool
     """False when nothing came that this decoder can start from: then no picture chunk was sent."""
     reason: _builtins.str
-    """What was missing, in words, when not rebuilt or rebuilt from noise."""
+    """What was missing, in words, when not rebuilt, or invented."""
     width: _builtins.int
     height: _builtins.int
     decode_s: _builtins.float
     packets_rejected: _builtins.int
     """Packets that were none of this link, or failed their CRC-16."""
-    from_noise: _builtins.bool
+    invented: _builtins.bool
     """The picture shows nothing of what was sent: no stream came whole, the decoder invented all but the size."""
     trust: _builtins.float
     """Mean of the trust map, 0 (invented) to 1 (evidence); absent when not asked for or the decoder makes none."""
@@ -495,7 +495,7 @@ class ReceiveReport(_message.Message):
         quality: Global___Quality | None = ...,
         decode_s: _builtins.float = ...,
         packets_rejected: _builtins.int = ...,
-        from_noise: _builtins.bool = ...,
+        invented: _builtins.bool = ...,
         trust: _builtins.float | None = ...,
         steps: _builtins.int | None = ...,
         fidelity: _builtins.float | None = ...,
@@ -505,7 +505,7 @@ class ReceiveReport(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_seed", b"_seed", "_steps", b"_steps", "_trust", b"_trust", "fidelity", b"fidelity", "quality", b"quality", "seed", b"seed", "steps", b"steps", "trust", b"trust"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_seed", b"_seed", "_steps", b"_steps", "_trust", b"_trust", "decode_s", b"decode_s", "decoder", b"decoder", "device", b"device", "fidelity", b"fidelity", "from_noise", b"from_noise", "height", b"height", "packets_rejected", b"packets_rejected", "quality", b"quality", "reason", b"reason", "rebuilt", b"rebuilt", "repairs", b"repairs", "seed", b"seed", "steps", b"steps", "streams", b"streams", "trust", b"trust", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_seed", b"_seed", "_steps", b"_steps", "_trust", b"_trust", "decode_s", b"decode_s", "decoder", b"decoder", "device", b"device", "fidelity", b"fidelity", "height", b"height", "invented", b"invented", "packets_rejected", b"packets_rejected", "quality", b"quality", "reason", b"reason", "rebuilt", b"rebuilt", "repairs", b"repairs", "seed", b"seed", "steps", b"steps", "streams", b"streams", "trust", b"trust", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fidelity: _TypeAlias = _typing.Literal["fidelity"]  # noqa: Y015
     _WhichOneofArgType__fidelity: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity"]  # noqa: Y015
