@@ -73,7 +73,7 @@ def test_doctor_finds_what_the_link_needs(semlink_json):
     found = {line["item"]: line["found"] for line in report}
     assert {"python", "torch", "AV1 encoder", "AV1 decoder", "GPU"} <= found.keys()
     assert re.fullmatch(
-        r"autoencoder, controlnet, restorer, unet, words: \d+ bytes; decodes on \w+", found["weights pocket"]
+        r"autoencoder, controlnet, restorer, sketch, unet, words: \d+ bytes; decodes on \w+", found["weights pocket"]
     )
     assert all(line["ok"] for line in report)
 
