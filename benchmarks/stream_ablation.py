@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 OUT = Path(__file__).parents[1] / "docs" / "results" / "stream-ablation.md"
 SHOWN = ("lpips_efficientnet", "dists_vgg16", "dists_efficientnet", "class_kl", "psnr_db")
 NEUTRAL_CODE = 42  # numbers 0, 0, 0
+Rows = dict[tuple[str, str], dict[int, dict[str, float]]]
+"""By codec and variant, then by picture."""
 
 
 def main() -> None:
@@ -52,7 +54,7 @@ def main() -> None:
     pictures = [load_picture(file.read_bytes()) for file in picture_files(options.pictures)]
     codecs = [codec_named(name) for name in options.codecs.split(",")]
     extractors, decoder, measures = Extractors(), PocketDecoder(), Measures()
-    rows: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
+    rows: Rows = defaultdict(dict)
     for codec in codecs:
         whole = [encode_picture(picture, codec, extractors, options.bytes) for picture in pictures]
         for index, picture in enumerate(pictures):
@@ -65,7 +67,7 @@ def main() -> None:
                 )
                 found = measures.compared(rgb_of(made.pixels), reference)
                 row = {measure: float(found[measure] or 0) for measure in SHOWN}
-                rows[codec.name, name].append({"bytes": len(bitstream.pack()), **row})
+                rows[codec.name, name][index] = {"bytes": len(bitstream.pack()), **row}
     words = " ".join(str(path) for path in options.pictures)
     command = f"python -m benchmarks.stream_ablation {words} --bytes {options.bytes} --steps {options.steps}"
     OUT.write_text(table(rows, command, len(pictures)))
@@ -109,23 +111,26 @@ def _neutral(stream: Stream, whole: Bitstream) -> bytes | None:
     return None
 
 
-def table(rows: dict[tuple[str, str], list[dict[str, float]]], command: str, count: int) -> str:
+def table(rows: Rows, command: str, count: int) -> str:
     """Return the report as Markdown."""
     lines = [
         "# Does each stream pay?",
         "",
         f"`{command}`",
         "",
-        f"Means over {count} pictures; in brackets, percent of the codec's whole (dB for PSNR). `lost` after encoding,",
-        "`swapped` for another picture's, `zeroed` for one that says nothing, `unsent` encoded without it at the same",
-        "total bytes.",
+        f"Means over those of {count} pictures that have the stream; in brackets, percent of the codec's whole of the same",
+        "pictures (dB for PSNR). `lost` after encoding, `swapped` for another picture's, `zeroed` for one that says nothing,",
+        "`unsent` encoded without it at the same total bytes.",
         "",
         "| codec | variant | pictures | bytes | " + " | ".join(SHOWN) + " |",
         "| --- | --- | ---: | ---: |" + " ---: |" * len(SHOWN),
     ]
+    columns = ("bytes", *SHOWN)
     for (codec, name), found in rows.items():
-        means = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
-        base = {key: float(np.mean([one[key] for one in rows[codec, "whole"]])) for key in means}
+        whole = rows[codec, "whole"]
+        means, base = (
+            {key: float(np.mean([of[index][key] for index in found])) for key in columns} for of in (found, whole)
+        )
         cells = [f"{means[key]:.3f} ({_change(key, means[key], base[key])})" for key in SHOWN]
         lines.append(f"| {codec} | {name} | {len(found)} | {means['bytes']:.0f} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
