@@ -1,10 +1,10 @@
 """What each stream is worth: quality with every subset of the streams, from which protection is chosen.
 
-The first ``--pictures`` of val.parquet are encoded with an HCI, a caption and regions in ``--bytes``, and with tokens
-where their weights are there (``--tokens``); beside an HCI, latent planes never have room. Every subset is decoded as
-the receiver does. With nothing at all it shows no picture: the original's mean colour stands for that.
+The first ``--pictures`` of val.parquet are encoded with an HCI, two latent planes, a caption and regions in
+``--bytes``, and with tokens (``--tokens``). Every subset is decoded as the receiver does. With nothing at all it shows
+no picture: the original's mean colour stands for that.
 
-    python -m benchmarks.stream_importance --pictures 3 --bytes 600
+    python -m benchmarks.stream_importance --pictures 4 --bytes 600
 
 writes lab/stream_importance.json, which ``semlink send --protect unequal`` goes by.
 """
@@ -31,6 +31,7 @@ from receiver.quality import psnr_db
 from sender.encode import encode_picture
 from sender.extractors import Extractors
 from shared.bitstream import Bitstream
+from shared.codecs.layered import LAYERED
 from shared.codecs.recipe import Codec
 from shared.efficientnet import efficientnet_lite
 from shared.picture import encode_png, load_picture
@@ -48,10 +49,16 @@ DATA = Path(__file__).parents[2] / "shared" / "data" / "train" / "val.parquet"
 
 
 def recipe(*, tokens: bool = False) -> Codec:
-    """Return the codec with an HCI, a caption, regions and, if asked for, tokens."""
-    kinds = StreamKind.HCI, StreamKind.CAPTION, StreamKind.REGIONS, *((StreamKind.TOKENS,) if tokens else ())
+    """Return the codec with an HCI, planes, a caption, regions and, if asked for, tokens."""
+    kinds = (
+        StreamKind.HCI,
+        StreamKind.LATENT,
+        StreamKind.CAPTION,
+        StreamKind.REGIONS,
+        *((StreamKind.TOKENS,) if tokens else ()),
+    )
     return Codec(
-        name="many-streams", summary="HCI, caption and regions", streams=kinds, token_kind=TokenKind.RSRT, tokens=32
+        name="many-streams", summary="many", streams=kinds, token_kind=TokenKind.RSRT, tokens=32, planes=LAYERED.planes
     )
 
 
@@ -86,7 +93,7 @@ def kept(whole: Bitstream, kinds: tuple[StreamKind, ...]) -> Bitstream:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=3)
+    parser.add_argument("--pictures", type=int, default=4)
     parser.add_argument("--bytes", type=int, default=600)
     parser.add_argument("--tokens", action="store_true")
     options = parser.parse_args()

@@ -1,13 +1,13 @@
 """Unequal against equal protection at equal channel uses: quality over SNR, over AWGN and Rayleigh block fading.
 
-Pictures of val.parquet that ``benchmarks.stream_importance`` did not see are encoded with an HCI, a caption and regions
-and sent in as many channel uses as they take under MCS ``MCS`` without repair: under that MCS; under the MCS and the
-overhead that are best for all streams alike; with an MCS and repair packets for each stream (lab/protection.py); and
-the HCI alone under the MCS and the overhead that are best for it in the channel uses of all three. All packets go over
-the simulated link, and the receiver decodes what came. ``--seeds`` are transmissions of each picture over Rayleigh
-fading; over AWGN, where packets share one SNR, a quarter of them, two at the least.
+Pictures of val.parquet that ``benchmarks.stream_importance`` did not see are encoded with codec ``layered`` (an HCI,
+two latent planes and a caption) and sent in as many channel uses as they take under MCS ``MCS`` without repair: under
+that MCS; under the MCS and the overhead that are best for all streams alike; with an MCS and repair packets for each
+stream (lab/protection.py); and the HCI alone under the MCS and the overhead that are best for it in the channel uses of
+all three. All packets go over the simulated link, and the receiver decodes what came. ``--seeds`` are transmissions of
+each picture over Rayleigh fading; over AWGN, where packets share one SNR, a quarter of them, two at the least.
 
-    python -m benchmarks.unequal_protection --pictures 2 --seeds 8
+    python -m benchmarks.unequal_protection --pictures 4 --seeds 16
 
 writes docs/results/unequal-protection.json, .md and .png; ``--draw`` writes the last two from the first.
 """
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.points import measure_or_draw
-from benchmarks.stream_importance import DATA, Judge, recipe
+from benchmarks.stream_importance import DATA, Judge
 from channel.library import profile_named
 from channel.phy import ChainCache
 from lab.channel_uses import carried, uses_of
@@ -37,6 +37,7 @@ from lab.protection import (
 from sender.encode import encode_picture
 from sender.extractors import Extractors
 from sender.repair import repair_packets
+from shared.codecs.layered import LAYERED
 from shared.packets import Packetiser
 from shared.picture import encode_png, load_picture
 from shared.repair.encoder import RepairEncoder
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from shared.bitstream import Bitstream
 
 RESULT = Path(__file__).parents[1] / "docs" / "results" / "unequal-protection.json"
-FIRST_PICTURE = 3
+FIRST_PICTURE = 4
 BYTES = 600
 PACKET_BYTES = 128
 MCS = 6
@@ -115,7 +116,7 @@ class Run:
         extractors = Extractors()
         self._packets = [
             Packetiser(PACKET_BYTES).packetise(
-                encode_picture(load_picture(encode_png(original)), recipe(), extractors, BYTES), 0
+                encode_picture(load_picture(encode_png(original)), LAYERED, extractors, BYTES), 0
             )
             for original in self._originals
         ]
@@ -227,10 +228,11 @@ def report(points: Sequence[Point], *, pictures: int, seeds: int) -> str:
         "# Unequal against equal protection at equal channel uses",
         "",
         f"`python -m benchmarks.unequal_protection --pictures {pictures} --seeds {seeds}`: {pictures} pictures of",
-        f"val.parquet with an HCI, a caption and regions in {BYTES} bytes, packets of at most {PACKET_BYTES} bytes, in",
-        f"the channel uses of MCS {MCS} without repair; {over['awgn']} transmissions a point over AWGN,",
+        f"val.parquet with codec `layered` (HCI, two planes, caption) in {BYTES} bytes, packets of at most",
+        f"{PACKET_BYTES} bytes, in the channel uses of MCS {MCS} without repair;",
+        f"{over['awgn']} transmissions a point over AWGN,",
         f"{over['rayleigh']} over Rayleigh fading with one coefficient per packet; ± standard errors over them all.",
-        "`HCI only` sends no caption and no regions and spends all channel uses on the HCI. Decoder: pocket. How the",
+        "`HCI only` sends neither planes nor caption and spends all channel uses on the HCI. Decoder: pocket. How the",
         "protection is chosen: [protection.md](../protection.md).",
         "",
         "![Quality over SNR](unequal-protection.png)",
@@ -286,7 +288,7 @@ def main() -> None:
     measure_or_draw(
         __doc__ or "",
         RESULT,
-        {"pictures": 2, "seeds": 8},
+        {"pictures": 4, "seeds": 16},
         point=Point,
         measured=measured,
         report=report,

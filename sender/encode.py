@@ -62,7 +62,7 @@ def encode_picture(
     return made.bitstream()
 
 
-_ORDER = (StreamKind.CAPTION, StreamKind.REGIONS, StreamKind.HCI, StreamKind.TOKENS, StreamKind.LATENT)
+_ORDER = (StreamKind.CAPTION, StreamKind.REGIONS, StreamKind.LATENT, StreamKind.HCI, StreamKind.TOKENS)
 """RSRTs need to know caption and HCI."""
 
 
@@ -137,12 +137,11 @@ class _Made:
         self._payloads[StreamKind.TOKENS] = payload
 
     def add_planes(self) -> None:
-        room = self._room_for(StreamKind.LATENT)
         values, ids = self._extractors.planes(self._picture.pixels, self._codec.planes)
         for count in PLANE_COUNTS:
             if count <= len(ids):
                 payload = encode_latent(values, ids[:count])
-                if len(payload) <= room:
+                if self._has_room_for(StreamKind.LATENT, payload):
                     self._payloads[StreamKind.LATENT] = payload
                     return
 

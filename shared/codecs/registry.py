@@ -8,6 +8,7 @@ from typing import Final
 from shared.codecs.adaptive import ADAPTIVE
 from shared.codecs.gsc import GSC
 from shared.codecs.hci import HCI, HCI_AV1, HCI_LEARNED
+from shared.codecs.layered import LAYERED
 from shared.codecs.misc import MISC
 from shared.codecs.mtgc import MTGC
 from shared.codecs.recipe import Codec
@@ -17,7 +18,7 @@ from shared.errors import SetupError, UnknownNameError
 ENTRY_POINTS: Final = "semlink.codecs"
 """Group of entry points; each names a ``Codec`` object (``docs/codecs.md``)."""
 
-OURS: Final = {codec.name: codec for codec in (HCI, HCI_AV1, HCI_LEARNED, MTGC, SDGIC, GSC, MISC, ADAPTIVE)}
+OURS: Final = {codec.name: codec for codec in (HCI, HCI_AV1, HCI_LEARNED, MTGC, SDGIC, GSC, MISC, LAYERED, ADAPTIVE)}
 DEFAULT_CODEC: Final = HCI.name
 
 

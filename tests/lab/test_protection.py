@@ -137,5 +137,5 @@ def test_a_stream_that_nobody_measured_is_refused() -> None:
     require_measured([HCI, CAPTION], MOSTLY_HCI)
     with pytest.raises(ConfigError, match="REGIONS is worth"):
         require_measured([HCI, REGIONS], MOSTLY_HCI)
-    with pytest.raises(ConfigError, match="LATENT is worth"):
-        require_measured([CAPTION, StreamKind.LATENT])
+    with pytest.raises(ConfigError, match="TOKENS is worth"):
+        require_measured([CAPTION, StreamKind.TOKENS])

@@ -8,6 +8,7 @@ from sender.encode import encode_picture
 from sender.extractors import Extractors
 from sender.tokens import TokenEncoder, new_token_network, save_token_network
 from shared.bitstream import Bitstream
+from shared.codecs.layered import LAYERED
 from shared.codecs.recipe import Codec
 from shared.errors import BudgetError, SetupError
 from shared.picture import encode_png, load_picture
@@ -55,6 +56,16 @@ def test_planes_alone_fill_what_they_can(picture, extractors):
     assert len(guidance.planes.ids) == 4
     with pytest.raises(BudgetError, match="30 bytes hold no stream of four"):
         encode_picture(picture, codec, extractors, 30)
+
+
+def test_a_base_layer_takes_its_bytes_before_the_image_and_leaves_first(picture, extractors):
+    whole = encode_picture(picture, LAYERED, extractors, 600)
+    assert {stream.kind for stream in whole.streams} >= {StreamKind.HCI, StreamKind.LATENT}
+    assert LAYERED.streams[0] is StreamKind.LATENT
+    assert len(whole.stream(StreamKind.HCI).payload) >= 0.6 * 600
+    assert len(guidance_in(whole).planes.ids) <= LAYERED.planes
+    tight = encode_picture(picture, LAYERED, extractors, 100)
+    assert tight.stream(StreamKind.LATENT) is None
 
 
 def test_a_caption_of_the_callers_own_is_sent_or_refused(picture, extractors):
