@@ -59,7 +59,7 @@ FIRST_PICTURE = 4
 BYTES = 600
 PACKET_BYTES = 128
 MCS = 6
-SNRS_DB = {"awgn": (-2, -1, 0, 1, 2, 4), "rayleigh": (0, 5, 10, 15, 20)}
+SNRS_DB = {"awgn": (-8, -6, -4, -2, 0, 1, 2, 4), "rayleigh": (-5, 0, 5, 10, 15, 20)}
 WAYS = {
     "equal": f"MCS {MCS} for all",
     "best equal": "best MCS and repair, alike",
@@ -275,7 +275,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
     for axes in panels[-1]:
         axes.set_xlabel("Es/N0 dB")
     handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
     figure.suptitle(f"The same packets in the channel uses of MCS {MCS} without repair")
     figure.savefig(path, dpi=100)
 

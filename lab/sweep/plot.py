@@ -149,7 +149,12 @@ def _rate_distortion(points: Sequence[PointSummary], measure: str) -> Figure | N
         rates = [point.bpp for point in whole]
         panel[0].set(xlabel="bpp of the file", ylabel=_label(measure))
         if max(rates) >= WIDE * min(rates):
+            from matplotlib.ticker import LogLocator, NullFormatter  # noqa: PLC0415 - loaded by now
+
             panel[0].set_xscale("log")
+            panel[0].xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            panel[0].xaxis.set_major_formatter("{x:g}")
+            panel[0].xaxis.set_minor_formatter(NullFormatter())
         else:
             panel[0].locator_params(axis="x", nbins=6)
         what = _name(measure)
