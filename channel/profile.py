@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from channel.adaptation import DEFAULT_MARGIN_DB, fastest_mcs
-from channel.config import ChannelConfig, DelayS, LinkSettings, McsIndex, SnrDb
+from channel.config import MAX_SNR_DB, ChannelConfig, DelayS, LinkSettings, McsIndex, SnrDb
 from channel.deep_space import DeepSpace, budget_of, closing_with, contact
 from channel.mcs import mcs
 from channel.propagation import Awgn, Rician
-from shared.errors import UnknownNameError
+from shared.errors import ConfigError, UnknownNameError
 from shared.repair.encoder import MAX_OVERHEAD
 from shared.streams import StreamKind
 from shared.validation import checked
@@ -96,7 +96,7 @@ class Profile(LinkSettings):
         settings: dict[str, Any] = {name: getattr(self, name) for name in LinkSettings.model_fields}
         if self.deep_space is not None and found is not None:
             budget = budget_of(self.deep_space, found, symbol_rate_hz=self.symbol_rate_hz)
-            snr_db = budget.es_n0_db if snr_db is None else snr_db
+            snr_db = _es_n0_db(budget) if snr_db is None else snr_db
             delay_s = found.sight.light_time_s if delay_s is None else delay_s
             outages = closing_with(self.impairments.outages, found)
             settings["impairments"] = self.impairments.model_copy(update={"outages": outages})
@@ -147,6 +147,16 @@ class Resolved:
     config: ChannelConfig
     contact: Contact | None
     budget: LinkBudget | None
+
+
+def _es_n0_db(budget: LinkBudget) -> float:
+    """Return the Es/N0 in dB that ``budget`` comes to; raises ``ConfigError`` where no channel is simulated at it."""
+    if not abs(budget.es_n0_db) <= MAX_SNR_DB:
+        raise ConfigError(
+            f"deep_space: its link budget comes to Es/N0 = {budget.es_n0_db:g} dB, simulated are {-MAX_SNR_DB:g} to "
+            f"{MAX_SNR_DB:g} dB: change deep_space.distance_km or deep_space.budget, or give snr_db"
+        )
+    return budget.es_n0_db
 
 
 def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

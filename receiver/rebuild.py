@@ -110,7 +110,8 @@ def _reason(decoder: Decoder, rebuilt: Rebuilt) -> str:
         return f"{missing}; the mean of all pictures is shown"
     if damaged:
         return f"what arrived of {damaged} does not decode"
-    return f"no stream that decoder '{decoder.name}' can start from came whole"
+    way_out = "" if rebuilt.guidance.is_empty else "; --decoder pocket draws what the others tell"
+    return f"no stream that decoder '{decoder.name}' can start from came whole{way_out}"
 
 
 def contents(guidance: Guidance) -> dict[StreamKind, str]:

@@ -125,6 +125,10 @@ def test_outages_of_the_profile_stay_until_the_window_closes(mars):
         ({"deep_space.distance_km": "-5"}, r"^deep_space.distance_km = -5 km: .*greater than or equal to 1"),
         ({"deep_space.distance_km": "0"}, r"^deep_space.distance_km = 0 km: .*greater than or equal to 1"),
         ({"deep_space.distance_km": ".inf"}, r"^deep_space.distance_km = inf km: .*finite"),
+        (
+            {"deep_space.distance_km": "1"},
+            r"^deep_space: its link budget comes to Es/N0 = 1.* dB.* deep_space.distance_km",
+        ),
         ({"deep_space.range_km": "4"}, r"^deep_space.range_km = 4 km: unknown setting"),
         ({"snr_kind": "ebn0", "mcs": "4"}, r"^snr_kind = 'ebn0' needs snr_db"),
     ],

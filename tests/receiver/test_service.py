@@ -13,6 +13,7 @@ from PIL import Image
 
 from receiver.service import receiver_spec
 from shared.bitstream import Bitstream
+from shared.caption.coder import encode_caption
 from shared.packets import Packetiser
 from shared.picture import load_picture
 from shared.repair.encoder import RepairEncoder
@@ -286,6 +287,12 @@ class TestPocket:
                 assert np.array_equal(shown, pixels_of(draft))
         _, events = decoded(bitstream.pack(), decoder="hci", progressive=True)
         assert previews_in(events) == []
+
+    def test_the_hci_decoder_names_the_one_that_draws_what_came_without_an_hci(self, bitstream, decoded):
+        told = Bitstream(bitstream.header, (Stream(StreamKind.CAPTION, encode_caption("a red barn")),))
+        picture, events = decoded(told.pack(), decoder="hci")
+        assert not picture
+        assert "--decoder pocket" in events[-1].report.reason
 
     @pytest.mark.parametrize(
         ("settings", "words"),
