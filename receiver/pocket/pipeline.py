@@ -24,7 +24,7 @@ from receiver.pocket.networks import (
 )
 from receiver.pocket.restore import restorer_input
 from receiver.pocket.sizes import LATENT_SCALE, RESTORER_SCALE, quarter_size
-from receiver.pocket.sketch import sketched
+from receiver.pocket.sketch import sketched, smoothed
 from receiver.pocket.tiles import Tiling, add_tiled
 from shared.errors import ServiceError
 from shared.latent.coder import STRIDE, plane_size
@@ -130,7 +130,7 @@ class Pipeline:
         blank = torch.zeros(len(hints), 3, finer * rows, finer * columns, device=self.device)
         made = self._tiled(blank, drawn, torch.cat([planes, told], 1), self._of_planes, Fraction(finer))
         right, bottom = quarter_size(width, height)
-        return made[..., :bottom, :right].clamp(0, 1)
+        return smoothed(made)[..., :bottom, :right].clamp(0, 1)
 
     @torch.inference_mode()
     def restored(self, quarters: Tensor) -> Tensor:

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 LAYOUT = 8
 """Rows and columns in which words have a place; that of a region's mask."""
+SMOOTHING, SMOOTHING_REACH = 1.0, 4
+"""Standard deviation, and reach on either side, of the Gaussian over a sketch at quarter size.
+
+The synthesis leaves edges between its blocks, which the restorer would sharpen into a lattice.
+"""
 
 
 class Sketch(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is untyped
@@ -82,3 +87,14 @@ def sketched(synthesis: Synthesis, sketch: Sketch, planes: Tensor, kept: Tensor,
     added = sketch(told, functional.avg_pool2d(drawn, STRIDE // RESTORER_SCALE), there)
     out: Tensor = drawn + functional.interpolate(added, drawn.shape[2:], mode="bilinear")
     return out
+
+
+def smoothed(sketches: Tensor) -> Tensor:
+    """Return ``sketches`` ``[B, 3, h, w]`` under a Gaussian of ``SMOOTHING`` pixels; borders are repeated."""
+    channels = sketches.shape[1]
+    places = torch.arange(-SMOOTHING_REACH, SMOOTHING_REACH + 1, dtype=sketches.dtype, device=sketches.device)
+    weights = torch.exp(-places.square() / (2 * SMOOTHING**2))
+    kernel = (weights / weights.sum()).expand(channels, 1, 1, -1)
+    padded = functional.pad(sketches, (SMOOTHING_REACH,) * 4, mode="replicate")
+    across = functional.conv2d(padded, kernel, groups=channels)
+    return functional.conv2d(across, kernel.transpose(2, 3), groups=channels)
