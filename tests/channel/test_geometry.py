@@ -68,6 +68,12 @@ def astropy_path_km(body: str, date: datetime) -> np.ndarray:
         return path
 
 
+# ERFA's plan94, astropy's own ephemeris, gives its greatest errors of heliocentric longitude over 1800 to 2050 as 17",
+# 71" and 81" for Mars, Jupiter and Saturn; seen from Earth they are larger by the ratio of the distances, 3.7, 1.24 and
+# 1.12, which makes 0.0175, 0.0245 and 0.0253 degrees; Earth's own adds 6".
+ASTROPY_DEG = {"moon": 0.02, "mars": 0.02, "jupiter": 0.027, "saturn": 0.028}
+
+
 @settings(max_examples=40, deadline=None)
 @given(bodies, recent_dates)
 def test_light_time_agrees_with_astropys_own_ephemeris(body, date):
@@ -89,7 +95,7 @@ def test_sun_angle_agrees_with_astropys_own_ephemeris(body, date):
         arrive = astropy_time(ours.arrival).tdb
         sun, earth = (get_body_barycentric(x, arrive, ephemeris="builtin").xyz.to_value(u.km) for x in ("sun", "earth"))
     cosine = path @ (sun - earth) / np.linalg.norm(path) / np.linalg.norm(sun - earth)
-    assert ours.sun_angle_deg == pytest.approx(np.degrees(np.arccos(np.clip(cosine, -1, 1))), abs=0.02)
+    assert ours.sun_angle_deg == pytest.approx(np.degrees(np.arccos(np.clip(cosine, -1, 1))), abs=ASTROPY_DEG[body])
 
 
 @pytest.mark.parametrize("station", sorted(STATIONS))

@@ -48,4 +48,4 @@ def test_every_column_and_setting_is_told():
 def test_the_example_is_a_sweep():
     sweep = sweep_of(ROOT / "docs" / "examples" / "sweep.yaml", {})
     assert len(sweep.snr_db) == 9
-    assert len(sweep.codecs) * len(sweep.channels) * len(sweep.seeds) * 6 * 9 == 2592
+    assert len(sweep.codecs) * len(sweep.channels) * len(sweep.seeds) * 6 * 9 == 2916
