@@ -9,16 +9,14 @@ from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 
 from sender.caption_network import MAX_WORDS, START, VOCABULARY, CaptionNetwork
 from sender.features import FeatureExtractor
 from shared.caption.coder import caption_coder
 from shared.caption.ngram import END, ESCAPE, FIRST
 from shared.caption.text import SENTENCE, written
-from shared.errors import SetupError
+from shared.weights import with_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,17 +87,8 @@ def caption_network(weights: Path | None = None) -> CaptionNetwork:
     """
     path = weights or resources.files("models") / "caption" / "captioner.safetensors"
     with torch.device("meta"):  # draws no random numbers for weights that are replaced anyway
-        network = CaptionNetwork().eval().requires_grad_(requires_grad=False)
-    try:
-        tensors = safetensors.torch.load(path.read_bytes())
-        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
-    except OSError as error:
-        raise SetupError(f"no weights of the captioner at {path}: {WAY_OUT}") from error
-    except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
-        raise SetupError(f"weights of the captioner at {path} are damaged: {WAY_OUT}") from error
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-        raise SetupError(f"weights of the captioner at {path} are damaged, not all are finite: {WAY_OUT}")
-    return network
+        network = CaptionNetwork()
+    return with_weights(network, path, "the captioner", WAY_OUT)
 
 
 @torch.inference_mode()

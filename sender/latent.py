@@ -10,15 +10,14 @@ from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 
 from sender.latent_network import PLANES, REACH, STRIDE, Analysis
 from sender.structure import grey_of, structure_scores
-from shared.errors import ConfigError, PictureError, SetupError
+from shared.errors import ConfigError, PictureError
 from shared.latent.coder import LatentPlanes, encode_latent, plane_size
 from shared.latent.tables import VALUE_MAX
+from shared.weights import with_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -139,14 +138,7 @@ def loaded_analysis(path: Path | None = None) -> Analysis:
     way_out = "install the package again or train it (training/README.md)"
     with torch.device("meta"):
         analysis = Analysis()
-    try:
-        weights = safetensors.torch.load(source.read_bytes())
-        analysis.load_state_dict({name: value.float() for name, value in weights.items()}, assign=True)
-    except OSError as error:
-        raise SetupError(f"no weights of the latent stream at {source}: {way_out}") from error
-    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        raise SetupError(f"weights of the latent stream at {source} are damaged: {way_out}") from error
-    return analysis.requires_grad_(requires_grad=False).eval()
+    return with_weights(analysis, source, "the latent stream", way_out)
 
 
 def _padded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 
 from sender.features import CHANNELS, FeatureExtractor
 from sender.token_network import TokenNetwork
-from shared.errors import SetupError
 from shared.text import TEXT_WIDTH, TextEncoder
 from shared.tokens.stream import TokenKind, Tokens
+from shared.weights import with_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,15 +40,7 @@ def load_token_network(folder: Path, kind: TokenKind) -> TokenNetwork:
         SetupError: its weights are missing or damaged.
     """
     path = folder / f"{kind.name.lower()}.safetensors"
-    network = new_token_network(kind)
-    try:
-        tensors = safetensors.torch.load(path.read_bytes())
-        network.load_state_dict({name: value.float() for name, value in tensors.items()})
-    except OSError as error:
-        raise SetupError(f"no weights of the token encoder: {path} cannot be read; {WAY_OUT}") from error
-    except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
-        raise SetupError(f"{path} is damaged; {WAY_OUT}") from error
-    return network.requires_grad_(requires_grad=False).eval()
+    return with_weights(new_token_network(kind), path, "the token encoder", WAY_OUT)
 
 
 def save_token_network(network: TokenNetwork, folder: Path, kind: TokenKind) -> None:

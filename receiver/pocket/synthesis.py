@@ -5,16 +5,14 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shared.errors import SetupError
 from shared.latent.coder import STRIDE
 from shared.latent.network import EIGHTH, SIXTEENTH, Residual
 from shared.latent.tables import PLANES
+from shared.weights import with_weights
 
 SYNTHESIS_NAME = "synthesis.safetensors"
 WAY_OUT = "install the package again or train it (training/README.md)"
@@ -54,11 +52,4 @@ def loaded_synthesis(folder: Path | None = None) -> Synthesis:
     path = (folder or Path(str(resources.files("models") / "latent"))) / SYNTHESIS_NAME
     with torch.device("meta"):
         network = Synthesis()
-    try:
-        tensors = safetensors.torch.load(path.read_bytes())
-        network.load_state_dict({name: value.float() for name, value in tensors.items()}, assign=True)
-    except OSError as error:
-        raise SetupError(f"no synthesis of the latent stream: {path} cannot be read; {WAY_OUT}") from error
-    except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
-        raise SetupError(f"{path} is damaged; {WAY_OUT}") from error
-    return network.requires_grad_(requires_grad=False).eval()
+    return with_weights(network, path, "the latent stream's synthesis", WAY_OUT)

@@ -89,5 +89,5 @@ def test_the_first_tokens_do_not_depend_on_how_many_are_sent(tmp_path, picture):
 
 
 def test_tokens_without_weights_are_one_line(tmp_path):
-    with pytest.raises(SetupError, match=r"no weights of the token encoder: .*spw\.safetensors"):
+    with pytest.raises(SetupError, match=r"no weights of the token encoder at .*spw\.safetensors"):
         TokenEncoder(tmp_path)

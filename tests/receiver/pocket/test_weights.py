@@ -18,6 +18,7 @@ from receiver.pocket.devices import device_named
 from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
 from receiver.pocket.rrdbnet import RRDBNet
 from receiver.pocket.sketch import Sketch
+from receiver.pocket.synthesis import loaded_synthesis
 from receiver.pocket.weights import WEIGHTS_NAME, load_networks, save_networks
 from receiver.pocket.words import Words
 from shared.errors import SetupError
@@ -245,3 +246,8 @@ def test_weights_that_come_later_are_found_without_a_new_decoder(copy, guidance_
         decoder.reconstruct(guidance_for(64, 64), DecodeOptions())
     (copy / "away").rename(copy / "unet")
     assert decoder.reconstruct(guidance_for(64, 64), DecodeOptions()).pixels.shape == (64, 64, 3)
+
+
+def test_a_missing_synthesis_is_one_line(tmp_path):
+    with pytest.raises(SetupError, match=r"no weights of the latent stream's synthesis at .*install the package again"):
+        loaded_synthesis(tmp_path)
