@@ -62,9 +62,7 @@ def main() -> None:
             following = whole[(index + 1) % len(whole)]
             for name, bitstream in variants(codec, picture, whole[index], following, extractors, options.bytes):
                 guidance = guidance_in(bitstream)
-                made = decoder.reconstruct(
-                    guidance, DecodeOptions(options.steps, decoder.default_fidelity, trust=False)
-                )
+                made = decoder.reconstruct(guidance, DecodeOptions(options.steps, trust=False))
                 found = measures.compared(rgb_of(made.pixels), reference)
                 row = {measure: float(found[measure] or 0) for measure in SHOWN}
                 rows[codec.name, name][index] = {"bytes": len(bitstream.pack()), **row}

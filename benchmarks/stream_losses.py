@@ -64,7 +64,7 @@ def main() -> None:
         first = not tiles
         for kinds in subsets(tuple(stream.kind for stream in whole.streams)):
             kept = Bitstream(whole.header, tuple(stream for stream in whole.streams if stream.kind in kinds))
-            made = decoder.reconstruct(guidance_in(kept), DecodeOptions(options.steps, decoder.default_fidelity))
+            made = decoder.reconstruct(guidance_in(kept), DecodeOptions(options.steps))
             found = measures.compared(rgb_of(made.pixels), reference)
             values = {name: float(found[name] or 0) for name in SHOWN}
             rows[kinds].append({"bytes": len(kept.pack()), "trust": made.trust or 0.0, **values})

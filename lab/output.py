@@ -97,11 +97,12 @@ def decoding_document(report: receiver_pb2.ReceiveReport) -> dict[str, Any]:
 
 
 def decoder_text(report: receiver_pb2.ReceiveReport) -> str:
-    """Return the decoder with what it was told, as in ``pocket, 1 step, fidelity 0.5, seed 0``."""
+    """Return the decoder with what it was told, as in ``pocket, 1 step, fidelity 0.5, seed 0``; no HCI, no fidelity."""
     if not report.HasField("steps"):
         return report.decoder
     steps = "1 step" if report.steps == 1 else f"{report.steps} steps"
-    return f"{report.decoder}, {steps}, fidelity {report.fidelity:g}, seed {report.seed}"
+    fidelity = f", fidelity {report.fidelity:g}" if report.HasField("fidelity") else ""
+    return f"{report.decoder}, {steps}{fidelity}, seed {report.seed}"
 
 
 def rebuilt_text(report: receiver_pb2.ReceiveReport) -> str:

@@ -58,7 +58,8 @@ class DecodeOptions:
 
     Args:
         steps: steps of the flow, 1 to 4; 0 leaves the flow out.
-        fidelity: how far the picture is pulled back to what was received, 0 (not at all) to 1.
+        fidelity: how far the picture is pulled back to what was received, 0 (not at all) to 1; None is the decoder's
+            choice, which may depend on the HCI.
         seed: of the decoder's noise.
         trust: whether to make the trust map.
 
@@ -67,14 +68,14 @@ class DecodeOptions:
     """
 
     steps: int = 1
-    fidelity: float = 1.0
+    fidelity: float | None = None
     seed: int = 0
     trust: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.steps <= MAX_STEPS:
             raise ConfigError(f"steps = {self.steps}: give 0 (no flow) to {MAX_STEPS}")
-        if math.isnan(self.fidelity) or not 0 <= self.fidelity <= 1:
+        if self.fidelity is not None and (math.isnan(self.fidelity) or not 0 <= self.fidelity <= 1):
             raise ConfigError(f"fidelity = {self.fidelity:g}: give 0 (free) to 1 (as near as possible to what came)")
 
 
@@ -83,19 +84,21 @@ class Reconstruction:
     """A rebuilt picture: ``pixels`` uint8 ``[H, W, 3]`` or, if grey, ``[H, W]``.
 
     ``trust_map`` uint8 ``[ceil(H / 16), ceil(W / 16)]`` runs from 0 (invented) to 255 (evidence); ``trust`` is its
-    mean as 0 to 1. Both are None where they were not asked for or the decoder makes none.
+    mean as 0 to 1. Both are None where they were not asked for or the decoder makes none. ``fidelity`` is the one it
+    was made with, None where nothing was received to be pulled back to, or the decoder takes no options.
     """
 
     pixels: NDArray[np.uint8]
     trust_map: NDArray[np.uint8] | None = None
     trust: float | None = None
+    fidelity: float | None = None
 
 
 class Decoder(Protocol):
     """Rebuilds a picture from any subset of guidance. Several threads may call it at once.
 
-    ``device`` is where it computes. ``default_steps`` and ``default_fidelity`` hold where a caller does not choose;
-    ``default_steps`` is None for a decoder that takes no options.
+    ``device`` is where it computes. ``default_steps`` holds where a caller does not choose; it is None for a decoder
+    that takes no options.
     """
 
     name: str
@@ -108,11 +111,6 @@ class Decoder(Protocol):
     @property
     def default_steps(self) -> int | None:
         """Steps where the caller does not choose."""
-        ...
-
-    @property
-    def default_fidelity(self) -> float:
-        """Fidelity where the caller does not choose."""
         ...
 
     def reconstruct(
@@ -132,7 +130,6 @@ class HciDecoder:
     name = "hci"
     device = "cpu"
     default_steps = None
-    default_fidelity = 1.0
 
     def reconstruct(
         self, guidance: Guidance, options: DecodeOptions, stop: Event | None = None
@@ -174,14 +171,14 @@ def decoder_named(name: str, device: str = "") -> Decoder:
 def options_for(
     decoder: Decoder, *, steps: int | None = None, fidelity: float | None = None, seed: int = 0, trust: bool = False
 ) -> DecodeOptions:
-    """Return the options as asked for, with the defaults of ``decoder`` where ``steps`` or ``fidelity`` is None.
+    """Return the options as asked for, with the default of ``decoder`` where ``steps`` is None.
 
     Raises:
         ConfigError: a value is out of range.
     """
     return DecodeOptions(
         steps=(decoder.default_steps or 0) if steps is None else steps,
-        fidelity=decoder.default_fidelity if fidelity is None else fidelity,
+        fidelity=fidelity,
         seed=seed,
         trust=trust,
     )

@@ -34,6 +34,7 @@ class Rebuilt:
     png: bytes = b""
     trust_png: bytes = b""
     trust: float | None = None
+    fidelity: float | None = None
     quality: Quality | None = None
 
     @property
@@ -58,6 +59,7 @@ def rebuild(bitstream: Bitstream, decoder: Decoder, options: DecodeOptions, stop
         png=encode_png(made.pixels),
         trust_png=b"" if made.trust_map is None else encode_png(made.trust_map),
         trust=0.0 if guidance.is_empty else made.trust,
+        fidelity=made.fidelity,
     )
 
 
@@ -83,7 +85,7 @@ def report_of(
         decoder=decoder.name, device=decoder.device, streams=_stream_reports(rebuilt, status)
     )
     if decoder.default_steps is not None:
-        report.steps, report.fidelity, report.seed = options.steps, options.fidelity, options.seed
+        report.steps, report.seed = options.steps, options.seed
     if rebuilt is None:
         report.reason = "no packet that tells the picture's size arrived"
         return report
@@ -91,6 +93,8 @@ def report_of(
     report.decode_s = rebuilt.decode_s
     report.rebuilt, report.invented = rebuilt.pixels is not None, rebuilt.invented
     report.reason = _reason(decoder, rebuilt)
+    if rebuilt.fidelity is not None:
+        report.fidelity = rebuilt.fidelity
     if rebuilt.trust is not None:
         report.trust = rebuilt.trust
     if rebuilt.quality is not None:

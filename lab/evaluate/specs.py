@@ -90,7 +90,7 @@ def link_spec(name: str) -> LinkSpec:
         raise ConfigError(f"{name}: {error}; steps and seed are whole numbers, fidelity is 0 to 1") from error
     if spec.seed < 0:
         raise ConfigError(f"{name}: seed {spec.seed}; give 0 or more")
-    DecodeOptions(steps=spec.steps or 0, fidelity=0.0 if spec.fidelity is None else spec.fidelity)
+    DecodeOptions(steps=spec.steps or 0, fidelity=spec.fidelity)
     return spec
 
 

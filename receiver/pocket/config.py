@@ -22,8 +22,8 @@ class PocketConfig(BaseModel):
     """What the weights were trained for, and the settings that measured best with them.
 
     ``sigma`` is the noise added to the restored latent, where the flow starts; ``steps`` and ``fidelity`` are the
-    decoder's defaults. ``sha256`` holds the hash of each network's weights file, by the name of its folder; a folder
-    without one is taken as it is.
+    decoder's defaults, fidelity for HCIs of a quarter of the picture's size and less. ``sha256`` holds the hash of each
+    network's weights file, by the name of its folder; a folder without one is taken as it is.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

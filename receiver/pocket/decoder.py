@@ -48,7 +48,7 @@ class PocketDecoder:
         self._text: TextEncoder | None = None
         config = config_in(self._folder)
         self.default_steps: int | None = config.steps
-        self.default_fidelity = config.fidelity
+        self._fidelity = config.fidelity
 
     @property
     def device(self) -> str:
@@ -111,8 +111,27 @@ class PocketDecoder:
                     self._working_weights(),
                 ):
                     chosen = [requests[index] for index in indices]
-                    made.update(zip(indices, _reconstructed(pipeline, self._text_encoder, chosen), strict=True))
+                    pictures = _pictures(pipeline, self._text_encoder, chosen)
+                    finished = [self._finished(*one) for one in zip(pictures, chosen, strict=True)]
+                    made.update(zip(indices, finished, strict=True))
         return [made[index] for index in range(len(requests))]
+
+    def _finished(self, picture: Tensor, request: Request) -> Reconstruction:
+        from receiver.pocket.fidelity import fidelity_at, projected  # noqa: PLC0415 - these import torch
+        from receiver.pocket.restore import pixels_of, planes_of  # noqa: PLC0415
+        from receiver.pocket.trust import trust_map  # noqa: PLC0415
+
+        guidance, options = request
+        hci, fidelity = None, None
+        if guidance.hci is not None:
+            hci = planes_of(guidance.hci.pixels).to(picture.device)
+            fidelity = fidelity_at(guidance.hci.scale, self._fidelity) if options.fidelity is None else options.fidelity
+            picture = projected(picture, hci, fidelity)
+        pixels = pixels_of(picture, grey=guidance.header.grey)
+        if not options.trust:
+            return Reconstruction(pixels, fidelity=fidelity)
+        trust = trust_map(planes_of(pixels).to(picture.device), hci).cpu().numpy()
+        return Reconstruction(pixels, trust, float(trust.mean()) / 255, fidelity)
 
     def _text_encoder(self) -> TextEncoder:
         from shared.text import TextEncoder  # noqa: PLC0415 - imports torch
@@ -139,33 +158,15 @@ class PocketDecoder:
             return Pipeline(load_networks(self._folder, device), device)
 
 
-def _reconstructed(
-    pipeline: Pipeline, text: Callable[[], TextEncoder], requests: Sequence[Request]
-) -> list[Reconstruction]:
-    """Return the pictures of ``requests``, of one size and equal steps; all have an HCI or none, and so planes."""
+def _pictures(pipeline: Pipeline, text: Callable[[], TextEncoder], requests: Sequence[Request]) -> Tensor:
+    """Return ``[B, 3, H, W]`` for ``requests`` of one size and equal steps; all have an HCI or none, and so planes."""
     from receiver.pocket.hints import hints_of  # noqa: PLC0415 - imports torch
 
     header, steps = requests[0][0].header, requests[0][1].steps
     hcis = [guidance.hci.pixels for guidance, _ in requests if guidance.hci is not None]
     seeds = [options.seed for _, options in requests]
     hints = [hints_of(guidance, text) for guidance, _ in requests] if steps or not hcis else None
-    pictures = pipeline.pictures(hcis or None, seeds, header.width, header.height, steps, hints)
-    return [_finished(picture, *request) for picture, request in zip(pictures, requests, strict=True)]
-
-
-def _finished(picture: Tensor, guidance: Guidance, options: DecodeOptions) -> Reconstruction:
-    from receiver.pocket.fidelity import projected  # noqa: PLC0415 - these import torch
-    from receiver.pocket.restore import pixels_of, planes_of  # noqa: PLC0415
-    from receiver.pocket.trust import trust_map  # noqa: PLC0415
-
-    hci = None if guidance.hci is None else planes_of(guidance.hci.pixels).to(picture.device)
-    if hci is not None:
-        picture = projected(picture, hci, options.fidelity)
-    pixels = pixels_of(picture, grey=guidance.header.grey)
-    if not options.trust:
-        return Reconstruction(pixels)
-    trust = trust_map(planes_of(pixels).to(picture.device), hci).cpu().numpy()
-    return Reconstruction(pixels, trust, float(trust.mean()) / 255)
+    return pipeline.pictures(hcis or None, seeds, header.width, header.height, steps, hints)
 
 
 @contextlib.contextmanager

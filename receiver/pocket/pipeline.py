@@ -129,8 +129,8 @@ class Pipeline:
         finer = STRIDE // RESTORER_SCALE
         blank = torch.zeros(len(hints), 3, finer * rows, finer * columns, device=self.device)
         made = self._tiled(blank, drawn, torch.cat([planes, told], 1), self._of_planes, Fraction(finer))
-        right, bottom = quarter_size(width, height)
-        return smoothed(made)[..., :bottom, :right].clamp(0, 1)
+        across, down = quarter_size(width, height)
+        return smoothed(made)[..., :down, :across].clamp(0, 1)
 
     @torch.inference_mode()
     def restored(self, quarters: Tensor) -> Tensor:

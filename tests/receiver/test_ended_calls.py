@@ -18,7 +18,7 @@ from shared.rpc.server import ServiceSpec, start_server
 class Endless:
     """A decoder that never ends by itself."""
 
-    name, device, default_steps, default_fidelity = "endless", "cpu", None, 1.0
+    name, device, default_steps = "endless", "cpu", None
 
     def __init__(self):
         self.started, self.stopped = threading.Semaphore(0), threading.Semaphore(0)

@@ -41,7 +41,20 @@ def test_an_hci_of_any_scale_serves(pixels_from, guidance_for, scale):
 
 
 def test_defaults_are_those_of_the_weights(decoder):
-    assert (decoder.name, decoder.device, decoder.default_steps, decoder.default_fidelity) == ("pocket", "cpu", 2, 0.5)
+    assert (decoder.name, decoder.device, decoder.default_steps) == ("pocket", "cpu", 2)
+
+
+@pytest.mark.parametrize(("scale", "fidelity"), [(1, 1.0), (2, 5 / 6), (3, 4 / 6), (4, 0.5), (6, 0.5), (16, 0.5)])
+def test_unless_told_the_fidelity_follows_the_hcis_scale(decoder, guidance_for, scale, fidelity):
+    guidance = guidance_for(96, 64, scale=scale)
+    made = decoder.reconstruct(guidance, DecodeOptions(steps=0, seed=1))
+    told = decoder.reconstruct(guidance, DecodeOptions(steps=0, seed=1, fidelity=fidelity))
+    assert made.fidelity == pytest.approx(told.fidelity)
+    assert np.abs(made.pixels.astype(int) - told.pixels).max() <= 1
+
+
+def test_without_an_hci_there_is_no_fidelity(decoder):
+    assert decoder.reconstruct(Guidance(PictureHeader(96, 64)), DecodeOptions(fidelity=1)).fidelity is None
 
 
 def test_the_seed_decides_and_nothing_else(pixels_from, guidance_for):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from receiver.pocket.fidelity import projected
+from receiver.pocket.fidelity import fidelity_at, projected
 from receiver.pocket.lanczos import resized
 from receiver.pocket.restore import pixels_of, planes_of
 from shared.hci.stream import down_sampled
@@ -48,6 +48,11 @@ def test_at_full_fidelity_the_picture_down_samples_to_the_hci(synthetic_pixels, 
     error = np.abs(down_sampled(made, scale).astype(int) - received)
     assert error.mean() < 1
     assert np.percentile(error, 99) <= 4
+
+
+def test_a_finer_hci_asks_for_more_fidelity_and_a_coarser_one_for_no_less():
+    assert [fidelity_at(scale, 0.25) for scale in (1, 2, 3, 4, 5, 16)] == [1, 0.75, 0.5, 0.25, 0.25, 0.25]
+    assert [fidelity_at(scale, 1.0) for scale in (1, 4, 16)] == [1, 1, 1]
 
 
 def test_half_of_the_fidelity_is_half_of_the_way(synthetic_pixels):

@@ -470,7 +470,7 @@ class ReceiveReport(_message.Message):
     trust: _builtins.float
     """Mean of the trust map, 0 (invented) to 1 (evidence); absent when not asked for or the decoder makes none."""
     steps: _builtins.int
-    """What the picture was decoded with; absent for a decoder that takes no options."""
+    """What the picture was decoded with; absent for a decoder that takes no options, fidelity also where no HCI came."""
     fidelity: _builtins.float
     seed: _builtins.int
     device: _builtins.str
