@@ -42,6 +42,7 @@ def profile_of(text: str, what: str, changes: Mapping[str, str] | None = None) -
         UnknownNameError, ConfigError, SetupError: as ``profile_named``.
     """
     document = yaml_mapping(text, what)
+    _check_deep_space(document, what, changes or {})
     for setting, value in (changes or {}).items():
         _set(document, setting, yaml_value(value, setting))
     return checked(Profile, document)
@@ -69,6 +70,16 @@ def _plugin_text(name: str) -> str:
     if not isinstance(text, str):
         raise SetupError(f"{named(CHANNELS, name)} must be a function without arguments that returns YAML text")
     return text
+
+
+def _check_deep_space(document: Mapping[str, Any], what: str, changes: Mapping[str, str]) -> None:
+    """Check that ``changes`` to deep space, unless they name a body, go to a profile that is a deep-space link."""
+    changed = [setting for setting in changes if setting.startswith("deep_space.")]
+    if changed and not document.get("deep_space") and "deep_space.body" not in changed:
+        raise ConfigError(
+            f"{changed[0]} = {changes[changed[0]]}: {what} is no deep-space link; "
+            "take --channel deep-space, or give deep_space.body and deep_space.date too"
+        )
 
 
 def _set(document: dict[str, Any], setting: str, value: Any) -> None:

@@ -137,7 +137,12 @@ class Profile(LinkSettings):
     def _mcs_at(self, es_n0_db: float | None) -> int:
         if self.mcs != AUTO or es_n0_db is None:
             return int(self.mcs)
-        return fastest_mcs(es_n0_db, target_bler=self.mcs_target_bler, margin_db=self.mcs_margin_db).index
+        try:
+            return fastest_mcs(es_n0_db, target_bler=self.mcs_target_bler, margin_db=self.mcs_margin_db).index
+        except ConfigError as error:
+            if self.deep_space is None or self.snr_db is not None:
+                raise
+            raise ConfigError(f"{error}; the SNR follows from deep_space: body or distance_km, and budget") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from channel.losses import MAX_TIME_S, Outages
 from channel.propagation import Awgn, Rician
 from channel.scintillation import scintillation
 from channel.transmission import Transmission
-from shared.errors import LinkError
+from shared.errors import ConfigError, LinkError
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,10 @@ def test_outages_of_the_profile_stay_until_the_window_closes(mars):
         ({"deep_space.min_elevation_deg": "89", "deep_space.search_days": "1"}, r"^no window from mars opens between"),
         ({"deep_space.budget.rain_loss_db": "-1"}, r"^deep_space.budget.rain_loss_db = -1 dB: .*0"),
         ({"deep_space.budget.data_rate_bps": "1e6"}, r"^deep_space.budget.data_rate_bps: leave it out"),
-        ({"deep_space.body": "saturn"}, r"^Es/N0 = -6.* dB: MCS 3, the most robust"),
+        (
+            {"deep_space.body": "saturn"},
+            r"^Es/N0 = -6.* dB: MCS 3, the most robust.* follows from deep_space: body or distance_km, and budget$",
+        ),
         (
             {"deep_space.body": "moon", "deep_space.lander": "{latitude_deg: 0, longitude_deg: 0}"},
             r"^deep_space.lander: there is none on moon",
@@ -137,3 +140,15 @@ def test_what_cannot_be_is_one_line(changes, message):
     with pytest.raises(LinkError, match=message) as caught:
         profile_named("deep-space", changes).resolved()
     assert "\n" not in str(caught.value)
+
+
+def test_a_distance_asks_for_a_deep_space_link():
+    with pytest.raises(ConfigError, match=r"^deep_space.distance_km = 5: channel 'awgn' is no deep-space link; .*body"):
+        profile_named("awgn", {"deep_space.distance_km": "5"})
+    to_mars = {"deep_space.body": "mars", "deep_space.date": "2030-01-01", "deep_space.distance_km": "1e8", "mcs": "4"}
+    assert profile_named("awgn", to_mars).resolved().contact is not None
+
+
+def test_an_snr_that_was_given_is_not_said_to_follow_from_the_distance():
+    with pytest.raises(ConfigError, match=r"choose an MCS yourself$"):
+        profile_named("deep-space", {"snr_db": "-20"}).resolved()
