@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from receiver.pocket.lanczos import resized
-from receiver.pocket.sizes import RESTORER_SCALE
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+SHARES_OF_FINER = {1: 1.0, 2: 2 / 3, 3: 1 / 9}
+"""Of the way from the default fidelity to 1, by the HCI's scale (``docs/results/fidelity-by-scale.md``)."""
 ROUNDS = 4
 """Of correction; what remains after each is what the kernel dampens near the HCI's own resolution."""
 
@@ -17,12 +18,10 @@ ROUNDS = 4
 def fidelity_at(scale: int, default: float) -> float:
     """Return the fidelity of an HCI at 1/``scale``, ``default`` being that of a quarter of the picture's size and less.
 
-    The restorer sees an HCI at a quarter of the size, whatever its scale, so that of a finer one only fidelity brings
-    back the detail: it rises in even steps, to 1 for an HCI of the picture's own size
-    (``docs/results/fidelity-by-scale.md``).
+    The restorer sees an HCI at a quarter of the size, whatever its scale: of a finer one only fidelity brings back the
+    detail.
     """
-    finer = max(0, RESTORER_SCALE - scale) / (RESTORER_SCALE - 1)
-    return default + (1 - default) * finer
+    return default + (1 - default) * SHARES_OF_FINER.get(scale, 0.0)
 
 
 def projected(picture: Tensor, hci: Tensor, fidelity: float) -> Tensor:
