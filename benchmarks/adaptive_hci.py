@@ -24,7 +24,7 @@ from lab.output import markdown_table
 from receiver.decoder import Guidance, options_for
 from receiver.metrics.measures import Measures
 from receiver.pocket.decoder import PocketDecoder
-from sender.search import SCALES_TRIED
+from sender.search import STEPS_TRIED
 from shared.bitstream import PictureHeader
 from shared.hci.stream import decode_hci, encode_hci, hci_candidates
 from shared.picture import write_file
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "docs" / "results" / "adaptive.md"
-FEWEST_SCALES = 8
 MIN_SIDE, BPPS = 320, (0.0225, 0.06)
 SHOWN = {
     "psnr_db": "PSNR dB",
@@ -50,8 +49,8 @@ def choices(pixels: NDArray[np.uint8], budget_bytes: int, judge: PocketJudge) ->
     made = {"hci: best up-sampled": encode_hci(pixels, budget_bytes)}
     distance = functools.cache(judge(pixels))
     candidates = []
-    for step in range(*SCALES_TRIED.indices(FEWEST_SCALES)):
-        here = hci_candidates(pixels, budget_bytes, scales=slice(step, step + 1))
+    for step in STEPS_TRIED:
+        here = hci_candidates(pixels, budget_bytes, steps=[step])
         candidates += here
         if here:
             made[f"{step} scales coarser, the better tuning"] = min(here, key=distance)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
+from itertools import product
 from typing import TYPE_CHECKING
 
-from sender.search import hci_for
+from sender.search import filling_hci_for, hci_for
 from shared.bitstream import Bitstream
-from shared.caption.coder import encode_caption
+from shared.caption.coder import decode_caption, encode_caption
 from shared.errors import BudgetError, ConfigError
 from shared.hci.stream import decode_hci
 from shared.latent.coder import encode_latent
@@ -15,6 +17,8 @@ from shared.streams import Stream, StreamKind
 from shared.tokens.stream import MIN_TOKENS, Tokens, encode_tokens, longest_payload_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sender.extractors import Extractors
     from shared.codecs.recipe import Codec
     from shared.picture import Picture
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 MIN_DEFAULT_BUDGET_BYTES = 96
 HCI_SHARE = 0.6
 """Of a budget, at least; what a caption, tokens or regions would take beyond the rest is left out."""
+FULL_SHARE = 0.97
+"""Of a budget, which a recipe that fills shall use."""
 PLANE_COUNTS = (16, 8, 4, 2, 1)
 
 
@@ -36,7 +42,8 @@ def encode_picture(
     """Return the bitstream of ``picture`` whose container has at most ``budget_bytes`` (0: the codec's default).
 
     Small streams come first and the HCI takes what they leave; those for which there is no room beside a fair HCI are
-    left out. ``caption`` stands in for the captioner's sentence.
+    left out. In a recipe that fills the HCI comes first, and what it leaves is filled as far as it can be with others.
+    ``caption`` stands in for the captioner's sentence, and comes before the HCI.
 
     Raises:
         BudgetError: not even the smallest encoding fits, or ``caption`` leaves no room.
@@ -48,7 +55,10 @@ def encode_picture(
             f"codec '{codec.name}' sends no caption: leave the caption out, or choose one that does (misc)"
         )
     made = _Made(picture, codec, extractors, budget_bytes or default_budget_bytes(picture, codec))
-    for kind in _making_order(codec, caption):
+    if codec.fills:
+        made.fill(caption)
+        return made.bitstream()
+    for kind in sorted(codec.streams, key=_ORDER.index):
         if kind is StreamKind.CAPTION:
             made.add_caption(caption)
         elif kind is StreamKind.REGIONS:
@@ -66,13 +76,6 @@ _ORDER = (StreamKind.CAPTION, StreamKind.REGIONS, StreamKind.LATENT, StreamKind.
 """RSRTs need to know caption and HCI."""
 
 
-def _making_order(codec: Codec, caption: str | None) -> list[StreamKind]:
-    """Return the codec's streams as they are made. One that fills begins with the HCI, but for a caller's own words."""
-    ordered = sorted(codec.streams, key=_ORDER.index)
-    first = {StreamKind.HCI: 1, StreamKind.CAPTION: 0 if caption else 2} if codec.fills else {}
-    return sorted(ordered, key=lambda kind: first.get(kind, 2 if first else 0))
-
-
 class _Made:
     """The streams of one picture so far, and the room that they leave."""
 
@@ -86,6 +89,45 @@ class _Made:
         if not self._payloads:
             raise BudgetError(f"{self._budget_bytes} bytes hold no stream of {self._codec.name}; raise the budget")
         return self._with({})
+
+    def fill(self, caption: str | None) -> None:
+        """Add the HCI and those further streams that use most of what it leaves; then tokens, in a recipe with any."""
+        if caption:
+            self.add_caption(caption)
+        spares = self._spares(with_caption=caption is None)
+        self.add_hci(lambda hci: len(self._fullest(spares, hci).pack()) >= FULL_SHARE * self._budget_bytes)
+        for stream in self._fullest(spares, self._payloads[StreamKind.HCI]).streams:
+            self._payloads[stream.kind] = stream.payload
+        if StreamKind.CAPTION in self._payloads:
+            self._caption = decode_caption(self._payloads[StreamKind.CAPTION])
+        if StreamKind.TOKENS in self._codec.streams:
+            self.add_tokens()
+
+    def _spares(self, *, with_caption: bool) -> list[dict[StreamKind, bytes]]:
+        """Return every set of payloads that may stand beside the HCI, the empty one too, without tokens."""
+        pixels, offered = self._picture.pixels, []
+        for kind in self._codec.streams:
+            payloads: list[bytes] = []
+            if kind is StreamKind.CAPTION and with_caption:
+                caption = self._extractors.caption(pixels)
+                payloads = [encode_caption(caption)] if caption else []
+            elif kind is StreamKind.REGIONS:
+                regions = self._extractors.regions(pixels)
+                payloads = [encode_regions(regions)] if regions else []
+            elif kind is StreamKind.LATENT:
+                values, ids = self._extractors.planes(pixels, self._codec.planes)
+                payloads = [encode_latent(values, ids[:count]) for count in PLANE_COUNTS if count <= len(ids)]
+            offered.append([{}, *({kind: payload} for payload in payloads)])
+        return [dict(ChainMap(*chosen)) for chosen in product(*offered)]
+
+    def _fullest(self, spares: list[dict[StreamKind, bytes]], hci: bytes) -> Bitstream:
+        """Return the largest bitstream of ``hci`` and one of ``spares`` that the budget holds."""
+        offered = [self._with({StreamKind.HCI: hci} | spare) for spare in spares]
+        return max(
+            (one for one in offered if len(one.pack()) <= self._budget_bytes),
+            key=lambda one: len(one.pack()),
+            default=self._with({StreamKind.HCI: hci}),
+        )
 
     def add_caption(self, given: str | None) -> None:
         caption = self._extractors.caption(self._picture.pixels) if given is None else given
@@ -104,9 +146,9 @@ class _Made:
         if payload and self._has_room_for(StreamKind.REGIONS, payload):
             self._payloads[StreamKind.REGIONS] = payload
 
-    def add_hci(self) -> None:
+    def add_hci(self, fills: Callable[[bytes], bool] | None = None) -> None:
         reserve = 0
-        if StreamKind.TOKENS in self._codec.streams and not self._codec.fills:
+        if StreamKind.TOKENS in self._codec.streams and fills is None:
             tokens = longest_payload_bytes(self._codec.tokens)
             reserve = self._overhead_bytes(StreamKind.TOKENS) + tokens
             if reserve > (1 - HCI_SHARE) * self._budget_bytes:
@@ -116,7 +158,8 @@ class _Made:
             used = self._budget_bytes - room
             raise BudgetError(f"{self._budget_bytes} bytes: header and checksum alone take {used}; raise the budget")
         try:
-            payload = hci_for(self._codec, self._picture.pixels, room - reserve, self._extractors.judge)
+            asked = self._codec, self._picture.pixels, room - reserve, self._extractors.judge
+            payload = hci_for(*asked) if fills is None else filling_hci_for(*asked, fills)
         except BudgetError as error:
             used = self._budget_bytes - room
             message = f"budget of {self._budget_bytes} bytes, {used} of them header and checksum: {error}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from shared.hci.stream import encode_hci, hci_candidates
+from shared.hci.stream import SCALES, encode_hci, hci_candidates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from shared.codecs.recipe import Codec
 
-SCALES_TRIED: Final = slice(3)
+STEPS_TRIED: Final = range(3)
 """The scale that measured best up-sampled and the next two coarser ones; which of them is best behind the pocket
 decoder depends on the picture (docs/results/adaptive.md)."""
 
@@ -39,7 +39,37 @@ def hci_for(codec: Codec, pixels: NDArray[np.uint8], budget_bytes: int, judge: J
         SetupError: the judge's decoder or the coder is not there.
     """
     if codec.hci_choice == "decoder" and judge is not None:
-        candidates = hci_candidates(pixels, budget_bytes, coder=codec.hci_coder, scales=SCALES_TRIED)
+        candidates = hci_candidates(pixels, budget_bytes, coder=codec.hci_coder, steps=STEPS_TRIED)
         if candidates:
             return candidates[0] if len(candidates) == 1 else min(candidates, key=judge(pixels))
     return encode_hci(pixels, budget_bytes, coder=codec.hci_coder)
+
+
+def filling_hci_for(
+    codec: Codec, pixels: NDArray[np.uint8], budget_bytes: int, judge: Judge | None, fills: Callable[[bytes], bool]
+) -> bytes:
+    """Return as ``hci_for`` the best payload, but of those that ``fills`` accepts, if there are any.
+
+    Where none of the scales that are usual at this rate has one, finer scales are tried, one by one. A picture that is
+    said in full in fewer bytes has none at any scale.
+
+    Raises:
+        BudgetError, SetupError: as ``hci_for``.
+    """
+    best = judge(pixels) if codec.hci_choice == "decoder" and judge is not None else None
+    if best is None and fills(up_sampled := encode_hci(pixels, budget_bytes, coder=codec.hci_coder)):
+        return up_sampled
+    candidates: list[bytes] = []
+    for steps in (STEPS_TRIED, *([-finer] for finer in range(1, len(SCALES)))):
+        here = hci_candidates(pixels, budget_bytes, coder=codec.hci_coder, steps=steps)
+        filling = [payload for payload in here if fills(payload)]
+        if filling:
+            return min(filling, key=best or _of_most_bytes)
+        candidates += here
+    if not candidates:
+        return encode_hci(pixels, budget_bytes, coder=codec.hci_coder)
+    return min(candidates, key=best or _of_most_bytes)
+
+
+def _of_most_bytes(payload: bytes) -> float:
+    return -len(payload)

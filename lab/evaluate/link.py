@@ -17,6 +17,7 @@ from lab.evaluate.specs import REAL_ESRGAN, LinkSpec
 from lab.transfer import LinkClient
 from receiver.pocket.config import weights_folder
 from shared.bitstream import Bitstream
+from shared.codecs.registry import codecs
 from shared.errors import DataError
 from shared.picture import encode_png, load_picture
 from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TIMEOUT_S = 900.0
+WEIGHTS = (".safetensors", ".json", ".npz", ".npy")
 
 
 class LinkSession:
@@ -146,12 +148,18 @@ def rgb_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
 
 
+def recipe_of(name: str) -> str:
+    """Return what the name of a codec tells a sender, as far as it differs from a recipe's defaults; else nothing."""
+    return codecs()[name].model_dump_json(exclude_defaults=True) if name in codecs() else ""
+
+
 def weights_digest() -> str:
-    """Return a hash over all weights that the link's codecs use: other weights, other results."""
+    """Return a hash over all weights and tables that the link's codecs use: others, other results."""
     digest = hashlib.sha256()
-    for folder in sorted({Path(str(resources.files("models"))), weights_folder()}):
+    shipped = {Path(str(resources.files(name))) for name in ("models", "shared")}
+    for folder in sorted(shipped | {weights_folder()}):
         for file in sorted(folder.rglob("*")):
-            if file.suffix in (".safetensors", ".json"):
+            if file.suffix in WEIGHTS:
                 digest.update(file.name.encode() + b"\0")
                 digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()

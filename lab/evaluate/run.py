@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lab.evaluate.baselines.vvc import NAME as VVC
 from lab.evaluate.codec import picture_in
-from lab.evaluate.link import link_codec, rgb_of, weights_digest
+from lab.evaluate.link import link_codec, recipe_of, rgb_of, weights_digest
 from lab.evaluate.pictures import Budget, Source, VvcRates, source_in
 from lab.evaluate.results import Results, Row, finite, key_of
 from lab.evaluate.specs import BASELINES, CEILING, baseline_named, link_spec
@@ -136,7 +136,7 @@ class Evaluation:
         measured: Callable[[Path], dict[str, float | None]],
     ) -> Row:
         budget_bytes = budget.bytes_for(source)
-        made_by = _library_versions() if codec.name in BASELINES else self._weights
+        made_by = _library_versions() if codec.name in BASELINES else self._weights + recipe_of(codec.coder)
         key = key_of(codec.name, made_by, budget.label, budget_bytes, source.digest, self._measures.names)
         row = self._results.found(key, source.file)
         if row is not None:

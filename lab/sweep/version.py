@@ -27,7 +27,7 @@ LAB_FILES: Final = (
     "judge.py",
 )
 LIBRARIES: Final = ("av", "numpy", "pillow", "sionna-no-rt", "torch")
-SOURCES: Final = (".py", ".json", ".yaml", ".txt")
+SOURCES: Final = (".py", ".json", ".yaml", ".txt", ".npy", ".npz")
 
 
 @functools.cache

@@ -19,7 +19,7 @@ class Codec(BaseModel):
     ``streams`` are what a sender makes, in order of importance: packets leave in this order, and what a budget does not
     hold is left out from the end. ``hci_coder`` forces one HCI coder; None lets the measured rate table choose.
     ``tokens`` of ``token_kind`` are sent at most, fewer where the budget is small, and as many of the latent's
-    ``planes``. Where the recipe ``fills``, the HCI may take all of a budget, and the other streams what it cannot use.
+    ``planes``. Where the recipe ``fills``, the HCI may take all of a budget, and others what it cannot use.
     ``hci_choice`` says what the HCI's scale is chosen for: to be ``upsampled``, by a measured table, or for the pocket
     ``decoder``, which the sender then tries. ``default_bpp`` sets the byte budget of a caller who names none.
     """
@@ -38,7 +38,11 @@ class Codec(BaseModel):
     default_bpp: Annotated[float, Field(ge=SMALLEST_BPP, le=LARGEST_BPP)] = 0.03
 
     @model_validator(mode="after")
-    def _no_stream_twice(self) -> Codec:
+    def _consistent(self) -> Codec:
         if len(set(self.streams)) < len(self.streams):
             raise ValueError("a codec names each stream once")
+        if self.fills and StreamKind.HCI not in self.streams:
+            raise ValueError(
+                "a codec that fills a budget has an HCI to fill it with: add HCI to streams, or leave fills out"
+            )
         return self

@@ -25,7 +25,7 @@ from shared.errors import BitstreamError, BudgetError, ConfigError, PictureError
 from shared.hci.rate_table import best_scale, coders_by_merit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -130,19 +130,23 @@ def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | No
 
 
 def hci_candidates(
-    picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | None = None, scales: slice
+    picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | None = None, steps: Iterable[int]
 ) -> list[bytes]:
     """Return HCI payloads of ``picture`` within ``budget_bytes`` to choose from, none if nothing fits.
 
-    They are at those of ``scales`` among the scales that ``encode_hci`` would try, by every encoder of the coder.
+    ``steps`` name scales: 0 is the one that measured best at this rate, 1 the next that ``encode_hci`` would try, -1
+    the next finer one; there may be none. Each is coded by every encoder of the coder.
 
     Raises:
         PictureError, UnknownNameError: as ``encode_hci``.
     """
     _check_picture(picture)
     height, width = picture.shape[:2]
+    tried = list(_candidates(width, height, budget_bytes, coder))
+    finer = _finer(width, height, *tried[0]) if tried else []
+    offered = dict(enumerate([*finer, *tried], start=-len(finer)))
     made: list[bytes] = []
-    for name, scale in list(_candidates(width, height, budget_bytes, coder))[scales]:
+    for name, scale in (offered[step] for step in steps if step in offered):
         small = down_sampled(picture, scale)
         for one in _encoders_named(name):
             payload = _params(name, scale) + _largest_fitting(one, small, budget_bytes - HEADER_BYTES)
@@ -195,15 +199,24 @@ def _candidates(width: int, height: int, budget_bytes: int, coder: str | None) -
     bpp = 8 * budget_bytes / (width * height)
     for name in _installed(coders_by_merit(budget_bytes)) if coder is None else (coder,):
         coder_named(name)
-        sizes = {scale: _small_size(width, height, scale) for scale in SCALES}
-        fitting = [
-            s for s, size in sizes.items() if min(size) >= MIN_SMALL_SIDE and max(size) <= _CODERS[name].max_side
-        ]
+        fitting = _scales_of(name, width, height)
         # A small picture may not shrink as far as its rate asks for; then the smallest HCI that it can have serves.
         finest = min(best_scale(name, bpp), max(fitting, default=0))
         for scale in fitting:
             if scale >= finest:
                 yield name, scale
+
+
+def _finer(width: int, height: int, name: str, scale: int) -> list[tuple[str, int]]:
+    """Return coder ``name`` with its scales of larger pictures than ``scale``, the largest first."""
+    return [(name, finer) for finer in _scales_of(name, width, height) if finer < scale]
+
+
+def _scales_of(name: str, width: int, height: int) -> list[int]:
+    """Return the scales at which coder ``name`` can code a picture, the finest first."""
+    sizes = {scale: _small_size(width, height, scale) for scale in SCALES}
+    longest = _CODERS[name].max_side
+    return [scale for scale, size in sizes.items() if min(size) >= MIN_SMALL_SIDE and max(size) <= longest]
 
 
 def _installed(names: tuple[str, ...]) -> Iterator[str]:

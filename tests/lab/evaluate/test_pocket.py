@@ -11,13 +11,14 @@ from PIL import Image
 
 from lab.evaluate.ceiling import Autoencoder
 from lab.evaluate.command import evaluate
-from lab.evaluate.link import weights_digest
+from lab.evaluate.link import recipe_of, weights_digest
 from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet
 from receiver.pocket.rrdbnet import RRDBNet
 from receiver.pocket.sketch import Sketch
 from receiver.pocket.synthesis import Synthesis
 from receiver.pocket.weights import save_networks
 from receiver.pocket.words import Words
+from shared.codecs.registry import codecs
 from shared.errors import DataError, SetupError
 from shared.picture import encode_png
 
@@ -63,6 +64,11 @@ def test_variants_share_their_bytes_and_differ_in_what_they_show(weights, synthe
     assert len(set(shown)) == len(VARIANTS)
     ceiling = [row for row in rows if row["codec"] == "autoencoder"]
     assert [(row["budget"], row["bytes"]) for row in ceiling] == [("none", 2 * 16 * 16 * 12)]
+
+
+def test_a_codec_of_another_recipe_is_another_codec():
+    assert len({recipe_of(name) for name in codecs()}) == len(codecs())
+    assert recipe_of("autoencoder") == ""
 
 
 def test_other_weights_make_other_rows(weights):
