@@ -5,7 +5,7 @@ puts the next picture's in its place, ``zeroed`` one that says nothing, and ``un
 same total bytes, so that the HCI takes what it cost. A stream is used if lost and swapped are worse than whole, and
 pays if unsent is. Writes docs/results/stream-ablation.md.
 
-Usage: python -m benchmarks.stream_ablation PICTURES... [--bytes 500] [--steps 1] [--codecs mtgc,sdgic,gsc,misc]
+Usage: python -m benchmarks.stream_ablation PICTURES... [--bytes 500] [--steps 1] [--codecs mtgc,sdgic,gsc,misc,layered]
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from shared.codecs.registry import codec_named
 from shared.latent.coder import decode_latent, encode_latent
 from shared.picture import load_picture
 from shared.streams import Stream, StreamKind
-from shared.tokens.stream import Tokens, decode_tokens, encode_tokens
+from shared.tokens.stream import MIN_TOKENS, Tokens, decode_tokens, encode_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, nargs="+")
     parser.add_argument("--bytes", type=int, default=500)
     parser.add_argument("--steps", type=int, default=1)
-    parser.add_argument("--codecs", default="mtgc,sdgic,gsc,misc")
+    parser.add_argument("--codecs", default="mtgc,sdgic,gsc,misc,layered")
     options = parser.parse_args()
     pictures = [load_picture(file.read_bytes()) for file in picture_files(options.pictures)]
     codecs = [codec_named(name) for name in options.codecs.split(",")]
@@ -83,11 +83,11 @@ def variants(
         other = following.stream(kind)
         if other is not None and following.header == whole.header:
             yield f"{kind.name} swapped", _with(whole, rest, other.payload, kind)
-        empty = _neutral(stream, whole)
+        empty = _neutral(stream, whole, budget_bytes)
         if empty is not None:
             yield f"{kind.name} zeroed", _with(whole, rest, empty, kind)
         remaining = tuple(one for one in codec.streams if one is not kind)
-        if kind is not StreamKind.HCI and StreamKind.HCI in remaining:
+        if kind is not StreamKind.HCI and remaining:
             without = codec.model_copy(update={"streams": remaining})
             yield f"{kind.name} unsent", encode_picture(picture, without, extractors, budget_bytes)
 
@@ -97,11 +97,17 @@ def _with(whole: Bitstream, rest: Sequence[Stream], payload: bytes, kind: Stream
     return Bitstream(whole.header, tuple(streams))
 
 
-def _neutral(stream: Stream, whole: Bitstream) -> bytes | None:
-    """Return a payload of the same kind that says nothing, None where that is the same as no payload."""
+def _neutral(stream: Stream, whole: Bitstream, budget_bytes: int) -> bytes | None:
+    """Return a payload of the same kind that says nothing, None where that is the same as no payload.
+
+    Tokens that say nothing are unusual, so that they cost more than usual ones: fewer of them fit the budget.
+    """
     if stream.kind is StreamKind.TOKENS:
         tokens = decode_tokens(stream.payload)
-        return encode_tokens(Tokens(tokens.kind, (NEUTRAL_CODE,) * len(tokens.codes)))
+        room = budget_bytes - len(whole.pack()) + len(stream.payload)
+        counts = range(MIN_TOKENS, len(tokens.codes) + 1)
+        made = [encode_tokens(Tokens(tokens.kind, (NEUTRAL_CODE,) * count)) for count in counts]
+        return max((one for one in made if len(one) <= room), key=len, default=None)
     if stream.kind is StreamKind.LATENT:
         found = decode_latent(stream.payload, whole.header.width, whole.header.height)
         values = np.zeros((32, *found.planes.shape[1:]), np.int16)
@@ -115,10 +121,12 @@ def table(rows: Rows, command: str, count: int) -> str:
         "# Does each stream pay?",
         "",
         f"`{command}`",
+        "(`python -m benchmarks.val_pictures --count 8 --out out/val8` makes such pictures)",
         "",
         f"Means over those of {count} pictures that have the stream; in brackets, percent of the codec's whole of the",
         "same pictures (dB for PSNR). `lost` after encoding, `swapped` for another picture's, `zeroed` for one that",
-        "says nothing, `unsent` encoded without it at the same total bytes.",
+        "says nothing (a caption, regions or an HCI that say nothing are none: `lost`), `unsent` encoded without it",
+        "in the same budget. With `--steps 0`, the decoder's default, a picture with an HCI is the HCI's alone.",
         "",
         "| codec | variant | pictures | bytes | " + " | ".join(SHOWN) + " |",
         "| --- | --- | ---: | ---: |" + " ---: |" * len(SHOWN),

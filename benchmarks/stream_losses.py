@@ -74,7 +74,9 @@ def main() -> None:
     grid = Image.open(io.BytesIO(picture_grid([""] * COLUMNS, sheet)))
     grid.convert("RGB").save(OUT.with_suffix(".jpg"), quality=85)
     words = " ".join(str(path) for path in options.pictures)
-    OUT.write_text(table(rows, f"python -m benchmarks.stream_losses {words} --bytes {options.bytes}"))
+    OUT.write_text(
+        table(rows, f"python -m benchmarks.stream_losses {words} --bytes {options.bytes} --steps {options.steps}")
+    )
     print(OUT.read_text())
 
 
@@ -96,6 +98,7 @@ def table(rows: dict[tuple[StreamKind, ...], list[dict[str, float]]], command: s
         "# Every subset of streams",
         "",
         f"`{command}`",
+        "(`python -m benchmarks.val_pictures --count 4 --out out/val4` makes such pictures)",
         "",
         "Means over the pictures that had all the streams named. ![Grid](stream-losses.jpg)",
         "",

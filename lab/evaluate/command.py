@@ -69,7 +69,8 @@ def evaluate(
     missing = plot_missing()
     if not missing:
         write_file(save / "rd.png", plot_png(cells))
-    command = shlex.join(["semlink", "evaluate", *map(str, paths), "--codec", codecs, "--bytes", budgets])
+    said = [*(["--device", device] if device else []), *(word for task in tasks for word in ("--task", task))]
+    command = shlex.join(["semlink", "evaluate", *map(str, paths), "--codec", codecs, "--bytes", budgets, *said])
     table = markdown(command, cells, against, outcome)
     write_file(save / "table.md", table.encode())
     if as_json:
