@@ -66,8 +66,9 @@ def bare(plan: Plan) -> None:
         picture = load_picture(task.picture.file.read_bytes())
 
         def packets_of(budget: int, task=task, picture=picture) -> list[bytes]:  # noqa: ANN001
-            bitstream = encode_picture(picture, codec_named("hci"), extractors, budget)
-            return Packetiser(point.packet_bytes).packetise(bitstream, picture_index(task) % PICTURE_IDS)
+            codec = codec_named("hci")
+            bitstream = encode_picture(picture, codec, extractors, budget)
+            return Packetiser(point.packet_bytes).packetise(bitstream, picture_index(task) % PICTURE_IDS, codec.streams)
 
         packets = packets_fitting(int(point.rate), config, point.packet_bytes, packets_of)
         arrived = carried(packets, config, picture_index=picture_index(task), chains=chains)

@@ -116,7 +116,7 @@ class Run:
         extractors = Extractors()
         self._packets = [
             Packetiser(PACKET_BYTES).packetise(
-                encode_picture(load_picture(encode_png(original)), LAYERED, extractors, BYTES), 0
+                encode_picture(load_picture(encode_png(original)), LAYERED, extractors, BYTES), 0, LAYERED.streams
             )
             for original in self._originals
         ]

@@ -85,7 +85,7 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         encode_s = time.perf_counter() - started_s
         yield _progress("packetise", 0.9)
         with call.stage("packetise"):
-            packets = packetiser.packetise(bitstream, settings.picture_index % PICTURE_IDS)
+            packets = packetiser.packetise(bitstream, settings.picture_index % PICTURE_IDS, codec.streams)
         for packet in packets:
             yield sender_pb2.SendResponse(packet=packet_pb2.Packet(data=packet))
         repairing = RepairEncoder(settings.next_repair_count % SEQUENCE_COUNTS)

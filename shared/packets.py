@@ -7,7 +7,7 @@ to picture, say where a segment belongs. Byte layout is in ``docs/bitstream.md``
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fastcrc import crc16
 from spacepackets.ccsds.spacepacket import (  # type: ignore[import-untyped]
@@ -19,6 +19,9 @@ from spacepackets.ccsds.spacepacket import (  # type: ignore[import-untyped]
 from shared.bitstream import HEADER_BYTES, Bitstream, PictureHeader
 from shared.errors import BitstreamError, ConfigError, PacketError
 from shared.streams import Stream, StreamKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 APID_BASE: Final = 0x40
 PICTURE_IDS: Final = 256
@@ -34,7 +37,7 @@ _CRC_BYTES: Final = 2
 PACKET_OVERHEAD_BYTES: Final = _PRIMARY_BYTES + _ID_BYTES + _CRC_BYTES
 _FIRST = (SequenceFlags.FIRST_SEGMENT, SequenceFlags.UNSEGMENTED)
 # Importance, not number: the first packet that arrives should already show something.
-_SENDING_ORDER: Final = (
+_USUAL_ORDER: Final = (
     StreamKind.HCI,
     StreamKind.CAPTION,
     StreamKind.TOKENS,
@@ -151,10 +154,11 @@ class Packetiser:
         if not MIN_PACKET_BYTES <= self.packet_bytes <= MAX_PACKET_BYTES:
             raise ConfigError(f"packet size {self.packet_bytes}: give {MIN_PACKET_BYTES} to {MAX_PACKET_BYTES} bytes")
 
-    def packetise(self, bitstream: Bitstream, picture_id: int) -> list[bytes]:
+    def packetise(self, bitstream: Bitstream, picture_id: int, order: Sequence[StreamKind] = ()) -> list[bytes]:
         """Return the packets of one picture, most important stream first.
 
-        Pictures are numbered 0 to 255 and around again.
+        ``order`` is a codec's ``streams``; kinds that it does not name follow in the usual order: HCI, caption, tokens,
+        latent, regions. Pictures are numbered 0 to 255 and around again.
 
         Raises:
             ConfigError: ``picture_id`` is not 0 to 255, or a stream needs more than ``MAX_SEGMENTS`` packets.
@@ -163,7 +167,8 @@ class Packetiser:
             raise ConfigError(f"picture id {picture_id}: give 0 to {PICTURE_IDS - 1} and start again at 0")
         by_kind = {stream.kind: stream for stream in bitstream.streams}
         # All segments are cut before a count moves, so that a refused picture leaves no gap in the numbering.
-        segments = {kind: self._segments(by_kind[kind]) for kind in _SENDING_ORDER if kind in by_kind}
+        kinds = [kind for kind in dict.fromkeys((*order, *_USUAL_ORDER)) if kind in by_kind]
+        segments = {kind: self._segments(by_kind[kind]) for kind in kinds}
         return [
             packet.pack()
             for kind, slices in segments.items()

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from channel.phy import ChainCache
     from lab.sweep.plan import Task
     from receiver.decoder import Decoder
+    from shared.codecs.recipe import Codec
     from shared.picture import Picture
 
 T = TypeVar("T")
@@ -200,10 +201,12 @@ class Engine:
 
     def _packetised(self, picture: Picture, task: Task, channel: _Channel) -> _Sent:
         made: dict[int, _Sent] = {}
+        codec = codec_named(link_spec(task.point.codec.source).codec)
 
         def packets_of(budget: int) -> list[bytes]:
-            bitstream = self._bitstream(picture, task, budget)
-            packets = Packetiser(task.point.packet_bytes).packetise(bitstream, picture_index(task) % PICTURE_IDS)
+            bitstream = self._bitstream(picture, task, codec, budget)
+            packetiser = Packetiser(task.point.packet_bytes)
+            packets = packetiser.packetise(bitstream, picture_index(task) % PICTURE_IDS, codec.streams)
             packets += repair_packets(packets, channel.overheads, RepairEncoder())
             kinds = tuple(stream.kind.name for stream in bitstream.streams)
             made[len(made)] = _Sent(packets, len(bitstream.pack()), kinds)
@@ -215,11 +218,10 @@ class Engine:
             packets_of(int(task.point.rate))
         return made[len(made) - 1]
 
-    def _bitstream(self, picture: Picture, task: Task, budget: int) -> Bitstream:
-        name = link_spec(task.point.codec.source).codec
+    def _bitstream(self, picture: Picture, task: Task, codec: Codec, budget: int) -> Bitstream:
         return self._bitstreams.get(
-            (task.picture.digest, name, budget),
-            lambda: encode_picture(picture, codec_named(name), self._extractors, budget),
+            (task.picture.digest, codec.name, budget),
+            lambda: encode_picture(picture, codec, self._extractors, budget),
         )
 
     def _decoded(self, picture: Picture, task: Task, received: Bitstream) -> Shown:

@@ -16,8 +16,9 @@ SMALLEST_BPP, LARGEST_BPP = 0.0005, 24.0
 class Codec(BaseModel):
     """A recipe.
 
-    ``streams`` are what a sender makes, in order of importance: packets leave in this order, and what a budget does not
-    hold is left out from the end. ``hci_coder`` forces one HCI coder; None lets the measured rate table choose.
+    ``streams`` are what a sender makes, in order of importance: packets leave in this order. What a small budget
+    leaves out is another matter: what has no room beside a fair HCI (``sender/encode.py``).
+    ``hci_coder`` forces one HCI coder; None lets the measured rate table choose.
     ``tokens`` of ``token_kind`` are sent at most, fewer where the budget is small, and as many of the latent's
     ``planes``. Where the recipe ``fills``, the HCI may take all of a budget, and others what it cannot use.
     ``hci_choice`` says what the HCI's scale is chosen for: to be ``upsampled``, by a measured table, or for the pocket

@@ -17,6 +17,7 @@ from shared.rpc.chunks import chunks_of
 from shared.rpc.semlink.v1 import sender_pb2, sender_pb2_grpc
 from shared.rpc.server import start_server
 from shared.rpc.status import ERROR_KEY
+from shared.streams import StreamKind
 
 
 @pytest.fixture
@@ -74,6 +75,20 @@ def test_sequence_counts_go_on_from_the_picture_before(picture_png, sent):
     )
     counts = [Packet.unpack(event.packet.data).sequence_count for event in events if event.HasField("packet")]
     assert counts == list(range(first.packets, 2 * first.packets))
+
+
+@pytest.mark.parametrize(
+    ("codec", "kinds"),
+    [
+        ("layered", [StreamKind.LATENT, StreamKind.CAPTION, StreamKind.HCI]),
+        ("misc", [StreamKind.HCI, StreamKind.CAPTION]),
+    ],
+)
+def test_packets_leave_in_the_codecs_order(codec, kinds, picture_png, sent):
+    events = sent(picture_png, codec=codec, budget_bytes=1500, packet_bytes=100, caption="A hill behind a fence.")
+    apids = [Packet.unpack(event.packet.data).kind for event in events if event.HasField("packet")]
+    assert list(dict.fromkeys(apids))[: len(kinds)] == kinds
+    assert apids == sorted(apids, key=list(dict.fromkeys(apids)).index)
 
 
 def test_codecs_are_listed():

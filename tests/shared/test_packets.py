@@ -178,6 +178,22 @@ def test_streams_leave_in_order_of_importance() -> None:
     ]
 
 
+def test_a_codecs_order_comes_first() -> None:
+    bitstream = Bitstream(
+        HEADER, tuple(Stream(kind, bytes(50)) for kind in StreamKind if kind is not StreamKind.TOKENS)
+    )
+    order = (StreamKind.REGIONS, StreamKind.TOKENS, StreamKind.CAPTION)
+    packets = Packetiser(32).packetise(bitstream, 0, order)
+    kinds = [Packet.unpack(packet).kind for packet in packets]
+    assert list(dict.fromkeys(kinds)) == [
+        StreamKind.REGIONS,
+        StreamKind.CAPTION,
+        StreamKind.HCI,
+        StreamKind.LATENT,
+    ]
+    assert sorted(packets) == sorted(Packetiser(32).packetise(bitstream, 0))
+
+
 def test_the_sequence_count_runs_on_per_apid_and_wraps() -> None:
     packetiser = Packetiser(32)
     packetiser.next_count[StreamKind.HCI] = SEQUENCE_COUNTS - 2
