@@ -131,7 +131,9 @@ def contents(guidance: Guidance) -> dict[StreamKind, str]:
     if guidance.planes is not None:
         said[StreamKind.LATENT] = f"planes {', '.join(map(str, guidance.planes.ids))}"
     if guidance.regions is not None:
-        said[StreamKind.REGIONS] = ", ".join(f"{region.name} ({region.detail})" for region in guidance.regions)
+        said[StreamKind.REGIONS] = ", ".join(
+            f"{region.name or 'unnamed'} ({region.detail or 'no detail'})" for region in guidance.regions
+        )
     return said
 
 

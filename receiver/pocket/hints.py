@@ -33,8 +33,8 @@ PLANE_SCALE = 0.25
 class Hints:
     """One picture's: None for what is lost.
 
-    ``caption`` ``[C, 384]``, ``tokens`` kind and numbers ``[N, 3]``, ``regions`` their words ``[R, 384]`` and masks
-    ``[R, 8, 8]``, ``planes`` ``[32, H / 16, W / 16]``, of which those ``kept`` ``[32]`` came.
+    ``caption`` ``[C, 384]``, ``tokens`` kind and numbers ``[N, 3]``, ``regions`` masks ``[R, 8, 8]`` behind the
+    words ``[N, 384]`` of the first N, ``planes`` ``[32, H / 16, W / 16]``, of which those ``kept`` ``[32]`` came.
     """
 
     caption: Tensor | None = None
@@ -61,13 +61,16 @@ def hints_of(guidance: Guidance, text: Callable[[], TextEncoder]) -> Hints:
 
 
 def region_words(region: Region) -> str:
-    """Return what the text encoder is told of a region."""
-    return f"{region.name}, {region.detail}"
+    """Return what the text encoder is told of a region; empty where it has neither name nor detail."""
+    return ", ".join(part for part in (region.name, region.detail) if part.strip())
 
 
 def _regions_of(regions: Sequence[Region], text: TextEncoder) -> tuple[Tensor, Tensor]:
-    words = torch.stack([text.sentence(region_words(region)) for region in regions])
-    return words, torch.from_numpy(np.stack([region.mask for region in regions])).float()
+    # A word belongs to the mask of its number: regions that say nothing come last.
+    told = sorted(regions, key=lambda region: not region_words(region))
+    words = [text.sentence(told_of) for region in told if (told_of := region_words(region))]
+    masks = torch.from_numpy(np.stack([region.mask for region in told])).float()
+    return torch.stack(words) if words else torch.zeros(0, TEXT_WIDTH), masks
 
 
 def _all_planes(planes: LatentPlanes) -> Tensor:

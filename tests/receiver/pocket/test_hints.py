@@ -1,13 +1,20 @@
 """Streams besides the HCI: each reaches the picture, where it should, and a lost one leaves no trace."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from receiver.pocket.hints import Hints, maps_from, prompt_from
+from receiver.decoder import DecodeOptions, Guidance
+from receiver.pocket.hints import Hints, hints_of, maps_from, prompt_from
 from receiver.pocket.networks import control_image, reach_of
 from receiver.pocket.pipeline import Pipeline
 from receiver.pocket.weights import load_networks
+from shared.bitstream import PictureHeader
+from shared.regions.coder import decode_regions, encode_regions
+from shared.regions.region import Region
+from shared.text import TextEncoder
 from shared.tokens.stream import TokenKind
 
 SIZE = (128, 96)
@@ -75,6 +82,34 @@ def test_a_regions_words_act_where_its_mask_is():
     assert reach[:2, :, 3].min() == 1
     assert reach[2:, :, 3].max() == 0
     assert reach[..., 4:].max() == 0
+
+
+def test_of_a_region_only_what_there_is_is_told(decoder, guidance_for):
+    top, left = np.zeros((2, 8, 8), bool)
+    top[:4], left[:, :3] = True, True
+    plain = guidance_for(*SIZE)
+
+    def made(*regions):
+        streamed = decode_regions(encode_regions(regions)) if regions else None
+        return decoder.reconstruct(replace(plain, regions=streamed), DecodeOptions(steps=1)).pixels
+
+    nameless, dog = Region("", "", top), Region("dog", "brown", left)
+    alone = made(nameless)
+    assert not np.array_equal(alone, made())  # its mask says where
+    assert not np.array_equal(alone, made(Region(",", "", top)))
+    assert not np.array_equal(alone, made(Region("dog", "", top)))
+    assert np.array_equal(made(Region("dog", "", top)), made(Region("", "dog", top)))
+    assert np.array_equal(made(nameless, dog), made(dog, nameless))
+    assert not np.array_equal(made(nameless, dog), made(Region("", "", left), Region("dog", "brown", top)))
+
+
+def test_a_nameless_region_is_no_word():
+    text = TextEncoder()
+    masks = np.stack([np.eye(8, dtype=bool)] * 2)
+    guidance = Guidance(PictureHeader(64, 64), regions=(Region("", "", masks[0]), Region("dog", "", masks[1])))
+    prompt = prompt_from([hints_of(guidance, lambda: text)])
+    assert prompt.given.tolist() == [[1, 1, 0, 0]]
+    assert torch.equal(prompt.regions[0, 0], text.sentence("dog"))
 
 
 def test_a_lost_stream_leaves_no_trace_in_the_control():
