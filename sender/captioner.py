@@ -56,27 +56,23 @@ class Candidate:
 
 
 class Captioner:
-    """Captions pictures; the same picture gets the same caption on the same machine.
-
-    Networks are loaded at the first call.
-    """
+    """Captions pictures; the same picture gets the same caption on the same machine."""
 
     def __init__(self, weights: Path | None = None, search: Search | None = None) -> None:
-        """Take the shipped weights, or the safetensors file ``weights``."""
-        self._weights, self._search = weights, search or Search()
-        self._loaded: tuple[FeatureExtractor, CaptionNetwork] | None = None
+        """Load the shipped weights, or the safetensors file ``weights``.
+
+        Raises:
+            SetupError: weights or a package are missing or damaged.
+        """
+        self._see, self._network, self._search = FeatureExtractor(), caption_network(weights), search or Search()
 
     def __call__(self, pixels: NDArray[np.uint8]) -> str:
         """Return a sentence about ``pixels``, uint8 ``[H, W, 3]`` RGB or ``[H, W]`` grey, of any size.
 
         Raises:
             PictureError: another kind of array.
-            SetupError: weights are missing or damaged.
         """
-        if self._loaded is None:
-            self._loaded = FeatureExtractor(), caption_network(self._weights)
-        extractor, network = self._loaded
-        return best_captions(network, extractor(pixels)[None], self._search)[0].text
+        return best_captions(self._network, self._see(pixels)[None], self._search)[0].text
 
 
 def caption_network(weights: Path | None = None) -> CaptionNetwork:

@@ -1,4 +1,6 @@
-"""What the captioner sees: the head map of EfficientNet-Lite2, a frozen ImageNet classifier.
+"""What the sender sees of a picture: the head map of EfficientNet-Lite2, a frozen ImageNet classifier.
+
+Captioner, token encoder and region finder (`sender/objects.py`) look at it.
 
 Lite2 and not Lite0, because Lite0 judges pictures in the receiver (`shared/efficientnet.py`): words chosen by the
 judge's own features would flatter every measure of agreement with it.

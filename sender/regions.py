@@ -34,7 +34,11 @@ HUES: Final = (
 
 
 class RegionFinder:
-    """Pictures to regions, the same for the same pixels. The network is loaded when it is first needed."""
+    """Pictures to regions, the same for the same pixels. The network is loaded once.
+
+    Raises:
+        SetupError: its package is missing or damaged.
+    """
 
     def __init__(self) -> None:
         self._objects = ObjectFinder()
@@ -46,7 +50,6 @@ class RegionFinder:
 
         Raises:
             PictureError: another kind of array.
-            SetupError: the network's package is missing or damaged.
         """
         small = square(pixels)
         return tuple(

@@ -112,9 +112,8 @@ def test_vocabulary_is_the_coders():
 
 
 def test_missing_weights_name_the_way_out(tmp_path):
-    captioner = Captioner(tmp_path / "nothing.safetensors")
     with pytest.raises(SetupError, match=r"training/README\.md"):
-        captioner(skimage.data.coffee())
+        Captioner(tmp_path / "nothing.safetensors")
 
 
 DAMAGES = {

@@ -39,7 +39,7 @@ def test_grey_counts_as_three_equal_planes(encoder, synthetic_pixels):
 
 def test_strips_make_the_same_planes_as_the_whole(encoder, synthetic_pixels):
     pixels = synthetic_pixels(48, 16 * (2 * STRIP_ROWS + 5))
-    whole = encoder._loaded()(torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32) / 255))[0]
+    whole = encoder._analysis(torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32) / 255))[0]
     assert np.abs(encoder.values(pixels) - whole.numpy()).max() < 0.51
 
 
@@ -116,10 +116,9 @@ def test_a_negative_weight_of_the_trade_off(synthetic_pixels):
         best_choice(planes_like(pixels), pixels, lambda _: 0.0, 0.0, beta=-1.0)
 
 
-def test_missing_and_damaged_weights(tmp_path, synthetic_pixels):
-    pixels = synthetic_pixels(64, 64)
+def test_missing_and_damaged_weights(tmp_path):
     with pytest.raises(SetupError, match="no weights"):
-        LatentEncoder(tmp_path / "none").values(pixels)
+        LatentEncoder(tmp_path / "none")
     (tmp_path / "noise").write_bytes(bytes(1000))
     with pytest.raises(SetupError, match="damaged"):
-        LatentEncoder(tmp_path / "noise").values(pixels)
+        LatentEncoder(tmp_path / "noise")
