@@ -199,6 +199,15 @@ def channels(
 
 
 @app.command()
+def codecs(sender: SenderAddress = "", timeout: Timeout = 300.0, json: Json = False) -> None:
+    """List the codecs that the sender knows, with their streams; other packages may add some."""
+    from lab.codecs import list_codecs
+    from lab.embedded import Addresses
+
+    list_codecs(addresses=Addresses(sender=sender), timeout_s=timeout, as_json=json)
+
+
+@app.command()
 def encode(
     picture: PicturePath,
     file: Annotated[Path, typer.Argument(help="Container to write.", metavar="FILE.sem")],

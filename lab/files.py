@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lab.embedded import Addresses, client_spans, reachable_services
 from lab.output import (
     contents_text,
+    damaged_text,
     decoding_document,
     number,
     print_account,
@@ -122,6 +123,8 @@ class SideOutputs:
         """Return what a person has to be told about the picture."""
         report = received.report
         notes = [f"{report.reason}: nothing of this picture was received"] if report.invented else []
+        if report.rebuilt and not report.invented and (damaged := damaged_text(report)):
+            notes.append(f"what came of {damaged} does not decode: the picture was made without it")
         if self.trust is not None and not received.trust_png:
             why = f"decoder '{report.decoder}' makes none" if report.rebuilt else "there is no picture"
             notes.append(f"no trust map was written to {self.trust}: {why}")

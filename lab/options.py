@@ -34,7 +34,7 @@ class ServiceName(StrEnum):
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
-CodecName = Annotated[str, typer.Option("--codec", help="Codec; the README lists them.")]
+CodecName = Annotated[str, typer.Option("--codec", help="Codec; 'semlink codecs' lists them.")]
 Caption = Annotated[
     str | None,
     typer.Option(

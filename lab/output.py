@@ -242,6 +242,13 @@ def contents_text(report: receiver_pb2.ReceiveReport) -> str:
     return "; ".join(f"{stream_name(one)} {one.content}" for one in report.streams if one.content)
 
 
+def damaged_text(report: receiver_pb2.ReceiveReport) -> str:
+    """Return which streams came whole but do not decode, as in ``CAPTION, REGIONS``; empty where all do."""
+    from shared.rpc.semlink.v1.receiver_pb2 import STREAM_STATE_DAMAGED  # noqa: PLC0415 - keeps --help quick
+
+    return ", ".join(stream_name(one) for one in report.streams if one.state == STREAM_STATE_DAMAGED)
+
+
 def stream_name(stream: receiver_pb2.StreamReport | sender_pb2.StreamBytes) -> str:
     """Return the name of a stream's kind, as in ``HCI``."""
     from shared.streams import StreamKind  # noqa: PLC0415 - keeps --help quick

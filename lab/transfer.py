@@ -127,6 +127,13 @@ class LinkClient:
             await _upload(call, _decode_requests(container, settings, reference))
             return await _received(call, on_preview=on_preview)
 
+    async def codecs(self) -> sender_pb2.ListCodecsResponse:
+        """Return the codecs that the sender knows."""
+        await self._reach("sender")
+        with self._failures_of("sender"):
+            stub = sender_pb2_grpc.SenderServiceStub(self._channel("sender"))
+            return await stub.ListCodecs(sender_pb2.ListCodecsRequest(), timeout=self._timeout_s)
+
     async def channels(self) -> channel_pb2.ListChannelsResponse:
         """Return the channels that the channel service knows by name."""
         with self._failures_of("channel"):

@@ -109,7 +109,14 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         """Return the codecs by name."""
         del request, context
         return sender_pb2.ListCodecsResponse(
-            codecs=[sender_pb2.Codec(name=codec.name, summary=codec.summary) for codec in codecs().values()]
+            codecs=[
+                sender_pb2.Codec(
+                    name=codec.name,
+                    summary=codec.summary,
+                    streams=[packet_pb2.StreamKind.ValueType(kind) for kind in codec.streams],
+                )
+                for codec in codecs().values()
+            ]
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -57,7 +58,7 @@ def test_ctrl_c_ends_a_running_service_call_at_once(photo):
 def test_help_names_every_command():
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    for command in ("demo", "send", "channels", "encode", "decode", "serve", "up", "probe", "doctor"):
+    for command in ("demo", "send", "channels", "codecs", "encode", "decode", "serve", "up", "probe", "doctor"):
         assert command in result.output
 
 
@@ -107,6 +108,30 @@ def health_of(address: str) -> str:
     with grpc.insecure_channel(address) as channel:
         reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
     return health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
+
+
+def test_the_sender_that_is_asked_lists_its_codecs(tmp_path, monkeypatch, semlink, semlink_json):
+    ours = {one["name"]: one for one in semlink_json("codecs")}
+    assert ours["gsc"]["streams"] == ["CAPTION", "LATENT"]
+    assert all(one["summary"] for one in ours.values())
+    (tmp_path / "sketch_codec.py").write_text(
+        "from shared.codecs.recipe import Codec\nSKETCH = Codec(name='sketch', summary='image alone')\n"
+    )
+    information = tmp_path / "sketch_codec-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: sketch-codec\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[semlink.codecs]\nsketch = sketch_codec:SKETCH\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    process, address = started("sender")
+    try:
+        theirs = {one["name"]: one for one in semlink_json("codecs", "--sender", address)}
+        status, text, _ = semlink("codecs", "--sender", address)
+    finally:
+        process.kill()
+        process.wait()
+    assert theirs == {**ours, "sketch": {"name": "sketch", "streams": ["HCI"], "summary": "image alone"}}
+    assert status == 0
+    assert re.search(r"sketch +│ HCI +│ image alone", text)
 
 
 def test_a_taken_port_is_named():

@@ -10,6 +10,9 @@ import pytest
 from PIL import Image
 
 from shared.bitstream import Bitstream, PictureHeader
+from shared.regions.coder import encode_regions
+from shared.regions.region import Region
+from shared.streams import Stream, StreamKind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,6 +145,20 @@ def test_a_picture_from_mars_says_when_it_arrives_and_nobody_waits_for_it(photo,
     assert status == 0
     assert "free-space loss" in shown
     assert re.search(r"stations +│ \[goldstone, madrid, canberra\]", shown)
+
+
+def test_streams_that_do_not_decode_are_told_beside_a_picture_that_does(photo, tmp_path, semlink, semlink_json):
+    sem, out = tmp_path / "a.sem", tmp_path / "a.png"
+    semlink_json("encode", photo, sem, "--bytes", 300)
+    whole = Bitstream.unpack(sem.read_bytes())
+    nameless = encode_regions([Region("", "", np.eye(8, dtype=bool)), Region("dog", "", np.eye(8, dtype=bool))])
+    streams = [Stream(StreamKind.CAPTION, b"\xff" * 9), Stream(StreamKind.REGIONS, nameless)]
+    sem.write_bytes(Bitstream(whole.header, (*whole.streams, *streams)).pack())
+    status, text, _ = semlink("decode", sem, out, "--decoder", "hci")
+    assert status == 0
+    assert "note: what came of CAPTION does not decode: the picture was made without it\n" in text
+    assert "REGIONS unnamed (no detail), dog (no detail)\n" in text
+    assert out.exists()
 
 
 def test_a_picture_invented_is_announced_as_such(photo, tmp_path, semlink, semlink_json):

@@ -104,6 +104,8 @@ def test_codecs_are_listed():
     reply = asyncio.run(run())
     assert {codec.name for codec in reply.codecs} == set(codecs())
     assert all(codec.summary for codec in reply.codecs)
+    streams = {codec.name: list(codec.streams) for codec in reply.codecs}
+    assert streams["layered"] == [StreamKind.LATENT, StreamKind.CAPTION, StreamKind.HCI]
 
 
 @pytest.mark.parametrize("codec", ["hci", "hci-av1", "hci-learned"])
