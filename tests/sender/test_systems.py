@@ -1,0 +1,88 @@
+"""The four systems' recipes with the weights that ship: what leaves the sender, and that the receiver reads it."""
+
+import numpy as np
+import pytest
+from skimage import data
+
+from receiver.decoder import DecodeOptions, guidance_in
+from receiver.pocket.decoder import PocketDecoder
+from sender.encode import encode_picture
+from sender.extractors import Extractors
+from shared.bitstream import Bitstream
+from shared.codecs.registry import codec_named
+from shared.hci.stream import down_sampled
+from shared.picture import encode_png, load_picture
+from shared.streams import StreamKind
+from shared.tokens.stream import TokenKind
+
+HCI, CAPTION, TOKENS, LATENT, REGIONS = StreamKind
+STREAMS = {
+    "mtgc": {HCI, CAPTION, TOKENS},
+    "sdgic": {HCI, CAPTION, TOKENS},
+    "gsc": {CAPTION, LATENT},
+    "misc": {HCI, CAPTION, REGIONS},
+}
+TOKEN_KINDS = {"mtgc": TokenKind.SPW, "sdgic": TokenKind.RSRT}
+
+
+@pytest.fixture(scope="module")
+def extractors():
+    return Extractors()
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    return PocketDecoder("cpu")
+
+
+@pytest.fixture(scope="module")
+def cat():
+    return load_picture(encode_png(data.chelsea()[20:212, 100:292]))
+
+
+@pytest.fixture(scope="module")
+def cup():
+    return load_picture(encode_png(data.coffee()[100:292, 150:342]))
+
+
+@pytest.mark.parametrize("budget_bytes", [100, 300])
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_system_sends_its_streams_within_the_budget(name, budget_bytes, cat, extractors):
+    packed = encode_picture(cat, codec_named(name), extractors, budget_bytes).pack()
+    assert len(packed) <= budget_bytes
+    bitstream = Bitstream.unpack(packed)
+    assert {stream.kind for stream in bitstream.streams} == STREAMS[name]
+    guidance = guidance_in(bitstream)
+    assert guidance.damaged == ()
+    assert guidance.caption == extractors.caption(cat.pixels)
+    if name in TOKEN_KINDS:
+        assert guidance.tokens.kind is TOKEN_KINDS[name]
+        assert len(guidance.tokens.codes) == codec_named(name).tokens
+    if name == "misc":
+        assert "cat" in guidance.regions[0].name
+
+
+@pytest.mark.parametrize(("name", "likeness"), [("mtgc", 0.9), ("sdgic", 0.9), ("gsc", 0.6), ("misc", 0.9)])
+def test_the_receiver_draws_the_picture_of_a_system(name, likeness, cat, extractors, decoder):
+    """``likeness`` is the least correlation of an eighth of both pictures, without fidelity's pull to the HCI."""
+    guidance = guidance_in(encode_picture(cat, codec_named(name), extractors, 300))
+    made = decoder.reconstruct(guidance, DecodeOptions(steps=1, fidelity=0.0)).pixels
+    assert made.shape == cat.pixels.shape
+    seen, wanted = (np.asarray(down_sampled(one, 8), float).ravel() for one in (made, cat.pixels))
+    assert np.corrcoef(seen, wanted)[0, 1] > likeness
+
+
+def test_pseudo_words_tell_pictures_apart_and_depend_on_nothing_else(cat, cup, extractors):
+    first, second = (extractors.tokens(TokenKind.SPW, 16, one.pixels, None, "") for one in (cat, cup))
+    differ = sum(one != other for one, other in zip(first.codes, second.codes, strict=True))
+    assert differ >= 8
+    assert extractors.tokens(TokenKind.SPW, 16, cat.pixels, cup.pixels, "A cup of coffee.") == first
+
+
+def test_of_planes_as_many_are_sent_as_fit(cat, extractors):
+    counts = [
+        len(guidance_in(encode_picture(cat, codec_named("gsc"), extractors, budget_bytes)).planes.ids)
+        for budget_bytes in (60, 100, 300)
+    ]
+    assert counts == sorted(counts)
+    assert counts[0] < counts[-1] == codec_named("gsc").planes
