@@ -11,7 +11,7 @@ from shared.bitstream import Bitstream
 from shared.caption.coder import decode_caption, encode_caption
 from shared.errors import BudgetError, ConfigError
 from shared.hci.stream import decode_hci
-from shared.latent.coder import encode_latent
+from shared.latent.coder import PLANE_COUNTS, encode_latent
 from shared.regions.coder import encode_regions
 from shared.streams import Stream, StreamKind
 from shared.tokens.stream import MIN_TOKENS, Tokens, encode_tokens, longest_payload_bytes
@@ -28,7 +28,6 @@ HCI_SHARE = 0.6
 """Of a budget, at least; what a caption, tokens or regions would take beyond the rest is left out."""
 FULL_SHARE = 0.97
 """Of a budget, which a recipe that fills shall use."""
-PLANE_COUNTS = (16, 8, 4, 2, 1)
 
 
 def default_budget_bytes(picture: Picture, codec: Codec) -> int:
@@ -181,7 +180,7 @@ class _Made:
 
     def add_planes(self) -> None:
         values, ids = self._extractors.planes(self._picture.pixels, self._codec.planes)
-        for count in PLANE_COUNTS:
+        for count in reversed(PLANE_COUNTS):
             if count <= len(ids):
                 payload = encode_latent(values, ids[:count])
                 if self._has_room_for(StreamKind.LATENT, payload):

@@ -15,7 +15,7 @@ import torch
 from sender.latent_network import PLANES, REACH, STRIDE, Analysis
 from sender.structure import grey_of, structure_scores
 from shared.errors import ConfigError, PictureError
-from shared.latent.coder import LatentPlanes, encode_latent, plane_size
+from shared.latent.coder import PLANE_COUNTS, LatentPlanes, encode_latent, plane_size
 from shared.latent.tables import VALUE_MAX
 from shared.weights import with_weights
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-COUNTS: Final = (1, 2, 4, 8, 16)
-"""C, how many planes a sender offers to send, as in the paper."""
 WEIGHTS_NAME: Final = "analysis.safetensors"
 STRIP_ROWS: Final = 64
 """Rows of samples that are computed at a time, which bounds the memory."""
@@ -79,8 +77,8 @@ def chosen_channels(values: NDArray[np.int16], pixels: NDArray[np.uint8], count:
         ConfigError: a count that is not offered, or values that are not this picture's.
         PictureError: not a picture.
     """
-    if count not in COUNTS:
-        raise ConfigError(f"{count} planes of the latent: must be one of {', '.join(map(str, COUNTS))}")
+    if count not in PLANE_COUNTS:
+        raise ConfigError(f"{count} planes of the latent: must be one of {', '.join(map(str, PLANE_COUNTS))}")
     padded = _padded(pixels)
     if values.shape != (PLANES, *plane_size(pixels.shape[1], pixels.shape[0])):
         raise ConfigError(
@@ -113,9 +111,9 @@ def best_choice(
     """
     if min(alpha, beta) < 0:
         raise ConfigError(f"alpha {alpha} and beta {beta} of the rate-task trade-off: neither may be negative")
-    ranked = chosen_channels(values, pixels, COUNTS[-1])
+    ranked = chosen_channels(values, pixels, PLANE_COUNTS[-1])
     choices = []
-    for count in COUNTS:
+    for count in PLANE_COUNTS:
         ids = ranked[:count]
         payload = encode_latent(values, ids)
         kept = tuple(sorted(ids))

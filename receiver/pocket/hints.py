@@ -10,8 +10,9 @@ import torch
 from torch.nn import functional
 
 from receiver.pocket.networks import PLANES
-from receiver.pocket.words import REGION_MASKS, TEXT_WIDTH, Prompt, prompt_of
-from shared.regions.region import MASK_SIDE
+from receiver.pocket.words import Prompt, prompt_of
+from shared.regions.region import MASK_SIDE, REGIONS_MAX
+from shared.text import TEXT_WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,7 +107,7 @@ def planes_from(hints: Sequence[Hints], rows: int, columns: int) -> tuple[Tensor
 
 def masks_from(hints: Sequence[Hints]) -> Tensor:
     """Return the regions' masks ``[B, 3, 8, 8]``, empty where there are fewer."""
-    masks = torch.zeros(len(hints), REGION_MASKS, MASK_SIDE, MASK_SIDE)
+    masks = torch.zeros(len(hints), REGIONS_MAX, MASK_SIDE, MASK_SIDE)
     for row, one in enumerate(hints):
         if one.regions is not None:
             masks[row, : len(one.regions[1])] = one.regions[1].float()

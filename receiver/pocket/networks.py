@@ -9,7 +9,8 @@ import torch
 from torch.nn import functional
 
 from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
-from receiver.pocket.words import REGION_MASKS, TEXT_WIDTH, Words
+from shared.regions.region import REGIONS_MAX
+from shared.text import TEXT_WIDTH
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
     from receiver.pocket.rrdbnet import RRDBNet
     from receiver.pocket.sketch import Sketch
     from receiver.pocket.synthesis import Synthesis
+    from receiver.pocket.words import Words
 
 LATENT_CHANNELS = 16
 PLANES = 32
 """Channels for the latent stream's planes (GSC)."""
 MASKS = ("HCI", "LATENT", "REGIONS")
 """Streams that have an availability mask: 1 where the stream is there, 0 where it is lost."""
-CONTROL_CHANNELS = LATENT_CHANNELS + PLANES + REGION_MASKS + len(MASKS)
+CONTROL_CHANNELS = LATENT_CHANNELS + PLANES + REGIONS_MAX + len(MASKS)
 RESTORER_NOISE = 0.01
 """Standard deviation of the noise added to the restorer's input, 0 to 1, of which it makes texture.
 
@@ -124,10 +126,10 @@ def reach_of(given: Tensor, control: Tensor) -> Tensor:
     all others act everywhere.
     """
     first = LATENT_CHANNELS + PLANES
-    covered = functional.avg_pool2d(control[:, first : first + REGION_MASKS].float(), LATENT_MULTIPLE) >= 0.5
+    covered = functional.avg_pool2d(control[:, first : first + REGIONS_MAX].float(), LATENT_MULTIPLE) >= 0.5
     inside = covered.flatten(2).transpose(1, 2).to(given.dtype)
     everywhere = given[:, None].expand(-1, inside.shape[1], -1)
-    return torch.cat([everywhere[..., :-REGION_MASKS], everywhere[..., -REGION_MASKS:] * inside], 2)
+    return torch.cat([everywhere[..., :-REGIONS_MAX], everywhere[..., -REGIONS_MAX:] * inside], 2)
 
 
 def velocity(

@@ -18,8 +18,9 @@ from receiver.pocket.networks import CONTROL_CHANNELS, LATENT_CHANNELS, PocketNe
 from receiver.pocket.rrdbnet import RRDBNet
 from receiver.pocket.sketch import Sketch
 from receiver.pocket.synthesis import loaded_synthesis
-from receiver.pocket.words import TEXT_WIDTH, Words
+from receiver.pocket.words import Words
 from shared.errors import SetupError
+from shared.text import TEXT_WIDTH
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,15 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from receiver.pocket.diffusers_import import ConfigMixin, ModelMixin, register_to_config
+from shared.regions.region import REGIONS_MAX
+from shared.text import TEXT_WIDTH
 from shared.tokens.stream import LEVELS, MAX_TOKENS, TokenKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-TEXT_WIDTH = 384
-"""Of the vectors of caption, tokens and region words; that of all-MiniLM-L6-v2."""
-REGION_MASKS = 3
-"""Regions of a picture, at most (MISC)."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ def prompt_of(
     padded, given = zip(
         _padded(told, max(len(one) for one in told)),
         _padded(codes, max(len(one) for one in codes)),
-        _padded(named, REGION_MASKS),
+        _padded(named, REGIONS_MAX),
         strict=True,
     )
     return Prompt(padded[0], padded[1], kinds, padded[2], torch.cat([torch.ones(len(kinds), 1), *given], 1))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 STRIDE = 16
 """Pixels per sample of a plane, in both directions."""
 SIDE_MAX = 8192
+PLANE_COUNTS = (1, 2, 4, 8, 16)
+"""C, how many planes a sender offers to send, as in the paper."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from sender.latent import COUNTS, STRIP_ROWS, LatentEncoder, best_choice, chosen_channels
+from sender.latent import STRIP_ROWS, LatentEncoder, best_choice, chosen_channels
 from sender.structure import structure_scores
 from shared.errors import ConfigError, PictureError, SetupError
-from shared.latent.coder import decode_latent, encode_latent
+from shared.latent.coder import PLANE_COUNTS, decode_latent, encode_latent
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_the_trade_off_of_equation_2(synthetic_pixels):
     cheapest = best_choice(values, pixels, analysed, 1.0, alpha=0.0)
     assert cheapest.ids == (7,)
     best = best_choice(values, pixels, analysed, 1.0, beta=0.0)
-    assert len(best.ids) == COUNTS[-1]
+    assert len(best.ids) == PLANE_COUNTS[-1]
     assert best.cost == pytest.approx(1 / 16)
     four = best_choice(values, pixels, lambda arrived: abs(len(arrived.ids) - 4), 0.0, beta=1e-5)
     assert len(four.ids) == 4

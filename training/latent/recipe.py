@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sender.latent import COUNTS
 from sender.latent_network import PLANES, STRIDE
 from shared.errors import SetupError
+from shared.latent.coder import PLANE_COUNTS
 from training.latent.codec import Codec
 from training.latent.dropout import kept_planes
 from training.latent.pictures import Crops, cells, pixels
@@ -60,7 +60,7 @@ class LatentRecipe:
             "picture": torch.from_numpy(self.crops.batch(rng, count, side)),
             "noise": torch.from_numpy(rng.uniform(-0.5, 0.5, (count, PLANES, small, small)).astype(np.float32)),
             "dice": torch.from_numpy(rng.random((count, PLANES), np.float32)),
-            "count": torch.from_numpy(rng.choice(COUNTS, count)),
+            "count": torch.from_numpy(rng.choice(PLANE_COUNTS, count)),
             "by_rule": torch.from_numpy(rng.random(count) >= RANDOM_SHARE),
         }
 
@@ -73,7 +73,7 @@ class LatentRecipe:
         planes = codec.analysis(picture).round()
         measures: dict[str, float] = {}
         columns = [picture[:SHOWN]]
-        for count in COUNTS:
+        for count in PLANE_COUNTS:
             rule = {
                 "count": torch.full((len(picture),), count, device=device),
                 "by_rule": torch.ones(len(picture), dtype=torch.bool, device=device),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sender.latent import COUNTS
+from shared.latent.coder import PLANE_COUNTS
 from shared.latent.context import NEIGHBOURS, STEPS, cross_planes, neighbours
 from shared.latent.tables import (
     FRACTIONS,
@@ -62,7 +62,7 @@ def latents_of(analysis: Analysis, crops: Crops, count: int, side: int, seed: in
         picture = torch.from_numpy(crops.batch(rng, BATCH, side)).permute(0, 3, 1, 2).float() / 255
         values = analysis(picture).round().clamp(-VALUE_MAX, VALUE_MAX)
         rule = {
-            "count": torch.from_numpy(rng.choice(COUNTS, BATCH)),
+            "count": torch.from_numpy(rng.choice(PLANE_COUNTS, BATCH)),
             "by_rule": torch.from_numpy(rng.random(BATCH) < RULE_SHARE),
             "dice": torch.from_numpy(rng.random((BATCH, PLANES), np.float32)),
         }
@@ -152,7 +152,7 @@ def integer_tables(model: ContextModel, parts: list[Latents]) -> dict[str, NDArr
         "thresholds": thresholds,
         "counts": np.maximum(1, np.rint(shares * COUNTS_TOTAL)).astype(np.int32),
         "chosen": _choice_counts(np.concatenate([part.kept for part in parts])),
-        "number": np.where(np.isin(np.arange(1, PLANES + 1), COUNTS), OFFERED_WEIGHT, 1).astype(np.int32),
+        "number": np.where(np.isin(np.arange(1, PLANES + 1), PLANE_COUNTS), OFFERED_WEIGHT, 1).astype(np.int32),
     }
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from receiver.pocket.hints import plane_values, region_words
-from receiver.pocket.words import REGION_MASKS
 from sender.features import FeatureExtractor, square
 from sender.latent import WEIGHTS_NAME, LatentEncoder
 from sender.regions import RegionFinder
+from shared.regions.region import REGIONS_MAX
 from shared.text import TEXT_WIDTH, TextEncoder
 from training.pocket.evidence import Source
 
@@ -69,8 +69,8 @@ class Senders:
         return {"planes": np.stack([plane_values(self._latent.values(picture)) for picture in pairs.pictures])}
 
     def _named_regions(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
-        region = np.zeros((len(pairs), REGION_MASKS, TEXT_WIDTH), np.float16)
-        region_mask = np.zeros((len(pairs), REGION_MASKS, 8, 8), np.uint8)
+        region = np.zeros((len(pairs), REGIONS_MAX, TEXT_WIDTH), np.float16)
+        region_mask = np.zeros((len(pairs), REGIONS_MAX, 8, 8), np.uint8)
         for row, picture in enumerate(pairs.pictures):
             for index, one in enumerate(self._regions.regions_of(picture)):
                 region[row, index], region_mask[row, index] = self._text.sentence(region_words(one)), one.mask

@@ -18,10 +18,11 @@ from receiver.pocket.sizes import RESTORER_SCALE
 from receiver.pocket.sketch import Sketch, sketched
 from receiver.pocket.synthesis import loaded_synthesis
 from receiver.pocket.words import Prompt
+from shared.latent.coder import PLANE_COUNTS
 from shared.latent.tables import PLANES
 from shared.tokens.stream import TokenKind
 from training.latent.dropout import kept_planes
-from training.pocket.flow import CHANNELS_KEPT, RSRT_SHARE, TOKEN_COUNTS
+from training.pocket.flow import RSRT_SHARE, TOKEN_COUNTS
 from training.pocket.report import grid_of
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class SketchRecipe:
             **rows,
             "given": torch.from_numpy((rng.random((count, len(STREAMS))) < KEPT).astype(np.float32)),
             "dice": torch.from_numpy(rng.random((count, PLANES), np.float32)),
-            "count": torch.from_numpy(rng.choice(CHANNELS_KEPT, count)),
+            "count": torch.from_numpy(rng.choice(PLANE_COUNTS, count)),
             "by_rule": torch.from_numpy(rng.random(count) < BY_RULE),
             "kind": torch.from_numpy((rng.random(count) < RSRT_SHARE).astype(np.int64)),
             "tokens": torch.tensor(rng.choice(TOKEN_COUNTS)),
