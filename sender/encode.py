@@ -115,7 +115,7 @@ class _Made:
                 payloads = [encode_regions(regions)] if regions else []
             elif kind is StreamKind.LATENT:
                 values, ids = self._extractors.planes(pixels, self._codec.planes)
-                payloads = [encode_latent(values, ids[:count]) for count in PLANE_COUNTS if count <= len(ids)]
+                payloads = [encode_latent(values, ids[:count]) for count in reversed(PLANE_COUNTS) if count <= len(ids)]
             offered.append([{}, *({kind: payload} for payload in payloads)])
         return [dict(ChainMap(*chosen)) for chosen in product(*offered)]
 

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from shared.hci.stream import CODER_NAMES
+from shared.latent.coder import PLANE_COUNTS
 from shared.streams import StreamKind
 from shared.tokens.stream import MAX_TOKENS, MIN_TOKENS, TokenKind
 
 HciChoice = Literal["upsampled", "decoder"]
 SMALLEST_BPP, LARGEST_BPP = 0.0005, 24.0
+
+
+def _offered_count(planes: int) -> int:
+    if planes not in PLANE_COUNTS:
+        raise ValueError(f"give {', '.join(map(str, PLANE_COUNTS[:-1]))} or {PLANE_COUNTS[-1]}")
+    return planes
+
+
+def _known_coder(name: str) -> str:
+    if name not in CODER_NAMES:
+        raise ValueError(f"give {' or '.join(CODER_NAMES)}, or None for the best by the rate table")
+    return name
 
 
 class Codec(BaseModel):
@@ -30,12 +44,12 @@ class Codec(BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
     summary: Annotated[str, Field(min_length=1, max_length=200)]
     streams: Annotated[tuple[StreamKind, ...], Field(min_length=1)] = (StreamKind.HCI,)
-    hci_coder: str | None = None
+    hci_coder: Annotated[str, AfterValidator(_known_coder)] | None = None
     hci_choice: HciChoice = "upsampled"
     fills: bool = False
     token_kind: TokenKind = TokenKind.SPW
     tokens: Annotated[int, Field(ge=MIN_TOKENS, le=MAX_TOKENS)] = 16
-    planes: Annotated[int, Field(ge=1, le=32)] = 16
+    planes: Annotated[int, AfterValidator(_offered_count)] = 16
     default_bpp: Annotated[float, Field(ge=SMALLEST_BPP, le=LARGEST_BPP)] = 0.03
 
     @model_validator(mode="after")

@@ -5,8 +5,9 @@ from pydantic import ValidationError
 
 from shared.codecs.recipe import Codec
 from shared.codecs.registry import ENTRY_POINTS, codec_named, codecs
-from shared.errors import SetupError, UnknownNameError
+from shared.errors import ConfigError, SetupError, UnknownNameError
 from shared.streams import StreamKind
+from shared.validation import checked
 
 MODULE = """
 from shared.codecs.recipe import Codec
@@ -66,7 +67,9 @@ def test_an_unknown_name_names_the_known():
         {"streams": ()},
         {"streams": (StreamKind.HCI, StreamKind.HCI)},
         {"tokens": 7},
-        {"planes": 33},
+        {"planes": 3},
+        {"planes": 32},
+        {"hci_coder": "foo"},
         {"default_bpp": 0.0},
         {"colour": "blue"},
     ],
@@ -74,3 +77,16 @@ def test_an_unknown_name_names_the_known():
 def test_a_recipe_is_checked(wrong):
     with pytest.raises(ValidationError):
         Codec(**{"name": "some", "summary": "a codec", **wrong})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ({"planes": 3}, "planes = 3: give 1, 2, 4, 8 or 16"),
+        ({"hci_coder": "foo"}, "hci_coder = 'foo': give av1 or learned, or None for the best by the rate table"),
+    ],
+)
+def test_a_wrong_recipe_is_one_line_with_the_way_out(wrong, line):
+    with pytest.raises(ConfigError) as caught:
+        checked(Codec, {"name": "some", "summary": "a codec", **wrong})
+    assert str(caught.value) == line
