@@ -29,6 +29,7 @@ from lab.options import (
     Json,
     McsOption,
     PicturePath,
+    PlaneCount,
     Progressive,
     Protect,
     ProtectOption,
@@ -38,6 +39,7 @@ from lab.options import (
     SnrKindOption,
     Steps,
     Timeout,
+    TokenCount,
     Trust,
 )
 from lab.service_commands import leave_threads, probe, serve, up
@@ -119,6 +121,8 @@ def send(
     progressive: Progressive = None,
     trust: Trust = None,
     caption: Caption = None,
+    tokens: TokenCount = None,
+    planes: PlaneCount = None,
     sender: SenderAddress = "",
     channel_at: ChannelAddress = "",
     receiver: ReceiverAddress = "",
@@ -129,13 +133,14 @@ def send(
     from lab.channels import channel_settings
     from lab.embedded import Addresses
     from lab.files import SideOutputs, send_file
-    from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
+    from lab.sending import send_settings
+    from shared.rpc.semlink.v1 import receiver_pb2
     from shared.rpc.wire import wire_message
 
     send_file(
         picture,
         out,
-        wire_message(sender_pb2.SendSettings, **_send_fields(codec, budget, caption), packet_bytes=packet_bytes),
+        send_settings(codec, budget, caption=caption, tokens=tokens, planes=planes, packet_bytes=packet_bytes),
         channel_settings(
             channel,
             {
@@ -216,6 +221,8 @@ def encode(
         int, typer.Option("--bytes", help="Most bytes of FILE; 0: the codec's rate.", min=0, max=MAX_U32)
     ] = 0,
     caption: Caption = None,
+    tokens: TokenCount = None,
+    planes: PlaneCount = None,
     sender: SenderAddress = "",
     timeout: Timeout = 300.0,
     json: Json = False,
@@ -223,10 +230,9 @@ def encode(
     """Encode PICTURE into the container FILE.sem."""
     from lab.embedded import Addresses
     from lab.files import encode_file
-    from shared.rpc.semlink.v1 import sender_pb2
-    from shared.rpc.wire import wire_message
+    from lab.sending import send_settings
 
-    settings = wire_message(sender_pb2.SendSettings, **_send_fields(codec, max_bytes, caption))
+    settings = send_settings(codec, max_bytes, caption=caption, tokens=tokens, planes=planes)
     encode_file(picture, file, settings, addresses=Addresses(sender=sender), timeout_s=timeout, as_json=json)
 
 
@@ -314,12 +320,6 @@ def evaluate(
     from lab.evaluate.command import evaluate as evaluated
 
     evaluated(pictures, codec, budgets, save, device=device, tasks=task or [], as_json=json)
-
-
-def _send_fields(codec: str, budget_bytes: int, caption: str | None) -> dict[str, object]:
-    """Return fields of SendSettings; a caption that is None stays unset, for the captioner's."""
-    given = {} if caption is None else {"caption": caption}
-    return {"codec": codec, "budget_bytes": budget_bytes, **given}
 
 
 for _command in (sweep, plot, report):

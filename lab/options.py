@@ -41,6 +41,12 @@ Caption = Annotated[
         "--caption", help='Words to send with the picture; "": none.', metavar="TEXT", show_default="the captioner's"
     ),
 ]
+CODECS_OWN = "the codec's"
+TokenCount = Annotated[int | None, typer.Option("--tokens", help="Tokens at most, 8 to 64.", show_default=CODECS_OWN)]
+PlaneCount = Annotated[
+    int | None,
+    typer.Option("--planes", help="Planes of the latent at most: 1, 2, 4, 8 or 16.", show_default=CODECS_OWN),
+]
 DecoderName = Annotated[
     str, typer.Option("--decoder", help="Decoder of the receiver: pocket (diffusion) or hci (up-sampling only).")
 ]

@@ -13,6 +13,7 @@ from sender.extractors import Extractors
 from sender.repair import repair_packets
 from sender.telemetry import SenderMetrics
 from shared.bitstream import bpp
+from shared.codecs.changes import changed
 from shared.codecs.registry import codec_named, codecs
 from shared.errors import ConfigError, InputError
 from shared.packets import PICTURE_IDS, SEQUENCE_COUNTS, Packetiser
@@ -63,7 +64,7 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
     async def _sent(
         self, settings: sender_pb2.SendSettings, data: bytes, call: CallTelemetry
     ) -> AsyncIterator[sender_pb2.SendResponse]:
-        codec = codec_named(settings.codec)
+        codec = changed(codec_named(settings.codec), _changes(settings))
         packetiser = Packetiser(settings.packet_bytes) if settings.packet_bytes else Packetiser()
         packetiser.next_count.update(_checked_counts(settings.next_sequence_counts))
         yield _progress("read", 0.1)
@@ -146,6 +147,11 @@ async def _settings_and_picture(
     if settings is None:
         raise InputError("the call ended without settings: send settings once, then picture chunks")
     return settings, picture.joined()
+
+
+def _changes(settings: sender_pb2.SendSettings) -> dict[str, int]:
+    """Return what the caller changes of the codec's recipe."""
+    return {name: getattr(settings, name) for name in ("tokens", "planes") if settings.HasField(name)}
 
 
 def _checked_counts(counts: Mapping[int, int]) -> dict[StreamKind, int]:

@@ -11,6 +11,7 @@ import pytest
 from sender.service import sender_spec
 from shared.bitstream import Bitstream
 from shared.codecs.registry import codecs
+from shared.latent.coder import decode_latent
 from shared.packets import Packet
 from shared.repair.packet import RepairPacket, is_repair
 from shared.rpc.chunks import chunks_of
@@ -18,6 +19,7 @@ from shared.rpc.semlink.v1 import sender_pb2, sender_pb2_grpc
 from shared.rpc.server import start_server
 from shared.rpc.status import ERROR_KEY
 from shared.streams import StreamKind
+from shared.tokens.stream import decode_tokens
 
 
 @pytest.fixture
@@ -115,6 +117,16 @@ def test_every_codec_keeps_the_budget(codec, picture_png, sent):
     assert 0 < len(report.container) <= 400
 
 
+def test_planes_and_tokens_are_as_many_as_the_caller_asks_for(picture_png, sent):
+    def payload(kind, **settings):
+        container = sent(picture_png, budget_bytes=2000, caption="", **settings)[-1].report.container
+        return Bitstream.unpack(container).stream(kind).payload
+
+    planes = decode_latent(payload(StreamKind.LATENT, codec="gsc", planes=2), 384, 256)
+    assert len(planes.ids) == 2
+    assert len(decode_tokens(payload(StreamKind.TOKENS, codec="mtgc", tokens=24)).codes) == 24
+
+
 @pytest.mark.parametrize(
     ("picture", "settings", "error", "words"),
     [
@@ -123,6 +135,9 @@ def test_every_codec_keeps_the_budget(codec, picture_png, sent):
         (None, {"budget_bytes": 9}, "BudgetError", "9 bytes"),
         (None, {"packet_bytes": 4096}, "ConfigError", "4096"),
         (None, {"next_sequence_counts": {1: 20000}}, "ConfigError", "20000"),
+        (None, {"codec": "gsc", "planes": 3}, "ConfigError", "planes = 3: give 1, 2, 4, 8 or 16"),
+        (None, {"codec": "mtgc", "tokens": 65}, "ConfigError", "tokens = 65"),
+        (None, {"tokens": 0}, "ConfigError", "codec 'hci' sends no tokens; leave it out"),
         (None, {"next_sequence_counts": {77: 1}}, "ConfigError", "77"),
     ],
 )

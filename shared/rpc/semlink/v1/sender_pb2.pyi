@@ -97,6 +97,8 @@ class SendSettings(_message.Message):
     NEXT_REPAIR_COUNT_FIELD_NUMBER: _builtins.int
     CAPTION_FIELD_NUMBER: _builtins.int
     SESSION_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    PLANES_FIELD_NUMBER: _builtins.int
     codec: _builtins.str
     budget_bytes: _builtins.int
     """Upper limit of the container in bytes; 0 asks for the codec's default rate."""
@@ -108,6 +110,10 @@ class SendSettings(_message.Message):
     """CCSDS sequence count of the next repair packet, from the report of the picture before."""
     caption: _builtins.str
     """Stands in for the captioner's sentence, for codecs that send a caption; "" sends none."""
+    tokens: _builtins.int
+    """Tokens at most, 8 to 64, for codecs that send tokens; absent: the codec's own number."""
+    planes: _builtins.int
+    """Planes of the latent at most, 1, 2, 4, 8 or 16, for codecs that send them; absent: the codec's own number."""
     @_builtins.property
     def next_sequence_counts(self) -> _containers.ScalarMap[_builtins.int, _builtins.int]:
         """CCSDS sequence count of the next packet per stream kind, from the report of the picture before; the service keeps
@@ -134,14 +140,25 @@ class SendSettings(_message.Message):
         next_repair_count: _builtins.int = ...,
         caption: _builtins.str | None = ...,
         session: _packet_pb2.Session | None = ...,
+        tokens: _builtins.int | None = ...,
+        planes: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "caption", b"caption", "session", b"session"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_planes", b"_planes", "_tokens", b"_tokens", "caption", b"caption", "planes", b"planes", "session", b"session", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "budget_bytes", b"budget_bytes", "caption", b"caption", "codec", b"codec", "next_repair_count", b"next_repair_count", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index", "repair_overheads", b"repair_overheads", "session", b"session"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_planes", b"_planes", "_tokens", b"_tokens", "budget_bytes", b"budget_bytes", "caption", b"caption", "codec", b"codec", "next_repair_count", b"next_repair_count", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index", "planes", b"planes", "repair_overheads", b"repair_overheads", "session", b"session", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__caption: _TypeAlias = _typing.Literal["caption"]  # noqa: Y015
     _WhichOneofArgType__caption: _TypeAlias = _typing.Literal["_caption", b"_caption"]  # noqa: Y015
+    _WhichOneofReturnType__planes: _TypeAlias = _typing.Literal["planes"]  # noqa: Y015
+    _WhichOneofArgType__planes: _TypeAlias = _typing.Literal["_planes", b"_planes"]  # noqa: Y015
+    _WhichOneofReturnType__tokens: _TypeAlias = _typing.Literal["tokens"]  # noqa: Y015
+    _WhichOneofArgType__tokens: _TypeAlias = _typing.Literal["_tokens", b"_tokens"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__caption) -> _WhichOneofReturnType__caption | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__planes) -> _WhichOneofReturnType__planes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tokens) -> _WhichOneofReturnType__tokens | None: ...
 
 Global___SendSettings: _TypeAlias = SendSettings  # noqa: Y015
 
