@@ -40,6 +40,7 @@ from lab.options import (
     Steps,
     Timeout,
     TokenCount,
+    TradeOffWeights,
     Trust,
 )
 from lab.service_commands import leave_threads, probe, serve, up
@@ -123,6 +124,7 @@ def send(
     caption: Caption = None,
     tokens: TokenCount = None,
     planes: PlaneCount = None,
+    trade_off: TradeOffWeights = "",
     sender: SenderAddress = "",
     channel_at: ChannelAddress = "",
     receiver: ReceiverAddress = "",
@@ -140,7 +142,15 @@ def send(
     send_file(
         picture,
         out,
-        send_settings(codec, budget, caption=caption, tokens=tokens, planes=planes, packet_bytes=packet_bytes),
+        send_settings(
+            codec,
+            budget,
+            caption=caption,
+            tokens=tokens,
+            planes=planes,
+            trade_off=trade_off,
+            packet_bytes=packet_bytes,
+        ),
         channel_settings(
             channel,
             {
@@ -223,6 +233,7 @@ def encode(
     caption: Caption = None,
     tokens: TokenCount = None,
     planes: PlaneCount = None,
+    trade_off: TradeOffWeights = "",
     sender: SenderAddress = "",
     timeout: Timeout = 300.0,
     json: Json = False,
@@ -232,7 +243,7 @@ def encode(
     from lab.files import encode_file
     from lab.sending import send_settings
 
-    settings = send_settings(codec, max_bytes, caption=caption, tokens=tokens, planes=planes)
+    settings = send_settings(codec, max_bytes, caption=caption, tokens=tokens, planes=planes, trade_off=trade_off)
     encode_file(picture, file, settings, addresses=Addresses(sender=sender), timeout_s=timeout, as_json=json)
 
 

@@ -65,12 +65,14 @@ def service_named(name: str, run: RunSettings | None = None) -> ServiceSpec:
     telemetry = Telemetry(spans_to(run.traces, f"semlink-{name}"))
     # Imported one by one, so that a machine needs only what its own service needs.
     if name == "sender":
+        from lab.analyst import PocketAnalyst  # noqa: PLC0415
         from lab.judge import PocketJudge  # noqa: PLC0415
         from sender.service import sender_spec  # noqa: PLC0415
 
-        # Where only the sender is installed, `adaptive` chooses by its table.
-        judge = PocketJudge(run.device) if importlib.util.find_spec("receiver") else None
-        return sender_spec(judge, telemetry)
+        # Where only the sender is installed, `adaptive` chooses by its table, and there are no trade-offs.
+        if not importlib.util.find_spec("receiver"):
+            return sender_spec(telemetry=telemetry)
+        return sender_spec(PocketJudge(run.device), telemetry, PocketAnalyst(run.device))
     if name == "channel":
         from channel.service import channel_spec  # noqa: PLC0415
 

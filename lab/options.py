@@ -47,6 +47,15 @@ PlaneCount = Annotated[
     int | None,
     typer.Option("--planes", help="Planes of the latent at most: 1, 2, 4, 8 or 16.", show_default=CODECS_OWN),
 ]
+TradeOffWeights = Annotated[
+    str,
+    typer.Option(
+        "--trade-off",
+        help="Choose the planes that cost least: ALPHA times what is lost of the picture, plus BETA per byte.",
+        metavar="ALPHA:BETA",
+        show_default="as many planes as fit",
+    ),
+]
 DecoderName = Annotated[
     str, typer.Option("--decoder", help="Decoder of the receiver: pocket (diffusion) or hci (up-sampling only).")
 ]

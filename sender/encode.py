@@ -7,9 +7,10 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from sender.search import filling_hci_for, hci_for
+from sender.trade_off import best_choice, latent_choices
 from shared.bitstream import Bitstream
 from shared.caption.coder import decode_caption, encode_caption
-from shared.errors import BudgetError, ConfigError
+from shared.errors import BudgetError, ConfigError, SetupError
 from shared.hci.stream import decode_hci
 from shared.latent.coder import PLANE_COUNTS, encode_latent
 from shared.regions.coder import encode_regions
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sender.extractors import Extractors
+    from sender.trade_off import LatentChoice
     from shared.codecs.recipe import Codec
     from shared.picture import Picture
 
@@ -47,12 +49,14 @@ def encode_picture(
     Raises:
         BudgetError: not even the smallest encoding fits, or ``caption`` leaves no room.
         ConfigError: ``caption`` is longer than a stream may be, or the codec sends none.
-        SetupError: weights of an extractor are missing or damaged.
+        SetupError: weights of an extractor are missing or damaged, or the codec's trade-off has nothing to weigh by.
     """
     if caption and StreamKind.CAPTION not in codec.streams:
         raise ConfigError(
             f"codec '{codec.name}' sends no caption: leave the caption out, or choose one that does (misc)"
         )
+    if codec.trade_off is not None and extractors.analyst is None:
+        raise SetupError("a trade-off needs a decoder at the sender: install the receiver beside it, or leave it out")
     made = _Made(picture, codec, extractors, budget_bytes or default_budget_bytes(picture, codec))
     if codec.fills:
         made.fill(caption)
@@ -180,12 +184,17 @@ class _Made:
 
     def add_planes(self) -> None:
         values, ids = self._extractors.planes(self._picture.pixels, self._codec.planes)
-        for count in reversed(PLANE_COUNTS):
-            if count <= len(ids):
-                payload = encode_latent(values, ids[:count])
-                if self._has_room_for(StreamKind.LATENT, payload):
-                    self._payloads[StreamKind.LATENT] = payload
-                    return
+        fitting = (one for one in latent_choices(values, ids) if self._has_room_for(StreamKind.LATENT, one.payload))
+        chosen = next(fitting, None) if self._codec.trade_off is None else self._traded(list(fitting))
+        if chosen is not None:
+            self._payloads[StreamKind.LATENT] = chosen.payload
+
+    def _traded(self, fitting: list[LatentChoice]) -> LatentChoice | None:
+        """Return what equation (2) of GSC chooses of ``fitting``."""
+        trade_off, analyst = self._codec.trade_off, self._extractors.analyst
+        if not fitting or trade_off is None or analyst is None:
+            return None
+        return best_choice(fitting, analyst(self._picture.pixels, self._caption), trade_off)
 
     def _has_room_for(self, kind: StreamKind, payload: bytes) -> bool:
         made = StreamKind.HCI in self._payloads

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sender.search import Judge
+    from sender.trade_off import Analyst
     from shared.regions.region import Region
     from shared.tokens.stream import TokenKind, Tokens
 
@@ -26,17 +27,21 @@ def _unwatched(model: str) -> AbstractContextManager[None]:
 
 
 class Extractors:
-    """Captioner, token encoder, latent encoder and region finder, and the ``judge`` of HCIs, if the sender has one.
+    """Captioner, token encoder, latent encoder and region finder, and what tries HCIs and planes, if the sender has it.
 
     Args:
         judge: tries HCIs.
         loading: what happens around the loading of each extractor, given its name.
+        analyst: says what planes lose, for recipes with a trade-off.
     """
 
     def __init__(
-        self, judge: Judge | None = None, loading: Callable[[str], AbstractContextManager[None]] = _unwatched
+        self,
+        judge: Judge | None = None,
+        loading: Callable[[str], AbstractContextManager[None]] = _unwatched,
+        analyst: Analyst | None = None,
     ) -> None:
-        self.judge = judge
+        self.judge, self.analyst = judge, analyst
         self._loading = loading
         self._lock = threading.Lock()
         self._loaded: dict[str, Any] = {}

@@ -5,7 +5,6 @@ Chen et al., "Generative Semantic Coding" (arXiv 2510.27324), sections 3.1 and 3
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
@@ -15,12 +14,12 @@ import torch
 from sender.latent_network import PLANES, REACH, STRIDE, Analysis
 from sender.structure import grey_of, structure_scores
 from shared.errors import ConfigError, PictureError
-from shared.latent.coder import PLANE_COUNTS, LatentPlanes, encode_latent, plane_size
+from shared.latent.coder import PLANE_COUNTS, plane_size
 from shared.latent.tables import VALUE_MAX
 from shared.weights import with_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -29,15 +28,6 @@ if TYPE_CHECKING:
 WEIGHTS_NAME: Final = "analysis.safetensors"
 STRIP_ROWS: Final = 64
 """Rows of samples that are computed at a time, which bounds the memory."""
-
-
-@dataclass(frozen=True)
-class LatentChoice:
-    """Channels to send, best first, their payload, and what equation (2) makes of them."""
-
-    ids: tuple[int, ...]
-    payload: bytes
-    cost: float
 
 
 class LatentEncoder:
@@ -89,37 +79,6 @@ def chosen_channels(values: NDArray[np.int16], pixels: NDArray[np.uint8], count:
     # One at a time: 32 grey pictures of a large photograph would take gigabytes.
     scores = [float(structure_scores(plane[None, None], grey)) for plane in planes]
     return tuple(sorted(range(PLANES), key=lambda channel: -scores[channel])[:count])
-
-
-def best_choice(
-    values: NDArray[np.int16],
-    pixels: NDArray[np.uint8],
-    analysed: Callable[[LatentPlanes], float],
-    wanted: float,
-    *,
-    alpha: float = 1.0,
-    beta: float = 0.001,
-) -> LatentChoice:
-    """Return the choice of 1, 2, 4, 8 or 16 channels with the least alpha * abs(V(x_hat) - V(x)) + beta * bytes.
-
-    GSC's equation (2), in which B counts the latent's bytes alone: a caption costs the same whatever is chosen here.
-    ``analysed`` returns V(x_hat), the visual analysis of the picture that a decoder makes of the planes; ``wanted`` is
-    V(x), that of the picture itself. It is called once per count. Of equal costs, fewer channels win.
-
-    Raises:
-        ConfigError: alpha or beta is negative, or as `chosen_channels`.
-    """
-    if min(alpha, beta) < 0:
-        raise ConfigError(f"alpha {alpha} and beta {beta} of the rate-task trade-off: neither may be negative")
-    ranked = chosen_channels(values, pixels, PLANE_COUNTS[-1])
-    choices = []
-    for count in PLANE_COUNTS:
-        ids = ranked[:count]
-        payload = encode_latent(values, ids)
-        kept = tuple(sorted(ids))
-        lost = abs(analysed(LatentPlanes(kept, values[list(kept)])) - wanted)
-        choices.append(LatentChoice(ids, payload, alpha * lost + beta * len(payload)))
-    return min(choices, key=lambda choice: choice.cost)
 
 
 def loaded_analysis(path: Path | None = None) -> Analysis:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import grpc.aio
 
     from sender.search import Judge
+    from sender.trade_off import Analyst
     from shared.bitstream import Bitstream
     from shared.codecs.recipe import Codec
     from shared.picture import Picture
@@ -44,10 +45,10 @@ if TYPE_CHECKING:
 class SenderService(sender_pb2_grpc.SenderServiceServicer):
     """Extracts guidance, codes it and packetises it. Keeps no state between calls but what ``telemetry`` counts."""
 
-    def __init__(self, judge: Judge | None, telemetry: Telemetry) -> None:
+    def __init__(self, judge: Judge | None, telemetry: Telemetry, analyst: Analyst | None) -> None:
         self._telemetry = telemetry
         self._metrics = SenderMetrics(telemetry.registry)
-        self._extractors = Extractors(judge, telemetry.loading)
+        self._extractors = Extractors(judge, telemetry.loading, analyst)
         self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="encode")
         telemetry.watch("encode", self._workers._work_queue.qsize)  # noqa: SLF001 - the executor has no public one
 
@@ -121,12 +122,19 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         )
 
 
-def sender_spec(judge: Judge | None = None, telemetry: Telemetry | None = None) -> ServiceSpec:
-    """Return the sender as a service to run; without a ``judge`` the codec `adaptive` chooses by its table."""
+def sender_spec(
+    judge: Judge | None = None, telemetry: Telemetry | None = None, analyst: Analyst | None = None
+) -> ServiceSpec:
+    """Return the sender as a service to run.
+
+    Without a ``judge`` the codec `adaptive` chooses by its table; without an ``analyst`` trade-offs are refused.
+    """
     telemetry = telemetry or Telemetry()
     return ServiceSpec(
         sender_pb2.DESCRIPTOR.services_by_name["SenderService"].full_name,
-        lambda server: sender_pb2_grpc.add_SenderServiceServicer_to_server(SenderService(judge, telemetry), server),
+        lambda server: sender_pb2_grpc.add_SenderServiceServicer_to_server(
+            SenderService(judge, telemetry, analyst), server
+        ),
         telemetry,
     )
 
@@ -149,9 +157,14 @@ async def _settings_and_picture(
     return settings, picture.joined()
 
 
-def _changes(settings: sender_pb2.SendSettings) -> dict[str, int]:
+def _changes(settings: sender_pb2.SendSettings) -> dict[str, object]:
     """Return what the caller changes of the codec's recipe."""
-    return {name: getattr(settings, name) for name in ("tokens", "planes") if settings.HasField(name)}
+    changes: dict[str, object] = {
+        name: getattr(settings, name) for name in ("tokens", "planes") if settings.HasField(name)
+    }
+    if settings.HasField("trade_off"):
+        changes["trade_off"] = {"alpha": settings.trade_off.alpha, "beta": settings.trade_off.beta}
+    return changes
 
 
 def _checked_counts(counts: Mapping[int, int]) -> dict[StreamKind, int]:

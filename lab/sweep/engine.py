@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from lab.analyst import PocketAnalyst
 from lab.channel_uses import carried
 from lab.evaluate.link import rgb_of
 from lab.evaluate.specs import link_spec
@@ -109,7 +110,7 @@ class Engine:
 
     def __init__(self, device: str = "cpu") -> None:
         self._device = device
-        self._extractors = Extractors(PocketJudge(device))
+        self._extractors = Extractors(PocketJudge(device), analyst=PocketAnalyst(device))
         self._quality = Quality(device)
         self._files = Files()
         self._decoders: dict[str, Decoder] = {}

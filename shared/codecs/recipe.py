@@ -27,6 +27,18 @@ def _known_coder(name: str) -> str:
     return name
 
 
+class TradeOff(BaseModel):
+    """GSC's equation (2): of the numbers of planes, the one with the least alpha * abs(V(x_hat) - V(x)) + beta * bytes.
+
+    ``alpha`` weighs what the picture's visual analysis loses (docs/latent.md), ``beta`` a byte.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    alpha: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    beta: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class Codec(BaseModel):
     """A recipe.
 
@@ -34,9 +46,10 @@ class Codec(BaseModel):
     leaves out is another matter: what has no room beside a fair HCI (``sender/encode.py``).
     ``hci_coder`` forces one HCI coder; None lets the measured rate table choose.
     ``tokens`` of ``token_kind`` are sent at most, fewer where the budget is small, and as many of the latent's
-    ``planes``. Where the recipe ``fills``, the HCI may take all of a budget, and others what it cannot use.
-    ``hci_choice`` says what the HCI's scale is chosen for: to be ``upsampled``, by a measured table, or for the pocket
-    ``decoder``, which the sender then tries. ``default_bpp`` sets the byte budget of a caller who names none.
+    ``planes``, or what a ``trade_off`` chooses of them. Where the recipe ``fills``, the HCI may take all of a budget,
+    and others what it cannot use. ``hci_choice`` says what the HCI's scale is chosen for: to be ``upsampled``, by a
+    measured table, or for the pocket ``decoder``, which the sender then tries. ``default_bpp`` sets the byte budget of
+    a caller who names none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -50,6 +63,7 @@ class Codec(BaseModel):
     token_kind: TokenKind = TokenKind.SPW
     tokens: Annotated[int, Field(ge=MIN_TOKENS, le=MAX_TOKENS)] = 16
     planes: Annotated[int, AfterValidator(_offered_count)] = 16
+    trade_off: TradeOff | None = None
     default_bpp: Annotated[float, Field(ge=SMALLEST_BPP, le=LARGEST_BPP)] = 0.03
 
     @model_validator(mode="after")
@@ -59,5 +73,9 @@ class Codec(BaseModel):
         if self.fills and StreamKind.HCI not in self.streams:
             raise ValueError(
                 "a codec that fills a budget has an HCI to fill it with: add HCI to streams, or leave fills out"
+            )
+        if self.trade_off is not None and (self.fills or StreamKind.LATENT not in self.streams):
+            raise ValueError(
+                "a trade-off chooses planes of the latent: add LATENT to streams, and leave fills out, or leave it out"
             )
         return self

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from sender.latent import STRIP_ROWS, LatentEncoder, best_choice, chosen_channels
+from sender.latent import STRIP_ROWS, LatentEncoder, chosen_channels
 from sender.structure import structure_scores
 from shared.errors import ConfigError, PictureError, SetupError
-from shared.latent.coder import PLANE_COUNTS, decode_latent, encode_latent
 
 
 @pytest.fixture(scope="module")
@@ -92,31 +91,8 @@ def test_another_pictures_latent(synthetic_pixels):
         chosen_channels(np.zeros((32, 4, 4), np.int16), synthetic_pixels(64, 80), 1)
 
 
-def test_the_trade_off_of_equation_2(synthetic_pixels):
-    pixels = synthetic_pixels(256, 256)
-    values = planes_like(pixels)
-
-    def analysed(arrived):
-        return 1.0 - 1.0 / len(arrived.ids)
-
-    cheapest = best_choice(values, pixels, analysed, 1.0, alpha=0.0)
-    assert cheapest.ids == (7,)
-    best = best_choice(values, pixels, analysed, 1.0, beta=0.0)
-    assert len(best.ids) == PLANE_COUNTS[-1]
-    assert best.cost == pytest.approx(1 / 16)
-    four = best_choice(values, pixels, lambda arrived: abs(len(arrived.ids) - 4), 0.0, beta=1e-5)
-    assert len(four.ids) == 4
-    assert four.payload == encode_latent(values, four.ids)
-    assert decode_latent(four.payload, 256, 256).ids == tuple(sorted(four.ids))
-
-
-def test_a_negative_weight_of_the_trade_off(synthetic_pixels):
+def test_missing_and_damaged_weights(tmp_path, synthetic_pixels):
     pixels = synthetic_pixels(64, 64)
-    with pytest.raises(ConfigError, match="negative"):
-        best_choice(planes_like(pixels), pixels, lambda _: 0.0, 0.0, beta=-1.0)
-
-
-def test_missing_and_damaged_weights(tmp_path):
     with pytest.raises(SetupError, match="no weights"):
         LatentEncoder(tmp_path / "none")
     (tmp_path / "noise").write_bytes(bytes(1000))

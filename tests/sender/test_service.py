@@ -149,6 +149,13 @@ def test_bad_requests_are_typed(picture, settings, error, words, picture_png, se
     assert dict(caught.value.trailing_metadata())[ERROR_KEY] == error
 
 
+def test_a_sender_without_a_decoder_refuses_a_trade_off(picture_png, sent):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        sent(picture_png, codec="gsc", trade_off=sender_pb2.TradeOff(alpha=1, beta=0.001))
+    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert "install the receiver beside it, or leave it out" in caught.value.details()
+
+
 def test_a_call_without_settings_is_refused(called):
     for requests in ([], [sender_pb2.SendRequest(picture_chunk=b"x")]):
         with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -1,14 +1,20 @@
 """A codec as one caller wants it."""
 
+import math
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.codecs.adaptive import ADAPTIVE
 from shared.codecs.changes import changed
 from shared.codecs.gsc import GSC
 from shared.codecs.hci import HCI
 from shared.codecs.mtgc import MTGC
+from shared.codecs.recipe import Codec, TradeOff
 from shared.errors import ConfigError
+from shared.validation import checked
 
 
 def test_a_changed_copy_differs_in_what_was_asked_for_alone():
@@ -31,8 +37,31 @@ def test_any_number_is_kept_or_refused_by_name_and_value(codec, name, offered, v
             changed(codec, {name: value})
 
 
-def test_a_stream_that_the_codec_does_not_send_is_refused_with_codecs_that_do():
-    with pytest.raises(ConfigError, match=r"^planes = 4: codec 'mtgc' sends no planes .*\(gsc, layered, adaptive\)$"):
-        changed(MTGC, {"planes": 4})
-    with pytest.raises(ConfigError, match=r"^tokens = 8: codec 'gsc' sends no tokens; .*\(mtgc, sdgic\)$"):
-        changed(GSC, {"tokens": 8})
+@pytest.mark.parametrize(
+    ("codec", "name", "line"),
+    [
+        (MTGC, "planes", "codec 'mtgc' sends no planes of a latent; .* (gsc, layered, adaptive)"),
+        (GSC, "tokens", "codec 'gsc' sends no tokens; .* (mtgc, sdgic)"),
+        (HCI, "trade_off", "codec 'hci' sends no planes of a latent; .* (gsc, layered)"),
+        (ADAPTIVE, "trade_off", "codec 'adaptive' fills its budget; .* (gsc, layered)"),
+    ],
+)
+def test_what_a_codec_has_no_use_for_is_refused_with_codecs_that_have(codec, name, line):
+    before, after = line.split(".*")
+    with pytest.raises(ConfigError, match=f"^{name} = 8: {re.escape(before)}.*{re.escape(after)}$"):
+        changed(codec, {name: 8})
+
+
+@given(alpha=st.floats(), beta=st.floats())
+def test_a_trade_off_has_two_finite_weights_none_negative(alpha, beta):
+    wanted = {"trade_off": {"alpha": alpha, "beta": beta}}
+    if 0 <= alpha < math.inf and 0 <= beta < math.inf:
+        assert changed(GSC, wanted).trade_off == TradeOff(alpha=alpha, beta=beta)
+    else:
+        with pytest.raises(ConfigError, match=r"^trade_off\.(alpha|beta) = "):
+            changed(GSC, wanted)
+
+
+def test_a_recipe_with_a_trade_off_has_planes_to_choose():
+    with pytest.raises(ConfigError, match="add LATENT to streams, and leave fills out"):
+        checked(Codec, {"name": "some", "summary": "a codec", "trade_off": {"alpha": 1.0, "beta": 1.0}})

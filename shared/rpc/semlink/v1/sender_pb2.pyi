@@ -99,6 +99,7 @@ class SendSettings(_message.Message):
     SESSION_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
     PLANES_FIELD_NUMBER: _builtins.int
+    TRADE_OFF_FIELD_NUMBER: _builtins.int
     codec: _builtins.str
     budget_bytes: _builtins.int
     """Upper limit of the container in bytes; 0 asks for the codec's default rate."""
@@ -128,6 +129,10 @@ class SendSettings(_message.Message):
 
     @_builtins.property
     def session(self) -> _packet_pb2.Session: ...
+    @_builtins.property
+    def trade_off(self) -> Global___TradeOff:
+        """Chooses the number of planes, for codecs that send them and a sender with a decoder; absent: as many as fit."""
+
     def __init__(
         self,
         *,
@@ -142,10 +147,11 @@ class SendSettings(_message.Message):
         session: _packet_pb2.Session | None = ...,
         tokens: _builtins.int | None = ...,
         planes: _builtins.int | None = ...,
+        trade_off: Global___TradeOff | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_planes", b"_planes", "_tokens", b"_tokens", "caption", b"caption", "planes", b"planes", "session", b"session", "tokens", b"tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_planes", b"_planes", "_tokens", b"_tokens", "caption", b"caption", "planes", b"planes", "session", b"session", "tokens", b"tokens", "trade_off", b"trade_off"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_planes", b"_planes", "_tokens", b"_tokens", "budget_bytes", b"budget_bytes", "caption", b"caption", "codec", b"codec", "next_repair_count", b"next_repair_count", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index", "planes", b"planes", "repair_overheads", b"repair_overheads", "session", b"session", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_planes", b"_planes", "_tokens", b"_tokens", "budget_bytes", b"budget_bytes", "caption", b"caption", "codec", b"codec", "next_repair_count", b"next_repair_count", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index", "planes", b"planes", "repair_overheads", b"repair_overheads", "session", b"session", "tokens", b"tokens", "trade_off", b"trade_off"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__caption: _TypeAlias = _typing.Literal["caption"]  # noqa: Y015
     _WhichOneofArgType__caption: _TypeAlias = _typing.Literal["_caption", b"_caption"]  # noqa: Y015
@@ -161,6 +167,32 @@ class SendSettings(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tokens) -> _WhichOneofReturnType__tokens | None: ...
 
 Global___SendSettings: _TypeAlias = SendSettings  # noqa: Y015
+
+@_typing.final
+class TradeOff(_message.Message):
+    """Planes are chosen by the least alpha * |V(x_hat) - V(x)| + beta * bytes (GSC, equation 2); neither is negative."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALPHA_FIELD_NUMBER: _builtins.int
+    BETA_FIELD_NUMBER: _builtins.int
+    alpha: _builtins.float
+    """Weight of what the picture's visual analysis V loses (docs/latent.md)."""
+    beta: _builtins.float
+    """Weight of a byte."""
+    def __init__(
+        self,
+        *,
+        alpha: _builtins.float = ...,
+        beta: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "beta", b"beta"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TradeOff: _TypeAlias = TradeOff  # noqa: Y015
 
 @_typing.final
 class SendResponse(_message.Message):
