@@ -24,6 +24,7 @@ LAB_FILES: Final = (
     "evaluate/specs.py",
     "separate_coding.py",
     "channel_uses.py",
+    "analyst.py",
     "judge.py",
 )
 LIBRARIES: Final = ("av", "numpy", "pillow", "sionna-no-rt", "torch")
