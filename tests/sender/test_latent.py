@@ -91,8 +91,7 @@ def test_another_pictures_latent(synthetic_pixels):
         chosen_channels(np.zeros((32, 4, 4), np.int16), synthetic_pixels(64, 80), 1)
 
 
-def test_missing_and_damaged_weights(tmp_path, synthetic_pixels):
-    pixels = synthetic_pixels(64, 64)
+def test_missing_and_damaged_weights(tmp_path):
     with pytest.raises(SetupError, match="no weights"):
         LatentEncoder(tmp_path / "none")
     (tmp_path / "noise").write_bytes(bytes(1000))
