@@ -121,7 +121,7 @@ def table(rows: Rows, command: str, count: int) -> str:
         "# Does each stream pay?",
         "",
         f"`{command}`",
-        "(`python -m benchmarks.val_pictures --count 8 --out out/val8` makes such pictures)",
+        "(`python -m benchmarks.val_pictures --count 4 --out out/val4` makes such pictures)",
         "",
         f"Means over those of {count} pictures that have the stream; in brackets, percent of the codec's whole of the",
         "same pictures (dB for PSNR). `lost` after encoding, `swapped` for another picture's, `zeroed` for one that",
