@@ -6,12 +6,11 @@ place of its five stages. abs(V(x_hat) - V(x)) is the mean square of their diffe
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Final
 
 from lab.judge import NETWORK
+from lab.lazy import Lazy, pocket_decoder
 from shared.bitstream import PictureHeader
-from shared.torch_imports import TORCH_IMPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,11 +32,10 @@ SHORTEST: Final = 64
 class PocketAnalyst:
     """Loads decoder and network when it is first asked; several threads may call it."""
 
-    def __init__(self, device: str = "") -> None:
-        """Have the decoder compute on ``device``; the empty one is its own choice."""
-        self._device = device
-        self._lock = threading.Lock()
-        self._loaded: tuple[PocketDecoder, EfficientNetLite] | None = None
+    def __init__(self, decoder: Lazy[PocketDecoder] | None = None) -> None:
+        """Try planes with ``decoder``; without one, with one of its own on the device of its choice."""
+        self._decoder = decoder or pocket_decoder()
+        self._network = Lazy(_network)
 
     def __call__(self, pixels: NDArray[np.uint8], caption: str) -> Callable[[LatentPlanes], float]:
         """Return |V(x_hat) - V(x)| as a function of the planes that arrive, with ``caption`` and without an HCI.
@@ -48,10 +46,7 @@ class PocketAnalyst:
         from receiver.decoder import Guidance, options_for  # noqa: PLC0415
         from receiver.metrics.distances import lpips_form  # noqa: PLC0415 - imports torch
 
-        with self._lock:
-            if self._loaded is None:
-                self._loaded = self._load()
-        decoder, network = self._loaded
+        decoder, network = self._decoder(), self._network()
         height, width = pixels.shape[:2]
         header = PictureHeader(width, height, pixels.ndim == 2)
         options = options_for(decoder)
@@ -63,14 +58,11 @@ class PocketAnalyst:
 
         return lost
 
-    def _load(self) -> tuple[PocketDecoder, EfficientNetLite]:
-        from receiver.pocket.decoder import PocketDecoder  # noqa: PLC0415 - these import torch
-        from shared.efficientnet import efficientnet_lite  # noqa: PLC0415
 
-        decoder = PocketDecoder(self._device)
-        with TORCH_IMPORTS:
-            decoder.load()
-            return decoder, efficientnet_lite(NETWORK)
+def _network() -> EfficientNetLite:
+    from shared.efficientnet import efficientnet_lite  # noqa: PLC0415 - imports torch
+
+    return efficientnet_lite(NETWORK)
 
 
 def visual_analysis(network: EfficientNetLite, pixels: NDArray[np.uint8]) -> list[Tensor]:

@@ -67,12 +67,14 @@ def service_named(name: str, run: RunSettings | None = None) -> ServiceSpec:
     if name == "sender":
         from lab.analyst import PocketAnalyst  # noqa: PLC0415
         from lab.judge import PocketJudge  # noqa: PLC0415
+        from lab.lazy import pocket_decoder  # noqa: PLC0415
         from sender.service import sender_spec  # noqa: PLC0415
 
         # Where only the sender is installed, `adaptive` chooses by its table, and there are no trade-offs.
         if not importlib.util.find_spec("receiver"):
             return sender_spec(telemetry=telemetry)
-        return sender_spec(PocketJudge(run.device), telemetry, PocketAnalyst(run.device))
+        trials = pocket_decoder(run.device)
+        return sender_spec(PocketJudge(trials), telemetry, PocketAnalyst(trials))
     if name == "channel":
         from channel.service import channel_spec  # noqa: PLC0415
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from lab.lazy import Lazy, pocket_decoder
 from shared.bitstream import PictureHeader
 from shared.hci.stream import HciImage, decode_hci
-from shared.torch_imports import TORCH_IMPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,11 +58,10 @@ def _middle(side: int) -> tuple[int, int]:
 class PocketJudge:
     """Loads decoder and networks when it is first asked; several threads may call it."""
 
-    def __init__(self, device: str = "") -> None:
-        """Have the decoder compute on ``device``; the empty one is its own choice."""
-        self._device = device
-        self._lock = threading.Lock()
-        self._loaded: tuple[PocketDecoder, _Networks] | None = None
+    def __init__(self, decoder: Lazy[PocketDecoder] | None = None) -> None:
+        """Try HCIs with ``decoder``; without one, with one of its own on the device of its choice."""
+        self._decoder = decoder or pocket_decoder()
+        self._networks = Lazy(_Networks)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Callable[[bytes], float]:
         """Return what measures an HCI's payload: LPIPS' form on EfficientNet times DISTS' form on VGG16.
@@ -73,10 +71,7 @@ class PocketJudge:
         """
         from receiver.decoder import Guidance, options_for  # noqa: PLC0415
 
-        with self._lock:
-            if self._loaded is None:
-                self._loaded = self._load()
-        decoder, networks = self._loaded
+        decoder, networks = self._decoder(), self._networks()
         height, width = pixels.shape[:2]
         window = window_in(height, width)
         original = networks.maps(window.cut(pixels))
@@ -90,14 +85,6 @@ class PocketJudge:
             return networks.distance(networks.maps(made.pixels), original)
 
         return distance
-
-    def _load(self) -> tuple[PocketDecoder, _Networks]:
-        from receiver.pocket.decoder import PocketDecoder  # noqa: PLC0415 - imports torch
-
-        decoder = PocketDecoder(self._device)
-        with TORCH_IMPORTS:
-            decoder.load()
-            return decoder, _Networks()
 
 
 class _Networks:

@@ -12,7 +12,6 @@ from shared.bitstream import Bitstream
 from shared.caption.coder import decode_caption, encode_caption
 from shared.errors import BudgetError, ConfigError, SetupError
 from shared.hci.stream import decode_hci
-from shared.latent.coder import PLANE_COUNTS, encode_latent
 from shared.regions.coder import encode_regions
 from shared.streams import Stream, StreamKind
 from shared.tokens.stream import MIN_TOKENS, Tokens, encode_tokens, longest_payload_bytes
@@ -119,7 +118,7 @@ class _Made:
                 payloads = [encode_regions(regions)] if regions else []
             elif kind is StreamKind.LATENT:
                 values, ids = self._extractors.planes(pixels, self._codec.planes)
-                payloads = [encode_latent(values, ids[:count]) for count in reversed(PLANE_COUNTS) if count <= len(ids)]
+                payloads = [choice.payload for choice in latent_choices(values, ids)]
             offered.append([{}, *({kind: payload} for payload in payloads)])
         return [dict(ChainMap(*chosen)) for chosen in product(*offered)]
 

@@ -16,6 +16,7 @@ from lab.channel_uses import carried
 from lab.evaluate.link import rgb_of
 from lab.evaluate.specs import link_spec
 from lab.judge import PocketJudge
+from lab.lazy import pocket_decoder
 from lab.separate_coding import Files, SeparateCoding, best_mcs, mean_colour, separate_coding, separately_coded
 from lab.sweep.codecs import BEST, PROFILE
 from lab.sweep.fit import packets_fitting
@@ -110,7 +111,8 @@ class Engine:
 
     def __init__(self, device: str = "cpu") -> None:
         self._device = device
-        self._extractors = Extractors(PocketJudge(device), analyst=PocketAnalyst(device))
+        trials = pocket_decoder(device)
+        self._extractors = Extractors(PocketJudge(trials), analyst=PocketAnalyst(trials))
         self._quality = Quality(device)
         self._files = Files()
         self._decoders: dict[str, Decoder] = {}

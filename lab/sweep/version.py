@@ -26,6 +26,7 @@ LAB_FILES: Final = (
     "channel_uses.py",
     "analyst.py",
     "judge.py",
+    "lazy.py",
 )
 LIBRARIES: Final = ("av", "numpy", "pillow", "sionna-no-rt", "torch")
 SOURCES: Final = (".py", ".json", ".yaml", ".txt", ".npy", ".npz")
