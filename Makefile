@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
 VENV := .venv
 BIN := $(VENV)/bin
-PYTHON_FOLDERS := sender receiver channel shared lab training benchmarks deploy tests models
+PYTHON_FOLDERS := sender receiver channel shared semlink training benchmarks deploy tests models
 RPC := shared/rpc/semlink/v1
 
 .PHONY: help setup demo dashboards test test-slow check format proto proto-check bench evaluate train-pocket train-caption train-setup lock clean
@@ -60,25 +60,25 @@ define generate
 endef
 
 bench: setup ## Run the benchmarks (minutes); results print as tables
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/codec_time.py
-	$(BIN)/python -m benchmarks.phy_throughput --threads 1
-	$(BIN)/python -m benchmarks.bler --threads 1
-	$(BIN)/python -m benchmarks.repair
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.profiles
-	$(BIN)/python -m benchmarks.deep_space
-	$(BIN)/python -m benchmarks.short_codes
-	$(BIN)/python -m benchmarks.waterfall --threads 1
-	$(BIN)/python -m benchmarks.transfer_memory
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python -m benchmarks.decode_time
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/coding/codec_time.py
+	$(BIN)/python -m benchmarks.channel.phy_throughput --threads 1
+	$(BIN)/python -m benchmarks.channel.bler --threads 1
+	$(BIN)/python -m benchmarks.channel.repair
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.channel.profiles
+	$(BIN)/python -m benchmarks.channel.deep_space
+	$(BIN)/python -m benchmarks.channel.short_codes
+	$(BIN)/python -m benchmarks.channel.waterfall --threads 1
+	$(BIN)/python -m benchmarks.system.transfer_memory
+	$(BIN)/python benchmarks/system/startup.py
+	$(BIN)/python -m benchmarks.decoder.decode_time
 
 evaluate: train-setup ## Compare the link with its peers on Kodak at VVC's bytes, and the decoder's parts (an hour)
 	$(BIN)/semlink evaluate ../shared/data/kodak --bytes vvc --save out/evaluate --codec \
 		"vvc,avif-esrgan,hci,hci@hci,jpeg2000,webp,avif,hevc"
 	$(BIN)/semlink evaluate ../shared/data/kodak --bytes q52 --save out/ablations --codec \
 		"vvc,avif-esrgan,hci@hci,hci@real-esrgan,hci@pocket:steps=0,hci@pocket:steps=1,hci@pocket:steps=2,hci@pocket:steps=4,hci@pocket:steps=0,fidelity=0,hci@pocket:steps=0,fidelity=1,hci@pocket:drop=HCI,autoencoder"
-	$(BIN)/python -m benchmarks.decoder_defaults
-	$(BIN)/python -m benchmarks.decoder_grid
+	$(BIN)/python -m benchmarks.decoder.decoder_defaults
+	$(BIN)/python -m benchmarks.decoder.decoder_grid
 
 train-pocket: train-setup ## Train the pocket decoder's stages in turn, each for MINUTES in all, and export the weights
 	for stage in restorer autoencoder flow finetune sketch; do \
@@ -90,7 +90,7 @@ train-caption: train-setup ## Count the caption coder's tables, train the captio
 	$(BIN)/python -m training.caption tables
 	$(BIN)/python -m training.caption train --minutes $(or $(MINUTES),40)
 	$(BIN)/python -m training.caption export
-	$(BIN)/python -m benchmarks.caption --search
+	$(BIN)/python -m benchmarks.coding.caption --search
 
 train-setup: setup ## Add what only training needs
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,training]'

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from channel.losses import MAX_TIME_S, Impairments
-from channel.mcs import Mcs, mcs
-from channel.propagation import Awgn, Propagation
+from channel.phy.mcs import Mcs, mcs
+from channel.propagation.impairments import MAX_TIME_S, Impairments
+from channel.propagation.kinds import Awgn, Propagation
 from shared.errors import UnknownNameError
 from shared.repair.packet import kinds_of
 from shared.streams import StreamKind  # noqa: TC001 - pydantic reads it
@@ -33,7 +33,7 @@ class LinkSettings(BaseModel):
     """What a profile and the configuration that comes of it have in common.
 
     ``snr_kind`` says whether the SNR is Es/N0 per complex symbol or Eb/N0 per information bit; under fading it is the
-    mean over the fading. ``short_packet_code`` is the code of packets for which ``channel.mcs.polar_pays``; all others
+    mean over the fading. ``short_packet_code`` is the code of packets for which ``channel.phy.mcs.polar_pays``; all others
     take LDPC. A packet that has not arrived ``lifetime_s`` seconds after its departure expires, None: never.
     ``transmit_power_w`` is for the accounting only.
     """

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from receiver.decoder import DecodeOptions, Decoder, Guidance, guidance_in
-from receiver.quality import Quality, quality
+from receiver.guidance import DecodeOptions, Decoder, Guidance, guidance_in
+from receiver.metrics.pixel import Quality, quality
 from shared.errors import LinkError
 from shared.picture import encode_png, load_picture
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2

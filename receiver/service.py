@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from receiver.decoder import DEFAULT_DECODER, DecodeOptions, Decoder, Guidance, HciDecoder, decoder_named, options_for
-from receiver.judge import Judge
+from receiver.guidance import DEFAULT_DECODER, DecodeOptions, Decoder, Guidance, HciDecoder, decoder_named, options_for
+from receiver.metrics.reporter import Judge
 from receiver.previews import Previews
 from receiver.reassembly import Reassembler
 from receiver.rebuild import Rebuilt, measured, rebuild, report_of

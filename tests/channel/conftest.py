@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sionna.phy import config
 
-from channel.phy import ChainCache
+from channel.phy.coding import ChainCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,10 +28,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from PIL import Image
 
-from lab.channels import channel_settings
-from lab.deployment import env_file
-from lab.embedded import SERVICE_NAMES, Addresses
-from lab.transfer import LinkClient
+from semlink.cli.channels import channel_settings
+from semlink.client.client import LinkClient
+from semlink.client.deployment import env_file
+from semlink.client.local_services import SERVICE_NAMES, Addresses
 from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
 
 ROOT = Path(__file__).parents[2]
@@ -130,7 +130,7 @@ def process_command(command: list[str] | str) -> list[str]:
     """A command of the compose file, with this Python's ``semlink``."""
     words = shlex.split(command) if isinstance(command, str) else command
     assert words[0] == "semlink"
-    return [sys.executable, "-m", "lab.cli", *words[1:]]
+    return [sys.executable, "-m", "semlink.cli.main", *words[1:]]
 
 
 @dataclass

@@ -14,9 +14,9 @@ import pytest
 import typer
 import yaml
 
-from lab.cli import app
-from lab.deployment import VARIABLES, env_file
-from lab.embedded import SERVICE_NAMES
+from semlink.cli.main import app
+from semlink.client.deployment import VARIABLES, env_file
+from semlink.client.local_services import SERVICE_NAMES
 
 pytestmark = pytest.mark.timeout(900)  # the first test waits for services, Prometheus and a sweep
 ROOT = Path(__file__).parents[2]

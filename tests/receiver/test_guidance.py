@@ -18,7 +18,7 @@ sys.modules["torch"] = None  # importing it fails from now on
 case = json.load(sys.stdin)
 """
 STREAMS = """
-from receiver.decoder import guidance_in
+from receiver.guidance import guidance_in
 from shared.bitstream import Bitstream, PictureHeader
 from shared.streams import Stream, StreamKind
 

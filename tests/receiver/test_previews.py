@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from receiver.decoder import Guidance
+from receiver.guidance import Guidance
 from receiver.previews import Previews
 from receiver.rebuild import Rebuilt
 from shared.bitstream import Bitstream, PictureHeader

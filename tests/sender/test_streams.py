@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from receiver.decoder import guidance_in
+from receiver.guidance import guidance_in
 from sender.encode import encode_picture
-from sender.extractors import Extractors
-from sender.tokens import TokenEncoder, new_token_network, save_token_network
+from sender.extractors.extractors import Extractors
+from sender.extractors.tokens import TokenEncoder, new_token_network, save_token_network
 from shared.bitstream import Bitstream
 from shared.codecs.layered import LAYERED
 from shared.codecs.recipe import Codec

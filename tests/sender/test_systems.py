@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from skimage import data
 
-from receiver.decoder import DecodeOptions, guidance_in
+from receiver.guidance import DecodeOptions, guidance_in
 from receiver.pocket.decoder import PocketDecoder
 from sender.encode import encode_picture
-from sender.extractors import Extractors
+from sender.extractors.extractors import Extractors
 from shared.bitstream import Bitstream
 from shared.codecs.registry import codec_named
 from shared.hci.stream import down_sampled

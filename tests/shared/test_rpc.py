@@ -10,7 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from channel.service import channel_spec
+from channel.service.service import channel_spec
 from shared import errors
 from shared.rpc.chunks import ChunkBuffer, chunks_of
 from shared.rpc.limits import CHUNK_BYTES, MAX_CONCURRENT_CALLS

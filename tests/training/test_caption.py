@@ -15,9 +15,9 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from sender.caption_network import MAX_WORDS, START, VOCABULARY
-from sender.captioner import caption_network
-from sender.features import CHANNELS, PLACES
+from sender.extractors.caption_network import MAX_WORDS, START, VOCABULARY
+from sender.extractors.captioner import caption_network
+from sender.extractors.features import CHANNELS, PLACES
 from shared.caption.coder import caption_coder
 from shared.caption.ngram import END, ESCAPE, FIRST
 from shared.errors import SetupError

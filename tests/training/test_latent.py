@@ -91,7 +91,7 @@ def test_training_lowers_the_loss():
 
 @with_compressai
 def test_saved_weights_come_back(tmp_path):
-    from sender.latent import WEIGHTS_NAME, loaded_analysis
+    from sender.extractors.latent import WEIGHTS_NAME, loaded_analysis
     from shared.errors import SetupError
     from training.latent.codec import Codec, shipped_codec
     from training.latent.export import save_halves

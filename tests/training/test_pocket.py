@@ -67,7 +67,7 @@ def evidence_of(pictures, seed=0):
 
 
 def token_networks():
-    from sender.token_network import TokenNetwork
+    from sender.extractors.token_network import TokenNetwork
     from shared.tokens.stream import TokenKind
 
     return {kind: TokenNetwork(FEATURES, TEXT, sees_context=kind is TokenKind.RSRT) for kind in TokenKind}

@@ -57,7 +57,7 @@ def features_of(pictures: list[Captioned], path: Path) -> NDArray[np.float16]:
 
     A killed run goes on where it was.
     """
-    from sender.features import CHANNELS, PLACES  # noqa: PLC0415 - seconds to import
+    from sender.extractors.features import CHANNELS, PLACES  # noqa: PLC0415 - seconds to import
 
     shape = (len(pictures), PLACES, CHANNELS)
     done_file = path.with_suffix(".done")
@@ -76,7 +76,7 @@ def features_of(pictures: list[Captioned], path: Path) -> NDArray[np.float16]:
 
 def _computed(pictures: list[Captioned], done: int) -> Iterator[tuple[int, NDArray[np.float16]]]:
     """Yield (index of the first, maps of a batch) from picture ``done`` on."""
-    from sender.features import FeatureExtractor, square  # noqa: PLC0415 - seconds to import
+    from sender.extractors.features import FeatureExtractor, square  # noqa: PLC0415 - seconds to import
 
     if done == len(pictures):
         return

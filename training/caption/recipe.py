@@ -11,8 +11,8 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
-from sender.caption_network import MAX_WORDS, START, VOCABULARY, CaptionNetwork, Dropout
-from sender.captioner import Search, best_captions
+from sender.extractors.caption_network import MAX_WORDS, START, VOCABULARY, CaptionNetwork, Dropout
+from sender.extractors.captioner import Search, best_captions
 from shared.caption.coder import caption_coder
 from shared.caption.ngram import END, ESCAPE, FIRST
 from shared.caption.text import parsed

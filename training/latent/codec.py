@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from receiver.pocket.synthesis import Synthesis, loaded_synthesis
-from sender.latent import WEIGHTS_NAME, loaded_analysis
-from sender.latent_network import PLANES, Analysis
+from sender.extractors.latent import WEIGHTS_NAME, loaded_analysis
+from sender.extractors.latent_network import PLANES, Analysis
 from shared.errors import SetupError
 from training.compressai_import import EntropyBottleneck
 from training.latent.dropout import kept_planes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sender.structure import grey_of, structure_scores
+from sender.extractors.latent_selection import grey_of, structure_scores
 
 if TYPE_CHECKING:
     from torch import Tensor

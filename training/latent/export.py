@@ -10,7 +10,7 @@ import safetensors.numpy
 import safetensors.torch
 
 from receiver.pocket.synthesis import SYNTHESIS_NAME
-from sender.latent import WEIGHTS_NAME, loaded_analysis
+from sender.extractors.latent import WEIGHTS_NAME, loaded_analysis
 from shared.latent.tables import TABLES_NAME
 from training.latent.pictures import Crops
 from training.latent.tables import (

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sender.latent_network import PLANES, STRIDE
+from sender.extractors.latent_network import PLANES, STRIDE
 from shared.errors import SetupError
 from shared.latent.coder import PLANE_COUNTS
 from training.latent.codec import Codec

@@ -28,7 +28,7 @@ from training.latent.dropout import kept_planes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sender.latent_network import Analysis
+    from sender.extractors.latent_network import Analysis
     from training.latent.pictures import Crops
 
 SCALE_MIN, SCALE_MAX = 0.05, 4.0

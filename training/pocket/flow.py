@@ -27,7 +27,7 @@ from training.pocket.report import grid_of
 if TYPE_CHECKING:
     from PIL import Image
 
-    from sender.token_network import TokenNetwork
+    from sender.extractors.token_network import TokenNetwork
     from training.pocket.evidence import Evidence
 
 STREAMS = ("HCI", "LATENT", "REGIONS", "CAPTION", "TOKENS")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from receiver.pocket.hints import plane_values, region_words
-from sender.features import FeatureExtractor, square
-from sender.latent import WEIGHTS_NAME, LatentEncoder
-from sender.regions import RegionFinder
+from sender.extractors.features import FeatureExtractor, square
+from sender.extractors.latent import WEIGHTS_NAME, LatentEncoder
+from sender.extractors.regions import RegionFinder
 from shared.regions.region import REGIONS_MAX
 from shared.text import TEXT_WIDTH, TextEncoder
 from training.pocket.evidence import Source

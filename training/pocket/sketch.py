@@ -28,7 +28,7 @@ from training.pocket.report import grid_of
 if TYPE_CHECKING:
     from PIL import Image
 
-    from sender.token_network import TokenNetwork
+    from sender.extractors.token_network import TokenNetwork
     from training.pocket.evidence import Evidence
 
 STREAMS = ("LATENT", "REGIONS", "CAPTION", "TOKENS")

@@ -16,7 +16,7 @@ from receiver.pocket.sketch import Sketch
 from receiver.pocket.synthesis import loaded_synthesis
 from receiver.pocket.weights import load_networks, save_networks
 from receiver.pocket.words import Words
-from sender.tokens import load_token_network, new_token_network, save_token_network
+from sender.extractors.tokens import load_token_network, new_token_network, save_token_network
 from shared.tokens.stream import TokenKind
 from training.pocket.autoencoder import AutoencoderRecipe
 from training.pocket.evidence import network_source, prepared_evidence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from sender.token_network import TokenNetwork
+    from sender.extractors.token_network import TokenNetwork
     from training.pocket.evidence import Evidence
     from training.pocket.senders import Senders
 

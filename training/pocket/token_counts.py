@@ -13,7 +13,7 @@ from shared.tokens.stream import CODES, MAX_TOKENS, TokenKind
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sender.token_network import TokenNetwork
+    from sender.extractors.token_network import TokenNetwork
     from training.pocket.evidence import Evidence
 
 TABLE = Path(__file__).parents[2] / "shared" / "tokens" / "counts.npy"

@@ -1,6 +1,6 @@
 """``python -m training.regions``: how often a mask's cell is there, given those before it, on training pictures.
 
-Writes ``shared/regions/mask_counts.py``. Masks are those of ``sender/objects.py``, each also mirrored.
+Writes ``shared/regions/mask_counts.py``. Masks are those of ``sender/extractors/objects.py``, each also mirrored.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def masks_of(data: Path, count: int) -> list[list[np.ndarray]]:
     """
     import pyarrow.parquet as pq  # noqa: PLC0415 - --help answers at once
 
-    from sender.objects import ObjectFinder  # noqa: PLC0415
+    from sender.extractors.objects import ObjectFinder  # noqa: PLC0415
 
     tables = sorted(data.glob("train-*.parquet"))
     if not tables:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from channel.propagation import PropagationSettings
+from channel.propagation.kinds import PropagationSettings
 
 if TYPE_CHECKING:
     import torch
 
-    from channel.medium import Medium, PacketKeys
+    from channel.propagation.flat import Medium, PacketKeys
 
 
 def city() -> str:
@@ -46,7 +46,7 @@ class NakagamiMedium:
         """Return y / h, which is x and noise of variance N0 / |h|², and that variance for every symbol."""
         import torch
 
-        from channel.noise import Purpose, packet_generator
+        from channel.rng import Purpose, packet_generator
 
         draws = (
             packet_generator(keys.run_seed, keys.picture_index, index, Purpose.FADING).gamma(self._m, 1 / self._m)

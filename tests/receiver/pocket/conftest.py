@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from receiver.decoder import DecodeOptions, Guidance
+from receiver.guidance import DecodeOptions, Guidance
 from receiver.pocket.decoder import PocketDecoder
 from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet
 from receiver.pocket.rrdbnet import RRDBNet

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from receiver.decoder import DecodeOptions, Guidance
+from receiver.guidance import DecodeOptions, Guidance
 from receiver.pocket.decoder import PocketDecoder
 from receiver.pocket.pipeline import Pipeline
 from receiver.pocket.weights import load_networks
-from sender.latent import LatentEncoder, chosen_channels
+from sender.extractors.latent import LatentEncoder, chosen_channels
 from shared.bitstream import PictureHeader
 from shared.errors import ServiceError
 from shared.hci.stream import down_sampled
@@ -207,7 +207,7 @@ def test_too_little_memory_is_one_line_and_the_next_picture_still_comes(weights)
     code = f"""
 import resource
 from pathlib import Path
-from receiver.decoder import DecodeOptions, Guidance
+from receiver.guidance import DecodeOptions, Guidance
 from receiver.pocket.decoder import PocketDecoder
 from shared.bitstream import PictureHeader
 from shared.errors import LimitError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from receiver.decoder import DecodeOptions, Guidance
+from receiver.guidance import DecodeOptions, Guidance
 from receiver.pocket.hints import Hints, hints_of, maps_from, prompt_from
 from receiver.pocket.networks import control_image, reach_of
 from receiver.pocket.pipeline import Pipeline

@@ -1,0 +1,141 @@
+"""What every channel that ships does to packets, drawn from the link's own draws, with theory where there is one.
+
+    python -m benchmarks.channel.channel_plots
+
+writes docs/images/channels/NAME.png, one for each profile; names choose some. Run seed 1, picture 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import numpy as np
+from scipy.stats import ncx2
+
+from channel.config import noise_variance
+from channel.phy.mcs import transport_block
+from channel.profile.registry import channel_names, profile_named
+from channel.propagation.fading import block_coefficients
+from channel.propagation.impairments import impaired
+from channel.propagation.kinds import Awgn, Rayleigh, Rician, Tdl
+from channel.propagation.timing import passages
+from channel.rng import awgn, is_erased
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.axes import Axes
+
+    from channel.config import ChannelConfig
+
+OUT = Path(__file__).parents[2] / "docs" / "images" / "channels"
+PACKET_BYTES = 64
+PICTURES, PACKETS = 30, 120
+FADES = 4000
+
+
+def noise(axes: Axes, config: ChannelConfig) -> None:
+    """Draw the real part of noise samples beside N(0, N0 / 2)."""
+    variance = noise_variance(config.es_n0_db)
+    samples = awgn(config.run_seed, 0, [0], 20_000, variance).real.ravel()
+    axes.hist(samples, bins=80, density=True, color="0.75", label="20,000 samples of the link")
+    x = np.linspace(samples.min(), samples.max(), 200)
+    axes.plot(x, np.exp(-(x**2) / variance) / np.sqrt(np.pi * variance), label="N(0, N0/2)")
+    axes.set(xlabel=f"real part of the noise, symbols of unit energy, Es/N0 {config.es_n0_db:.1f} dB", ylabel="density")
+
+
+def fading(axes: Axes, config: ChannelConfig) -> None:
+    """Draw how often |h|² lies below a level, beside Rayleigh's or Rice's distribution."""
+    k = config.propagation.k_ratio
+    power = np.abs(block_coefficients(config.run_seed, 0, range(FADES), 1, k_factor=k).ravel()) ** 2
+    axes.plot(10 * np.log10(np.sort(power)), np.arange(1, FADES + 1) / FADES, label=f"{FADES} packets of the link")
+    levels_db = np.linspace(-30, 10, 200)
+    theory = ncx2.cdf(2 * (k + 1) * 10 ** (levels_db / 10), 2, 2 * k)
+    name = "1 - exp(-|h|²)" if k == 0 else f"Rice, K = {10 * np.log10(k):.1f} dB"
+    axes.plot(levels_db, theory, "--", label=name)
+    axes.set(yscale="log", ylim=(5e-4, 1.3), xlim=(-30, 10), xlabel="|h|² dB", ylabel="share of packets below")
+
+
+def response(axes: Axes, config: ChannelConfig) -> None:
+    """Draw |H|² of one packet over OFDM symbols and used carriers."""
+    from channel.propagation.ofdm import OfdmMedium  # noqa: PLC0415 - imports Sionna, seconds
+
+    assert isinstance(config.propagation, Tdl)
+    grid = config.propagation.grid
+    medium = OfdmMedium(config.propagation, noise_variance(config.es_n0_db), config.symbol_rate_hz)
+    h = medium.frequency_response(2, config.run_seed, 0, 0).numpy()
+    used = h.reshape(-1, grid.fft_size)[:, grid.guard_carriers_low : grid.fft_size - grid.guard_carriers_high]
+    shown = axes.imshow(20 * np.log10(np.abs(used).T), aspect="auto", origin="lower", vmin=-25, vmax=8, cmap="viridis")
+    plt.colorbar(shown, ax=axes, label="|H|² dB")
+    axes.set(xlabel="OFDM symbol (2 slots)", ylabel="used carrier")
+
+
+def losses(axes: Axes, config: ChannelConfig) -> None:
+    """Draw which packets of which pictures are lost, block errors left out."""
+    uses = transport_block(PACKET_BYTES, config.scheme).channel_uses
+    times = passages([uses] * PACKETS, symbol_rate_hz=config.symbol_rate_hz, propagation_delay_s=0.0)
+    lost = np.zeros((PICTURES, PACKETS))
+    for picture in range(PICTURES):
+        befallen = impaired(config.impairments, times, run_seed=config.run_seed, picture_index=picture, first_index=0)
+        lost[picture] = [
+            one.lost or is_erased(config.run_seed, picture, index, config.erasure_rate)
+            for index, one in enumerate(befallen)
+        ]
+    axes.imshow(lost, aspect="auto", cmap="Greys", interpolation="nearest")
+    axes.set(
+        xlabel=f"packet ({uses / config.symbol_rate_hz * 1e3:.2f} ms each)",
+        ylabel="picture",
+        title=f"{axes.get_title()}: {lost.mean():.1%} lost",
+    )
+
+
+def delays(axes: Axes, config: ChannelConfig) -> None:
+    """Draw when packets arrive after their departure, and the deadline."""
+    uses = transport_block(PACKET_BYTES, config.scheme).channel_uses
+    times = passages(
+        [uses] * PACKETS, symbol_rate_hz=config.symbol_rate_hz, propagation_delay_s=config.propagation_delay_s
+    )
+    befallen = impaired(config.impairments, times, run_seed=config.run_seed, picture_index=0, first_index=0)
+    late_ms = [1e3 * (one.arrival_s - time.departure_s) for one, time in zip(befallen, times, strict=True)]
+    axes.plot(late_ms, ".", label="arrival after departure")
+    axes.axhline(1e3 * (config.lifetime_s or np.nan), color="C3", label="expires")
+    axes.set(xlabel="packet", ylabel="ms")
+
+
+def what_to_draw(config: ChannelConfig) -> Callable[[Axes, ChannelConfig], None]:
+    """Return the function that draws what is particular about a channel."""
+    if config.impairments.jitter is not None:
+        return delays
+    if isinstance(config.propagation, Tdl):
+        return response
+    if isinstance(config.propagation, Rayleigh | Rician):
+        return fading
+    assert isinstance(config.propagation, Awgn)
+    outages = config.impairments.outages
+    lossy = config.erasure_rate or config.impairments.bursts or (outages and outages.period_s)
+    return losses if lossy else noise
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=channel_names())
+    OUT.mkdir(parents=True, exist_ok=True)
+    for name in parser.parse_args().names:
+        config = profile_named(name).config(run_seed=1)
+        figure, axes = plt.subplots(figsize=(5, 3), layout="constrained")
+        axes.set_title(name, fontsize=10)
+        what_to_draw(config)(axes, config)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=8)
+        figure.savefig(OUT / f"{name}.png", dpi=80, pil_kwargs={"optimize": True})
+        plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Light time and Es/N0 from Mars over two years, with the budget, passes and the conjunction behind them.
+
+Writes docs/results/deep-space.md and docs/results/deep-space.png.
+
+Usage: python -m benchmarks.channel.deep_space
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from channel.deep_space.bodies import BODIES, STATIONS, Lander
+from channel.deep_space.geometry import Sight, elevation_deg, sight
+from channel.deep_space.link_budget import LinkBudgetConfig, link_budget, markdown_table
+from channel.deep_space.scintillation import Scintillation, scintillation
+from channel.deep_space.windows import Window, blocked, clear_of_sun, earth_over, next_window, over_stations, windows
+
+OUT = Path(__file__).parents[2] / "docs" / "results"
+START = datetime(2027, 1, 1, tzinfo=UTC)
+DAYS = 730
+ELEVATION_DEG = 30.0
+EXAMPLE = datetime(2027, 2, 19, tzinfo=UTC)
+LANDER = Lander(-4.59, 137.44)  # Bradbury Landing in Gale crater
+LANDER_TEXT = "4.59° S, 137.44° E"
+
+
+@dataclass(frozen=True)
+class Day:
+    """Mars on one day: its geometry, the budget's result and the scintillation."""
+
+    sight: Sight
+    es_n0_db: float
+    fading: Scintillation
+
+
+def main() -> None:
+    config = LinkBudgetConfig()
+    days = [measured(config, START + timedelta(days=day)) for day in range(DAYS)]
+    conjunctions = windows("mars", START, START + timedelta(days=DAYS), [blocked(clear_of_sun(2.0))], step_s=6 * 3600)
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / "deep-space.md").write_text(report(config, days, conjunctions), encoding="utf-8")
+    draw(days, conjunctions, OUT / "deep-space.png")
+    print(f"Look at {OUT / 'deep-space.md'} and {OUT / 'deep-space.png'}")
+
+
+def measured(config: LinkBudgetConfig, date: datetime) -> Day:
+    seen = sight("mars", date)
+    budget = link_budget(config, body="mars", range_km=seen.range_km, elevation_deg=ELEVATION_DEG)
+    angle_deg = seen.sun_angle_deg if seen.behind_sun else 180.0
+    return Day(seen, budget.es_n0_db, scintillation(angle_deg, config.frequency_hz))
+
+
+def report(config: LinkBudgetConfig, days: list[Day], conjunctions: list[Window]) -> str:
+    nearest = min(days, key=lambda day: day.sight.range_km)
+    farthest = max(days, key=lambda day: day.sight.range_km)
+    closest_to_sun = min(days, key=lambda day: day.sight.sun_angle_deg)
+    return "\n".join(
+        [
+            "# A deep-space link in numbers",
+            "",
+            "`python -m benchmarks.channel.deep_space`; the model is described in [deep-space.md](../deep-space.md).",
+            "",
+            "![Light time and Es/N0 from Mars](deep-space.png)",
+            "",
+            f"## Mars, {START:%Y-%m-%d} and {DAYS} days on",
+            "",
+            f"The default X-band link at {ELEVATION_DEG:g}° elevation and {config.symbol_rate_hz / 1e6:g} Msymbol/s.",
+            "",
+            *mars_table([*days[::61], nearest, farthest, closest_to_sun]),
+            "",
+            "Within 2° of the Sun, seen from Earth: "
+            + "; ".join(f"{one.start:%Y-%m-%d %H:%M} to {one.end:%Y-%m-%d %H:%M}" for one in conjunctions)
+            + ".",
+            "",
+            "## Solar scintillation",
+            "",
+            *scintillation_table(),
+            "",
+            f"## Link budget on {nearest.sight.departure:%Y-%m-%d}, when Mars is nearest",
+            "",
+            markdown_table(
+                link_budget(config, body="mars", range_km=nearest.sight.range_km, elevation_deg=ELEVATION_DEG)
+            ),
+            "",
+            f"## The bodies on {EXAMPLE:%Y-%m-%d}",
+            "",
+            *body_table(),
+            "",
+            f"## Next windows after {EXAMPLE:%Y-%m-%d %H:%M}",
+            "",
+            *window_table(),
+            "",
+        ]
+    )
+
+
+def mars_table(days: list[Day]) -> list[str]:
+    rows = [
+        f"| {day.sight.departure:%Y-%m-%d} | {day.sight.range_km / 1e6:.1f} | {day.sight.light_time_s:.1f} "
+        f"| {day.sight.sun_angle_deg:.1f} | {day.es_n0_db:.2f} | {day.fading.index:.2f} ({day.fading.regime}) |"
+        for day in sorted(days, key=lambda day: day.sight.departure)
+    ]
+    return [
+        "| leaves | range, 10^6 km | light time, s | Sun angle, ° | Es/N0, dB | scintillation index |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
+        *rows,
+    ]
+
+
+def scintillation_table() -> list[str]:
+    rows = []
+    for angle_deg in (0.5, 0.7, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0):
+        bands = [scintillation(angle_deg, frequency_hz) for frequency_hz in (8.42e9, 32.0e9)]
+        rows.append(
+            f"| {angle_deg} | " + " | ".join(f"{x.index:.3f} | {x.k_db:.1f} | {x.regime}" for x in bands) + " |"
+        )
+    return [
+        "| Sun angle, ° | X-band m | K, dB | | Ka-band m | K, dB | |",
+        "| ---: | ---: | ---: | --- | ---: | ---: | --- |",
+        *rows,
+    ]
+
+
+def body_table() -> list[str]:
+    rows = []
+    for body in BODIES:
+        seen = sight(body, EXAMPLE)
+        elevations = " | ".join(f"{elevation_deg(body, station, EXAMPLE):.1f}" for station in STATIONS)
+        rows.append(
+            f"| {body} | {seen.range_km:,.0f} | {seen.light_time_s:.3f} | {seen.arrival:%Y-%m-%dT%H:%M:%SZ} "
+            f"| {seen.sun_angle_deg:.2f} | {elevations} |"
+        )
+    return [
+        "| from | range, km | light time, s | arrives | Sun angle, ° | "
+        + " | ".join(f"{s}, °" for s in STATIONS)
+        + " |",
+        "| --- |" + " ---: |" * 2 + " --- |" + " ---: |" * (1 + len(STATIONS)),
+        *rows,
+    ]
+
+
+def window_table() -> list[str]:
+    conditions = {f"{station} above 10°": [over_stations([station])] for station in STATIONS}
+    conditions["any station, Earth 10° over a lander at " + LANDER_TEXT] = [
+        over_stations(list(STATIONS)),
+        earth_over(LANDER),
+        clear_of_sun(),
+    ]
+    rows = []
+    for name, wanted in conditions.items():
+        found = next_window("mars", EXAMPLE, wanted)
+        edges = f"{found.start:%Y-%m-%d %H:%M:%S} | {found.end:%Y-%m-%d %H:%M:%S}"
+        rows.append(f"| {name} | {edges} | {found.duration_s / 3600:.2f} |")
+    return ["| from Mars to | leaves from | until | hours |", "| --- | --- | --- | ---: |", *rows]
+
+
+def draw(days: list[Day], conjunctions: list[Window], path: Path) -> None:
+    import matplotlib as mpl  # noqa: PLC0415
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    dates = [day.sight.departure for day in days]
+    figure, axes = plt.subplots(3, 1, figsize=(8, 8), sharex=True, layout="constrained")
+    axes[0].plot(dates, [day.sight.light_time_s / 60 for day in days])
+    axes[0].set(ylabel="one-way light time [min]", ylim=(0, None), title="Mars to Earth, X-band, 34 m antenna, 30°")
+    axes[1].plot(dates, [day.es_n0_db for day in days], color="tab:green")
+    axes[1].set(ylabel="Es/N0 at 1 Msymbol/s [dB]")
+    axes[2].plot(dates, [day.sight.sun_angle_deg for day in days], color="tab:orange")
+    axes[2].set(ylabel="Sun-Earth-Probe angle [°]", ylim=(0, 180), yticks=range(0, 181, 45))
+    for axis in axes:
+        axis.grid(alpha=0.3)
+        for one in conjunctions:
+            axis.axvspan(one.start, one.end, color="tab:red", alpha=0.25, label="within 2° of the Sun")
+    axes[2].legend(loc="upper right")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()

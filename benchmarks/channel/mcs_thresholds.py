@@ -1,0 +1,102 @@
+"""Es/N0 that every scheme needs for BLER 1e-1 and 1e-3 over AWGN, the data of ``channel/phy/mcs_selection.py``.
+
+Per scheme it steps through the waterfall until few packets fail, and fits BLER = Q((Es/N0 - mu) / sigma), both in dB,
+by maximum likelihood over all points: the finite-length scaling law of iterative decoding (Amraoui, Montanari,
+Richardson and Urbanke, IEEE Trans. Inf. Theory 55(2), 2009) in dB. With the default packets per point the value at
+1e-3 leans on that law; more packets reach down to it. ``--mcs`` measures some rows again and keeps the others.
+
+    python -m benchmarks.channel.mcs_thresholds --packets 100 --save channel/phy/mcs_thresholds.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from scipy.stats import norm
+
+from benchmarks.channel.bler import PACKET_BYTES, Point, measured
+from channel.phy.capacity import required_es_n0_db
+from channel.phy.coding import ChainCache
+from channel.phy.mcs import MCS_INDICES, mcs, transport_block
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STEP_DB = 0.15
+IMPLEMENTATION_GAP_DB = 0.8  # of LDPC with 20 iterations to the normal approximation, at the least
+
+
+def waterfall(index: int, chains: ChainCache, packets: int) -> list[Point]:
+    """Return points from where most packets fail until at most one in fifty does."""
+    block = transport_block(PACKET_BYTES, mcs(index))
+    es_n0_db = required_es_n0_db(8 * PACKET_BYTES, block.channel_uses, 0.5, mcs(index).modulation_order)
+    es_n0_db += IMPLEMENTATION_GAP_DB
+    points: list[Point] = []
+    while not points or points[-1].bler > 0.02:
+        points.append(measured(index, round(es_n0_db, 2), chains, packets, max(1, packets // 2)))
+        es_n0_db += STEP_DB if points[-1].bler < 0.95 else 2 * STEP_DB
+    return points
+
+
+def fitted(points: Sequence[Point]) -> tuple[float, float]:
+    """Return mu and sigma in dB of the maximum-likelihood BLER = Q((Es/N0 - mu) / sigma)."""
+    es_n0_db = np.array([point.es_n0_db for point in points])
+    failed = np.array([point.errors for point in points])
+    sent = np.array([point.packets for point in points])
+
+    def loss(parameters: np.ndarray) -> float:
+        margin = (es_n0_db - parameters[0]) / np.exp(parameters[1])
+        return float(-np.sum(failed * norm.logsf(margin) + (sent - failed) * norm.logcdf(margin)))
+
+    found = minimize(loss, [float(np.median(es_n0_db)), np.log(0.3)], method="Nelder-Mead").x
+    return float(found[0]), float(np.exp(found[1]))
+
+
+def row(index: int, chains: ChainCache, packets: int) -> dict[str, float | int]:
+    points = waterfall(index, chains, packets)
+    mu, sigma = fitted(points)
+    return {
+        "mcs": index,
+        "es_n0_db_at_1e-1": round(mu + sigma * norm.isf(1e-1), 3),
+        "es_n0_db_at_1e-3": round(mu + sigma * norm.isf(1e-3), 3),
+        "packets": sum(point.packets for point in points),
+        "lowest_bler": points[-1].bler,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--packets", type=int, default=1000, help="packets per point")
+    parser.add_argument("--mcs", type=int, nargs="+", default=list(MCS_INDICES), help="schemes to measure")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="torch threads")
+    parser.add_argument("--save", type=Path, help="write or update this JSON file")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    chains = ChainCache()
+    known = json.loads(options.save.read_text())["schemes"] if options.save and options.save.exists() else []
+    rows = {entry["mcs"]: entry for entry in known}
+    print("| MCS | Es/N0 dB at 1e-1 | Es/N0 dB at 1e-3 | packets | lowest BLER |")
+    print("| --- | --- | --- | --- | --- |")
+    for index in options.mcs:
+        rows[index] = row(index, chains, options.packets)
+        print("| " + " | ".join(str(value) for value in rows[index].values()) + " |", flush=True)
+        if options.save:
+            schemes = [rows[known_index] for known_index in sorted(rows)]
+            options.save.write_text(
+                json.dumps(
+                    {"command": "python -m benchmarks.channel.mcs_thresholds", "packet_bytes": PACKET_BYTES}, indent=1
+                )[:-2]
+                + ',\n "schemes": [\n'
+                + ",\n".join("  " + json.dumps(entry) for entry in schemes)
+                + "\n ]\n}\n"
+            )
+
+
+if __name__ == "__main__":
+    main()

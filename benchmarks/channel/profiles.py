@@ -1,0 +1,126 @@
+"""How many packets come through every channel that ships, against SNR, with its own MCS where that is a number.
+
+Every point sends ``--packets`` packets of ``PACKET_BYTES`` as one picture over the profile, all of its losses included,
+with the SNR set and everything else as it is; ``auto`` is replaced by MCS 4, so that curves can be compared.
+
+    python -m benchmarks.channel.profiles --packets 50
+
+writes docs/results/profiles.md and docs/results/profiles.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import binomtest
+
+from channel.link.link import Link
+from channel.link.outcome import Fate
+from channel.link.transmission import Transmission
+from channel.phy.coding import ChainCache
+from channel.profile.profile import AUTO
+from channel.profile.registry import channel_names, profile_named
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+PACKET_BYTES = 64
+MCS = 4
+SNRS_DB = (-4.0, -3.0, -2.0, -1.0, 0.0, 2.0, 4.0, 7.0, 10.0, 14.0)
+COLUMNS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The share of packets delivered at one SNR, with its 95 % Clopper-Pearson interval."""
+
+    name: str
+    es_n0_db: float
+    delivered: float
+    low: float
+    high: float
+
+
+def measured(packets: int) -> list[Point]:
+    chains = ChainCache()
+    sent = [_packet(seed) for seed in range(packets)]
+    points = []
+    for name in channel_names():
+        for snr_db in SNRS_DB:
+            changes = {"snr_db": str(snr_db)} | ({"mcs": str(MCS)} if profile_named(name).mcs == AUTO else {})
+            transmission = Transmission(Link(profile_named(name, changes).config(run_seed=1), chains), 0)
+            transmission.carry(sent)
+            transmission.rest()
+            delivered = transmission.report().fates[Fate.DELIVERED]
+            interval = binomtest(delivered, packets).proportion_ci(0.95, method="exact")
+            points.append(Point(name, snr_db, delivered / packets, interval.low, interval.high))
+        print(name, [point.delivered for point in points[-len(SNRS_DB) :]], flush=True)
+    return points
+
+
+def _packet(seed: int) -> bytes:
+    """Return a Space Packet with random data."""
+    header = bytes([0x08, 0x01, 0xC0, 0x00]) + (PACKET_BYTES - 7).to_bytes(2, "big")
+    return header + np.random.default_rng(seed).bytes(PACKET_BYTES - len(header))
+
+
+def report(points: Sequence[Point], packets: int) -> str:
+    lines = [
+        "# Packets that come through, by channel",
+        "",
+        f"`python -m benchmarks.channel.profiles --packets {packets}`: share of {packets} packets of {PACKET_BYTES} bytes that",
+        f"are delivered, over Es/N0 in dB; every profile's own settings otherwise, with MCS {MCS} in place of `auto`.",
+        "",
+        "| channel | " + " | ".join(f"{snr_db:g}" for snr_db in SNRS_DB) + " |",
+        "| --- |" + " ---: |" * len(SNRS_DB),
+    ]
+    for name in dict.fromkeys(point.name for point in points):
+        shares = [f"{point.delivered:.2f}" for point in points if point.name == name]
+        lines.append(f"| `{name}` | " + " | ".join(shares) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def draw(points: Sequence[Point], path: Path) -> None:
+    import matplotlib as mpl  # noqa: PLC0415 - a second
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    names = list(dict.fromkeys(point.name for point in points))
+    rows = -(-len(names) // COLUMNS)
+    figure, panels = plt.subplots(
+        rows, COLUMNS, figsize=(12, 2.4 * rows), sharex=True, sharey=True, layout="constrained", squeeze=False
+    )
+    for axes in panels.flat[len(names) :]:
+        axes.axis("off")
+    for name, axes in zip(names, panels.flat, strict=False):
+        for shown, colour in (("awgn", "0.7"), (name, "C0")):
+            curve = [point for point in points if point.name == shown]
+            axes.plot([p.es_n0_db for p in curve], [p.delivered for p in curve], color=colour, marker=".")
+        axes.fill_between(
+            [p.es_n0_db for p in curve], [p.low for p in curve], [p.high for p in curve], color="C0", alpha=0.2
+        )
+        axes.set_title(name, fontsize=10)
+        axes.grid(alpha=0.3)
+    figure.supxlabel("Es/N0 dB")
+    figure.supylabel("share of packets delivered (95 % interval); grey: awgn")
+    figure.savefig(path, dpi=100)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--packets", type=int, default=50, help="packets per point")
+    options = parser.parse_args()
+    points = measured(options.packets)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "profiles.md").write_text(report(points, options.packets), encoding="utf-8")
+    draw(points, RESULTS / "profiles.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""How often all packets of a picture arrive or are recovered, against loss rate, repair overhead and burst length.
+
+A picture of ``SOURCE_PACKETS`` packets is followed by its repair packets; losses are Gilbert's, once with bursts that
+make them independent and once with longer ones. Every trial is a picture of its own; all overheads see the same
+losses. Symbols are encoded, lost and decoded for real, and compared with what was sent.
+
+    python -m benchmarks.channel.repair
+
+writes docs/results/repair.md and docs/results/repair.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import binomtest
+
+from channel.propagation.impairments import gilbert
+from shared.bitstream import Bitstream, PictureHeader
+from shared.packets import Packetiser
+from shared.repair.encoder import RepairEncoder, repair_count
+from shared.repair.packet import CONTENT_BYTES
+from shared.repair.symbols import decoded_symbols, repair_symbols, source_symbols
+from shared.streams import Stream, StreamKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from channel.propagation.impairments import GilbertElliott
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+SOURCE_PACKETS = 20
+PACKET_BYTES = 256
+OVERHEADS = (0.0, 0.1, 0.25, 0.5)
+LOSS_RATES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)
+BURST_PACKETS = 4.0
+RUN_SEED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One measured probability with its 95 % Clopper-Pearson interval, and that of an ideal code.
+
+    Of the pictures that lost packets, ``decodable`` kept as many packets as an ideal code needs; ``failed`` of these
+    could not be decoded.
+    """
+
+    bursts: bool
+    loss_rate: float
+    overhead: float
+    probability: float
+    low: float
+    high: float
+    ideal: float
+    decodable: int
+    failed: int
+
+
+def source_packets() -> list[bytes]:
+    payload = bytes(index * 7 % 256 for index in range(SOURCE_PACKETS * (PACKET_BYTES - 9) - 4))
+    bitstream = Bitstream(PictureHeader(768, 512), (Stream(StreamKind.HCI, payload),))
+    return Packetiser(PACKET_BYTES).packetise(bitstream, 0)
+
+
+def recovers(sources: Sequence[bytes], repairs: Sequence[bytes], lost: Sequence[bool]) -> bool:
+    if not any(lost[: len(sources)]):
+        return True
+    symbols = [*sources, *repairs]
+    received = {index: symbol for index, symbol in enumerate(symbols) if not lost[index]}
+    decoded = decoded_symbols(received, len(sources))
+    if decoded is not None and decoded != list(sources):
+        raise AssertionError("decoded symbols are not those that were sent")
+    return decoded is not None
+
+
+def at_most_lost(most: int, packets: int, chain: GilbertElliott) -> float:
+    """Return the probability that at most ``most`` of ``packets`` packets are lost, by summing over the states."""
+    move = np.array(
+        [[1 - chain.p_good_to_bad, chain.p_good_to_bad], [chain.p_bad_to_good, 1 - chain.p_bad_to_good]], dtype=float
+    )
+    loss = np.array([chain.loss_good, chain.loss_bad])
+    share = np.zeros((packets + 1, 2))  # [lost so far, state of the next packet]
+    share[0] = 1 - chain.bad_share, chain.bad_share
+    for _ in range(packets):
+        lost = np.vstack([np.zeros(2), (share * loss)[:-1]])
+        share = (share * (1 - loss) + lost) @ move
+    return float(share[: most + 1].sum())
+
+
+def measured(trials: int) -> list[Point]:
+    sources = source_symbols([packet[CONTENT_BYTES] for packet in source_packets()])
+    repairs = repair_symbols(sources, repair_count(SOURCE_PACKETS, max(OVERHEADS)))
+    points = []
+    for bursts in (False, True):
+        for loss_rate in LOSS_RATES:
+            chain = gilbert(loss_rate, BURST_PACKETS if bursts else 1 / (1 - loss_rate))
+            losses = [
+                chain.lost(run_seed=RUN_SEED, picture_index=trial, first_index=0, packets=SOURCE_PACKETS + len(repairs))
+                for trial in range(trials)
+            ]
+            for overhead in OVERHEADS:
+                sent = repair_count(SOURCE_PACKETS, overhead)
+                whole = sum(recovers(sources, repairs[:sent], lost) for lost in losses)
+                interval = binomtest(whole, trials).proportion_ci(0.95, method="exact")
+                ideal = at_most_lost(sent, SOURCE_PACKETS + sent, chain)
+                enough = [lost for lost in losses if sum(lost[: SOURCE_PACKETS + sent]) <= sent]
+                points.append(
+                    Point(
+                        bursts=bursts,
+                        loss_rate=loss_rate,
+                        overhead=overhead,
+                        probability=whole / trials,
+                        low=interval.low,
+                        high=interval.high,
+                        ideal=ideal,
+                        decodable=sum(any(lost[:SOURCE_PACKETS]) for lost in enough),
+                        failed=len(enough) - whole,
+                    )
+                )
+    return points
+
+
+def report(points: Sequence[Point], trials: int) -> str:
+    decodable, failed = sum(point.decodable for point in points), sum(point.failed for point in points)
+    lines = [
+        "# Pictures whose packets all arrive or are recovered",
+        "",
+        f"`python -m benchmarks.channel.repair --trials {trials}`: {SOURCE_PACKETS} packets of {PACKET_BYTES} bytes, then",
+        f"their repair packets, in a row; {trials} pictures per loss rate. In brackets what a code would reach for",
+        f"which any {SOURCE_PACKETS} packets suffice, computed from the loss model's probabilities.",
+        "",
+        f"Of {decodable} pictures that lost packets but kept {SOURCE_PACKETS} or more, RaptorQ failed on {failed}.",
+        "",
+        "| overhead | repair packets | bytes each | bytes on the wire, more than without |",
+        "| --- | --- | --- | --- |",
+    ]
+    packets = source_packets()
+    for overhead in OVERHEADS:
+        repairs = RepairEncoder().repair_packets(packets, repair_count(SOURCE_PACKETS, overhead))
+        more = sum(map(len, repairs)) / sum(map(len, packets))
+        lines.append(f"| {overhead:.0%} | {len(repairs)} | {len(repairs[0]) if repairs else '-'} | {more:.1%} |")
+    for bursts, title in ((False, "independent losses"), (True, f"bursts of {BURST_PACKETS:g} packets")):
+        lines += ["", f"| {title}: loss rate | " + " | ".join(f"{overhead:.0%}" for overhead in OVERHEADS) + " |"]
+        lines.append("| --- " * (1 + len(OVERHEADS)) + "|")
+        for loss_rate in LOSS_RATES:
+            row = [point for point in points if point.bursts == bursts and point.loss_rate == loss_rate]
+            cells = [f"{point.probability:.3f} ({point.ideal:.3f})" for point in row]
+            lines.append(f"| {loss_rate:.0%} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def draw(points: Sequence[Point], path: Path) -> None:
+    import matplotlib as mpl  # noqa: PLC0415 - a second
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    figure, panels = plt.subplots(1, 2, figsize=(10, 4.6), sharey=True, layout="constrained")
+    for bursts, axes in zip((False, True), panels, strict=True):
+        for colour, overhead in enumerate(OVERHEADS):
+            curve = [point for point in points if point.bursts == bursts and point.overhead == overhead]
+            rates = [point.loss_rate for point in curve]
+            axes.errorbar(
+                rates,
+                [point.probability for point in curve],
+                yerr=[[p.probability - p.low for p in curve], [p.high - p.probability for p in curve]],
+                marker="o",
+                markersize=4,
+                capsize=2,
+                linestyle="none",
+                color=f"C{colour}",
+                label=f"{overhead:.0%} overhead: {repair_count(SOURCE_PACKETS, overhead)} repair packets",
+            )
+            axes.plot(rates, [point.ideal for point in curve], color=f"C{colour}", linewidth=1)
+        axes.set(
+            xlabel="packet loss rate",
+            title=f"bursts of {BURST_PACKETS:g} packets on average" if bursts else "independent losses",
+        )
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel(f"all {SOURCE_PACKETS} packets there or recovered")
+    handles, labels = panels[1].get_legend_handles_labels()
+    figure.suptitle("RaptorQ (dots, 95 % intervals) and an ideal code (lines)", fontsize=11)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9)
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=1000, help="pictures per loss rate")
+    options = parser.parse_args()
+    points = measured(options.trials)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "repair.md").write_text(report(points, options.trials), encoding="utf-8")
+    draw(points, RESULTS / "repair.png")
+    print((RESULTS / "repair.md").read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Measures which HCI the pocket decoder restores best at equal bytes: what the codec `adaptive` rests on.
+
+BSDS500 pictures of train-4-of-8.parquet, beyond the crops that the decoder learnt from. Per picture and rate: the HCI
+that is best when up-sampled (codec `hci`), the best at each scale that is tried, and the best of them all (codec
+`adaptive`), by the judge. It looks at EfficientNet-Lite2 and VGG16: the network of the EfficientNet-Lite0 columns had
+no part in the choice. Writes docs/results/adaptive.md.
+
+Usage: python -m benchmarks.coding.adaptive_hci [--count 8] [--data ../shared/data/train]
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.common.hci_curves import parquet_pictures
+from receiver.guidance import Guidance, options_for
+from receiver.metrics.measures import Measures
+from receiver.pocket.decoder import PocketDecoder
+from semlink.cli.output import markdown_table
+from semlink.encoder_search.hci import PocketJudge
+from sender.hci_search import STEPS_TRIED
+from shared.bitstream import PictureHeader
+from shared.hci.stream import decode_hci, encode_hci, hci_candidates
+from shared.picture import write_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[2]
+OUT = ROOT / "docs" / "results" / "adaptive.md"
+MIN_SIDE, BPPS = 320, (0.0225, 0.06)
+SHOWN = {
+    "psnr_db": "PSNR dB",
+    "lpips_efficientnet": "LPIPS form, EfficientNet-Lite0",
+    "dists_vgg16": "DISTS form, VGG16",
+    "dists_efficientnet": "DISTS form, EfficientNet-Lite0",
+    "class_kl": "class KL",
+}
+
+
+def choices(pixels: NDArray[np.uint8], budget_bytes: int, judge: PocketJudge) -> dict[str, bytes]:
+    """Return the HCI payloads to compare, by name."""
+    made = {"hci: best up-sampled": encode_hci(pixels, budget_bytes)}
+    distance = functools.cache(judge(pixels))
+    candidates = []
+    for step in STEPS_TRIED:
+        here = hci_candidates(pixels, budget_bytes, steps=[step])
+        candidates += here
+        if here:
+            made[f"{step} scales coarser, the better tuning"] = min(here, key=distance)
+    return made | {"adaptive: the best of these": min(candidates, key=distance)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=8)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "train")
+    options = parser.parse_args()
+    pictures = parquet_pictures([options.data / "train-4-of-8.parquet"], "bsds500", MIN_SIDE, options.count)
+    decoder, judge, measures = PocketDecoder(), PocketJudge(), Measures()
+    rows: dict[tuple[float, str], list[dict[str, float]]] = defaultdict(list)
+    for pixels in pictures:
+        height, width = pixels.shape[:2]
+        reference = measures.reference(pixels)
+        for bpp in BPPS:
+            for name, payload in choices(pixels, int(bpp * height * width / 8), judge).items():
+                guidance = Guidance(PictureHeader(width, height), hci=decode_hci(payload, width, height))
+                made = decoder.reconstruct(guidance, options_for(decoder))
+                found = measures.compared(made.pixels, reference)
+                rows[bpp, name].append(
+                    {"bytes": len(payload)} | {measure: float(found[measure] or 0) for measure in SHOWN}
+                )
+    write_file(OUT, page(rows, options.count).encode())
+    print(OUT.read_text())
+
+
+def page(rows: dict[tuple[float, str], list[dict[str, float]]], count: int) -> str:
+    """Return the table with what it is."""
+    lines = []
+    for (bpp, name), found in rows.items():
+        means = {measure: float(np.mean([row[measure] for row in found])) for measure in ("bytes", *SHOWN)}
+        lines.append([f"{name}", f"{bpp:g}", f"{means['bytes']:.0f}", *(f"{means[measure]:.3f}" for measure in SHOWN)])
+    lines.sort(key=lambda line: float(line[1]))
+    return (
+        "# Which HCI the decoder restores best\n\n"
+        f"`python -m benchmarks.coding.adaptive_hci --count {count}`: means over {count} BSDS500 pictures that the decoder\n"
+        "has not learnt from, at equal budgets, by the weights that ship.\n\n"
+        + markdown_table(["HCI", "bpp", "bytes", *SHOWN.values()], lines)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Bytes of the latent stream per number of planes, against zlib, order-0 entropy and what its own tables promise.
+
+Writes docs/results/latent.md: ``python -m benchmarks.coding.latent_bytes`` (after ``make train-setup``). Nothing is chosen by
+these numbers; Kodak is measured only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import safetensors.numpy
+
+from benchmarks.common.hci_curves import DATA, RESULTS, Picture, folder_pictures, machine, parquet_pictures, table
+from sender.extractors.latent import LatentEncoder, chosen_channels
+from shared.latent.coder import PLANE_COUNTS, encode_latent
+from training.latent.pictures import held_out_pictures
+from training.latent.tables import Latents, order0_bits, table_bits
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TABLES = Path(__file__).resolve().parents[2] / "models" / "latent" / "tables.safetensors"
+HEADER = (
+    "planes",
+    "bytes, mean",
+    "10 % to 90 % of pictures",
+    "bytes per plane",
+    "bits per sample",
+    "tables' own entropy, bytes",
+    "zlib -9, bytes",
+    "order 0, bytes",
+)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One picture's planes of one size, and which channels the sender ranks first."""
+
+    values: NDArray[np.int16]
+    ranked: tuple[int, ...]
+
+
+def sent_of(pictures: list[Picture], encoder: LatentEncoder) -> list[Sent]:
+    sent = []
+    for pixels in pictures:
+        values = encoder.values(pixels)
+        ranked = chosen_channels(values, pixels, PLANE_COUNTS[-1])
+        sent.append(Sent(values, ranked))
+    return sent
+
+
+def row_of(count: int, sent: list[Sent]) -> list[str]:
+    arrays = safetensors.numpy.load_file(TABLES)
+    sizes, packed, promised, samples = [], [], 0.0, 0
+    histogram: list[Latents] = []
+    for one in sent:
+        ids = sorted(one.ranked[:count])
+        payload = encode_latent(one.values, ids)
+        kept = np.isin(np.arange(len(one.values)), ids).astype(np.int64)[None]
+        part = Latents(one.values[None].astype(np.int64), kept)
+        planes = one.values[ids].astype(np.int8)
+        samples += planes.size
+        promised += table_bits(arrays, part) * planes.size / 8
+        sizes.append(len(payload))
+        packed.append(len(zlib.compress(planes.tobytes(), 9)))
+        histogram.append(part)
+    low, high = np.percentile(sizes, (10, 90))
+    mean = float(np.mean(sizes))
+    return [
+        str(count),
+        f"{mean:.0f}",
+        f"{low:.0f} to {high:.0f}",
+        f"{mean / count:.0f}",
+        f"{8 * sum(sizes) / samples:.3f}",
+        f"{promised / len(sent):.0f}",
+        f"{np.mean(packed):.0f}",
+        f"{order0_total_bytes(histogram) / len(sent):.0f}",
+    ]
+
+
+def order0_total_bytes(parts: list[Latents]) -> float:
+    """Bytes by the best histogram of each channel over all pictures of one orientation, which no coder could know."""
+    total = 0.0
+    for shape in {part.planes.shape[2:] for part in parts}:
+        alike = [part for part in parts if part.planes.shape[2:] == shape]
+        whole = Latents(np.concatenate([part.planes for part in alike]), np.concatenate([part.kept for part in alike]))
+        total += order0_bits(whole) * int(whole.kept.sum()) * shape[0] * shape[1] / 8
+    return total
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--out", type=Path, default=RESULTS / "latent.md")
+    arguments = parser.parse_args()
+    encoder = LatentEncoder()
+    sets = {
+        "val.parquet, 48 pictures of 224×224": parquet_pictures(
+            [arguments.data / "train" / "val.parquet"], "flickr8k", 0, 48
+        ),
+        "BSDS500, 32 pictures held out from training, 481×321": held_out_pictures(arguments.data / "train")[:32],
+        "Kodak, 24 pictures of 768×512": folder_pictures(arguments.data / "kodak"),
+    }
+    lines = ["# Bytes of the latent stream", "", f"`python -m benchmarks.coding.latent_bytes`, {machine()}.", ""]
+    started_s = time.monotonic()
+    for name, pictures in sets.items():
+        sent = sent_of(pictures, encoder)
+        lines += [f"## {name}", "", table(list(HEADER), [row_of(count, sent) for count in PLANE_COUNTS]), ""]
+        first = np.bincount([one.ranked[0] for one in sent], minlength=32)
+        often = ", ".join(f"{channel} ({first[channel]})" for channel in np.argsort(-first)[:4] if first[channel])
+        lines += [f"Channel ranked first: {often}.", ""]
+        print(name, f"{time.monotonic() - started_s:.0f} s", flush=True)
+    lines += [
+        "Planes are those of the sender's rule, the SSIM with the luminance. Bytes are whole payloads, with the",
+        "channels' ids. The tables' own entropy leaves out ids and rounding to bytes. zlib packs the same planes, one",
+        "byte a sample, without ids. Order 0 is each channel's best histogram over all pictures of a size, which no",
+        "coder could know.",
+        "",
+    ]
+    arguments.out.write_text("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

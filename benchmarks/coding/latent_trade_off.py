@@ -1,0 +1,145 @@
+"""GSC's equation (2) at work: which number of planes it chooses, what that costs and loses, against a fixed number.
+
+Writes docs/results/latent-trade-off.md, in a minute or two of one core:
+
+    python -m benchmarks.common.val_pictures --count 12 --out out/val12
+    python -m benchmarks.coding.latent_trade_off
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from benchmarks.common.hci_curves import RESULTS, machine, table
+from receiver.guidance import Guidance, options_for
+from receiver.metrics.distances import lpips_form
+from receiver.pocket.decoder import PocketDecoder
+from receiver.pocket.restore import planes_of
+from semlink.encoder_search.latent import PocketAnalyst, visual_analysis
+from sender.extractors.extractors import Extractors
+from sender.rdo import LatentChoice, best_choice, latent_choices
+from shared.bitstream import PictureHeader
+from shared.codecs.recipe import TradeOff
+from shared.efficientnet import efficientnet_lite
+from shared.latent.coder import PLANE_COUNTS
+from shared.picture import load_picture
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shared.latent.coder import LatentPlanes
+
+ROOT = Path(__file__).parents[2]
+SKIPPED, COUNT = 4, 6
+ALPHA = 1.0
+BETAS = (0.0, 0.0003, 0.001, 0.003, 0.01)
+COLOURS = {"green": (30, 160, 60), "red": (200, 30, 30), "blue": (40, 60, 200), "grey": (128, 128, 128)}
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One number of planes of one picture: what it loses by V, LPIPS' form on Lite0, and Lite2's classes."""
+
+    choice: LatentChoice
+    lost: float
+    lpips: float
+    classes: float
+
+
+class Trials:
+    """The sender's choices and the receiver's pictures."""
+
+    def __init__(self) -> None:
+        self.extractors, self.decoder, self.analyst = Extractors(), PocketDecoder(), PocketAnalyst()
+        self.judge, self.seen = efficientnet_lite(0), efficientnet_lite(2)
+
+    def decoded(self, pixels: NDArray[np.uint8], caption: str, planes: LatentPlanes) -> NDArray[np.uint8]:
+        """Return what the receiver shows, by its defaults."""
+        guidance = Guidance(PictureHeader(pixels.shape[1], pixels.shape[0]), caption=caption or None, planes=planes)
+        return self.decoder.reconstruct(guidance, options_for(self.decoder)).pixels
+
+    def tried(self, pixels: NDArray[np.uint8]) -> dict[int, Tried]:
+        """Return every number of planes of the picture."""
+        caption = self.extractors.caption(pixels)
+        lost = self.analyst(pixels, caption)
+        found = {}
+        for choice in latent_choices(*self.extractors.planes(pixels, PLANE_COUNTS[-1])):
+            made = self.decoded(pixels, caption, choice.arrived)
+            lpips = float(lpips_form(visual_analysis(self.judge, made), visual_analysis(self.judge, pixels)))
+            apart = float((self.classes(made) - self.classes(pixels)).abs().sum()) / 2
+            found[len(choice.arrived.ids)] = Tried(choice, lost(choice.arrived), lpips, apart)
+        return found
+
+    def classes(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
+        """Return Lite2's probabilities ``[1, 1000]``."""
+        with torch.inference_mode():
+            return self.seen.class_logits(planes_of(pixels)[None]).softmax(1)
+
+    def even_colour(self, colour: tuple[int, int, int]) -> list[str]:
+        """Return the mean colours in which an even picture of ``colour`` comes back, without its caption and with."""
+        pixels = np.full((192, 256, 3), colour, np.uint8)
+        most = next(latent_choices(*self.extractors.planes(pixels, PLANE_COUNTS[-1])))
+        captions = "", self.extractors.caption(pixels)
+        means = [self.decoded(pixels, caption, most.arrived).mean((0, 1)) for caption in captions]
+        return [", ".join(f"{level:.0f}" for level in mean) for mean in (colour, *means)]
+
+
+def chosen(tried: dict[int, Tried], trade_off: TradeOff) -> int:
+    choices = [one.choice for one in tried.values()]
+    best = best_choice(choices, lambda planes: tried[len(planes.ids)].lost, trade_off)
+    return len(best.arrived.ids)
+
+
+def row(name: str, taken: list[Tried], counts: str) -> list[str]:
+    columns = [[len(one.choice.payload) for one in taken]]
+    columns += [[getattr(one, field) for one in taken] for field in ("lost", "lpips", "classes")]
+    return [name, counts, f"{np.mean(columns[0]):.0f}", *(f"{np.mean(column):.3f}" for column in columns[1:])]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=Path, default=ROOT / "out" / "val12")
+    parser.add_argument("--out", type=Path, default=RESULTS / "latent-trade-off.md")
+    options = parser.parse_args()
+    files = sorted(options.pictures.glob("*.png"))[SKIPPED : SKIPPED + COUNT]
+    trials = Trials()
+    tried = [trials.tried(load_picture(file.read_bytes()).pixels) for file in files]
+    rows = [row(f"C = {count}", [one[count] for one in tried], str(count)) for count in PLANE_COUNTS]
+    for beta in BETAS:
+        counts = [chosen(one, TradeOff(alpha=ALPHA, beta=beta)) for one in tried]
+        taken = [one[count] for one, count in zip(tried, counts, strict=True)]
+        rows.append(row(f"{ALPHA:g}:{beta:g}", taken, ", ".join(map(str, counts))))
+    header = ["choice", "C, picture by picture", "bytes", "V's loss", "LPIPS' form, Lite0", "classes, Lite2"]
+    even = [[name, *trials.even_colour(colour)] for name, colour in COLOURS.items()]
+    lines = [
+        "# Planes by the rate-task trade-off",
+        "",
+        "`python -m benchmarks.common.val_pictures --count 12 --out out/val12`, then `python -m benchmarks.coding.latent_trade_off`,",
+        f"{machine()}.",
+        "",
+        f"{COUNT} pictures of `val.parquet`, 224×224, codec `gsc` without a limit in bytes: a fixed number of planes,",
+        "and what `--trade-off ALPHA:BETA` chooses. Means. Bytes are the latent's. V's loss is what the sender weighs:",
+        "LPIPS' form on EfficientNet-Lite2 ([latent.md](../latent.md)). Classes: half the sum of differences of",
+        "Lite2's 1,000 probabilities, 0 (the same) to 1, for comparison.",
+        "",
+        table(header, rows),
+        "",
+        "## Even pictures",
+        "",
+        "256×192 pixels of one colour, 16 planes: the mean colour (red, green, blue) that comes back.",
+        "",
+        table(["", "sent", "planes alone", "with the captioner's sentence"], even),
+        "",
+    ]
+    options.out.write_text("\n".join(lines))
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Draws the picture grid of the decoder: original, VVC at equal bytes, ours, trust map.
+
+Eight Kodak pictures at the bytes that VVC took at quantiser 52, and two Mars pictures at 0.0233 bpp, where AVIF stands
+in for VVC, of which there are no files. Writes docs/results/decoder-grid.jpg.
+
+Usage: python -m benchmarks.decoder.decoder_grid [--kodak ../shared/data/kodak] [--mars ../shared/data/mars]
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from receiver.metrics.pixel import psnr_db
+from semlink.cli.output import decoder_text
+from semlink.evaluate.baselines.avif import Avif
+from semlink.evaluate.link import LinkSession
+from semlink.evaluate.pictures import Source, source_in
+from semlink.report.picture_grid import Tile, picture_grid, trust_picture
+from shared.picture import encode_png, load_picture, write_file
+from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
+from shared.rpc.wire import wire_message
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[2]
+OUT = ROOT / "docs" / "results" / "decoder-grid.jpg"
+KODAK = ("kodim01", "kodim04", "kodim05", "kodim07", "kodim15", "kodim19", "kodim20", "kodim23")
+MARS = ("mars00", "mars06")
+QUANTIZER = "q52"
+MARS_BPP = 0.0233
+TILE_WIDTH = 512
+TITLES = ["original", "VVC (Mars: AVIF)", "Semlink", "trust map; blue: invented, yellow: received"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kodak", type=Path, default=ROOT.parent / "shared" / "data" / "kodak")
+    parser.add_argument("--mars", type=Path, default=ROOT.parent / "shared" / "data" / "mars")
+    options = parser.parse_args()
+    files = [options.kodak / f"{name}.png" for name in KODAK] + [options.mars / f"{name}.png" for name in MARS]
+    with LinkSession() as session:
+        rows = [_row(session, source_in(file)) for file in files]
+    with Image.open(io.BytesIO(picture_grid(TITLES, rows, TILE_WIDTH))) as sheet:
+        jpeg = io.BytesIO()
+        sheet.convert("RGB").save(jpeg, "JPEG", quality=80, optimize=True, progressive=True)
+    write_file(OUT, jpeg.getvalue())
+    print(f"Look at {OUT}")
+
+
+def _row(session: LinkSession, source: Source) -> list[Tile]:
+    peer, peer_name, budget_bytes = _peer(source)
+    width, height = source.size
+    settings = wire_message(sender_pb2.SendSettings, codec="hci", budget_bytes=budget_bytes)
+    sent = session.run(session.client.encode(encode_png(source.pixels), settings))
+    decode = wire_message(receiver_pb2.DecodeSettings, trust_map=True)
+    received = session.run(session.client.decode(sent.container, decode))
+    ours = load_picture(received.png).pixels
+    trust = trust_picture(received.trust_png, width, height)
+    return [
+        Tile(encode_png(source.pixels), (source.file.name, f"{width}x{height}")),
+        Tile(encode_png(peer), (f"{peer_name}, {budget_bytes} B", _quality(peer, source))),
+        Tile(received.png, (f"{len(sent.container)} B, {sent.bpp:.4f} bpp", _quality(ours, source))),
+        Tile(trust, (f"mean trust {received.report.trust:.2f}", decoder_text(received.report))),
+    ]
+
+
+def _peer(source: Source) -> tuple[NDArray[np.uint8], str, int]:
+    """Return the picture to compare with, its codec, and the bytes that both may take."""
+    width, height = source.size
+    for vvc in source.vvc:
+        if vvc.label == QUANTIZER:
+            return vvc.pixels(width, height), "VVC", vvc.bytes
+    budget_bytes, avif = int(MARS_BPP * width * height / 8), Avif()
+    return avif.decode(avif.encode(source.pixels, budget_bytes), width, height), "AVIF", budget_bytes
+
+
+def _quality(pixels: NDArray[np.uint8], source: Source) -> str:
+    return f"PSNR {psnr_db(pixels, source.pixels):.2f} dB"
+
+
+if __name__ == "__main__":
+    main()

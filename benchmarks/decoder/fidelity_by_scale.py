@@ -1,0 +1,83 @@
+"""Measures which fidelity is best for HCIs of each scale, to choose the decoder's default from.
+
+BSDS500 pictures of train-4-of-8.parquet that nothing was trained on, as in ``benchmarks.decoder.decoder_defaults``, with the
+HCIs that the codec ``hci`` chooses at each of ``BPPS``. Writes docs/results/fidelity-by-scale.md.
+
+Usage: python -m benchmarks.decoder.fidelity_by_scale [--count 6] [--data ../shared/data/train]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.common.hci_curves import parquet_pictures
+from receiver.metrics.measures import Measures
+from receiver.pocket.decoder import PocketDecoder
+from receiver.pocket.fidelity import projected
+from receiver.pocket.restore import pixels_of, planes_of
+from semlink.cli.output import markdown_table
+from shared.hci.stream import decode_hci, encode_hci
+from shared.picture import write_file
+
+ROOT = Path(__file__).parents[2]
+OUT = ROOT / "docs" / "results" / "fidelity-by-scale.md"
+MIN_SIDE = 320
+BPPS = (0.02, 0.04, 0.06, 0.09, 0.15, 0.22, 0.35, 0.6)
+FIDELITIES = (0.0, 0.25, 0.33, 0.5, 0.75, 1.0)
+SHOWN = {
+    "psnr_db": "PSNR dB ↑",
+    "lpips_efficientnet": "LPIPS form, EfficientNet ↓",
+    "dists_vgg16": "DISTS form, VGG16 ↓",
+    "class_kl": "class KL ↓",
+}
+Rows = dict[tuple[int, float], list[dict[str, float]]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=6)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "train")
+    options = parser.parse_args()
+    pipeline, measures = PocketDecoder().load(), Measures()
+    rows: Rows = defaultdict(list)
+    for pixels in parquet_pictures([options.data / "train-4-of-8.parquet"], "bsds500", MIN_SIDE, options.count):
+        height, width = pixels.shape[:2]
+        reference = measures.reference(pixels)
+        for bpp in BPPS:
+            payload = encode_hci(pixels, int(bpp * height * width / 8))
+            hci = decode_hci(payload, width, height)
+            restored = pipeline.pictures([hci.pixels], [0], width, height, 0)[0]
+            received = planes_of(hci.pixels).to(restored.device)
+            for fidelity in FIDELITIES:
+                made = pixels_of(projected(restored, received, fidelity), grey=False)
+                found = measures.compared(made, reference)
+                values = {measure: float(found[measure] or 0) for measure in SHOWN}
+                rows[hci.scale, fidelity].append({"bpp": 8 * len(payload) / height / width} | values)
+        print(f"{sum(map(len, rows.values()))} rows", flush=True)
+    write_file(OUT, page(rows, options.count).encode())
+    print(OUT.read_text())
+
+
+def page(rows: Rows, count: int) -> str:
+    """Return the table with what it is."""
+    lines = []
+    for (scale, fidelity), found in sorted(rows.items()):
+        means = {name: float(np.mean([row[name] for row in found])) for name in ("bpp", *SHOWN)}
+        lines.append(
+            [f"{scale}", f"{len(found)}", f"{means['bpp']:.3f}", f"{fidelity:g}"]
+            + [f"{means[name]:.3f}" for name in SHOWN]
+        )
+    return (
+        "# Fidelity by the HCI's scale\n\n"
+        f"`python -m benchmarks.decoder.fidelity_by_scale --count {count}`: {count} BSDS500 pictures that nothing was trained "
+        f"on,\nwith the HCIs that the codec `hci` chooses at {', '.join(map(str, BPPS))} bpp, `steps` 0.\n\n"
+        + markdown_table(["HCI scale", "HCIs", "mean bpp", "fidelity", *SHOWN.values()], lines)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Does each stream pay? Codecs whole, and with a stream taken away, swapped or emptied.
+
+Per codec and stream, on pictures that nothing was trained on: ``lost`` drops the stream after encoding, ``swapped``
+puts the next picture's in its place, ``zeroed`` one that says nothing, and ``unsent`` encodes anew without it at the
+same total bytes, so that the HCI takes what it cost. A stream is used if lost and swapped are worse than whole, and
+pays if unsent is. Writes docs/results/stream-ablation.md.
+
+Usage: python -m benchmarks.decoder.stream_ablation PICTURES... [--bytes 500] [--steps 1] [--codecs mtgc,sdgic,gsc,misc,layered]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from receiver.guidance import DecodeOptions, guidance_in
+from receiver.metrics.measures import Measures
+from receiver.pocket.decoder import PocketDecoder
+from semlink.evaluate.link import rgb_of
+from semlink.evaluate.pictures import picture_files
+from sender.encode import encode_picture
+from sender.extractors.extractors import Extractors
+from shared.bitstream import Bitstream
+from shared.codecs.registry import codec_named
+from shared.latent.coder import decode_latent, encode_latent
+from shared.picture import load_picture
+from shared.streams import Stream, StreamKind
+from shared.tokens.stream import MIN_TOKENS, Tokens, decode_tokens, encode_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from shared.codecs.recipe import Codec
+    from shared.picture import Picture
+
+OUT = Path(__file__).parents[2] / "docs" / "results" / "stream-ablation.md"
+SHOWN = ("lpips_efficientnet", "dists_vgg16", "dists_efficientnet", "class_kl", "psnr_db")
+NEUTRAL_CODE = 42  # numbers 0, 0, 0
+Rows = dict[tuple[str, str], dict[int, dict[str, float]]]
+"""By codec and variant, then by picture."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures", type=Path, nargs="+")
+    parser.add_argument("--bytes", type=int, default=500)
+    parser.add_argument("--steps", type=int, default=1)
+    parser.add_argument("--codecs", default="mtgc,sdgic,gsc,misc,layered")
+    options = parser.parse_args()
+    pictures = [load_picture(file.read_bytes()) for file in picture_files(options.pictures)]
+    codecs = [codec_named(name) for name in options.codecs.split(",")]
+    extractors, decoder, measures = Extractors(), PocketDecoder(), Measures()
+    rows: Rows = defaultdict(dict)
+    for codec in codecs:
+        whole = [encode_picture(picture, codec, extractors, options.bytes) for picture in pictures]
+        for index, picture in enumerate(pictures):
+            reference = measures.reference(rgb_of(picture.pixels))
+            following = whole[(index + 1) % len(whole)]
+            for name, bitstream in variants(codec, picture, whole[index], following, extractors, options.bytes):
+                guidance = guidance_in(bitstream)
+                made = decoder.reconstruct(guidance, DecodeOptions(options.steps, trust=False))
+                found = measures.compared(rgb_of(made.pixels), reference)
+                row = {measure: float(found[measure] or 0) for measure in SHOWN}
+                rows[codec.name, name][index] = {"bytes": len(bitstream.pack()), **row}
+    words = " ".join(str(path) for path in options.pictures)
+    command = f"python -m benchmarks.decoder.stream_ablation {words} --bytes {options.bytes} --steps {options.steps}"
+    OUT.write_text(table(rows, command, len(pictures)))
+    print(OUT.read_text())
+
+
+def variants(
+    codec: Codec, picture: Picture, whole: Bitstream, following: Bitstream, extractors: Extractors, budget_bytes: int
+) -> Iterator[tuple[str, Bitstream]]:
+    """Yield the names and bitstreams of one picture's variants."""
+    yield "whole", whole
+    for stream in whole.streams:
+        kind, rest = stream.kind, [one for one in whole.streams if one.kind != stream.kind]
+        yield f"{kind.name} lost", Bitstream(whole.header, tuple(rest))
+        other = following.stream(kind)
+        if other is not None and following.header == whole.header:
+            yield f"{kind.name} swapped", _with(whole, rest, other.payload, kind)
+        empty = _neutral(stream, whole, budget_bytes)
+        if empty is not None:
+            yield f"{kind.name} zeroed", _with(whole, rest, empty, kind)
+        remaining = tuple(one for one in codec.streams if one is not kind)
+        if kind is not StreamKind.HCI and remaining:
+            without = codec.model_copy(update={"streams": remaining})
+            yield f"{kind.name} unsent", encode_picture(picture, without, extractors, budget_bytes)
+
+
+def _with(whole: Bitstream, rest: Sequence[Stream], payload: bytes, kind: StreamKind) -> Bitstream:
+    streams = sorted([*rest, Stream(kind, payload)], key=lambda one: one.kind)
+    return Bitstream(whole.header, tuple(streams))
+
+
+def _neutral(stream: Stream, whole: Bitstream, budget_bytes: int) -> bytes | None:
+    """Return a payload of the same kind that says nothing, None where that is the same as no payload.
+
+    Tokens that say nothing are unusual, so that they cost more than usual ones: fewer of them fit the budget.
+    """
+    if stream.kind is StreamKind.TOKENS:
+        tokens = decode_tokens(stream.payload)
+        room = budget_bytes - len(whole.pack()) + len(stream.payload)
+        counts = range(MIN_TOKENS, len(tokens.codes) + 1)
+        made = [encode_tokens(Tokens(tokens.kind, (NEUTRAL_CODE,) * count)) for count in counts]
+        return max((one for one in made if len(one) <= room), key=len, default=None)
+    if stream.kind is StreamKind.LATENT:
+        found = decode_latent(stream.payload, whole.header.width, whole.header.height)
+        values = np.zeros((32, *found.planes.shape[1:]), np.int16)
+        return encode_latent(values, found.ids)
+    return None
+
+
+def table(rows: Rows, command: str, count: int) -> str:
+    """Return the report as Markdown."""
+    lines = [
+        "# Does each stream pay?",
+        "",
+        f"`{command}`",
+        "(`python -m benchmarks.common.val_pictures --count 4 --out out/val4` makes such pictures)",
+        "",
+        f"Means over those of {count} pictures that have the stream; in brackets, percent of the codec's whole of the",
+        "same pictures (dB for PSNR). `lost` after encoding, `swapped` for another picture's, `zeroed` for one that",
+        "says nothing (a caption, regions or an HCI that say nothing are none: `lost`), `unsent` encoded without it",
+        "in the same budget. With `--steps 0`, the decoder's default, a picture with an HCI is the HCI's alone.",
+        "",
+        "| codec | variant | pictures | bytes | " + " | ".join(SHOWN) + " |",
+        "| --- | --- | ---: | ---: |" + " ---: |" * len(SHOWN),
+    ]
+    columns = ("bytes", *SHOWN)
+    for (codec, name), found in rows.items():
+        whole = rows[codec, "whole"]
+        means, base = (
+            {key: float(np.mean([of[index][key] for index in found])) for key in columns} for of in (found, whole)
+        )
+        cells = [f"{means[key]:.3f} ({_change(key, means[key], base[key])})" for key in SHOWN]
+        lines.append(f"| {codec} | {name} | {len(found)} | {means['bytes']:.0f} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _change(measure: str, value: float, base: float) -> str:
+    return f"{value - base:+.2f}" if measure == "psnr_db" else f"{100 * (value / base - 1):+.1f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""What each stream is worth: quality with every subset of the streams, from which protection is chosen.
+
+The first ``--pictures`` of val.parquet are encoded with an HCI, two latent planes, a caption and regions in
+``--bytes``, and with tokens (``--tokens``). Every subset is decoded as the receiver does. With nothing at all it shows
+no picture: the original's mean colour stands for that.
+
+    python -m benchmarks.decoder.stream_importance --pictures 4 --bytes 600
+
+writes semlink/pipeline/stream_importance.json, which ``semlink send --protect unequal`` goes by.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from receiver.guidance import guidance_in, options_for
+from receiver.metrics.distances import lpips_form
+from receiver.metrics.measures import batch_of
+from receiver.metrics.pixel import psnr_db
+from receiver.pocket.decoder import PocketDecoder
+from semlink.evaluate.link import rgb_of
+from semlink.pipeline.separate_coding import mean_colour
+from sender.encode import encode_picture
+from sender.extractors.extractors import Extractors
+from shared.bitstream import Bitstream
+from shared.codecs.layered import LAYERED
+from shared.codecs.recipe import Codec
+from shared.efficientnet import efficientnet_lite
+from shared.picture import encode_png, load_picture
+from shared.streams import StreamKind
+from shared.tokens.stream import TokenKind
+from training.latent.pictures import cells, pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+OUT = Path(__file__).parents[2] / "semlink" / "pipeline" / "stream_importance.json"
+DATA = Path(__file__).parents[3] / "shared" / "data" / "train" / "val.parquet"
+
+
+def recipe(*, tokens: bool = False) -> Codec:
+    """Return the codec with an HCI, planes, a caption, regions and, if asked for, tokens."""
+    kinds = (
+        StreamKind.HCI,
+        StreamKind.LATENT,
+        StreamKind.CAPTION,
+        StreamKind.REGIONS,
+        *((StreamKind.TOKENS,) if tokens else ()),
+    )
+    return Codec(
+        name="many-streams", summary="many", streams=kinds, token_kind=TokenKind.RSRT, tokens=32, planes=LAYERED.planes
+    )
+
+
+class Judge:
+    """Decodes what came of a picture and measures it: LPIPS' form on EfficientNet-Lite0, and PSNR in dB."""
+
+    def __init__(self) -> None:
+        self._network = efficientnet_lite()
+        self._decoder = PocketDecoder()
+
+    def quality(self, came: Bitstream | None, original: NDArray[np.uint8]) -> tuple[float, float]:
+        """Return LPIPS' form and PSNR of what the receiver makes of ``came``, None: nothing."""
+        made = None
+        if came is not None and came.streams:
+            made = self._decoder.reconstruct(guidance_in(came), options_for(self._decoder))
+        shown = mean_colour(original) if made is None else rgb_of(made.pixels)
+        with torch.inference_mode():
+            distance = float(lpips_form(self._network(batch_of(shown)), self._network(batch_of(original))))
+        return distance, psnr_db(shown, original)
+
+
+def subsets(kinds: tuple[StreamKind, ...]) -> Iterator[tuple[StreamKind, ...]]:
+    """Yield every subset, the largest first."""
+    for size in range(len(kinds), -1, -1):
+        yield from combinations(kinds, size)
+
+
+def kept(whole: Bitstream, kinds: tuple[StreamKind, ...]) -> Bitstream:
+    """Return ``whole`` with its streams of ``kinds`` alone."""
+    return Bitstream(whole.header, tuple(stream for stream in whole.streams if stream.kind in kinds))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=4)
+    parser.add_argument("--bytes", type=int, default=600)
+    parser.add_argument("--tokens", action="store_true")
+    options = parser.parse_args()
+    codec, extractors, judge = recipe(tokens=options.tokens), Extractors(), Judge()
+    found: dict[tuple[StreamKind, ...], list[tuple[float, float]]] = defaultdict(list)
+    sizes: dict[StreamKind, list[int]] = defaultdict(list)
+    for cell, _ in cells(DATA)[: options.pictures]:
+        original = pixels(cell)
+        whole = encode_picture(load_picture(encode_png(original)), codec, extractors, options.bytes)
+        for stream in whole.streams:
+            sizes[stream.kind].append(len(stream.payload))
+        for kinds in subsets(tuple(stream.kind for stream in whole.streams)):
+            found[kinds].append(judge.quality(kept(whole, kinds), original))
+            print([kind.name for kind in kinds], found[kinds][-1], flush=True)
+    arguments = f"--pictures {options.pictures} --bytes {options.bytes}" + (" --tokens" if options.tokens else "")
+    document = {
+        "command": f"python -m benchmarks.decoder.stream_importance {arguments}",
+        "pictures": options.pictures,
+        "payload_bytes": {kind.name: [min(size), max(size)] for kind, size in sorted(sizes.items())},
+        "subsets": [
+            {
+                "came": [kind.name for kind in kinds],
+                "lpips": round(float(np.mean([one for one, _ in values])), 4),
+                "psnr_db": round(float(np.mean([one for _, one in values])), 2),
+            }
+            for kinds, values in found.items()
+            if len(values) == options.pictures
+        ],
+    }
+    OUT.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,273 @@
+"""The link against separate coding at equal channel uses: quality over SNR, over AWGN and Rayleigh block fading.
+
+The first ``--pictures`` of val.parquet, 224 x 224, each in ``CHANNEL_USES`` complex symbols: JPEG 2000, AVIF and HEVC
+under one MCS, under the best MCS for the SNR and under an ideal code (semlink/pipeline/separate_coding.py), and the codec ``hci``
+in the link's packets under the same MCS, decoded by up-sampling. Every file is sent over the simulated link.
+
+    python -m benchmarks.system.equal_channel_uses --pictures 2 --seeds 4
+
+writes docs/results/equal-channel-uses.json, .md and .png; ``--draw`` writes the last two from the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.common.points import measure_or_draw
+from channel.phy.coding import ChainCache
+from channel.profile.registry import profile_named
+from receiver.guidance import DecodeOptions, HciDecoder, guidance_in
+from receiver.metrics.distances import lpips_form
+from receiver.metrics.measures import batch_of
+from receiver.metrics.pixel import ms_ssim, psnr_db
+from semlink.pipeline.channel_uses import PACKET_BYTES, bitstream_within, carried
+from semlink.pipeline.separate_coding import Files, best_mcs, mean_colour, separate_coding, separately_coded
+from sender.encode import encode_picture
+from sender.extractors.extractors import Extractors
+from shared.codecs.registry import codec_named
+from shared.efficientnet import efficientnet_lite
+from shared.errors import BudgetError
+from shared.packets import Packetiser
+from shared.picture import encode_png, load_picture
+from training.latent.pictures import cells, pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from channel.config import ChannelConfig
+    from shared.bitstream import Bitstream
+
+RESULT = Path(__file__).parents[2] / "docs" / "results" / "equal-channel-uses.json"
+DATA = Path(__file__).parents[3] / "shared" / "data" / "train" / "val.parquet"
+CHANNEL_USES = 8192
+FIXED_MCS = 8
+CODECS = ("jpeg2000", "avif", "hevc")
+CODES = {"fixed": f"+ldpc:mcs={FIXED_MCS}", "best": "+ldpc:best", "ideal": "+ideal"}
+OURS = "hci"
+COHERENCE_SYMBOLS = 1024
+SNRS_DB = {"awgn": (-3, 0, 3, 6, 9, 12, 15, 18), "rayleigh": (0, 6, 12, 18, 24)}
+SHOWN = {"psnr_db": "PSNR dB", "ms_ssim": "MS-SSIM", "lpips": "LPIPS form, lower is nearer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Means over pictures and seeds; ``whole`` is the share of files that came whole."""
+
+    channel: str
+    es_n0_db: float
+    codec: str
+    code: str
+    mcs: int | None
+    file_bytes: float
+    channel_uses: float
+    whole: float
+    psnr_db: float
+    ms_ssim: float
+    lpips: float
+
+
+def config_of(channel: str, es_n0_db: float, seed: int) -> ChannelConfig:
+    changes = {"snr_db": str(es_n0_db), "mcs": str(FIXED_MCS)}
+    if channel == "rayleigh":
+        changes["propagation.coherence_symbols"] = str(COHERENCE_SYMBOLS)
+    return profile_named(channel, changes).config(run_seed=seed)
+
+
+class Run:
+    """What all points share: the networks, the codes, and the files that were made."""
+
+    def __init__(self, seeds: int) -> None:
+        self._seeds = {"awgn": 1, "rayleigh": seeds}
+        self._network = efficientnet_lite()
+        self._chains, self._files, self._extractors = ChainCache(), Files(), Extractors()
+        self._ours: dict[tuple[bytes, int], Bitstream | None] = {}
+        self._measured: dict[tuple[bytes, bytes], tuple[float, float, float]] = {}
+
+    def point(
+        self, originals: Sequence[NDArray[np.uint8]], channel: str, es_n0_db: float, codec: str, code: str
+    ) -> Point:
+        """Return the means over ``originals`` and seeds at one SNR."""
+        rows = []
+        mcs_index = None
+        for seed in range(self._seeds[channel]):
+            config = config_of(channel, es_n0_db, seed)
+            for index, original in enumerate(originals):
+                send = self._sent_by_us if codec == OURS else self._sent_separately
+                made, whole, size, uses, mcs_index = send(original, config, index, codec, code)
+                rows.append((size, uses, float(whole), *self._quality(made, original)))
+        means = np.mean(rows, axis=0).tolist()
+        return Point(channel, es_n0_db, codec, code, mcs_index, *means)
+
+    def _sent_separately(
+        self, original: NDArray[np.uint8], config: ChannelConfig, index: int, codec: str, code: str
+    ) -> tuple[NDArray[np.uint8], bool, int, int, int | None]:
+        sent = separately_coded(
+            original,
+            separate_coding(codec + CODES[code]),
+            config,
+            channel_uses=CHANNEL_USES,
+            picture_index=index,
+            chains=self._chains,
+            files=self._files,
+        )
+        return sent.pixels, sent.whole, sent.file_bytes, sent.channel_uses, sent.mcs_index
+
+    def _sent_by_us(
+        self, original: NDArray[np.uint8], config: ChannelConfig, index: int, codec: str, code: str
+    ) -> tuple[NDArray[np.uint8], bool, int, int, int | None]:
+        if code == "best":
+            config = config.model_copy(update={"mcs": best_mcs(CHANNEL_USES, config).index})
+        bitstream = self._encoded(original, config, codec)
+        if bitstream is None:
+            return mean_colour(original), False, 0, 0, config.mcs
+        sent = carried(
+            Packetiser(PACKET_BYTES).packetise(bitstream, 0), config, picture_index=index, chains=self._chains
+        )
+        size, uses = len(bitstream.pack()), sent.report.account.total.channel_uses
+        made = (
+            None if sent.bitstream is None else HciDecoder().reconstruct(guidance_in(sent.bitstream), DecodeOptions())
+        )
+        if made is None:
+            return mean_colour(original), False, size, uses, config.mcs
+        return made.pixels, True, size, uses, config.mcs
+
+    def _encoded(self, original: NDArray[np.uint8], config: ChannelConfig, codec: str) -> Bitstream | None:
+        key = (original.tobytes(), config.mcs)
+        if key not in self._ours:
+            picture, recipe = load_picture(encode_png(original)), codec_named(codec)
+            encode: Callable[[int], Bitstream] = lambda budget: encode_picture(  # noqa: E731
+                picture, recipe, self._extractors, budget
+            )
+            try:
+                self._ours[key] = bitstream_within(encode, CHANNEL_USES, config)
+            except BudgetError:
+                self._ours[key] = None
+        return self._ours[key]
+
+    def _quality(self, made: NDArray[np.uint8], original: NDArray[np.uint8]) -> tuple[float, float, float]:
+        key = (made.tobytes(), original.tobytes())
+        if key not in self._measured:
+            maps, references = self._network(batch_of(made)), self._network(batch_of(original))
+            distance = float(lpips_form(maps, references))
+            self._measured[key] = psnr_db(made, original), ms_ssim(made, original) or 0.0, distance
+        return self._measured[key]
+
+
+def measured(pictures: int, seeds: int) -> list[Point]:
+    import torch  # noqa: PLC0415 - seconds
+
+    originals = [pixels(cell) for cell, _ in cells(DATA)[:pictures]]
+    run, points = Run(seeds), []
+    with torch.inference_mode():
+        for channel, snrs_db in SNRS_DB.items():
+            for es_n0_db in snrs_db:
+                for codec in (*CODECS, OURS):
+                    for code in CODES:
+                        if codec == OURS and code == "ideal":
+                            continue
+                        points.append(run.point(originals, channel, es_n0_db, codec, code))
+                        print(points[-1], flush=True)
+    return points
+
+
+@cache
+def _styles() -> dict[str, str]:
+    return {"fixed": ":", "best": "-", "ideal": "--"}
+
+
+def report(points: Sequence[Point], *, pictures: int, seeds: int) -> str:
+    lines = [
+        "# The link and separate coding at equal channel uses",
+        "",
+        f"`python -m benchmarks.system.equal_channel_uses --pictures {pictures} --seeds {seeds}`: the first {pictures}",
+        f"pictures of val.parquet, 224 x 224, at most {CHANNEL_USES} channel uses each,",
+        f"CBR {CHANNEL_USES / (3 * 224 * 224):.4f}. Rayleigh fading with one coefficient per",
+        f"{COHERENCE_SYMBOLS} symbols, {seeds} seeds. `fixed`: MCS {FIXED_MCS}; `best`: the fastest MCS",
+        "that brings nine files of ten across whole; `ideal`: a code that achieves capacity, without packets. A lost",
+        "file leaves the picture's mean colour. `hci` is decoded by up-sampling alone.",
+        "What is compared and how: [comparison.md](../comparison.md).",
+        "",
+        "![Quality over SNR](equal-channel-uses.png)",
+    ]
+    for channel, snrs_db in SNRS_DB.items():
+        lines += ["", f"## {channel}"]
+        for measure, name in SHOWN.items():
+            lines += ["", f"| {name}, at Es/N0 dB | " + " | ".join(f"{db:g}" for db in snrs_db) + " |"]
+            lines.append("| --- |" + " ---: |" * len(snrs_db))
+            digits = 2 if measure == "psnr_db" else 3
+            for codec, code in _curves(points):
+                curve = _curve(points, channel, codec, code)
+                cells_ = " | ".join(f"{getattr(point, measure):.{digits}f}" for point in curve)
+                lines.append(f"| {codec} {code} | {cells_} |")
+        lines += ["", "| MCS, bytes of file, share whole | " + " | ".join(f"{db:g}" for db in snrs_db) + " |"]
+        lines.append("| --- |" + " ---: |" * len(snrs_db))
+        for codec, code in _curves(points):
+            curve = _curve(points, channel, codec, code)
+            cells_ = " | ".join(f"{p.mcs or '-'}, {p.file_bytes:.0f}, {p.whole:.2f}" for p in curve)
+            lines.append(f"| {codec} {code} | {cells_} |")
+    return "\n".join(lines) + "\n"
+
+
+def draw(points: Sequence[Point], path: Path) -> None:
+    import matplotlib as mpl  # noqa: PLC0415 - a second
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    figure, panels = plt.subplots(len(SHOWN), len(SNRS_DB), figsize=(11, 10), sharex="col", layout="constrained")
+    colours = {codec: f"C{number}" for number, codec in enumerate((OURS, *CODECS))}
+    for row, (measure, name) in zip(panels, SHOWN.items(), strict=True):
+        for axes, channel in zip(row, SNRS_DB, strict=True):
+            for codec, code in _curves(points):
+                curve = _curve(points, channel, codec, code)
+                axes.plot(
+                    [point.es_n0_db for point in curve],
+                    [getattr(point, measure) for point in curve],
+                    _styles()[code],
+                    color=colours[codec],
+                    marker=".",
+                    linewidth=2 if codec == OURS else 1.2,
+                )
+            axes.grid(alpha=0.3)
+            axes.set_ylabel(name)
+    for axes, channel in zip(panels[0], SNRS_DB, strict=True):
+        axes.set_title("AWGN" if channel == "awgn" else f"Rayleigh, {COHERENCE_SYMBOLS} symbols per coefficient")
+    for axes in panels[-1]:
+        axes.set_xlabel("Es/N0 dB")
+    keys = [plt.Line2D([], [], color=colour, label=codec) for codec, colour in colours.items()]
+    texts = {"fixed": f"MCS {FIXED_MCS}", "best": "best MCS", "ideal": "ideal code"}
+    keys += [plt.Line2D([], [], color="k", linestyle=_styles()[code], label=text) for code, text in texts.items()]
+    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys))
+    figure.suptitle(f"{CHANNEL_USES} channel uses for 224 x 224 pixels")
+    figure.savefig(path, dpi=100)
+
+
+def _curves(points: Sequence[Point]) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((point.codec, point.code) for point in points))
+
+
+def _curve(points: Sequence[Point], channel: str, codec: str, code: str) -> list[Point]:
+    return [point for point in points if (point.channel, point.codec, point.code) == (channel, codec, code)]
+
+
+def main() -> None:
+    measure_or_draw(
+        __doc__ or "",
+        RESULT,
+        {"pictures": 2, "seeds": 4},
+        point=Point,
+        measured=measured,
+        report=report,
+        draw=draw,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""Sweep against a bare loop: pictures per minute of CPU time and of wall time, over encode, transmit, decode, measure.
+
+Every picture is another one (PICTURES, shifted by a few columns), so that a sweep has nothing to keep. The sweep writes
+its rows to disk as the command does; the start of processes and the loading of models count on neither side.
+With ``--workers N`` the same sweep is run on 1 to N processes, which tells what a further worker costs: pictures per
+minute of wall time, CPU time per picture, and memory. Private memory is what a worker has to itself, beside pages of
+libraries that all share. It means something only where N cores have nothing else to do.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.system.sweep_throughput PICTURES... [--count 12] [--workers 2]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from channel.phy.coding import ChainCache
+from receiver.guidance import HciDecoder, guidance_in, options_for
+from semlink.evaluate.link import rgb_of
+from semlink.evaluate.pictures import picture_files
+from semlink.pipeline.channel_uses import carried
+from semlink.pipeline.fit import packets_fitting
+from semlink.sweep.plan import plan_of
+from semlink.sweep.quality import Quality
+from semlink.sweep.rows import RowStore
+from semlink.sweep.run import Here, process_executor, run_plan
+from semlink.sweep.settings import sweep_of
+from semlink.sweep.worker import picture_index
+from sender.encode import encode_picture
+from sender.extractors.extractors import Extractors
+from shared.codecs.registry import codec_named
+from shared.packets import PICTURE_IDS, Packetiser
+from shared.picture import encode_png, load_picture, write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from semlink.sweep.plan import Plan
+    from semlink.sweep.run import Executor
+
+SHIFT_COLUMNS = 5
+SNR_DB = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds of one run."""
+
+    cpu_s: float
+    wall_s: float
+
+
+def bare(plan: Plan) -> None:
+    """Encode, transmit, decode and measure every picture of ``plan`` in the plainest way."""
+    extractors, chains, quality, decoder = Extractors(), ChainCache(), Quality("cpu"), HciDecoder()
+    point = plan.points[0]
+    config = point.loaded_profile().resolved().config
+    for task in plan.round_of(point, plan.sweep.seeds[0]):
+        picture = load_picture(task.picture.file.read_bytes())
+
+        def packets_of(budget: int, task=task, picture=picture) -> list[bytes]:  # noqa: ANN001
+            codec = codec_named("hci")
+            bitstream = encode_picture(picture, codec, extractors, budget)
+            return Packetiser(point.packet_bytes).packetise(bitstream, picture_index(task) % PICTURE_IDS, codec.streams)
+
+        packets = packets_fitting(int(point.rate), config, point.packet_bytes, packets_of)
+        arrived = carried(packets, config, picture_index=picture_index(task), chains=chains)
+        made = decoder.reconstruct(guidance_in(arrived.bitstream), options_for(decoder))
+        original = quality.original(rgb_of(picture.pixels), point.measures)
+        quality.measured(rgb_of(made.pixels), original, point.measures)
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """What a number of worker processes took: until they had begun, and for all pictures; memory is per worker."""
+
+    started_s: float
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+    private_mb: float
+
+
+def swept(plan: Plan, executor: Executor) -> None:
+    """Run ``plan`` as the command does."""
+    with tempfile.TemporaryDirectory() as folder, RowStore(Path(folder)) as store:
+        run_plan(plan, store, executor, lambda schedule: None)  # noqa: ARG005
+
+
+def crew(warm: Plan, plan: Plan, workers: int) -> Crew:
+    """Run ``plan`` on processes that have made ``warm``, a picture each, and so have all that they need."""
+    with process_executor(workers, "cpu") as executor:
+        started_s = timed(lambda: swept(warm, executor)).wall_s
+        pids = executor.process_ids
+        before_s = sum(map(cpu_seconds, pids))
+        wall_s = timed(lambda: swept(plan, executor)).wall_s
+        cpu_s = sum(map(cpu_seconds, pids)) - before_s
+        peak = sum(kilobytes(pid, "status", "VmHWM") for pid in pids)
+        private = sum(kilobytes(pid, "smaps_rollup", one) for pid in pids for one in ("Private_Clean", "Private_Dirty"))
+        return Crew(started_s, wall_s, cpu_s, peak / 1024 / workers, private / 1024 / workers)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process, its own and the kernel's for it (proc(5), stat, fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def kilobytes(pid: int, file: str, name: str) -> int:
+    """Return an entry of ``/proc/PID/FILE``."""
+    lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+def timed(work: Callable[[], None]) -> Cost:
+    cpu_s, wall_s = time.process_time(), time.perf_counter()
+    work()
+    return Cost(time.process_time() - cpu_s, time.perf_counter() - wall_s)
+
+
+def pictures_in(paths: list[Path], count: int, folder: Path) -> None:
+    """Write ``count`` pictures that all differ."""
+    files = picture_files(paths)
+    for place in range(count):
+        pixels = load_picture(files[place % len(files)].read_bytes()).pixels
+        shifted = np.roll(pixels, SHIFT_COLUMNS * (place // len(files)), axis=1)
+        write_file(folder / f"p{place:03}.png", encode_png(shifted))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures", type=Path, nargs="+")
+    parser.add_argument("--count", type=int, default=12)
+    parser.add_argument("--channel-uses", type=int, default=6000)
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        pictures_in(options.pictures, options.count + options.workers, Path(folder))
+        settings = {"codecs": ["hci@hci"], "snr_db": [SNR_DB], "channel_uses": [options.channel_uses]}
+        files = sorted(map(str, Path(folder).iterdir()))
+        spare, files = files[: options.workers], files[options.workers :]
+        warm = plan_of(sweep_of(None, settings | {"pictures": spare[:1]}))
+        plan = plan_of(sweep_of(None, settings | {"pictures": files}))
+        bare(warm)
+        swept(warm, Here("cpu"))
+        print("| run | pictures per minute of CPU time | of wall time | share of the bare loop (CPU) |")
+        print("| --- | ---: | ---: | ---: |")
+        # Each twice, in turn, the better one counts: other work on the machine slows now one, now the other.
+        runs = [(timed(lambda: bare(plan)), timed(lambda: swept(plan, Here("cpu")))) for _ in range(2)]
+        loop, sweep = (min((pair[side] for pair in runs), key=lambda cost: cost.cpu_s) for side in (0, 1))
+        for name, cost in (("bare loop", loop), ("sweep", sweep)):
+            rate = 60 * options.count
+            share = f"{100 * loop.cpu_s / cost.cpu_s:.0f} %"
+            print(f"| {name} | {rate / cost.cpu_s:.1f} | {rate / cost.wall_s:.1f} | {share} |")
+        if options.workers > 1:
+            print_crews(settings, spare, plan, options.workers)
+
+
+def print_crews(settings: dict[str, object], spare: list[str], plan: Plan, most: int) -> None:
+    """Print what 1 to ``most`` workers come to; each number of them runs twice, in turn, and the quicker run counts."""
+    warm = {count: plan_of(sweep_of(None, settings | {"pictures": spare[:count]})) for count in range(1, most + 1)}
+    runs = [{count: crew(warm[count], plan, count) for count in warm} for _ in range(2)]
+    best = {count: min((run[count] for run in runs), key=lambda one: one.wall_s) for count in warm}
+    print("\n| workers | pictures per minute | of that many times one | CPU s per picture | starting s | ", end="")
+    print("peak MB per worker | private MB per worker |")
+    print("| ---: " * 7 + "|")
+    pictures = plan.task_count
+    for count, one in best.items():
+        share = f"{100 * best[1].wall_s / (count * one.wall_s):.0f} %"
+        cells = f"{60 * pictures / one.wall_s:.1f} | {share} | {one.cpu_s / pictures:.2f} | {one.started_s:.1f}"
+        print(f"| {count} | {cells} | {one.peak_mb:.0f} | {one.private_mb:.0f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,300 @@
+"""Unequal against equal protection at equal channel uses: quality over SNR, over AWGN and Rayleigh block fading.
+
+Pictures of val.parquet that ``benchmarks.decoder.stream_importance`` did not see are encoded with codec ``layered`` (an HCI,
+two latent planes and a caption) and sent in as many channel uses as they take under MCS ``MCS`` without repair: under
+that MCS; under the MCS and the overhead that are best for all streams alike; with an MCS and repair packets for each
+stream (semlink/pipeline/protection.py); and the HCI alone under the MCS and the overhead that are best for it in the channel uses of
+all three. All packets go over the simulated link, and the receiver decodes what came. ``--seeds`` are transmissions of
+each picture over Rayleigh fading; over AWGN, where packets share one SNR, a quarter of them, two at the least.
+
+    python -m benchmarks.system.unequal_protection --pictures 4 --seeds 16
+
+writes docs/results/unequal-protection.json, .md and .png; ``--draw`` writes the last two from the first.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.common.points import measure_or_draw
+from benchmarks.decoder.stream_importance import DATA, Judge
+from channel.phy.coding import ChainCache
+from channel.profile.registry import profile_named
+from semlink.pipeline.channel_uses import carried, uses_of
+from semlink.pipeline.protection import (
+    best_equal_protection,
+    equal_protection,
+    measured_importance,
+    settings_of,
+    stream_lengths,
+    unequal_protection,
+)
+from sender.encode import encode_picture
+from sender.extractors.extractors import Extractors
+from sender.repair import repair_packets
+from shared.codecs.layered import LAYERED
+from shared.packets import Packetiser
+from shared.picture import encode_png, load_picture
+from shared.repair.encoder import RepairEncoder
+from shared.repair.packet import kinds_of
+from shared.streams import StreamKind
+from training.latent.pictures import cells, pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from channel.config import ChannelConfig
+    from semlink.pipeline.protection import Protection
+    from shared.bitstream import Bitstream
+
+RESULT = Path(__file__).parents[2] / "docs" / "results" / "unequal-protection.json"
+FIRST_PICTURE = 4
+BYTES = 600
+PACKET_BYTES = 128
+MCS = 6
+SNRS_DB = {"awgn": (-8, -6, -4, -2, 0, 1, 2, 4), "rayleigh": (-5, 0, 5, 10, 15, 20)}
+WAYS = {
+    "equal": f"MCS {MCS} for all",
+    "best equal": "best MCS and repair, alike",
+    "unequal": "each stream its own",
+    "HCI only": "the others not sent",
+}
+SHOWN = {"lpips": "LPIPS form, lower is nearer", "psnr_db": "PSNR dB"}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Means over ``transmissions``, that is pictures and seeds; ``_se``: standard errors over them.
+
+    ``lpips_more`` is by how much LPIPS' form is above that of "HCI only" under the same noise and fading.
+    ``protection`` is that of the last picture, by stream.
+    """
+
+    channel: str
+    es_n0_db: float
+    way: str
+    transmissions: int
+    channel_uses: float
+    expected_lpips: float
+    lpips: float
+    lpips_se: float
+    lpips_more: float
+    lpips_more_se: float
+    psnr_db: float
+    psnr_db_se: float
+    hci_whole: float
+    protection: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Transmission:
+    """What came of one picture under one seed."""
+
+    channel_uses: int
+    expected_lpips: float
+    lpips: float
+    psnr_db: float
+    hci_whole: bool
+
+
+class Run:
+    """What all points share: the encoded pictures, the networks, the codes, and what came of what was sent before."""
+
+    def __init__(self, pictures: int, seeds: int) -> None:
+        self._seeds = {"awgn": max(2, seeds // 4), "rayleigh": seeds}
+        self._judge, self._chains = Judge(), ChainCache()
+        self._came: dict[tuple[object, ...], Bitstream | None] = {}
+        self._qualities: dict[tuple[int, tuple[StreamKind, ...]], tuple[float, float]] = {}
+        self._originals = [pixels(cell) for cell, _ in cells(DATA)[FIRST_PICTURE : FIRST_PICTURE + pictures]]
+        extractors = Extractors()
+        self._packets = [
+            Packetiser(PACKET_BYTES).packetise(
+                encode_picture(load_picture(encode_png(original)), LAYERED, extractors, BYTES), 0, LAYERED.streams
+            )
+            for original in self._originals
+        ]
+
+    def points(self, channel: str, es_n0_db: float) -> list[Point]:
+        """Return the means of all ways at one SNR."""
+        found = {way: self._transmissions(channel, es_n0_db, way) for way in WAYS}
+        reference = np.array([one.lpips for one in found["HCI only"][0]])
+        return [
+            _point(channel, es_n0_db, way, transmissions, reference, protection)
+            for way, (transmissions, protection) in found.items()
+        ]
+
+    def _transmissions(self, channel: str, es_n0_db: float, way: str) -> tuple[list[Transmission], dict[str, str]]:
+        """Return one transmission per picture and seed, and the protection of the last picture."""
+        found, chosen = [], {}
+        settings = {"snr_db": str(es_n0_db), "mcs": str(MCS)}
+        for index, packets in enumerate(self._packets):
+            lengths = stream_lengths(packets)
+            chosen = _chosen(way, lengths, profile_named(channel, settings).config())
+            expected = measured_importance().expected_loss({kind: one.whole for kind, one in chosen.items()})
+            changes = settings_of(chosen, lengths)
+            profile = profile_named(channel, settings | changes)
+            streams = [packet for packet in packets if kinds_of(packet)[0] in chosen]
+            sent = [*streams, *repair_packets(streams, profile.repair_overheads(), RepairEncoder())]
+            for seed in range(self._seeds[channel]):
+                config = profile.config(run_seed=seed)
+                key = (channel, es_n0_db, index, seed, *sorted(changes.items()))
+                if key not in self._came:
+                    self._came[key] = carried(sent, config, picture_index=index, chains=self._chains).bitstream
+                came = self._came[key]
+                whole = came is not None and any(stream.kind is StreamKind.HCI for stream in came.streams)
+                found.append(Transmission(uses_of(sent, config), expected, *self._quality(index, came), whole))
+        return found, {kind.name: f"{one.scheme.index}+{one.repair_packets}" for kind, one in chosen.items()}
+
+    def _quality(self, index: int, came: Bitstream | None) -> tuple[float, float]:
+        """Return the quality of what came; the same streams of a picture are the same bytes."""
+        key = index, () if came is None else tuple(stream.kind for stream in came.streams)
+        if key not in self._qualities:
+            self._qualities[key] = self._judge.quality(came, self._originals[index])
+        return self._qualities[key]
+
+
+def _point(
+    channel: str,
+    es_n0_db: float,
+    way: str,
+    transmissions: Sequence[Transmission],
+    reference: NDArray[np.float64],
+    protection: dict[str, str],
+) -> Point:
+    lpips = np.array([one.lpips for one in transmissions])
+    psnr = np.array([one.psnr_db for one in transmissions])
+    return Point(
+        channel=channel,
+        es_n0_db=es_n0_db,
+        way=way,
+        transmissions=len(transmissions),
+        channel_uses=float(np.mean([one.channel_uses for one in transmissions])),
+        expected_lpips=float(np.mean([one.expected_lpips for one in transmissions])),
+        lpips=float(lpips.mean()),
+        lpips_se=_standard_error(lpips),
+        lpips_more=float((lpips - reference).mean()),
+        lpips_more_se=_standard_error(lpips - reference),
+        psnr_db=float(psnr.mean()),
+        psnr_db_se=_standard_error(psnr),
+        hci_whole=float(np.mean([one.hci_whole for one in transmissions])),
+        protection=protection,
+    )
+
+
+def _standard_error(values: NDArray[np.float64]) -> float:
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+
+
+def _chosen(way: str, lengths: dict[StreamKind, list[int]], config: ChannelConfig) -> dict[StreamKind, Protection]:
+    equal = equal_protection(lengths, config)
+    room = sum(one.channel_uses for one in equal.values())
+    if way == "equal":
+        return equal
+    if way == "HCI only":
+        return best_equal_protection({StreamKind.HCI: lengths[StreamKind.HCI]}, config, room)
+    return (best_equal_protection if way == "best equal" else unequal_protection)(lengths, config, room)
+
+
+def measured(pictures: int, seeds: int) -> list[Point]:
+    run, points = Run(pictures, seeds), []
+    for channel, snrs_db in SNRS_DB.items():
+        for es_n0_db in snrs_db:
+            for point in run.points(channel, es_n0_db):
+                points.append(point)
+                print(point, flush=True)
+    return points
+
+
+TABLES: dict[str, Callable[[Point], str]] = {
+    "LPIPS form, lower is nearer (as foretold)": lambda p: f"{p.lpips:.3f} ± {p.lpips_se:.3f} ({p.expected_lpips:.3f})",
+    "LPIPS form above that of HCI only": lambda p: f"{p.lpips_more:+.3f} ± {p.lpips_more_se:.3f}",
+    "PSNR dB": lambda p: f"{p.psnr_db:.2f} ± {p.psnr_db_se:.2f}",
+    "HCI whole, share": lambda p: f"{p.hci_whole:.2f}",
+    "channel uses, mean": lambda p: f"{p.channel_uses:.0f}",
+    "MCS + repair packets": lambda p: ", ".join(f"{name} {value}" for name, value in p.protection.items()),
+}
+
+
+def report(points: Sequence[Point], *, pictures: int, seeds: int) -> str:
+    over = {point.channel: point.transmissions for point in points}
+    lines = [
+        "# Unequal against equal protection at equal channel uses",
+        "",
+        f"`python -m benchmarks.system.unequal_protection --pictures {pictures} --seeds {seeds}`: {pictures} pictures of",
+        f"val.parquet with codec `layered` (HCI, two planes, caption) in {BYTES} bytes, packets of at most",
+        f"{PACKET_BYTES} bytes, in the channel uses of MCS {MCS} without repair;",
+        f"{over['awgn']} transmissions a point over AWGN,",
+        f"{over['rayleigh']} over Rayleigh fading with one coefficient per packet; ± standard errors over them all.",
+        "`HCI only` sends neither planes nor caption and spends all channel uses on the HCI. Decoder: pocket. How the",
+        "protection is chosen: [protection.md](../protection.md).",
+        "",
+        "![Quality over SNR](unequal-protection.png)",
+    ]
+    for channel, snrs_db in SNRS_DB.items():
+        lines += ["", f"## {channel}"]
+        for title, text in TABLES.items():
+            lines += ["", f"| {title}, at Es/N0 dB | " + " | ".join(f"{db:g}" for db in snrs_db) + " |"]
+            lines.append("| --- |" + " ---: |" * len(snrs_db))
+            for way in WAYS:
+                lines.append(f"| {way} | " + " | ".join(text(point) for point in _curve(points, channel, way)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def draw(points: Sequence[Point], path: Path) -> None:
+    import matplotlib as mpl  # noqa: PLC0415 - a second
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    figure, panels = plt.subplots(len(SHOWN), len(SNRS_DB), figsize=(10, 7), sharex="col", layout="constrained")
+    for row, (measure, name) in zip(panels, SHOWN.items(), strict=True):
+        for axes, channel in zip(row, SNRS_DB, strict=True):
+            for (way, text), style in zip(WAYS.items(), (":", "--", "-", "-."), strict=True):
+                curve = _curve(points, channel, way)
+                axes.errorbar(
+                    [point.es_n0_db for point in curve],
+                    [getattr(point, measure) for point in curve],
+                    [getattr(point, f"{measure}_se") for point in curve],
+                    linestyle=style,
+                    capsize=2,
+                    marker="o",
+                    markersize=4,
+                    label=f"{way}: {text}",
+                )
+            axes.grid(alpha=0.3)
+            axes.set_ylabel(name)
+    for axes, title in zip(panels[0], ("AWGN", "Rayleigh, one coefficient per packet"), strict=True):
+        axes.set_title(title)
+    for axes in panels[-1]:
+        axes.set_xlabel("Es/N0 dB")
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    figure.suptitle(f"The same packets in the channel uses of MCS {MCS} without repair")
+    figure.savefig(path, dpi=100)
+
+
+def _curve(points: Sequence[Point], channel: str, way: str) -> list[Point]:
+    return [point for point in points if (point.channel, point.way) == (channel, way)]
+
+
+def main() -> None:
+    measure_or_draw(
+        __doc__ or "",
+        RESULT,
+        {"pictures": 4, "seeds": 16},
+        point=Point,
+        measured=measured,
+        report=report,
+        draw=draw,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Deep-space geometry: bodies, windows, link budget, scintillation."""

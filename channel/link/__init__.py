@@ -1,0 +1,1 @@
+"""Packets in, packet outcomes out: the link, one picture's transmission, its accounting."""

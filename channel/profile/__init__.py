@@ -1,0 +1,1 @@
+"""Channel profiles: YAML documents, where they come from, and extension by entry points."""

@@ -1,0 +1,172 @@
+"""Channel profiles: what a link is like, as a YAML document that pydantic checks; see ``docs/profiles.md``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from channel.config import MAX_SNR_DB, ChannelConfig, DelayS, LinkSettings, McsIndex, SnrDb
+from channel.deep_space.contact import DeepSpace, budget_of, closing_with, contact
+from channel.phy.mcs import mcs
+from channel.phy.mcs_selection import DEFAULT_MARGIN_DB, fastest_mcs
+from channel.propagation.kinds import Awgn, Rician
+from shared.errors import ConfigError, UnknownNameError
+from shared.repair.encoder import MAX_OVERHEAD
+from shared.streams import StreamKind
+from shared.validation import checked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from channel.deep_space.contact import Contact
+    from channel.deep_space.link_budget import LinkBudget
+
+Overhead = Annotated[float, Field(ge=0, le=MAX_OVERHEAD)]
+_NO_PARAMETERS: Final[Any] = {"summary": True, "deep_space": {"budget": {"symbol_rate_hz", "data_rate_bps"}}}
+AUTO: Final = "auto"
+"""The MCS that ``channel.phy.mcs_selection.fastest_mcs`` chooses for the SNR."""
+
+
+def _mcs_or_auto(value: Any) -> Any:
+    if value == AUTO:
+        return value
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("must be a row of the MCS table, or auto")  # noqa: TRY004 - for pydantic
+    try:
+        return mcs(value).index
+    except UnknownNameError as error:
+        raise ValueError(f"{error}, or auto") from None
+
+
+class Protection(BaseModel):
+    """What one kind of stream gets that differs from the others; None: what all get."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    mcs: McsIndex | None = None
+    repair_overhead: Overhead | None = None
+
+
+class Profile(LinkSettings):
+    """One channel profile, checked. ``mcs`` is a row of the table, or ``auto``: the fastest that the SNR allows.
+
+    ``mcs_target_bler`` and ``mcs_margin_db`` are for ``auto``; the margin is over what AWGN needs, so fading asks for
+    a larger one. ``repair_overhead`` is repair packets over packets of a picture, which the sender adds;
+    ``protection`` says by kind of stream where MCS or overhead differ. With ``deep_space`` the SNR, the delay and the
+    fading follow from the link budget and the geometry, where they are not given.
+    """
+
+    summary: Annotated[str, Field(max_length=200)] = ""
+    snr_db: SnrDb | None = None
+    mcs: Annotated[int | Literal["auto"], BeforeValidator(_mcs_or_auto)] = AUTO
+    mcs_target_bler: Annotated[float, Field(gt=0, lt=1)] = 0.001
+    mcs_margin_db: Annotated[float, Field(ge=-30, le=60)] = DEFAULT_MARGIN_DB
+    propagation_delay_s: DelayS | None = None
+    repair_overhead: Overhead = 0.0
+    deep_space: DeepSpace | None = None
+    protection: dict[Literal["HCI", "CAPTION", "TOKENS", "LATENT", "REGIONS"], Protection] = {}  # noqa: RUF012 - pydantic copies it
+
+    @model_validator(mode="after")
+    def _snr_is_given_or_follows(self) -> Self:
+        if self.snr_db is None and self.deep_space is None:
+            raise ValueError("snr_db is missing: give the SNR in dB, or deep_space, from which it follows")
+        if self.snr_db is None and self.snr_kind == "ebn0":
+            raise ValueError("snr_kind = 'ebn0' needs snr_db: the link budget gives Es/N0")
+        return self
+
+    @model_validator(mode="after")
+    def _snr_is_known_before_the_mcs(self) -> Self:
+        if self.snr_kind == "ebn0" and self.mcs == AUTO:
+            raise ValueError("mcs = 'auto' needs snr_kind esn0: Eb/N0 depends on the MCS that is to be chosen")
+        if self.snr_kind == "ebn0" and self._stream_mcs():
+            raise ValueError("an mcs under protection needs snr_kind esn0: at one Eb/N0 each MCS has another SNR")
+        return self
+
+    def resolved(self, **run: Any) -> Resolved:
+        """Return what one transmission meets; ``run`` holds seed, time scale and device.
+
+        Raises:
+            ConfigError: ``auto`` finds no MCS for the SNR, something in ``run`` is outside its rule, or as ``contact``.
+            UnknownNameError, InputError: as ``channel.deep_space.contact.contact``.
+        """
+        found = None if self.deep_space is None else contact(self.deep_space)
+        snr_db, delay_s = self.snr_db, self.propagation_delay_s
+        settings: dict[str, Any] = {name: getattr(self, name) for name in LinkSettings.model_fields}
+        if self.deep_space is not None and found is not None:
+            budget = budget_of(self.deep_space, found, symbol_rate_hz=self.symbol_rate_hz)
+            snr_db = _es_n0_db(budget) if snr_db is None else snr_db
+            delay_s = found.sight.light_time_s if delay_s is None else delay_s
+            outages = closing_with(self.impairments.outages, found)
+            settings["impairments"] = self.impairments.model_copy(update={"outages": outages})
+            settings["transmit_power_w"] = self.transmit_power_w or self.deep_space.budget.transmit_power_w
+            if found.fading is not None and isinstance(self.propagation, Awgn):
+                settings["propagation"] = Rician(k_factor_db=found.fading.k_db)
+        own = {"snr_db": snr_db, "mcs": self._mcs_at(snr_db), "propagation_delay_s": delay_s or 0.0}
+        config = checked(ChannelConfig, settings | own | {"stream_mcs": self._stream_mcs()} | run)
+        return Resolved(config, found, self._budget(found, config))
+
+    def config(self, **run: Any) -> ChannelConfig:
+        """Return the configuration of one transmission; as ``resolved``."""
+        return self.resolved(**run).config
+
+    def repair_overheads(self) -> dict[StreamKind, float]:
+        """Return the ratio of repair packets to packets for each kind of stream that gets any."""
+        overheads = dict.fromkeys(StreamKind, self.repair_overhead)
+        for name, one in self.protection.items():
+            if one.repair_overhead is not None:
+                overheads[StreamKind[name]] = one.repair_overhead
+        return {kind: overhead for kind, overhead in overheads.items() if overhead}
+
+    def _stream_mcs(self) -> dict[StreamKind, int]:
+        return {StreamKind[name]: one.mcs for name, one in self.protection.items() if one.mcs is not None}
+
+    def parameters(self) -> list[tuple[str, Any]]:
+        """Return every setting under its dotted name, with what it is set to; what is not set is left out."""
+        values = self.model_dump(mode="json", exclude=_NO_PARAMETERS, exclude_none=True)
+        own_first = sorted(values, key=lambda name: name in LinkSettings.model_fields)
+        return list(_flat({name: values[name] for name in own_first}, ""))
+
+    def _budget(self, found: Contact | None, config: ChannelConfig) -> LinkBudget | None:
+        if self.deep_space is None or found is None:
+            return None
+        bits = config.scheme.spectral_efficiency
+        return budget_of(self.deep_space, found, symbol_rate_hz=self.symbol_rate_hz, bits_per_symbol=bits)
+
+    def _mcs_at(self, es_n0_db: float | None) -> int:
+        if self.mcs != AUTO or es_n0_db is None:
+            return int(self.mcs)
+        try:
+            return fastest_mcs(es_n0_db, target_bler=self.mcs_target_bler, margin_db=self.mcs_margin_db).index
+        except ConfigError as error:
+            if self.deep_space is None or self.snr_db is not None:
+                raise
+            raise ConfigError(f"{error}; the SNR follows from deep_space: body or distance_km, and budget") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A profile as a transmission meets it; ``contact`` and ``budget`` are there for a deep-space link."""
+
+    config: ChannelConfig
+    contact: Contact | None
+    budget: LinkBudget | None
+
+
+def _es_n0_db(budget: LinkBudget) -> float:
+    """Return the Es/N0 in dB that ``budget`` comes to; raises ``ConfigError`` where no channel is simulated at it."""
+    if not abs(budget.es_n0_db) <= MAX_SNR_DB:
+        raise ConfigError(
+            f"deep_space: its link budget comes to Es/N0 = {budget.es_n0_db:g} dB, simulated are {-MAX_SNR_DB:g} to "
+            f"{MAX_SNR_DB:g} dB: change deep_space.distance_km or deep_space.budget, or give snr_db"
+        )
+    return budget.es_n0_db
+
+
+def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -1,0 +1,100 @@
+"""Where channel profiles come from: those that ship, those of installed packages, and documents that a user gives."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+from channel.profile.plugins import CHANNELS, named, plugin, plugin_names, short
+from channel.profile.profile import Profile
+from shared.errors import ConfigError, LinkError, SetupError, UnknownNameError
+from shared.validation import checked
+from shared.yaml_text import yaml_mapping, yaml_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_CHANNEL: Final = "awgn"
+_ENDING: Final = ".yaml"
+
+
+def channel_names() -> list[str]:
+    """Return the names of all channels: those that ship, then those that installed packages add."""
+    shipped = sorted(entry.name.removesuffix(_ENDING) for entry in _shipped().iterdir() if entry.name.endswith(_ENDING))
+    return [*shipped, *(name for name in plugin_names(CHANNELS) if name not in shipped)]
+
+
+def profile_named(name: str, changes: Mapping[str, str] | None = None) -> Profile:
+    """Return the channel called ``name``, with ``changes`` (dotted setting to YAML value) made to it.
+
+    Raises:
+        UnknownNameError: no such channel, propagation, body or station.
+        ConfigError: a setting outside its rule.
+        SetupError: the package that adds it is broken.
+    """
+    return profile_of(_text(name), f"channel '{name}'", changes)
+
+
+def profile_of(text: str, what: str, changes: Mapping[str, str] | None = None) -> Profile:
+    """Return the profile in a YAML document, with ``changes`` made to it; ``what`` names the document in messages.
+
+    Raises:
+        UnknownNameError, ConfigError, SetupError: as ``profile_named``.
+    """
+    document = yaml_mapping(text, what)
+    _check_deep_space(document, what, changes or {})
+    for setting, value in (changes or {}).items():
+        _set(document, setting, yaml_value(value, setting))
+    return checked(Profile, document)
+
+
+def _text(name: str) -> str:
+    """Return the YAML of a channel that has a name."""
+    if name in channel_names():
+        shipped = _shipped() / f"{name}{_ENDING}"
+        return shipped.read_text(encoding="utf-8") if shipped.is_file() else _plugin_text(name)
+    raise UnknownNameError(
+        f"unknown channel '{name}'; known are {', '.join(channel_names())}; "
+        f"for a file give a name that ends in {_ENDING}"
+    )
+
+
+def _plugin_text(name: str) -> str:
+    function = plugin(CHANNELS, name)
+    try:
+        text = function() if callable(function) else None
+    except LinkError:
+        raise
+    except Exception as error:
+        raise SetupError(f"{named(CHANNELS, name)} fails: {short(error)}") from error
+    if not isinstance(text, str):
+        raise SetupError(f"{named(CHANNELS, name)} must be a function without arguments that returns YAML text")
+    return text
+
+
+def _check_deep_space(document: Mapping[str, Any], what: str, changes: Mapping[str, str]) -> None:
+    """Check that ``changes`` to deep space, unless they name a body, go to a profile that is a deep-space link."""
+    changed = [setting for setting in changes if setting.startswith("deep_space.")]
+    if changed and not document.get("deep_space") and "deep_space.body" not in changed:
+        raise ConfigError(
+            f"{changed[0]} = {changes[changed[0]]}: {what} is no deep-space link; "
+            "take --channel deep-space, or give deep_space.body and deep_space.date too"
+        )
+
+
+def _set(document: dict[str, Any], setting: str, value: Any) -> None:
+    """Put ``value`` at a dotted place, making the mappings on the way."""
+    *path, last = setting.split(".")
+    for part in path:
+        if document.get(part) is None:
+            document[part] = {}
+        document = document[part]
+        if not isinstance(document, dict):
+            raise ConfigError(
+                f"{setting}: {part} holds a value, not settings; semlink channels NAME shows what there is"
+            )
+    document[last] = value
+
+
+def _shipped() -> Any:
+    return files("channel.profile") / "data"

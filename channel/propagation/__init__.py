@@ -1,0 +1,1 @@
+"""What happens to symbols and packets between transmitter and receiver: noise, fading, OFDM, losses, time."""

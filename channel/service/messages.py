@@ -1,0 +1,120 @@
+"""The channel's values as messages of the wire contract."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from channel.link.outcome import Fate
+from shared.rpc.semlink.v1 import channel_pb2, packet_pb2
+from shared.units import unit_of
+from shared.yaml_text import yaml_text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from channel.link.accounting import Account, Charge
+    from channel.link.link import Arrival
+    from channel.link.transmission import LinkReport
+    from channel.profile.profile import Profile, Resolved
+
+
+def arrival_message(arrival: Arrival) -> packet_pb2.Arrival:
+    """Return one packet's passage."""
+    return packet_pb2.Arrival(
+        index=arrival.index,
+        fate=packet_pb2.Fate.ValueType(arrival.fate),
+        packet=None if arrival.packet is None else packet_pb2.Packet(data=arrival.packet),
+        channel_uses=arrival.channel_uses,
+        departure_s=arrival.departure_s,
+        air_time_s=arrival.air_time_s,
+        arrival_s=arrival.arrival_s,
+    )
+
+
+def report_message(resolved: Resolved, report: LinkReport) -> channel_pb2.LinkReport:
+    """Return the totals of a transmission under ``resolved``."""
+    config, found = resolved.config, resolved.contact
+    total = report.account.total
+    return channel_pb2.LinkReport(
+        packets=report.packets,
+        delivered=report.fates[Fate.DELIVERED],
+        fec_failed=report.fates[Fate.FEC_FAILED],
+        erased=report.fates[Fate.ERASED],
+        expired=report.fates[Fate.EXPIRED],
+        reordered=report.reordered,
+        channel_uses=total.channel_uses,
+        information_bits=report.information_bits,
+        coded_bits=total.bits_on_air,
+        es_n0_db=config.es_n0_db,
+        eb_n0_db=config.eb_n0_db,
+        mcs=config.mcs,
+        spectral_efficiency=report.spectral_efficiency,
+        last_arrival_s=report.last_arrival_s,
+        account=_account_message(report.account, has_power=config.transmit_power_w is not None),
+        contact=_contact_message(resolved),
+        last_arrival_date=_iso(found.departure + timedelta(seconds=report.last_arrival_s)) if found else "",
+    )
+
+
+def _account_message(account: Account, *, has_power: bool) -> channel_pb2.Account:
+    return channel_pb2.Account(
+        charges=[_charge_message(charge) for charge in account.charges],
+        total=_charge_message(account.total),
+        cbr=account.cbr,
+        energy_j=account.energy_j if has_power else None,
+        air_time_s=account.air_time_s,
+        light_time_s=account.light_time_s,
+        spectral_efficiency=account.total.spectral_efficiency,
+    )
+
+
+def _charge_message(charge: Charge) -> channel_pb2.Charge:
+    fields = [field.name for field in channel_pb2.Charge.DESCRIPTOR.fields]
+    return channel_pb2.Charge(**{name: getattr(charge, name) for name in fields})
+
+
+def description(name: str, profile: Profile, resolved: Resolved) -> channel_pb2.DescribeChannelResponse:
+    """Return a channel with its settings, and what they come to."""
+    config = resolved.config
+    parameters = [
+        channel_pb2.Parameter(name=name, value=yaml_text(value), unit=unit_of(name))
+        for name, value in profile.parameters()
+    ]
+    return channel_pb2.DescribeChannelResponse(
+        name=name,
+        summary=profile.summary,
+        parameters=parameters,
+        mcs=config.mcs,
+        es_n0_db=config.es_n0_db,
+        eb_n0_db=config.eb_n0_db,
+        repair_overheads={int(kind): overhead for kind, overhead in profile.repair_overheads().items()},
+        contact=_contact_message(resolved),
+    )
+
+
+def _contact_message(resolved: Resolved) -> channel_pb2.Contact | None:
+    found = resolved.contact
+    if found is None or resolved.budget is None:
+        return None
+    return channel_pb2.Contact(
+        body=found.sight.body,
+        station=found.station,
+        elevation_deg=found.elevation_deg,
+        departure_date=_iso(found.departure),
+        window_end_date=_iso(found.window.end),
+        range_km=found.sight.range_km,
+        light_time_s=found.sight.light_time_s,
+        sun_angle_deg=found.sight.sun_angle_deg,
+        behind_sun=found.sight.behind_sun,
+        scintillation_index=found.fading.index if found.fading else None,
+        rician_k_db=found.fading.k_db if found.fading else None,
+        budget=[
+            channel_pb2.BudgetLine(name=line.name, value=line.value, unit=line.unit, how=line.how)
+            for line in resolved.budget.lines
+        ],
+    )
+
+
+def _iso(date: datetime) -> str:
+    return f"{date:%Y-%m-%dT%H:%M:%S}.{date.microsecond // 1000:03d}Z"

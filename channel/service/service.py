@@ -1,0 +1,211 @@
+"""The channel's gRPC service: reads packets into a bounded queue, transmits them in batches, paces their arrival."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from channel.link.link import Link
+from channel.link.transmission import Transmission
+from channel.profile.registry import DEFAULT_CHANNEL, channel_names, profile_named, profile_of
+from channel.propagation.snr_estimator import SnrMeter
+from channel.propagation.timing import wall_wait_s
+from channel.service.messages import arrival_message, description, report_message
+from channel.service.telemetry import ChannelMetrics, channel_label
+from shared.errors import InputError, LinkError
+from shared.rpc.limits import QUEUE_PACKETS, READ_OUT_S
+from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc
+from shared.rpc.server import ServiceSpec
+from shared.rpc.status import answers, serves
+from shared.telemetry.telemetry import Telemetry
+from shared.torch_imports import TORCH_IMPORTS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import grpc.aio
+
+    from channel.config import ChannelConfig
+    from channel.phy.coding import ChainCache
+    from channel.profile.profile import Profile, Resolved
+    from shared.telemetry.telemetry import CallTelemetry
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+    Queue = asyncio.Queue[bytes | Exception | None]
+
+
+class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
+    """Carries packets. All calls share one worker thread and one cache of built codes.
+
+    Args:
+        device: where the physical layer runs, ``cpu`` or ``cuda:N``.
+        telemetry: counts what is carried.
+    """
+
+    def __init__(self, device: str, telemetry: Telemetry) -> None:
+        self._device = device
+        self._telemetry = telemetry
+        self._metrics = ChannelMetrics(telemetry.registry)
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="phy")
+        self._queues: WeakSet[Queue] = WeakSet()
+        telemetry.watch("phy", self._worker._work_queue.qsize)  # noqa: SLF001 - the executor has no public one
+        telemetry.watch("packets", lambda: sum(queue.qsize() for queue in list(self._queues)))
+        self._chains: ChainCache | None = None
+
+    @serves
+    async def Transmit(  # noqa: N802 - gRPC's name
+        self, request_iterator: AsyncIterator[channel_pb2.TransmitRequest], context: Context
+    ) -> AsyncIterator[channel_pb2.TransmitResponse]:
+        """Carry one transmission; see ``proto/semlink/v1/channel.proto``."""
+        settings = await _settings(request_iterator)
+        with self._telemetry.call("Transmit", settings.session, context) as call:
+            async for response in self._transmitted(settings, request_iterator, call):
+                yield response
+
+    async def _transmitted(
+        self,
+        settings: channel_pb2.ChannelSettings,
+        request_iterator: AsyncIterator[channel_pb2.TransmitRequest],
+        call: CallTelemetry,
+    ) -> AsyncIterator[channel_pb2.TransmitResponse]:
+        resolved = await asyncio.to_thread(_resolved, settings, self._device)
+        config = resolved.config
+        label, meter = channel_label(settings), SnrMeter()
+        self._metrics.begun(label, config.es_n0_db)
+        queue: Queue = asyncio.Queue(QUEUE_PACKETS)
+        self._queues.add(queue)
+        reading = asyncio.create_task(_read_packets(request_iterator, queue))
+        started_s = time.perf_counter()
+        try:
+            # Importing Sionna takes seconds: begun while the sender still encodes.
+            link: Link = await self._run(self._link, config, meter)
+            transmission = Transmission(link, settings.picture_index)
+            async for batch in _batches(queue):
+                with call.stage("transmit"):
+                    carried = await self._run(transmission.carry, batch) if batch else transmission.rest()
+                for arrival in carried:
+                    elapsed_s = time.perf_counter() - started_s
+                    await asyncio.sleep(wall_wait_s(arrival.arrival_s, elapsed_s, config.time_scale))
+                    self._metrics.arrived(label, config.es_n0_db, arrival)
+                    yield channel_pb2.TransmitResponse(arrival=arrival_message(arrival))
+        except LinkError:
+            await _read_out(queue, reading)
+            raise
+        finally:
+            reading.cancel()
+        report = transmission.report()
+        self._metrics.ended(label, config, report, meter)
+        yield channel_pb2.TransmitResponse(report=report_message(resolved, report))
+
+    @answers
+    async def ListChannels(  # noqa: N802 - gRPC's name
+        self, request: channel_pb2.ListChannelsRequest, context: Context
+    ) -> channel_pb2.ListChannelsResponse:
+        """Return the channels by name, those that cannot be used with the reason."""
+        del request, context
+        channels = await asyncio.to_thread(lambda: [_listed(name) for name in channel_names()])
+        return channel_pb2.ListChannelsResponse(channels=channels)
+
+    @answers
+    async def DescribeChannel(  # noqa: N802 - gRPC's name
+        self, request: channel_pb2.DescribeChannelRequest, context: Context
+    ) -> channel_pb2.DescribeChannelResponse:
+        """Return what a transmission with these settings would meet."""
+        del context
+        return await asyncio.to_thread(_described, request.settings)
+
+    def _link(self, config: ChannelConfig, meter: SnrMeter) -> Link:
+        if self._chains is None:
+            with TORCH_IMPORTS, self._telemetry.loading("phy"):
+                from channel.phy.coding import ChainCache  # noqa: PLC0415 - imports Sionna
+
+            self._chains = ChainCache()
+        return Link(config, self._chains, meter)
+
+    async def _run(self, function: Any, *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, function, *args)
+
+
+def channel_spec(device: str = "cpu", telemetry: Telemetry | None = None) -> ServiceSpec:
+    """Return the channel as a service to run."""
+    telemetry = telemetry or Telemetry()
+    return ServiceSpec(
+        channel_pb2.DESCRIPTOR.services_by_name["ChannelService"].full_name,
+        lambda server: channel_pb2_grpc.add_ChannelServiceServicer_to_server(ChannelService(device, telemetry), server),
+        telemetry,
+    )
+
+
+async def _settings(requests: AsyncIterator[channel_pb2.TransmitRequest]) -> channel_pb2.ChannelSettings:
+    async for request in requests:
+        if request.WhichOneof("part") == "settings":
+            return request.settings
+        break
+    raise InputError("the first message of a transmission must be its settings")
+
+
+def _profile(settings: channel_pb2.ChannelSettings) -> Profile:
+    """Return the profile that ``settings`` name or hold, with their changes."""
+    if settings.profile_yaml:
+        what = settings.profile or "the channel's profile"
+        return profile_of(settings.profile_yaml, what, settings.changes)
+    return profile_named(settings.profile or DEFAULT_CHANNEL, settings.changes)
+
+
+def _resolved(settings: channel_pb2.ChannelSettings, device: str) -> Resolved:
+    return _profile(settings).resolved(time_scale=settings.time_scale, run_seed=settings.run_seed, device=device)
+
+
+def _described(settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
+    profile = _profile(settings)
+    return description(settings.profile or DEFAULT_CHANNEL, profile, profile.resolved())
+
+
+def _listed(name: str) -> channel_pb2.ChannelName:
+    try:
+        return channel_pb2.ChannelName(name=name, summary=profile_named(name).summary)
+    except LinkError as error:
+        return channel_pb2.ChannelName(name=name, fault=str(error))
+
+
+async def _read_packets(requests: AsyncIterator[channel_pb2.TransmitRequest], queue: Queue) -> None:
+    """Feed the queue; waiting for room in it stops the reading, and gRPC's flow control then stops the caller."""
+    end: Exception | None = None
+    try:
+        async for request in requests:
+            if request.WhichOneof("part") != "packet":
+                end = InputError("settings came twice: after them only packets")
+                break
+            await queue.put(request.packet.data)
+    except Exception as error:  # noqa: BLE001 - handed to the consumer, who raises it
+        end = error
+    await queue.put(end)
+
+
+async def _read_out(queue: Queue, reading: asyncio.Task[None]) -> None:
+    """Empty the queue while the caller still sends, for a while, so that it sees the status of the failed call."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(READ_OUT_S):
+            while not (reading.done() and queue.empty()):
+                await queue.get()
+
+
+async def _batches(queue: Queue) -> AsyncIterator[list[bytes]]:
+    """Yield what is waiting, at least one packet, until the end mark; then, to end with, nothing."""
+    while True:
+        items = [await queue.get()]
+        while not queue.empty():
+            items.append(queue.get_nowait())
+        packets = [item for item in items if isinstance(item, bytes)]
+        if packets:
+            yield packets
+        for item in items:
+            if isinstance(item, Exception):
+                raise item
+        if items[-1] is None:
+            yield []
+            return

@@ -1,0 +1,1 @@
+"""The ``semlink`` command: one file a command, options shared in ``options.py``."""

@@ -1,0 +1,159 @@
+"""What this installation has, what it lacks, and how to get it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import io
+import os
+import platform
+import sys
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+
+from semlink.cli.output import print_json, print_table
+from shared.errors import LinkError
+
+PACKAGES = (
+    "semlink",
+    "torch",
+    "sionna-no-rt",
+    "numpy",
+    "pillow",
+    "av",
+    "constriction",
+    "grpcio",
+    "protobuf",
+    "pydantic",
+    "spacepackets",
+    "pytorch-msssim",
+    "scikit-image",
+    "safetensors",
+    "diffusers",
+    "transformers",
+    "vector-quantize-pytorch",
+)
+EXTRACTORS = {
+    "text encoder": ("shared.text", "TextEncoder"),
+    "captioner": ("sender.extractors.captioner", "Captioner"),
+    "token encoder": ("sender.extractors.tokens", "TokenEncoder"),
+    "latent encoder": ("sender.extractors.latent", "LatentEncoder"),
+    "region finder": ("sender.extractors.regions", "RegionFinder"),
+}
+"""Where the classes are that load the weights of each stream's extractor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; ``remedy`` is empty where nothing is missing."""
+
+    item: str
+    found: str
+    ok: bool = True
+    remedy: str = ""
+
+
+def findings() -> list[Finding]:
+    """Return everything that the link needs or can use, as found on this machine."""
+    return [
+        Finding("python", f"{platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores"),
+        *(_package(name) for name in PACKAGES),
+        _avif_encoder(),
+        _av1_decoder(),
+        _gpu(),
+        _hci_weights(),
+        _pocket_weights(),
+        *(_extractor(item, *where) for item, where in EXTRACTORS.items()),
+    ]
+
+
+def print_report(*, as_json: bool) -> None:
+    """Print the findings; exit with status 1 if something that the link needs is missing."""
+    report = findings()
+    if as_json:
+        print_json([asdict(finding) for finding in report])
+    else:
+        rows = [[finding.item, "ok" if finding.ok else "MISSING", finding.found, finding.remedy] for finding in report]
+        print_table("semlink doctor", ["item", "", "found", "what to do"], rows)
+    if not all(finding.ok for finding in report):
+        sys.exit(1)
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(name, "not installed", ok=False, remedy=f"pip install {name}")
+
+
+def _avif_encoder() -> Finding:
+    from PIL import Image, features  # noqa: PLC0415
+
+    try:
+        Image.new("RGB", (16, 16)).save(io.BytesIO(), "AVIF", codec="aom")
+    except (OSError, KeyError, ValueError) as error:
+        return Finding(
+            "AV1 encoder", str(error), ok=False, remedy="install a Pillow wheel with AVIF: pip install pillow"
+        )
+    return Finding("AV1 encoder", f"libaom in libavif {features.version('avif')}")
+
+
+def _av1_decoder() -> Finding:
+    try:
+        import av  # noqa: PLC0415
+
+        av.CodecContext.create("libdav1d", "r")
+    except (ImportError, ValueError) as error:
+        return Finding("AV1 decoder", str(error), ok=False, remedy="install a PyAV wheel with dav1d: pip install av")
+    return Finding("AV1 decoder", "libdav1d in PyAV")
+
+
+def _gpu() -> Finding:
+    try:
+        import torch  # noqa: PLC0415
+    except ImportError:
+        return Finding("GPU", "torch is not installed", ok=False, remedy="pip install torch")
+    if torch.cuda.is_available():
+        return Finding("GPU", torch.cuda.get_device_name(0))
+    return Finding("GPU", "none; everything runs on the CPU", remedy="optional: a CUDA build of torch and its driver")
+
+
+def _hci_weights() -> Finding:
+    folder = files("models") / "hci-learned"
+    found = [item for item in folder.iterdir() if item.name.endswith(".safetensors")] if folder.is_dir() else []
+    if not found:
+        remedy = "reinstall semlink, or train them: training/README.md"
+        return Finding("weights hci-learned", "not there", ok=False, remedy=remedy)
+    total = sum(len(item.read_bytes()) for item in found)
+    return Finding("weights hci-learned", f"{', '.join(sorted(item.name for item in found))}, {total} bytes")
+
+
+def _extractor(item: str, module: str, name: str) -> Finding:
+    """Load an extractor as the sender does."""
+    try:
+        getattr(importlib.import_module(module), name)()
+    except (ImportError, LinkError) as error:
+        return Finding(item, "does not load", ok=False, remedy=str(error))
+    return Finding(item, "loads")
+
+
+def _pocket_weights() -> Finding:
+    """Load the pocket decoder as the receiver does, and have all its networks decode a small grey picture."""
+    item = "weights pocket"
+    try:
+        import numpy as np  # noqa: PLC0415
+
+        from receiver.guidance import DecodeOptions, Guidance, decoder_named  # noqa: PLC0415
+        from receiver.pocket.config import weights_folder  # noqa: PLC0415
+        from shared.bitstream import PictureHeader  # noqa: PLC0415
+        from shared.hci.stream import HciImage  # noqa: PLC0415
+
+        decoder = decoder_named("pocket")
+        grey = HciImage(np.full((16, 16, 3), 128, np.uint8), "av1", 4)
+        decoder.reconstruct(Guidance(PictureHeader(64, 64), grey), DecodeOptions())
+        files_found = sorted(weights_folder().glob("*/*.safetensors"))
+    except (ImportError, LinkError) as error:
+        return Finding(item, "do not work", ok=False, remedy=str(error))
+    total = sum(path.stat().st_size for path in files_found)
+    parts = ", ".join(path.parent.name for path in files_found)
+    return Finding(item, f"{parts}: {total} bytes; decodes on {decoder.device}")

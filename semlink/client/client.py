@@ -1,0 +1,377 @@
+"""Client of the three services: one picture from file to file, or across the whole link."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import grpc.aio
+
+from shared.errors import ServiceError
+from shared.rpc.chunks import chunks_of
+from shared.rpc.connect import connect, require_address
+from shared.rpc.limits import MESSAGE_SIZE_OPTIONS
+from shared.rpc.semlink.v1 import (
+    channel_pb2,
+    channel_pb2_grpc,
+    packet_pb2,
+    receiver_pb2,
+    receiver_pb2_grpc,
+    sender_pb2,
+    sender_pb2_grpc,
+)
+from shared.rpc.status import link_error_from_rpc
+from shared.telemetry.spans import NoSpans
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from google.protobuf.message import Message
+
+    from semlink.client.local_services import Addresses
+    from shared.telemetry.spans import Spans
+
+    OnStage = Callable[[str, float], None]
+    OnPreview = Callable[["Preview"], None]
+
+M = TypeVar("M", bound="Message")
+Report = TypeVar("Report", sender_pb2.SendReport, channel_pb2.LinkReport, receiver_pb2.ReceiveReport)
+
+DEFAULT_TIMEOUT_S = 300.0
+NEIGHBOUR_S = 2.0
+"""Time for a service that stopped taking messages to say why."""
+
+
+def ignore_stage(stage: str, done: float) -> None:
+    """Take no notice of progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """An intermediate picture as a PNG file; ``number`` counts from 1, ``whole`` are the streams that it shows."""
+
+    number: int
+    png: bytes
+    whole: tuple[int, ...]
+
+
+def ignore_preview(preview: Preview) -> None:
+    """Take no notice of a preview."""
+
+
+@dataclass(slots=True)
+class Received:
+    """What the receiver returned: its report, and picture and trust map as PNG files, empty where there is none."""
+
+    png: bytes
+    report: receiver_pb2.ReceiveReport
+    trust_png: bytes = b""
+
+
+@dataclass(slots=True)
+class Transfer:
+    """One picture's journey: the three services' reports, every packet's arrival without its bytes, and the picture."""
+
+    sent: sender_pb2.SendReport
+    link: channel_pb2.LinkReport
+    received: Received
+    arrivals: list[packet_pb2.Arrival] = field(default_factory=list)
+
+
+class LinkClient:
+    """Calls the three services at ``addresses``; use as ``async with``.
+
+    Args:
+        addresses: where they listen; only those that a method calls need be given.
+        timeout_s: deadline of every call.
+        spans: records each transfer as a trace, of which the services' spans are part.
+    """
+
+    def __init__(self, addresses: Addresses, timeout_s: float = DEFAULT_TIMEOUT_S, spans: Spans | None = None) -> None:
+        self._addresses = addresses
+        self._timeout_s = timeout_s
+        self._spans: Spans = spans or NoSpans()
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        for channel in self._channels.values():
+            await channel.close()
+
+    async def encode(
+        self, picture: bytes, settings: sender_pb2.SendSettings, on_stage: OnStage = ignore_stage
+    ) -> sender_pb2.SendReport:
+        """Have the sender encode a picture file and return its report, container included."""
+        await self._reach("sender")
+        call = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(timeout=self._timeout_s)
+        with self._failures_of("sender"):
+            await _upload(call, _send_requests(picture, settings))
+            return await _sent(call, None, on_stage)
+
+    async def decode(
+        self,
+        container: bytes,
+        settings: receiver_pb2.DecodeSettings | None = None,
+        *,
+        reference: bytes = b"",
+        on_preview: OnPreview = ignore_preview,
+    ) -> Received:
+        """Have the receiver decode a ``.sem`` container; with ``reference``, a picture file, it measures quality."""
+        await self._reach("receiver")
+        call = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Decode(timeout=self._timeout_s)
+        with self._failures_of("receiver"):
+            await _upload(call, _decode_requests(container, settings, reference))
+            return await _received(call, on_preview=on_preview)
+
+    async def codecs(self) -> sender_pb2.ListCodecsResponse:
+        """Return the codecs that the sender knows."""
+        await self._reach("sender")
+        with self._failures_of("sender"):
+            stub = sender_pb2_grpc.SenderServiceStub(self._channel("sender"))
+            return await stub.ListCodecs(sender_pb2.ListCodecsRequest(), timeout=self._timeout_s)
+
+    async def channels(self) -> channel_pb2.ListChannelsResponse:
+        """Return the channels that the channel service knows by name."""
+        with self._failures_of("channel"):
+            stub = channel_pb2_grpc.ChannelServiceStub(self._channel("channel"))
+            return await stub.ListChannels(channel_pb2.ListChannelsRequest(), timeout=self._timeout_s)
+
+    async def described(self, settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
+        """Return the channel that a transmission with ``settings`` would meet."""
+        with self._failures_of("channel"):
+            stub = channel_pb2_grpc.ChannelServiceStub(self._channel("channel"))
+            request = channel_pb2.DescribeChannelRequest(settings=settings)
+            return await stub.DescribeChannel(request, timeout=self._timeout_s)
+
+    async def transfer(
+        self,
+        picture: bytes,
+        send: sender_pb2.SendSettings,
+        channel: channel_pb2.ChannelSettings,
+        receive: receiver_pb2.ReceiveSettings | None = None,
+        *,
+        on_stage: OnStage = ignore_stage,
+        on_preview: OnPreview = ignore_preview,
+    ) -> Transfer:
+        """Send a picture file over the whole link and return what happened on the way.
+
+        The picture index of ``send`` holds for ``receive`` too, and the sender adds the repair packets that the
+        channel's profile asks for. Packets are piped from service to service while they are made; only what became of
+        them is kept.
+        """
+        await self._reach("sender", "channel", "receiver")
+        with self._spans.span("transfer", attributes={"codec": send.codec, "channel": channel.profile}) as trace_parent:
+            described = await self.described(channel)
+            session = packet_pb2.Session(codec=send.codec, es_n0_db=described.es_n0_db, trace_parent=trace_parent)
+            send, channel, receive = _with_session(session, send, channel, receive or receiver_pb2.ReceiveSettings())
+            send.repair_overheads.update(described.repair_overheads)
+            receive.picture_index = send.picture_index
+            return await self._transferred(picture, send, channel, receive, on_stage, on_preview)
+
+    async def _transferred(
+        self,
+        picture: bytes,
+        send: sender_pb2.SendSettings,
+        channel: channel_pb2.ChannelSettings,
+        receive: receiver_pb2.ReceiveSettings,
+        on_stage: OnStage,
+        on_preview: OnPreview,
+    ) -> Transfer:
+        sending = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(timeout=self._timeout_s)
+        carrying = channel_pb2_grpc.ChannelServiceStub(self._channel("channel")).Transmit(timeout=self._timeout_s)
+        receiving = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Receive(timeout=self._timeout_s)
+
+        async def sent() -> sender_pb2.SendReport:
+            with self._failures_of("sender"):
+                await _write(carrying, channel_pb2.TransmitRequest(settings=channel))
+                await _upload(sending, _send_requests(picture, send))
+                return await _sent(sending, carrying, on_stage)
+
+        async def carried() -> tuple[list[packet_pb2.Arrival], channel_pb2.LinkReport]:
+            with self._failures_of("channel"):
+                await _write(receiving, receiver_pb2.ReceiveRequest(settings=receive))
+                for chunk in chunks_of(picture):
+                    await _write(receiving, receiver_pb2.ReceiveRequest(reference_chunk=chunk))
+                return await _carried(carrying, receiving, on_stage)
+
+        async def received() -> Received:
+            with self._failures_of("receiver"):
+                return await _received(receiving, on_stage, on_preview)
+
+        tasks = asyncio.create_task(sent()), asyncio.create_task(carried()), asyncio.create_task(received())
+        await _settle(tasks)
+        arrivals, link = tasks[1].result()
+        return Transfer(sent=tasks[0].result(), link=link, received=tasks[2].result(), arrivals=arrivals)
+
+    def _channel(self, service: str) -> grpc.aio.Channel:
+        if service not in self._channels:
+            address = getattr(self._addresses, service)
+            require_address(f"the {service}", address)
+            self._channels[service] = grpc.aio.insecure_channel(address, options=list(MESSAGE_SIZE_OPTIONS))
+        return self._channels[service]
+
+    async def _reach(self, *services: str) -> None:
+        """Connect to ``services``, which may be about to start.
+
+        Raises:
+            ConfigError: the address of one of them is none.
+            ServiceError: one of them cannot be reached.
+        """
+        for service in services:
+            at = getattr(self._addresses, service)
+            await connect(self._channel(service), f"the {service} at {at}", self._timeout_s)
+
+    @contextlib.contextmanager
+    def _failures_of(self, service: str) -> Iterator[None]:
+        """Raise the failures of a call to ``service`` as the LinkErrors that they stand for."""
+        try:
+            yield
+        except grpc.aio.AioRpcError as error:
+            address = getattr(self._addresses, service)
+            raise link_error_from_rpc(error, service=f"the {service} at {address}") from error
+
+
+def _with_session(
+    session: packet_pb2.Session,
+    send: sender_pb2.SendSettings,
+    channel: channel_pb2.ChannelSettings,
+    receive: receiver_pb2.ReceiveSettings,
+) -> tuple[sender_pb2.SendSettings, channel_pb2.ChannelSettings, receiver_pb2.ReceiveSettings]:
+    """Return copies of the settings of one transfer that say what they belong to."""
+    return (
+        _copied(sender_pb2.SendSettings(session=session), send),
+        _copied(channel_pb2.ChannelSettings(session=session), channel),
+        _copied(receiver_pb2.ReceiveSettings(session=session), receive),
+    )
+
+
+def _copied(message: M, other: M) -> M:
+    message.MergeFrom(other)
+    return message
+
+
+class _NeighbourGoneError(Exception):
+    """A message could not be handed to the next service; what that service says itself tells more."""
+
+
+async def _upload(call: Any, requests: Iterator[Any]) -> None:
+    """Write all ``requests``; a call that ended early says why when it is read.
+
+    Written one by one because grpc.aio reports a call with a request iterator as cancelled when it fails early.
+    """
+    with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        for request in requests:
+            await call.write(request)
+        await call.done_writing()
+
+
+async def _write(call: Any, message: Any) -> None:
+    await _handed_over(call.write(message))
+
+
+async def _handed_over(writing: Awaitable[None]) -> None:
+    try:
+        await writing
+    except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+        raise _NeighbourGoneError from error
+
+
+async def _settle(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Wait for all tasks; of several failures, raise the one that came first along the road."""
+    try:
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        if pending and all(isinstance(task.exception(), _NeighbourGoneError) for task in done if task.exception()):
+            await asyncio.wait(pending, timeout=NEIGHBOUR_S)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    failures = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
+    if failures:
+        raise min(failures, key=lambda error: isinstance(error, _NeighbourGoneError))
+
+
+def _send_requests(picture: bytes, settings: sender_pb2.SendSettings) -> Iterator[sender_pb2.SendRequest]:
+    yield sender_pb2.SendRequest(settings=settings)
+    for chunk in chunks_of(picture):
+        yield sender_pb2.SendRequest(picture_chunk=chunk)
+
+
+def _decode_requests(
+    container: bytes, settings: receiver_pb2.DecodeSettings | None, reference: bytes
+) -> Iterator[receiver_pb2.DecodeRequest]:
+    yield receiver_pb2.DecodeRequest(settings=settings or receiver_pb2.DecodeSettings())
+    for chunk in chunks_of(reference):
+        yield receiver_pb2.DecodeRequest(reference_chunk=chunk)
+    for chunk in chunks_of(container):
+        yield receiver_pb2.DecodeRequest(container_chunk=chunk)
+
+
+async def _sent(sending: Any, carrying: Any | None, on_stage: OnStage) -> sender_pb2.SendReport:
+    """Pipe the sender's packets into the channel, if there is one; return the sender's report."""
+    report: sender_pb2.SendReport | None = None
+    async for event in sending:
+        kind = event.WhichOneof("event")
+        if kind == "progress":
+            on_stage(event.progress.stage, event.progress.done)
+        elif kind == "packet" and carrying is not None:
+            await _write(carrying, channel_pb2.TransmitRequest(packet=event.packet))
+        elif kind == "report":
+            report = event.report
+    if carrying is not None:
+        await _handed_over(carrying.done_writing())
+    return _whole(report, "sender")
+
+
+async def _carried(
+    carrying: Any, receiving: Any, on_stage: OnStage
+) -> tuple[list[packet_pb2.Arrival], channel_pb2.LinkReport]:
+    """Pipe the channel's arrivals into the receiver; return them and the channel's report."""
+    arrivals: list[packet_pb2.Arrival] = []
+    report: channel_pb2.LinkReport | None = None
+    async for event in carrying:
+        kind = event.WhichOneof("event")
+        if kind == "arrival":
+            on_stage("transmit", 1.0)
+            await _write(receiving, receiver_pb2.ReceiveRequest(arrival=event.arrival))
+            event.arrival.ClearField("packet")
+            arrivals.append(event.arrival)
+        elif kind == "report":
+            report = event.report
+    await _handed_over(receiving.done_writing())
+    return arrivals, _whole(report, "channel")
+
+
+async def _received(
+    receiving: Any, on_stage: OnStage = ignore_stage, on_preview: OnPreview = ignore_preview
+) -> Received:
+    """Gather the receiver's picture, trust map and report."""
+    png, trust_png, preview_png = bytearray(), bytearray(), bytearray()
+    report: receiver_pb2.ReceiveReport | None = None
+    async for event in receiving:
+        kind = event.WhichOneof("event")
+        if kind == "progress":
+            on_stage(event.progress.stage, 1.0)
+        elif kind == "picture_chunk":
+            png += event.picture_chunk
+        elif kind == "trust_map_chunk":
+            trust_png += event.trust_map_chunk
+        elif kind == "preview":
+            preview_png += event.preview.chunk
+            if event.preview.last:
+                on_preview(Preview(event.preview.number, bytes(preview_png), tuple(event.preview.whole)))
+                preview_png.clear()
+        elif kind == "report":
+            report = event.report
+    return Received(bytes(png), _whole(report, "receiver"), bytes(trust_png))
+
+
+def _whole(report: Report | None, service: str) -> Report:
+    """Return the report that ends every call."""
+    if report is None:
+        raise ServiceError(f"the {service} ended the call without a report: look at its log")
+    return report

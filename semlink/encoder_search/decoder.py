@@ -1,0 +1,23 @@
+"""The decoder that trials at the sender run, loaded at the first of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.lazy import Lazy
+
+if TYPE_CHECKING:
+    from receiver.pocket.decoder import PocketDecoder
+
+
+def pocket_decoder(device: str = "") -> Lazy[PocketDecoder]:
+    """Return the receiver's decoder for trials at the sender, on ``device``; the empty one is its own choice."""
+
+    def loaded() -> PocketDecoder:
+        from receiver.pocket.decoder import PocketDecoder  # noqa: PLC0415 - imports torch
+
+        decoder = PocketDecoder(device)
+        decoder.load()
+        return decoder
+
+    return Lazy(loaded)

@@ -1,0 +1,41 @@
+"""JPEG 2000 (OpenJPEG through Pillow), as a raw codestream: the cheapest container there is."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from semlink.evaluate.codec import enlarged, nearest_fitting, picture_in
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+STEPS = 256
+"""Compression ratios tried, evenly spaced in their logarithm."""
+WORST_RATIO = 10_000.0
+
+
+class Jpeg2000:
+    """The irreversible transform at the lowest compression ratio that fits."""
+
+    name = coder = "jpeg2000"
+    suffix = ".j2k"
+
+    def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
+        """Return the codestream."""
+        return nearest_fitting(self, pixels, budget_bytes, STEPS, _encoded)
+
+    def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
+        """Return the picture."""
+        return enlarged(picture_in(data, "JPEG2000"), width, height)
+
+
+def _encoded(pixels: NDArray[np.uint8], quality: int) -> bytes:
+    ratio = WORST_RATIO ** (1 - quality / (STEPS - 1))
+    out = io.BytesIO()
+    options = {"no_jp2": True, "irreversible": True, "quality_mode": "rates", "quality_layers": [ratio]}
+    Image.fromarray(pixels).save(out, "JPEG2000", **options)
+    return out.getvalue()

@@ -1,0 +1,150 @@
+"""Which pictures an evaluation runs over, and how many bytes each may take."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from semlink.cli.files import read_file
+from semlink.evaluate.baselines.vvc import NAME as VVC
+from semlink.evaluate.baselines.vvc import VvcPicture, vvc_pictures
+from semlink.evaluate.link import rgb_of
+from shared.errors import BudgetError, ConfigError, InputError, PictureError
+from shared.picture import load_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".jp2"})
+MAX_PIXELS = 1 << 22
+"""Most pixels of a picture: VGG16's float32 maps alone take 488 bytes per pixel, twice: original and decoded."""
+DIGEST_CHARACTERS = 6
+QUANTIZER = re.compile(r"q\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An original: its file, ``[H, W, 3]`` pixels (grey ones in three channels), and the hash of the file."""
+
+    file: Path
+    pixels: NDArray[np.uint8]
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending; a piece of the hash tells pictures of one name apart."""
+        return f"{self.file.stem}-{self.digest[:DIGEST_CHARACTERS]}"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+    @property
+    def vvc(self) -> tuple[VvcPicture, ...]:
+        """What VVC made of this picture, where it is there."""
+        return vvc_pictures(self.file)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Most bytes of a file: ``bytes`` of them, or ``bpp`` bits per pixel; ``label`` is what the user wrote."""
+
+    label: str
+    bytes: int = 0
+    bpp: float = 0.0
+
+    def bytes_for(self, source: Source) -> int:
+        """Return the bytes that a file of ``source`` may have.
+
+        Raises:
+            BudgetError: it is not even one, which a sender would take for its codec's own rate.
+        """
+        width, height = source.size
+        size = self.bytes or int(self.bpp * width * height / 8)
+        if size < 1:
+            raise BudgetError(f"{self.label} is less than a byte for {width}x{height} pixels; give more bits per pixel")
+        return size
+
+
+@dataclass(frozen=True, slots=True)
+class VvcRates:
+    """The bytes that VVC took, picture by picture, at the quantisers ``labels``; at all if there are none."""
+
+    labels: tuple[str, ...] = ()
+
+    def of(self, source: Source) -> tuple[VvcPicture, ...]:
+        """Return what VVC made of ``source`` at these quantisers."""
+        return tuple(one for one in source.vvc if not self.labels or one.label in self.labels)
+
+
+def picture_files(paths: Sequence[Path]) -> list[Path]:
+    """Return the files among ``paths`` and the pictures in the folders among them, each once, in order.
+
+    Raises:
+        InputError: a path is not there, or a folder holds no picture.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+            if not found:
+                raise InputError(f"there is no picture in the folder {path}; give a folder of PNG, JPEG ... files")
+            files += found
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise InputError(f"there is no file or folder {path}; give existing pictures")
+    return list(dict.fromkeys(files))
+
+
+def source_in(file: Path) -> Source:
+    """Read an original.
+
+    Raises:
+        InputError: it cannot be read, is no picture, or is too large to measure.
+    """
+    data = read_file(file)
+    try:
+        pixels = rgb_of(load_picture(data).pixels)
+    except PictureError as error:
+        raise PictureError(f"{file}: {error}") from error
+    height, width = pixels.shape[:2]
+    if width * height > MAX_PIXELS:
+        raise PictureError(f"{file} has {width}x{height} pixels; an evaluation takes {MAX_PIXELS} at most; resize it")
+    return Source(file, pixels, hashlib.sha256(data).hexdigest())
+
+
+def budgets_in(text: str) -> list[Budget] | VvcRates:
+    """Return the budgets in ``text``: ``800,0.02bpp``, or ``vvc``, or some of VVC's quantisers as ``q50,q54``.
+
+    Raises:
+        ConfigError: something else.
+    """
+    parts = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if parts == [VVC]:
+        return VvcRates()
+    if parts and all(QUANTIZER.fullmatch(part) for part in parts):
+        return VvcRates(tuple(parts))
+    budgets = [_budget(part) for part in parts]
+    if not budgets:
+        raise ConfigError("--bytes names no budget; give bytes or bits per pixel, such as 800,0.02bpp, or vvc")
+    return list(dict.fromkeys(budgets))
+
+
+def _budget(text: str) -> Budget:
+    bits = text.endswith("bpp")
+    try:
+        value = float(text[:-3]) if bits else int(text)
+    except ValueError as error:
+        rule = "give whole bytes, bits per pixel such as 0.02bpp, or vvc or q52 alone"
+        raise ConfigError(f"--bytes {text}: {rule}") from error
+    if not 0 < value <= (24 if bits else 1 << 20):
+        raise ConfigError(f"--bytes {text}: give 1 to {1 << 20} bytes, or 0 to 24 bits per pixel")
+    return Budget(text, bpp=float(value)) if bits else Budget(text, bytes=int(value))

@@ -1,0 +1,1 @@
+"""One picture through the whole link in one process: encode, packets, channel, reassembly, decode."""

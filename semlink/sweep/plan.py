@@ -1,0 +1,198 @@
+"""From a sweep to its tasks: one picture with one seed at one point, keyed by everything that its row depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from channel.phy.mcs import MCS_INDICES
+from channel.profile.registry import profile_named, profile_of
+from semlink.cli.channels import FILE_ENDINGS, profile_text
+from semlink.evaluate.pictures import picture_files, source_in
+from semlink.pipeline.separate_coding import ideal_rate
+from semlink.sweep.codecs import BEST, IDEAL, PROFILE, SweptCodec, swept_codec
+from semlink.sweep.version import code_digest, weights_digest
+from shared.errors import ConfigError
+from shared.yaml_text import yaml_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from channel.config import ChannelConfig
+    from channel.profile.profile import Profile
+    from semlink.sweep.settings import Sweep
+
+VERSION: Final = 1
+"""Raised when rows change their meaning."""
+MAX_TASKS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One place of the grid: a codec at a rate over a channel at an SNR; ``snr_db`` None is the channel's own.
+
+    ``profile`` is the channel's YAML text, empty for one with a name; ``changes`` make it the channel of this point.
+    ``es_n0_db`` follows from both.
+    """
+
+    key: str
+    codec: SweptCodec
+    channel: str
+    profile: str
+    changes: tuple[tuple[str, str], ...]
+    snr_db: float | None
+    es_n0_db: float
+    rate_kind: str
+    rate: float
+    packet_bytes: int
+    measures: tuple[str, ...]
+
+    def loaded_profile(self) -> Profile:
+        """Return the channel's profile with the point's changes."""
+        return _profile(self.channel, self.profile, dict(self.changes))
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFile:
+    """An original's file, size and hash; ``kept`` says whether what becomes of it is kept to be looked at."""
+
+    file: Path
+    name: str
+    digest: str
+    width: int
+    height: int
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One row to make."""
+
+    key: str
+    point: Point
+    picture: PictureFile
+    seed: int
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All tasks of a sweep; ``rounds`` holds those of each point by seed, which is how far an early stop looks."""
+
+    sweep: Sweep
+    points: tuple[Point, ...]
+    pictures: tuple[PictureFile, ...]
+    code: str
+    weights: str
+
+    def round_of(self, point: Point, seed: int) -> list[Task]:
+        """Return the tasks of one point and one seed, a picture each."""
+        first = seed == self.sweep.seeds[0]
+        return [
+            Task(hash_of(point.key, picture.digest, seed), point, picture, seed, picture.kept and first)
+            for picture in self.pictures
+        ]
+
+    @property
+    def task_count(self) -> int:
+        """Number of tasks, if no point stops early."""
+        return len(self.points) * len(self.sweep.seeds) * len(self.pictures)
+
+
+def plan_of(sweep: Sweep) -> Plan:
+    """Return the plan of ``sweep``; everything that it names is looked at before anything is computed.
+
+    Raises:
+        InputError: pictures or profiles that cannot be read.
+        UnknownNameError, ConfigError: a codec, channel or setting that there is not, or too large a grid.
+    """
+    codecs = [swept_codec(name) for name in sweep.codecs]
+    files = picture_files([Path(one) for one in sweep.pictures])
+    count = len(codecs) * len(sweep.channels) * max(1, len(sweep.snr_db)) * len(sweep.rates)
+    if count * len(files) * len(sweep.seeds) > MAX_TASKS:
+        raise ConfigError(f"this grid has more than {MAX_TASKS} tasks; sweep over less at a time")
+    pictures = []
+    for place, file in enumerate(files):
+        source = source_in(file)
+        pictures.append(PictureFile(file, source.name, source.digest, *source.size, place < sweep.keep_pictures))
+    names = [one.name for one in pictures]
+    code, weights = code_digest(), weights_digest()
+    texts = {name: profile_text(Path(name)) if name.endswith(FILE_ENDINGS) else "" for name in sweep.channels}
+    points = tuple(
+        _point(sweep, codec, channel, texts[channel], snr_db, rate, (code, weights))
+        for channel in sweep.channels
+        for codec in codecs
+        for rate in sweep.rates
+        for snr_db in sweep.snr_db or (None,)
+    )
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigError(f"pictures holds {twice} twice, under two paths; leave one out")
+    return Plan(sweep, points, tuple(pictures), code, weights)
+
+
+def hash_of(*parts: Any) -> str:
+    """Return a hash of ``parts`` in canonical JSON: sorted keys, no spaces."""
+    text = json.dumps([VERSION, *parts], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _point(
+    sweep: Sweep,
+    codec: SweptCodec,
+    channel: str,
+    text: str,
+    snr_db: float | None,
+    rate: tuple[str, float],
+    versions: Sequence[str],
+) -> Point:
+    changes = {name: yaml_text(value) for name, value in sweep.set.items()}
+    if snr_db is not None:
+        changes["snr_db"] = yaml_text(snr_db)
+    if codec.scheme != PROFILE:  # best and ideal are found by what a picture may take: any row stands in for them
+        changes["mcs"] = codec.scheme if codec.scheme.isdigit() else str(MCS_INDICES[0])
+    profile = _profile(channel, text, changes)
+    config = profile.resolved().config
+    _require_carried(codec, config, rate[0])
+    document = {
+        "codec": codec.name,
+        "channel": channel,
+        "profile": profile.model_dump(mode="json", exclude={"summary"}),
+        "rate": rate,
+        "packet_bytes": sweep.packet_bytes,
+        "measures": sweep.measures,
+        "versions": versions,
+    }
+    return Point(
+        key=hash_of(document),
+        codec=codec,
+        channel=channel,
+        profile=text,
+        changes=tuple(sorted(changes.items())),
+        snr_db=snr_db,
+        es_n0_db=config.es_n0_db,
+        rate_kind=rate[0],
+        rate=rate[1],
+        packet_bytes=sweep.packet_bytes,
+        measures=sweep.measures,
+    )
+
+
+def _require_carried(codec: SweptCodec, config: ChannelConfig, rate_kind: str) -> None:
+    """Refuse a codec that this kind of rate, or this channel, leaves open."""
+    if rate_kind == "budget_bytes" and (codec.classical or codec.scheme == BEST):
+        raise ConfigError(f"{codec.name} is fitted to channel uses: give channel_uses or cbr, not budget_bytes")
+    if codec.scheme == BEST and config.snr_kind == "ebn0":
+        raise ConfigError(f"{codec.name} needs snr_kind esn0: at one Eb/N0 each MCS has another SNR")
+    if codec.scheme == IDEAL:
+        ideal_rate(config, 1)
+
+
+def _profile(channel: str, text: str, changes: dict[str, str]) -> Profile:
+    try:
+        return profile_of(text, channel, changes) if text else profile_named(channel, changes)
+    except ConfigError as error:  # a sweep has many channels: say which
+        raise ConfigError(str(error) if channel in str(error) else f"{channel}: {error}") from None

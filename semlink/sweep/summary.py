@@ -1,0 +1,156 @@
+"""From rows to points: sums of counts, means over pictures and seeds, and intervals of confidence."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from statistics import NormalDist, fmean, variance
+from typing import TYPE_CHECKING, Any, Final
+
+from semlink.sweep.settings import MEASURES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+CONFIDENCE: Final = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean or a rate with its interval of confidence; both bounds are None where one seed says nothing of others."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+    @property
+    def half_width(self) -> float:
+        """Half of the interval's width, infinite where there is none."""
+        return math.inf if self.low is None or self.high is None else (self.high - self.low) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class PointSummary:
+    """What all rows of one point come to; ``measures`` holds those that every row has.
+
+    ``endings`` counts rows by how their picture came about, ``streams`` is the mean share of streams that came whole.
+    """
+
+    key: str
+    channel: str
+    codec: str
+    snr_db: float
+    mcs: tuple[int, ...]
+    rate_kind: str
+    rate: float
+    rows: int
+    pictures: tuple[str, ...]
+    seeds: tuple[int, ...]
+    packets: int
+    failed: int
+    channel_uses: float
+    cbr: float
+    container_bytes: float
+    bpp: float
+    streams: float | None
+    endings: dict[str, int]
+    bler: Interval
+    measures: dict[str, Interval]
+
+
+def points_of(rows: Iterable[dict[str, Any]], confidence: float = CONFIDENCE) -> list[PointSummary]:
+    """Return the points of ``rows``, sorted by channel, codec, rate and SNR."""
+    by_point: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_point[row["point"]].append(row)
+    points = [_point(found, confidence) for found in by_point.values()]
+    return sorted(points, key=lambda one: (one.channel, one.codec, one.rate_kind, one.rate, one.snr_db))
+
+
+def failed_packets(rows: Iterable[dict[str, Any]]) -> int:
+    """Return how many packets did not arrive."""
+    return sum(row["packets"] - row["delivered"] for row in rows)
+
+
+def interval_of(rows: Sequence[dict[str, Any]], measure: str, confidence: float = CONFIDENCE) -> Interval | None:
+    """Return the interval of ``measure`` over the rows of one point, None if a row lacks it.
+
+    ``bler`` is failed packets over packets, by Wilson's interval, which takes packets for independent. Of any other
+    measure it is that of the mean over these very pictures, whatever the channel draws: see ``stratified``.
+    """
+    if measure == "bler":
+        return wilson(failed_packets(rows), sum(row["packets"] for row in rows), confidence)
+    by_picture: dict[str, list[float]] = defaultdict(list)
+    for row in sorted(rows, key=lambda one: (one["picture"], one["seed"])):
+        value = row[measure]
+        if value is None:
+            return None
+        by_picture[row["picture"]].append(value)
+    return stratified(list(by_picture.values()), confidence)
+
+
+def wilson(events: int, trials: int, confidence: float = CONFIDENCE) -> Interval:
+    """Return Wilson's score interval of a probability (J. Am. Stat. Assoc. 22, 1927); no trial leaves it open."""
+    if trials == 0:
+        return Interval(math.nan, None, None)
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = events / trials
+    scale = 1 + z * z / trials
+    middle = (share + z * z / (2 * trials)) / scale
+    spread = z / scale * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    return Interval(share, max(0.0, middle - spread), min(1.0, middle + spread))
+
+
+def stratified(strata: Sequence[Sequence[float]], confidence: float = CONFIDENCE) -> Interval:
+    """Return the mean over strata of their means, with Student's interval for draws within strata.
+
+    A stratum is a picture, its values are one per seed, independent of each other and of those of other pictures.
+    Welch's and Satterthwaite's degrees of freedom (Biometrics Bulletin 2, 1946). A stratum of one value tells nothing
+    of the spread, so there is no interval then.
+    """
+    mean = fmean(fmean(values) for values in strata)
+    if any(len(values) < 2 for values in strata):
+        return Interval(mean, None, None)
+    squares = [variance(values) / len(values) for values in strata]
+    if not sum(squares):
+        return Interval(mean, mean, mean)
+    from scipy.special import stdtrit  # noqa: PLC0415 - keeps --help quick
+
+    # In shares of the sum, because squares of tiny variances vanish.
+    shares = [one / sum(squares) for one in squares]
+    freedom = 1 / sum(share**2 / (len(values) - 1) for share, values in zip(shares, strata, strict=True))
+    spread = float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(sum(squares)) / len(strata)
+    return Interval(mean, mean - spread, mean + spread)
+
+
+def _point(rows: list[dict[str, Any]], confidence: float) -> PointSummary:
+    first = rows[0]
+    measures = {name: interval_of(rows, name, confidence) for name in MEASURES}
+    endings: dict[str, int] = defaultdict(int)
+    for row in rows:
+        endings[row["ending"]] += 1
+    shares = [len(row["streams_whole"].split()) / len(sent) for row in rows if (sent := row["streams_sent"].split())]
+    samples = [3 * row["width"] * row["height"] for row in rows]
+    return PointSummary(
+        key=first["point"],
+        channel=first["channel"],
+        codec=first["codec"],
+        snr_db=first["es_n0_db"] if first["snr_db"] is None else first["snr_db"],
+        mcs=tuple(sorted({row["mcs"] for row in rows if row["mcs"] is not None})),
+        rate_kind=first["rate_kind"],
+        rate=first["rate"],
+        rows=len(rows),
+        pictures=tuple(sorted({row["picture"] for row in rows})),
+        seeds=tuple(sorted({row["seed"] for row in rows})),
+        packets=sum(row["packets"] for row in rows),
+        failed=failed_packets(rows),
+        channel_uses=fmean(row["channel_uses"] for row in rows),
+        cbr=fmean(row["channel_uses"] / size for row, size in zip(rows, samples, strict=True)),
+        container_bytes=fmean(row["container_bytes"] for row in rows),
+        bpp=fmean(24 * row["container_bytes"] / size for row, size in zip(rows, samples, strict=True)),
+        streams=fmean(shares) if shares else None,
+        endings=dict(sorted(endings.items())),
+        bler=wilson(failed_packets(rows), sum(row["packets"] for row in rows), confidence),
+        measures={name: one for name, one in measures.items() if one is not None},
+    )

@@ -1,0 +1,299 @@
+"""Makes rows: the sender's, the channel's and the receiver's own objects in one process, models loaded once.
+
+What does not depend on a task's noise is made once and kept for the tasks after it: a picture's packets at one rate,
+what its packets meet, and the measures of one set of received streams.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from receiver.guidance import decoder_named, guidance_in, options_for
+from semlink.encoder_search.decoder import pocket_decoder
+from semlink.encoder_search.hci import PocketJudge
+from semlink.encoder_search.latent import PocketAnalyst
+from semlink.evaluate.link import rgb_of
+from semlink.pipeline.channel_uses import carried
+from semlink.pipeline.coding_spec import link_spec
+from semlink.pipeline.fit import packets_fitting
+from semlink.pipeline.separate_coding import (
+    Files,
+    SeparateCoding,
+    best_mcs,
+    mean_colour,
+    separate_coding,
+    separately_coded,
+)
+from semlink.sweep.codecs import BEST, PROFILE
+from semlink.sweep.outcome import INVENTED, LOST, REBUILT, TOO_SMALL, Outcome, Shown, kept_file, pixel_digest, row_of
+from semlink.sweep.quality import Original, Quality
+from sender.encode import encode_picture
+from sender.extractors.extractors import Extractors
+from sender.repair import repair_packets
+from shared.bitstream import Bitstream
+from shared.codecs.registry import codec_named
+from shared.errors import BudgetError
+from shared.packets import PICTURE_IDS, Packetiser
+from shared.picture import load_picture
+from shared.repair.encoder import RepairEncoder
+from shared.torch_imports import TORCH_IMPORTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from channel.config import ChannelConfig
+    from channel.phy.coding import ChainCache
+    from receiver.guidance import Decoder
+    from semlink.sweep.plan import Task
+    from shared.codecs.recipe import Codec
+    from shared.picture import Picture
+
+T = TypeVar("T")
+
+KEPT_RESULTS: Final = 256
+KEPT_PICTURES: Final = 2
+INDEX_DIGITS: Final = 15
+"""Of the picture's hash, in hexadecimal, that make its index, by which the channel's noise is drawn."""
+
+
+@dataclass(slots=True)
+class Made:
+    """Rows, and the pictures that are kept, by digest, as files."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    pictures: dict[str, bytes] = field(default_factory=dict)
+
+
+class Kept:
+    """The newest results by key."""
+
+    def __init__(self, most: int = KEPT_RESULTS) -> None:
+        self._most = most
+        self._results: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the result of ``make``, made once while the key is held; a BudgetError counts as a result."""
+        if key not in self._results:
+            try:
+                self._results[key] = make()
+            except BudgetError as error:
+                self._results[key] = error
+            if len(self._results) > self._most:
+                self._results.popitem(last=False)
+        self._results.move_to_end(key)
+        result: Any = self._results[key]
+        if isinstance(result, BudgetError):
+            raise result
+        return result  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class _Channel:
+    """What a point's packets meet, for seed 0, and the repair that the profile asks for."""
+
+    config: ChannelConfig
+    overheads: Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A picture's packets, the bytes of its container, and the kinds of its streams."""
+
+    packets: list[bytes]
+    container_bytes: int
+    kinds: tuple[str, ...]
+
+
+class Engine:
+    """One worker's models and caches. ``device`` is where decoders and measures compute: cpu, cuda ...
+
+    Rows do not depend on what the worker did before, nor on how tasks are shared among workers.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        self._device = device
+        trials = pocket_decoder(device)
+        self._extractors = Extractors(PocketJudge(trials), analyst=PocketAnalyst(trials))
+        self._quality = Quality(device)
+        self._files = Files()
+        self._decoders: dict[str, Decoder] = {}
+        self._chains: ChainCache | None = None
+        self._pictures, self._originals = Kept(KEPT_PICTURES), Kept(KEPT_PICTURES)
+        self._channels, self._bitstreams, self._sent = Kept(), Kept(), Kept()
+        self._carried, self._shown = Kept(), Kept()
+
+    def made(self, data: bytes, tasks: Sequence[Task]) -> Made:
+        """Return the rows of ``tasks``, all of the picture file ``data``.
+
+        Raises:
+            LinkError: something that a task needs is missing or cannot be carried.
+        """
+        made = Made()
+        for task in tasks:
+            started_s = time.perf_counter()
+            picture = self._pictures.get(task.picture.digest, lambda: load_picture(data))
+            outcome, shown = (self._file if task.point.codec.classical else self._streams)(picture, task)
+            if task.kept:
+                made.pictures[shown.digest] = shown.file
+            made.rows.append(row_of(task, outcome, shown, {"wall_s": time.perf_counter() - started_s}))
+        return made
+
+    def _streams(self, picture: Picture, task: Task) -> tuple[Outcome, Shown]:
+        """Return what becomes of a picture as streams of guidance."""
+        channel = self._channel(task)
+        try:
+            sent = self._packets_of(picture, task, channel)
+        except BudgetError:
+            return Outcome(channel.config.mcs), self._shown_without(picture, task, TOO_SMALL)
+        config = channel.config.model_copy(update={"run_seed": task.seed})
+        arrived = self._carried.get(  # codecs that differ in decoding only share it
+            (task.picture.digest, config.model_dump_json(), tuple(sent.packets)),
+            lambda: carried(sent.packets, config, picture_index=picture_index(task), chains=self._shared_chains()),
+        )
+        whole = arrived.bitstream.streams if arrived.bitstream else ()
+        outcome = Outcome(
+            config.mcs,
+            arrived.report.packets,
+            arrived.report.fates,
+            arrived.report.account.total.channel_uses,
+            sent.container_bytes,
+            sent.kinds,
+            tuple(one.kind.name for one in whole),
+        )
+        if arrived.bitstream is None:
+            return outcome, self._shown_without(picture, task, LOST)
+        key = (task.picture.digest, task.point.codec.source, task.point.measures, arrived.bitstream.pack())
+        received = arrived.bitstream
+        return outcome, self._shown.get(key, lambda: self._decoded(picture, task, received))
+
+    def _file(self, picture: Picture, task: Task) -> tuple[Outcome, Shown]:
+        """Return what becomes of a picture as one file of a classical codec."""
+        config = self._channel(task).config.model_copy(update={"run_seed": task.seed})
+        codec = task.point.codec
+        coding = (
+            SeparateCoding(codec.name, codec.source, "fixed", config.mcs)
+            if codec.scheme == PROFILE
+            else separate_coding(codec.name)
+        )
+        coded = separately_coded(
+            rgb_of(picture.pixels),
+            coding,
+            config,
+            channel_uses=uses_allowed(task),
+            picture_index=picture_index(task),
+            chains=self._shared_chains(),
+            files=self._files,
+        )
+        packets = coded.account.total.packets if coded.account else 0
+        outcome = Outcome(coded.mcs_index, packets, coded.fates, coded.channel_uses, coded.file_bytes)
+        ending = REBUILT if coded.whole else LOST if coded.channel_uses else TOO_SMALL
+        return outcome, self._measured(picture, task, coded.pixels, ending)
+
+    def _packets_of(self, picture: Picture, task: Task, channel: _Channel) -> _Sent:
+        """Return what the sender sends; made once per picture, codec, rate and scheme.
+
+        Raises:
+            BudgetError: nothing fits.
+        """
+        point, config = task.point, channel.config
+        key: tuple[Hashable, ...] = (task.picture.digest, point.codec.source, point.rate_kind, point.rate)
+        key += (point.packet_bytes, tuple(sorted(channel.overheads.items())))
+        if uses_allowed(task):
+            schemes = tuple(sorted(config.stream_mcs.items()))
+            key += (config.mcs, schemes, config.propagation.model_dump_json())
+        return self._sent.get(key, lambda: self._packetised(picture, task, channel))
+
+    def _packetised(self, picture: Picture, task: Task, channel: _Channel) -> _Sent:
+        made: dict[int, _Sent] = {}
+        codec = codec_named(link_spec(task.point.codec.source).codec)
+
+        def packets_of(budget: int) -> list[bytes]:
+            bitstream = self._bitstream(picture, task, codec, budget)
+            packetiser = Packetiser(task.point.packet_bytes)
+            packets = packetiser.packetise(bitstream, picture_index(task) % PICTURE_IDS, codec.streams)
+            packets += repair_packets(packets, channel.overheads, RepairEncoder())
+            kinds = tuple(stream.kind.name for stream in bitstream.streams)
+            made[len(made)] = _Sent(packets, len(bitstream.pack()), kinds)
+            return packets
+
+        if uses_allowed(task):
+            packets_fitting(uses_allowed(task), channel.config, task.point.packet_bytes, packets_of)
+        else:
+            packets_of(int(task.point.rate))
+        return made[len(made) - 1]
+
+    def _bitstream(self, picture: Picture, task: Task, codec: Codec, budget: int) -> Bitstream:
+        return self._bitstreams.get(
+            (task.picture.digest, codec.name, budget),
+            lambda: encode_picture(picture, codec, self._extractors, budget),
+        )
+
+    def _decoded(self, picture: Picture, task: Task, received: Bitstream) -> Shown:
+        """Return what the receiver makes of ``received``, measured."""
+        spec = link_spec(task.point.codec.source)
+        if spec.decoder not in self._decoders:
+            self._decoders[spec.decoder] = decoder_named(spec.decoder, self._device)
+        decoder = self._decoders[spec.decoder]
+        options = options_for(decoder, steps=spec.steps, fidelity=spec.fidelity, seed=spec.seed)
+        kept = tuple(one for one in received.streams if one.kind not in spec.dropped)
+        guidance = guidance_in(Bitstream(received.header, kept))
+        made = decoder.reconstruct(guidance, options)
+        if made is None:
+            return self._shown_without(picture, task, LOST)
+        return self._measured(picture, task, made.pixels, INVENTED if guidance.is_empty else REBUILT)
+
+    def _shown_without(self, picture: Picture, task: Task, ending: str) -> Shown:
+        """Return what stands in for a picture that there is not."""
+        return self._measured(picture, task, mean_colour(rgb_of(picture.pixels)), ending)
+
+    def _measured(self, picture: Picture, task: Task, pixels: NDArray[np.uint8], ending: str) -> Shown:
+        measures, digest = task.point.measures, pixel_digest(pixels)
+
+        def measured() -> Shown:
+            original: Original = self._originals.get(
+                (task.picture.digest, measures), lambda: self._quality.original(rgb_of(picture.pixels), measures)
+            )
+            found = self._quality.measured(rgb_of(pixels), original, measures)
+            return Shown(digest, ending, found, kept_file(pixels))
+
+        shown = self._shown.get((task.picture.digest, measures, digest), measured)
+        return replace(shown, ending=ending)
+
+    def _channel(self, task: Task) -> _Channel:
+        def resolved() -> _Channel:
+            profile = task.point.loaded_profile()
+            config = profile.resolved().config
+            if task.point.codec.scheme == BEST:
+                index = best_mcs(uses_allowed(task), config).index
+                config = config.model_copy(update={"mcs": index})
+            return _Channel(config, {int(kind): one for kind, one in profile.repair_overheads().items()})
+
+        size = task.picture.width, task.picture.height
+        return self._channels.get((task.point.key, size), resolved)
+
+    def _shared_chains(self) -> ChainCache:
+        if self._chains is None:
+            with TORCH_IMPORTS:
+                from channel.phy.coding import ChainCache  # noqa: PLC0415 - imports Sionna
+
+            self._chains = ChainCache()
+        return self._chains
+
+
+def uses_allowed(task: Task) -> int:
+    """Return the channel uses that a picture may take, 0 where bytes are what is bounded."""
+    point, picture = task.point, task.picture
+    if point.rate_kind == "cbr":
+        return int(point.rate * 3 * picture.width * picture.height)
+    return int(point.rate) if point.rate_kind == "channel_uses" else 0
+
+
+def picture_index(task: Task) -> int:
+    """Return the index by which a picture's noise is drawn: its own, whatever list it stands in."""
+    return int(task.picture.digest[:INDEX_DIGITS], 16)

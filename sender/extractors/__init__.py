@@ -1,0 +1,1 @@
+"""Extractors of the sender: caption, tokens, latent, regions, and their networks."""

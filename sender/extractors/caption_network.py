@@ -1,0 +1,125 @@
+"""The captioner's network: a small transformer decoder (Vaswani et al. 2017, pre-norm) that looks at image features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sender.extractors.features import CHANNELS, PLACES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WIDTH, HEADS, INNER, LAYERS = 256, 4, 512, 2
+VOCABULARY: Final = 2000
+"""Symbols that the network knows: END, ESCAPE and the most frequent words of the caption coder, by its numbers."""
+START: Final = VOCABULARY
+MAX_WORDS: Final = 14
+
+Seen = list[tuple[Tensor, Tensor]]
+"""One picture's keys and values ``[P, heads, places, width / heads]`` per layer."""
+
+
+class CaptionNetwork(nn.Module):
+    """What comes next in a caption, given the picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.eye = nn.Sequential(nn.LayerNorm(CHANNELS), nn.Linear(CHANNELS, WIDTH))
+        self.places = nn.Parameter(0.02 * torch.randn(PLACES, WIDTH))
+        self.seen_norm = nn.LayerNorm(WIDTH)
+        self.words = nn.Parameter(torch.randn(VOCABULARY + 1, WIDTH) / WIDTH**0.5)
+        self.positions = nn.Parameter(0.02 * torch.randn(MAX_WORDS + 1, WIDTH))
+        self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
+        self.last_norm = nn.LayerNorm(WIDTH)
+
+    def seen(self, features: Tensor, places: Sequence[int] | None = None) -> Seen:
+        """Return what all layers see of ``features`` ``[P, S, 1280]`` at ``places`` (S of 64, default all)."""
+        where = self.places if places is None else self.places[list(places)]
+        x = self.seen_norm(self.eye(features) + where)
+        return [cast("Layer", layer).looked_at(x) for layer in self.layers]
+
+    def forward(self, seen: Seen, symbols: Tensor, dropout: Dropout | None = None) -> Tensor:
+        """Return logits ``[P, n, T, VOCABULARY]`` of what follows each of ``symbols``, ``[P, n, T]``, START first.
+
+        ``n`` captions of each of ``P`` pictures; T is at most MAX_WORDS + 1.
+        """
+        dropout = dropout or Dropout(0)
+        return functional.linear(dropout(self._read(seen, symbols, dropout)), self.words[:VOCABULARY])
+
+    def following(self, seen: Seen, symbols: Tensor) -> Tensor:
+        """Return logits ``[P, n, VOCABULARY]`` of what follows the last of ``symbols``, as the last of ``forward``."""
+        return functional.linear(self._read(seen, symbols, Dropout(0))[:, :, -1], self.words[:VOCABULARY])
+
+    def _read(self, seen: Seen, symbols: Tensor, dropout: Dropout) -> Tensor:
+        """Return ``[P, n, T, width]``."""
+        x = dropout(self.words[symbols] * WIDTH**0.5 + self.positions[: symbols.shape[2]])
+        for layer, (keys, values) in zip(self.layers, seen, strict=True):
+            x = layer(x, keys, values, dropout)
+        return cast("Tensor", self.last_norm(x))
+
+
+class Dropout:
+    """Dropout (Srivastava et al. 2014) of whole channels of a caption, alike at all its words: one draw per caption."""
+
+    def __init__(self, share: float, seed: int = 0) -> None:
+        self._kept = 1 - share
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return ``x`` ``[P, n, T, width]`` with a share of its channels zero and the others larger to make up."""
+        if self._kept == 1:
+            return x
+        drawn = torch.rand(*x.shape[:2], 1, x.shape[3], generator=self._generator)
+        return x * (drawn < self._kept).to(x) / self._kept
+
+
+class Layer(nn.Module):
+    """Attention to the caption so far, attention to the picture, two dense steps; each added to its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own_norm, self.own = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, 3 * WIDTH)
+        self.own_out = nn.Linear(WIDTH, WIDTH)
+        self.query_norm, self.query = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.picture, self.picture_out = nn.Linear(WIDTH, 2 * WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.dense_norm, self.dense = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, INNER)
+        self.dense_out = nn.Linear(INNER, WIDTH)
+
+    def looked_at(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys and values ``[P, heads, S, width / heads]`` of ``picture`` ``[P, S, width]``."""
+        keys, values = self.picture(picture).chunk(2, dim=-1)
+        return _heads(keys), _heads(values)
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, dropout: Dropout) -> Tensor:
+        """Return ``x`` ``[P, n, T, width]`` after this layer."""
+        query, key, value = (_heads(part.flatten(0, 1)) for part in self.own(self.own_norm(x)).chunk(3, dim=-1))
+        later = torch.ones(x.shape[2], x.shape[2], dtype=torch.bool).triu(1)
+        attended = _attended(query, key, value, later)
+        x = x + dropout(self.own_out(_joined(attended).view_as(x)))
+        # All captions of a picture look at it at once.
+        query = _heads(self.query(self.query_norm(x)).flatten(1, 2))
+        attended = _attended(query, keys, values)
+        x = x + dropout(self.picture_out(_joined(attended).view_as(x)))
+        return x + dropout(self.dense_out(dropout(functional.gelu(self.dense(self.dense_norm(x))))))
+
+
+def _heads(x: Tensor) -> Tensor:
+    """Return ``[B, heads, T, width / heads]`` of ``[B, T, width]``."""
+    return x.view(*x.shape[:2], HEADS, -1).transpose(1, 2)
+
+
+def _attended(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None = None) -> Tensor:
+    """Return ``[B, heads, T, d]``. For so few places, plain products are faster than torch's fused attention."""
+    likeness = query @ key.mT / query.shape[-1] ** 0.5
+    if hidden is not None:
+        likeness = likeness.masked_fill(hidden, -torch.inf)
+    result: Tensor = likeness.softmax(-1).to(value) @ value
+    return result
+
+
+def _joined(x: Tensor) -> Tensor:
+    return x.transpose(1, 2).flatten(2)

@@ -1,0 +1,70 @@
+"""What the sender sees of a picture: the head map of EfficientNet-Lite2, a frozen ImageNet classifier.
+
+Captioner, token encoder and region finder (`sender/extractors/objects.py`) look at it.
+
+Lite2 and not Lite0, because Lite0 judges pictures in the receiver (`shared/efficientnet.py`): words chosen by the
+judge's own features would flatter every measure of agreement with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+from PIL import Image
+
+from shared.efficientnet import efficientnet_lite
+from shared.errors import PictureError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+NETWORK: Final = 2
+SIDE: Final = 256
+"""The whole picture is resized to this square, whatever its shape; the network learnt on 260."""
+PLACES: Final = (SIDE // 32) ** 2
+CHANNELS: Final = 1280
+
+
+class FeatureExtractor:
+    """The frozen network, loaded once.
+
+    Raises:
+        SetupError: its package is missing or damaged.
+    """
+
+    def __init__(self) -> None:
+        self._network = efficientnet_lite(NETWORK)
+
+    @property
+    def classifier(self) -> nn.Linear:
+        """The network's last layer: from the mean of a picture's features to its ImageNet classes."""
+        return self._network.classifier
+
+    @torch.inference_mode()
+    def maps(self, squares: NDArray[np.uint8]) -> Tensor:
+        """Return ``[B, 64, 1280]`` float32, places row by row, for ``squares`` ``[B, 256, 256, 3]``."""
+        planes = torch.from_numpy(squares.transpose(0, 3, 1, 2).astype(np.float32) / 255)
+        return self._network.head_map(planes).flatten(2).transpose(1, 2).contiguous()
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """Return ``[64, 1280]`` float32 of one picture, uint8 ``[H, W, 3]`` RGB or ``[H, W]`` grey, of any size.
+
+        Raises:
+            PictureError: another kind of array.
+        """
+        return self.maps(square(pixels)[None])[0]
+
+
+def square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return ``pixels`` as RGB ``[256, 256, 3]``, resized by Pillow's bicubic filter, which works in integers.
+
+    Raises:
+        PictureError: not uint8 ``[H, W, 3]`` or ``[H, W]`` with at least one pixel.
+    """
+    if pixels.dtype != np.uint8 or (pixels.ndim != 2 and pixels.shape[2:] != (3,)) or not pixels.size:
+        raise PictureError(f"a picture of {pixels.dtype} {pixels.shape}: must be uint8 [H, W, 3] or [H, W], not empty")
+    image = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
+    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC))

@@ -1,0 +1,118 @@
+"""The sender's half of the latent stream (GSC): a picture's planes, and which of them to send.
+
+Chen et al., "Generative Semantic Coding" (arXiv 2510.27324), sections 3.1 and 3.2.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+
+from sender.extractors.latent_network import PLANES, REACH, STRIDE, Analysis
+from sender.extractors.latent_selection import grey_of, structure_scores
+from shared.errors import ConfigError, PictureError
+from shared.latent.coder import PLANE_COUNTS, plane_size
+from shared.latent.tables import VALUE_MAX
+from shared.weights import with_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+WEIGHTS_NAME: Final = "analysis.safetensors"
+STRIP_ROWS: Final = 64
+"""Rows of samples that are computed at a time, which bounds the memory."""
+
+
+class LatentEncoder:
+    """Pictures to planes."""
+
+    def __init__(self, weights: Path | None = None) -> None:
+        """Load the weights that ship, or the safetensors file ``weights``.
+
+        Raises:
+            SetupError: they are missing or damaged.
+        """
+        self._analysis = loaded_analysis(weights)
+
+    @torch.inference_mode()
+    def values(self, pixels: NDArray[np.uint8]) -> NDArray[np.int16]:
+        """Return the planes ``[32, h, w]`` in steps of the quantiser, h and w a sixteenth of the picture, rounded up.
+
+        ``pixels`` are uint8 ``[H, W, 3]`` or ``[H, W]``; grey counts as three equal planes.
+
+        Raises:
+            PictureError: another kind of array.
+        """
+        strips = []
+        for picture, above, rows in _strips(_padded(pixels), REACH):
+            planes = self._analysis(picture)[0, :, above : above + rows].round().clamp(-VALUE_MAX, VALUE_MAX)
+            strips.append(planes.to(torch.int16).numpy())
+        return np.concatenate(strips, axis=1)
+
+
+@torch.inference_mode()
+def chosen_channels(values: NDArray[np.int16], pixels: NDArray[np.uint8], count: int) -> tuple[int, ...]:
+    """Return the ``count`` channels of ``values`` ``[32, h, w]`` that show most of the picture's structure, best first.
+
+    SSIM between each plane as a grey picture and the luminance (`sender/extractors/latent_selection.py`); of equal ones, the lower id.
+
+    Raises:
+        ConfigError: a count that is not offered, or values that are not this picture's.
+        PictureError: not a picture.
+    """
+    if count not in PLANE_COUNTS:
+        raise ConfigError(f"{count} planes of the latent: must be one of {', '.join(map(str, PLANE_COUNTS))}")
+    padded = _padded(pixels)
+    if values.shape != (PLANES, *plane_size(pixels.shape[1], pixels.shape[0])):
+        raise ConfigError(
+            f"a latent of {list(values.shape)} is not of a picture of {pixels.shape[1]}x{pixels.shape[0]}"
+        )
+    grey = torch.cat([grey_of(picture) for picture, _, _ in _strips(padded, 0)], dim=2)
+    planes = torch.from_numpy(values.astype(np.float32))
+    # One at a time: 32 grey pictures of a large photograph would take gigabytes.
+    scores = [float(structure_scores(plane[None, None], grey)) for plane in planes]
+    return tuple(sorted(range(PLANES), key=lambda channel: -scores[channel])[:count])
+
+
+def loaded_analysis(path: Path | None = None) -> Analysis:
+    """Return the analysis transform of the file ``path``, by default of the one that ships, frozen.
+
+    Raises:
+        SetupError: it is missing or damaged.
+    """
+    source = path or resources.files("models") / "latent" / WEIGHTS_NAME
+    way_out = "install the package again or train it (training/README.md)"
+    with torch.device("meta"):
+        analysis = Analysis()
+    return with_weights(analysis, source, "the latent stream", way_out)
+
+
+def _padded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return ``pixels`` as RGB with sides that are multiples of 16, the last row and column repeated.
+
+    Raises:
+        PictureError: not uint8 ``[H, W, 3]`` or ``[H, W]`` with at least one pixel.
+    """
+    if pixels.dtype != np.uint8 or (pixels.ndim != 2 and pixels.shape[2:] != (3,)) or not pixels.size:
+        raise PictureError(f"a picture of {pixels.dtype} {pixels.shape}: must be uint8 [H, W, 3] or [H, W], not empty")
+    colour = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+    return np.pad(colour, ((0, -colour.shape[0] % STRIDE), (0, -colour.shape[1] % STRIDE), (0, 0)), mode="edge")
+
+
+def _strips(pixels: NDArray[np.uint8], margin: int) -> Iterator[tuple[Tensor, int, int]]:
+    """Yield strips ``[1, 3, 16n, W]``, 0 to 1, with up to ``margin`` more rows of samples above and below.
+
+    With each: how many rows of samples are above, and how many of its own.
+    """
+    height = pixels.shape[0] // STRIDE
+    for top in range(0, height, STRIP_ROWS):
+        first, last = max(0, top - margin), min(height, top + STRIP_ROWS + margin)
+        part = pixels[first * STRIDE : last * STRIDE].transpose(2, 0, 1)[None]
+        yield torch.from_numpy(part.astype(np.float32) / 255), top - first, min(STRIP_ROWS, height - top)

@@ -1,0 +1,103 @@
+"""Which objects a picture shows, and where: class activation maps of a frozen ImageNet classifier.
+
+Zhou et al. 2016, "Learning Deep Features for Discriminative Localization": the classifier's weights on every place of
+its last map say what speaks for a class there. The place of MISC's map encoder (CLIP Surgery) in the embedded version.
+The network is EfficientNet-Lite2, as in `sender/extractors/features.py` and for the same reason.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+
+from sender.extractors.features import NETWORK, square
+from shared.efficientnet import efficientnet_lite
+from shared.regions.region import REGIONS_MAX
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+SHARE_MIN: Final = 0.1
+"""Probability below which the best class of what is left is no object."""
+PEAK_SHARE: Final = 0.25
+"""Of the way from the mean evidence of what is looked at to its peak, above which a cell belongs to the object."""
+CELLS_MIN: Final = 3
+"""Fewer free cells are not looked at, and no object has fewer."""
+ALIKE: Final = 0.3
+"""Cosine between two classes' weights above which they are two names of one object."""
+LOOKS: Final = 6
+"""How often the picture is looked at: objects, and second names of objects."""
+
+
+@dataclass
+class FoundObject:
+    """Class number and mask ``[8, 8]`` bool."""
+
+    number: int
+    mask: NDArray[np.bool_]
+
+
+class ObjectFinder:
+    """The frozen network, loaded once.
+
+    Raises:
+        SetupError: its package is missing or damaged.
+    """
+
+    def __init__(self) -> None:
+        self._network = efficientnet_lite(NETWORK)
+
+    @torch.inference_mode()
+    def __call__(self, pixels: NDArray[np.uint8]) -> list[FoundObject]:
+        """Return up to three objects of a picture, uint8 ``[H, W, 3]`` or ``[H, W]``, most certain first.
+
+        Raises:
+            PictureError: another kind of array.
+        """
+        picture = torch.from_numpy(square(pixels).transpose(2, 0, 1)[None].astype(np.float32) / 255)
+        last = self._network.classifier
+        return objects_in(self._network.head_map(picture)[0].permute(1, 2, 0), last.weight, last.bias)
+
+
+def objects_in(features: Tensor, weights: Tensor, biases: Tensor) -> list[FoundObject]:
+    """Return the objects in ``features`` ``[8, 8, 1280]``, given the classifier's ``[1000, 1280]`` and ``[1000]``.
+
+    The best class of the whole picture takes the cells that speak for it; the rest is looked at again. A class much
+    like one that was found before is the same object under another name, and adds its cells to it.
+    """
+    evidence = features @ weights.T + biases
+    free = torch.ones(features.shape[:2], dtype=torch.bool)
+    objects: list[FoundObject] = []
+    for _ in range(LOOKS):
+        if int(free.sum()) < CELLS_MIN or len(objects) > REGIONS_MAX:
+            break
+        shares = evidence[free].mean(0).softmax(0)
+        best = int(shares.argmax())
+        if float(shares[best]) < SHARE_MIN:
+            break
+        speaks = evidence[:, :, best]
+        middle = speaks[free].mean()
+        cells = free & (speaks >= middle + PEAK_SHARE * (speaks[free].max() - middle))
+        free &= ~cells
+        known = next((found for found in objects if _alike(weights, found.number, best)), None)
+        if known:
+            known.mask |= cells.numpy()
+        else:
+            objects.append(FoundObject(best, cells.numpy()))
+    return [found for found in objects if found.mask.sum() >= CELLS_MIN][:REGIONS_MAX]
+
+
+@functools.cache
+def class_names() -> tuple[str, ...]:
+    """Return the names of ImageNet's thousand classes, in lower case, of at most three words each."""
+    return tuple((resources.files("sender.extractors") / "imagenet_names.txt").read_text("utf-8").splitlines())
+
+
+def _alike(weights: Tensor, first: int, second: int) -> bool:
+    return float(torch.cosine_similarity(weights[first], weights[second], dim=0)) > ALIKE

@@ -1,0 +1,112 @@
+"""The regions of a picture: names from a classifier, masks from its activation maps, details from the pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from PIL import Image
+
+from sender.extractors.features import square
+from sender.extractors.objects import ObjectFinder, class_names
+from shared.regions.region import MASK_SIDE, Region
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SECOND_COLOUR_SHARE: Final = 0.3
+DARK, BRIGHT = 75.0, 180.0
+"""Mean value (0..255) of a colour's pixels below or above which it is called so."""
+PLAIN, TEXTURED = 3.5, 11.0
+"""Mean step between neighbouring pixels of the 256×256 picture below or above which a region is called so."""
+EVERYWHERE_SHARE: Final = 0.6
+"""Of all cells, above which a region has no place."""
+HUES: Final = (
+    (11, "red"),
+    (28, "orange"),
+    (45, "yellow"),
+    (113, "green"),
+    (178, "blue"),
+    (205, "purple"),
+    (240, "pink"),
+)
+"""Upper ends on Pillow's circle of 255 hues; beyond the last it is red again."""
+
+
+class RegionFinder:
+    """Pictures to regions, the same for the same pixels. The network is loaded once.
+
+    Raises:
+        SetupError: its package is missing or damaged.
+    """
+
+    def __init__(self) -> None:
+        self._objects = ObjectFinder()
+
+    def regions_of(self, pixels: NDArray[np.uint8]) -> tuple[Region, ...]:
+        """Return up to three regions, none where the classifier is sure of nothing, most certain first.
+
+        ``pixels`` are uint8 ``[H, W, 3]`` or ``[H, W]``, of any size.
+
+        Raises:
+            PictureError: another kind of array.
+        """
+        small = square(pixels)
+        return tuple(
+            Region(class_names()[found.number], detail_of(small, found.mask), found.mask)
+            for found in self._objects(pixels)
+        )
+
+
+def detail_of(small: NDArray[np.uint8], mask: NDArray[np.bool_]) -> str:
+    """Return at most nine words on colour, texture and place of ``mask`` ``[8, 8]`` in ``small`` ``[256, 256, 3]``."""
+    inside = np.kron(mask, np.ones((small.shape[0] // MASK_SIDE, small.shape[1] // MASK_SIDE), np.bool_))
+    parts = [_colours(small, inside), _texture(small, inside), _place(mask)]
+    return " ".join(part for part in parts if part)
+
+
+def _colours(small: NDArray[np.uint8], inside: NDArray[np.bool_]) -> str:
+    """Return one colour's name or two, with ``dark`` or ``bright`` before a colour that is not black, white or gray."""
+    hue, saturation, value = np.moveaxis(np.asarray(Image.fromarray(small).convert("HSV")), -1, 0)
+    names = _colour_names(hue[inside], saturation[inside], value[inside])
+    found, counts = np.unique(names, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    colours = str(found[order[0]])
+    if len(order) > 1 and counts[order[1]] >= SECOND_COLOUR_SHARE * len(names):
+        colours += f" and {found[order[1]]}"
+    if colours.split()[0] in ("black", "white", "gray"):
+        return colours
+    mean = float(value[inside][names == found[order[0]]].mean())
+    return f"dark {colours}" if mean < DARK else f"bright {colours}" if mean > BRIGHT else colours
+
+
+def _colour_names(hue: NDArray[np.uint8], saturation: NDArray[np.uint8], value: NDArray[np.uint8]) -> NDArray[np.str_]:
+    names = np.full(hue.shape, "red", "<U6")
+    for upper, name in reversed(HUES):
+        names[hue < upper] = name
+    warm = np.isin(names, ("red", "orange", "yellow"))
+    names[warm & (value < 170) & (saturation < 190)] = "brown"
+    faint = saturation < 40
+    names[faint] = "gray"
+    names[faint & (value > 200)] = "white"
+    names[value < 45] = "black"
+    return names
+
+
+def _texture(small: NDArray[np.uint8], inside: NDArray[np.bool_]) -> str:
+    grey = np.asarray(Image.fromarray(small).convert("L")).astype(np.int32)
+    steps = np.abs(np.diff(grey, axis=1))[:-1] + np.abs(np.diff(grey, axis=0))[:, :-1]
+    mean = float(steps[inside[:-1, :-1]].mean()) / 2
+    return "plain" if mean < PLAIN else "textured" if mean > TEXTURED else ""
+
+
+def _place(mask: NDArray[np.bool_]) -> str:
+    if mask.mean() > EVERYWHERE_SHARE:
+        return ""
+    rows, columns = np.nonzero(mask)
+    down, right = (float(places.mean()) / (MASK_SIDE - 1) for places in (rows, columns))
+    vertical = "top" if down < 1 / 3 else "bottom" if down > 2 / 3 else ""
+    horizontal = "left" if right < 1 / 3 else "right" if right > 2 / 3 else ""
+    if vertical:
+        return f"at the {vertical} {horizontal}".rstrip()
+    return f"on the {horizontal}" if horizontal else "in the middle"

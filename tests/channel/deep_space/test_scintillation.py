@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from channel.deep_space.scintillation import rician_k_db, scintillation
+from shared.errors import ConfigError
+
+X_BAND_HZ, KA_BAND_HZ = 8.42e9, 32.0e9
+
+
+@pytest.mark.parametrize(
+    ("angle", "frequency", "index"),
+    # Equation (7) of Morabito 2003 by hand; at 2° the same article's fit to angles above 2° gives 0.36.
+    [(2.1, X_BAND_HZ, math.exp(-1.14) + 0.02), (2.0, X_BAND_HZ, 0.36), (1.6, KA_BAND_HZ, math.exp(-1.5) - 0.085)],
+)
+def test_the_fit_is_morabitos(angle, frequency, index):
+    assert scintillation(angle, frequency).index == pytest.approx(index, abs=0.02)
+
+
+@settings(deadline=None)
+@given(st.floats(0, 180), st.sampled_from([X_BAND_HZ, KA_BAND_HZ]))
+def test_every_angle_gives_a_finite_k(angle, frequency):
+    found = scintillation(angle, frequency)
+    assert 0 <= found.index <= 1
+    assert -40 <= found.k_db <= 40
+    assert (found.regime == "saturated") == (angle <= (1.1 if frequency == X_BAND_HZ else 0.6))
+    assert (found.regime == "none") == (angle > 5)
+
+
+@settings(deadline=None)
+@given(st.floats(0, 4.4), st.floats(0.01, 0.4))
+def test_at_x_band_scintillation_weakens_with_the_angle(angle, more):
+    assert scintillation(angle + more, X_BAND_HZ).index <= scintillation(angle, X_BAND_HZ).index
+
+
+@settings(deadline=None)
+@given(st.floats(0.7, 4.5))
+def test_ka_band_scintillates_less_than_x_band(angle):
+    assert scintillation(angle, KA_BAND_HZ).index <= scintillation(angle, X_BAND_HZ).index
+
+
+@pytest.mark.parametrize("index", [0.1, 0.3, 0.6, 0.9])
+def test_rician_fading_of_that_k_has_that_scintillation_index(index):
+    k = 10 ** (rician_k_db(index) / 10)
+    draws = np.random.default_rng(7).standard_normal((2, 400_000)).view(np.float64)
+    diffuse = (draws[0] + 1j * draws[1]) / math.sqrt(2)
+    power = np.abs(math.sqrt(k / (k + 1)) + diffuse / math.sqrt(k + 1)) ** 2
+    assert power.std() / power.mean() == pytest.approx(index, rel=0.01)
+
+
+def test_no_scintillation_and_saturation_are_the_limits():
+    assert rician_k_db(0.0) == 40
+    assert rician_k_db(1.0) == -40
+    assert scintillation(0.5, X_BAND_HZ).k_db == -40
+    assert scintillation(90, X_BAND_HZ).k_db == 40
+
+
+@pytest.mark.parametrize("angle", [-0.1, 181, math.nan, math.inf])
+def test_an_angle_that_is_none_is_named(angle):
+    with pytest.raises(ConfigError, match=f"sun_angle_deg = {angle}: must be a finite number from 0 to 180"):
+        scintillation(angle, X_BAND_HZ)
+
+
+@pytest.mark.parametrize("frequency", [2.3e9, 20e9, math.nan, math.inf, -8.4e9])
+def test_a_band_without_a_fit_is_named(frequency):
+    with pytest.raises(ConfigError, match=r"frequency_hz = .*: must be from 8e9 to 8.8e9 \(X-band\)"):
+        scintillation(3.0, frequency)
+
+
+def test_an_index_above_one_is_no_rician_channel():
+    with pytest.raises(ConfigError, match=r"index = 1.2: must be a finite number from 0 to 1"):
+        rician_k_db(1.2)

@@ -1,0 +1,184 @@
+"""Tapped delay lines under OFDM: Sionna's own draws, the statistics of TR 38.901, accounting, reproducibility."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import j0
+from scipy.stats import chi2, kstest
+from sionna.phy import config as sionna_config
+from sionna.phy.channel.tr38901 import TDL
+
+from channel.config import ChannelConfig, noise_variance
+from channel.link.link import Link
+from channel.link.outcome import Fate
+from channel.link.transmission import Transmission
+from channel.phy.mcs import mcs, transport_block
+from channel.propagation.flat import PacketKeys, medium
+from channel.propagation.kinds import LAST_TAP, OfdmGrid, Tdl
+from channel.propagation.ofdm import KeyedTdl, OfdmMedium
+from shared.errors import ConfigError
+from shared.validation import checked
+
+URBAN = {"kind": "tdl", "profile": "A", "delay_spread_s": 3e-7, "carrier_frequency_hz": 3.5e9, "speed_m_s": 10.0}
+PACKET_BYTES = 32
+
+
+def config(**values):
+    return checked(ChannelConfig, {"snr_db": 10.0, "mcs": 8, "run_seed": 42, "propagation": URBAN} | values)
+
+
+def ofdm(snr_db=10.0, **propagation):
+    return OfdmMedium(checked(Tdl, URBAN | propagation), noise_variance(snr_db), 1e6)
+
+
+@pytest.mark.usefixtures("seeded_sionna")
+@pytest.mark.parametrize("profile", ["A", "D"])
+def test_coefficients_are_sionnas_under_the_same_generator_state(profile):
+    keyed = KeyedTdl(checked(Tdl, URBAN | {"profile": profile}))
+    theirs = TDL(profile, 3e-7, 3.5e9, min_speed=10.0, precision="double", device="cpu")
+    for seed in (5, 2**64 - 1):
+        sionna_config.torch_rng("cpu").manual_seed(seed)
+        for ours, expected in zip(keyed.realisation(seed, 28, 14e3), theirs(1, 28, 14e3), strict=True):
+            assert torch.equal(ours, expected)
+
+
+def test_the_process_wide_generator_of_sionna_is_left_alone():
+    before = sionna_config.torch_rng("cpu").get_state()
+    medium(config()).received(torch.ones((1, 100), dtype=torch.complex64), PacketKeys(1, 2, [3]))
+    assert torch.equal(sionna_config.torch_rng("cpu").get_state(), before)
+
+
+@pytest.mark.parametrize("profile", list(LAST_TAP))
+def test_power_delay_and_correlations_are_those_of_the_profile(profile):
+    """Mean power 1; over frequency Σ P exp(-j 2π τ Δf), over time J0(2π f_D Δt) and the line of sight's rotation."""
+    packets = 600
+    air = ofdm(profile=profile, delay_spread_s=2e-7, speed_m_s=60.0)
+    tdl, grid = air._tdl, air._grid
+    h = torch.stack([air.frequency_response(1, 1, 2, packet) for packet in range(packets)])[:, 0].numpy()
+    power = np.mean(np.abs(h) ** 2, axis=(1, 2))
+    assert abs(np.mean(power) - 1) < 4 * np.std(power) / math.sqrt(packets)
+    assert float(tdl.delays.max()) == pytest.approx(LAST_TAP[profile] * 2e-7)
+
+    powers, delays = tdl.mean_powers.numpy(), tdl.delays.numpy()
+    apart_hz = 20 * grid.subcarrier_spacing
+    sampled = np.mean(h[:, :, 20:] * np.conj(h[:, :, :-20]))
+    assert sampled == pytest.approx(np.sum(powers * np.exp(-2j * math.pi * delays * apart_hz)), abs=0.1)
+
+    doppler_hz = 60.0 / 299_792_458.0 * 3.5e9
+    apart_s = 10 * grid.ofdm_symbol_duration
+    line_of_sight = float(tdl.mean_power_los) if tdl.los else 0.0
+    turned = np.exp(2j * math.pi * doppler_hz * 0.7 * apart_s)
+    expected = (1 - line_of_sight) * j0(2 * math.pi * doppler_hz * apart_s) + line_of_sight * turned
+    assert np.mean(h[:, 10:] * np.conj(h[:, :-10])) == pytest.approx(expected, abs=0.1)
+
+
+def test_without_delay_spread_and_speed_the_channel_is_flat_rayleigh():
+    air = ofdm(delay_spread_s=1e-12, speed_m_s=0.0)
+    h = torch.stack([air.frequency_response(1, 1, 2, packet) for packet in range(600)])[:, 0].numpy()
+    assert np.allclose(h, h[:, :1, :1], atol=1e-4)
+    assert kstest(np.abs(h[:, 0, 0]) ** 2, "expon").pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("estimation", "tolerance"), [("perfect", 0.0), ("lmmse", 0.1), ("ls", 0.35)])
+def test_the_stated_variance_is_that_of_the_error(estimation, tolerance):
+    """With perfect CSI exactly (a chi-square interval); with an estimate as far as Sionna's error model holds."""
+    packets, count = 40, 600
+    air = ofdm(15.0, estimation=estimation)
+    bits = np.random.default_rng(1).integers(0, 2, (2, packets, count))
+    sent = torch.from_numpy(((1 - 2 * bits[0]) + 1j * (1 - 2 * bits[1])) / math.sqrt(2)).to(torch.complex64)
+    equalised, variance = air.received(sent, PacketKeys(1, 2, range(packets)))
+    ratio = ((equalised - sent).abs().square() / variance).double()
+    if estimation == "perfect":
+        # LMMSE equalisation scaled to be unbiased leaves Gaussian noise of N0 / |h|²
+        low, high = np.array(chi2.interval(0.999, 2 * ratio.numel())) / (2 * ratio.numel())
+        assert low < float(ratio.mean()) < high
+    else:
+        assert float(ratio.mean()) == pytest.approx(1.0, rel=tolerance)
+
+
+def test_knowing_more_of_the_channel_delivers_more(chains, space_packet):
+    packets = [space_packet(PACKET_BYTES, seed) for seed in range(240)]
+    delivered = []
+    for estimation in ("ls", "lmmse", "perfect"):
+        settings = config(snr_db=4.0, propagation=URBAN | {"estimation": estimation})
+        arrivals = Link(settings, chains).transmit(packets, picture_index=0)
+        delivered.append(sum(arrival.fate is Fate.DELIVERED for arrival in arrivals))
+    assert 0 < delivered[0] < delivered[1] < delivered[2] < len(packets), delivered
+
+
+@pytest.mark.parametrize("estimation", ["perfect", "ls", "lmmse"])
+@pytest.mark.parametrize("profile", ["C", "E"])
+def test_everything_arrives_at_high_snr_and_nothing_at_none(chains, space_packet, profile, estimation):
+    packets = [space_packet(length, 1) for length in (7, 40, 300)]
+    propagation = URBAN | {"profile": profile, "delay_spread_s": 1e-7, "estimation": estimation, "speed_m_s": 1.0}
+    for snr_db, expected in ((100.0, packets), (-100.0, [None] * 3)):
+        link = Link(config(snr_db=snr_db, propagation=propagation), chains)
+        assert [arrival.packet for arrival in link.transmit(packets, picture_index=0)] == expected
+
+
+@pytest.mark.parametrize(("batch_size", "threads"), [(1, 1), (7, 1), (64, 2)])
+def test_the_same_seed_loses_the_same_packets_in_any_batch_on_any_threads(chains, space_packet, batch_size, threads):
+    packets = [space_packet(PACKET_BYTES, seed) for seed in range(16)]
+    keys = PacketKeys(42, 1, range(16))
+    symbols = torch.ones((16, 700), dtype=torch.complex64)
+    together = medium(config()).received(symbols, keys)
+    before = torch.get_num_threads()
+    reference = Link(config(snr_db=4.0), chains).transmit(packets, picture_index=1)
+    torch.set_num_threads(threads)
+    try:
+        link = Link(config(snr_db=4.0, batch_size=batch_size), chains)
+        assert link.transmit(packets, picture_index=1) == reference
+        alone = medium(config()).received(symbols[7:8], PacketKeys(42, 1, [7]))
+        assert all(torch.equal(one[0], many[7]) for one, many in zip(alone, together, strict=True))
+    finally:
+        torch.set_num_threads(before)
+    assert {arrival.fate for arrival in reference} == {Fate.DELIVERED, Fate.FEC_FAILED}
+
+
+def test_pilots_guards_and_cyclic_prefixes_are_paid_for(chains, space_packet):
+    settings = config(snr_db=60.0)
+    symbols = transport_block(256, mcs(8)).channel_uses
+    slots = math.ceil(symbols / (12 * 52))
+    arrivals = Link(settings, chains).transmit([space_packet(256), space_packet(7)], picture_index=0)
+    assert [arrival.channel_uses for arrival in arrivals] == [slots * 14 * 69, 14 * 69]
+    assert arrivals[0].air_time_s == pytest.approx(slots * 14 * 69 / 1e6)
+    transmission = Transmission(Link(settings, chains), 0)
+    transmission.carry([space_packet(256), space_packet(7)])
+    total = transmission.report().account.total
+    assert total.channel_uses == (slots + 1) * 14 * 69
+    assert total.bits_on_air == 2 * (symbols + transport_block(7, mcs(8)).channel_uses)
+    assert total.pilot_uses == (slots + 1) * 2 * 52
+    assert total.grid_uses == total.channel_uses - total.pilot_uses - total.bits_on_air // 2
+
+
+def test_grid_arithmetic_is_sionnas():
+    for values in ({}, {"dc_null": False, "guard_carriers_low": 0, "pilot_symbols": [0]}, {"fft_size": 128}):
+        grid = checked(OfdmGrid, values)
+        theirs = ofdm(grid=values)._grid
+        assert grid.effective_carriers == theirs.num_effective_subcarriers
+        assert grid.data_elements == theirs.num_data_symbols
+        assert grid.pilot_elements == theirs.num_pilot_symbols
+        assert grid.slot_channel_uses == theirs.num_time_samples
+
+
+@pytest.mark.parametrize(
+    ("propagation", "message"),
+    [
+        ({"profile": "F"}, r"profile = 'F': .*'A', 'B', 'C', 'D' or 'E'"),
+        ({"delay_spread_s": -1e-7}, r"delay_spread_s = -1e-07 s: .*greater than 0"),
+        ({"delay_spread_s": 1e-6}, r"delay_spread_s = 1e-06: the last tap of TDL-A .*cyclic_prefix"),
+        ({"speed_m_s": 1000.0}, r"speed_m_s = 1000: a Doppler shift of .*Hz.*smaller fft_size"),
+        ({"carrier_frequency_hz": 0.0}, r"carrier_frequency_hz = 0.0 Hz: .*500000000"),
+        ({"estimation": "guess"}, r"estimation = 'guess'"),
+        ({"grid": {"pilot_symbols": [14]}}, r"pilot_symbols must lie between 0 and 13"),
+        ({"grid": {"pilot_symbols": []}}, r"pilot_symbols = \[\]"),
+        ({"grid": {"guard_carriers_low": 40}}, r"guard carriers must leave"),
+    ],
+)
+def test_settings_outside_their_rule_are_named(propagation, message):
+    with pytest.raises(ConfigError, match=message):
+        config(propagation=URBAN | propagation)

@@ -1,0 +1,56 @@
+"""The demo over real services, with one of its pictures."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PIL import Image
+
+from semlink.cli.demo import COLUMNS, ES_N0_DB, PICTURES, run_demo
+from shared.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def _quick_decoder(tiny_pocket):
+    """The demo decodes with miniature weights."""
+
+
+def test_demo_leaves_a_grid_a_table_and_the_received_pictures(tmp_path, capsys):
+    run_demo(tmp_path, seed=0, as_json=True, pictures=["camera.png"])
+    document = json.loads(capsys.readouterr().out)
+    assert [run["link"]["es_n0_db"] for run in document] == list(ES_N0_DB)
+    rebuilt = [run["received"]["rebuilt"] for run in document]
+    assert rebuilt[0]
+    assert not rebuilt[-1]
+    assert document[0]["received"]["decoder"] == "pocket"
+    assert 0 <= document[0]["received"]["trust"] <= 1
+    table = (tmp_path / "table.md").read_text().splitlines()
+    assert table[0] == f"| {' | '.join(COLUMNS)} |"
+    assert len(table) == 2 + len(ES_N0_DB)
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.width > 5 * 256
+        colours = grid.convert("RGB").getcolors(maxcolors=1 << 24)
+    assert len(colours) > 100
+    received = sorted(path.name for path in tmp_path.glob("camera_*.png"))
+    assert len(received) == sum(rebuilt)
+    with Image.open(tmp_path / received[0]) as picture:
+        assert (picture.size, picture.mode) == ((512, 512), "L")
+
+
+@pytest.mark.slow
+def test_the_whole_demo_repeats_from_its_seed(tmp_path):
+    for name in ("first", "second"):
+        run_demo(tmp_path / name, seed=0, as_json=True)
+    first, second = (sorted((tmp_path / name).iterdir()) for name in ("first", "second"))
+    assert [path.name for path in first] == [path.name for path in second]
+    assert len(first) > len(PICTURES)
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_bytes(b"")
+    with pytest.raises(InputError, match="file"):
+        run_demo(blocked, seed=0, as_json=True, pictures=["camera.png"])

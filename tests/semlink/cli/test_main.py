@@ -1,0 +1,143 @@
+"""The semlink command as a process: what it imports, how it ends, and the services that it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from semlink.cli.main import app
+
+pytestmark = pytest.mark.usefixtures("tiny_pocket")  # commands decode with miniature weights
+SEMLINK = [sys.executable, "-m", "semlink.cli.main"]
+
+
+def test_a_wrong_service_at_an_address_is_named(photo, tmp_path, semlink):
+    process, address = started("channel")
+    try:
+        status, _, err = semlink("encode", photo, tmp_path / "a.sem", "--sender", address)
+    finally:
+        process.kill()
+        process.wait()
+    assert status == 2
+    assert err == f"error: the sender at {address} is another service: give the address of the right one\n"
+
+
+def test_output_that_cannot_be_written_is_one_line():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*SEMLINK, "doctor", "--json"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: .*\n", done.stderr)
+
+
+def test_ctrl_c_ends_a_running_service_call_at_once(photo):
+    """The interrupt comes when the channel loads Sionna: the services run, and the call waits for a million seconds."""
+    # A shell that runs the tests in the background has them, and what they start, ignore interrupts.
+    heeding = "from signal import *; signal(SIGINT, default_int_handler); from semlink.cli.main import main; main()"
+    command = [sys.executable, "-X", "importtime", "-c", heeding, "send", str(photo)]
+    waits = ["--snr", "30", "--delay", "1e6", "--time-scale", "1"]
+    process = subprocess.Popen([*command, *waits], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert any("sionna" in line for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    told = [line for line in err.splitlines() if not line.startswith("import time:")]
+    assert (out, told) == ("", ["error: stopped"])
+
+
+def test_help_names_every_command():
+    result = CliRunner().invoke(app, ["--help"])
+    assert result.exit_code == 0
+    for command in ("demo", "send", "channels", "codecs", "encode", "decode", "serve", "up", "probe", "doctor"):
+        assert command in result.output
+
+
+def test_the_command_imports_nothing_heavy_to_print_help():
+    code = "import sys, semlink.cli.main; print([m for m in ('torch', 'sionna', 'grpc', 'numpy', 'av', 'PIL') if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_doctor_finds_what_the_link_needs(semlink_json):
+    report = semlink_json("doctor")
+    found = {line["item"]: line["found"] for line in report}
+    assert {"python", "torch", "AV1 encoder", "AV1 decoder", "GPU"} <= found.keys()
+    assert re.fullmatch(
+        r"autoencoder, controlnet, restorer, sketch, unet, words: \d+ bytes; decodes on \w+", found["weights pocket"]
+    )
+    assert all(line["ok"] for line in report)
+
+
+def started(service: str) -> tuple[subprocess.Popen[str], str]:
+    """Start a service as its own process; return it and its address."""
+    process = subprocess.Popen([*SEMLINK, "serve", service, "--port", "0", "--json"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(3)]
+    process.stdout.close()
+    return process, json.loads("".join(lines))[service]
+
+
+@pytest.mark.parametrize("service", ["sender", "channel", "receiver"])
+def test_a_service_process_serves_and_stops_on_sigterm(service):
+    process, address = started(service)
+    try:
+        status = health_of(address)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert status == "SERVING"
+
+
+def health_of(address: str) -> str:
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    with grpc.insecure_channel(address) as channel:
+        reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+    return health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
+
+
+def test_the_sender_that_is_asked_lists_its_codecs(tmp_path, monkeypatch, semlink, semlink_json):
+    ours = {one["name"]: one for one in semlink_json("codecs")}
+    assert ours["gsc"]["streams"] == ["CAPTION", "LATENT"]
+    assert all(one["summary"] for one in ours.values())
+    (tmp_path / "sketch_codec.py").write_text(
+        "from shared.codecs.recipe import Codec\nSKETCH = Codec(name='sketch', summary='image alone')\n"
+    )
+    information = tmp_path / "sketch_codec-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: sketch-codec\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[semlink.codecs]\nsketch = sketch_codec:SKETCH\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    process, address = started("sender")
+    try:
+        theirs = {one["name"]: one for one in semlink_json("codecs", "--sender", address)}
+        status, text, _ = semlink("codecs", "--sender", address)
+    finally:
+        process.kill()
+        process.wait()
+    assert theirs == {**ours, "sketch": {"name": "sketch", "streams": ["HCI"], "summary": "image alone"}}
+    assert status == 0
+    assert re.search(r"sketch +│ HCI +│ image alone", text)
+
+
+def test_a_taken_port_is_named():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [*SEMLINK, "serve", "sender", "--port", str(port)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert re.fullmatch(rf"error: .*127.0.0.1:{port}.*\n", done.stderr)

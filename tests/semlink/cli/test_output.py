@@ -1,0 +1,25 @@
+"""Tables and JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from semlink.cli.output import markdown_table, number, print_json, print_table
+
+
+def test_json_has_no_infinities(capsys):
+    print_json({"psnr_db": math.inf, "list": [math.nan, 1.5], "text": "x"})
+    assert json.loads(capsys.readouterr().out) == {"psnr_db": None, "list": [None, 1.5], "text": "x"}
+
+
+def test_a_table_in_a_pipe_keeps_its_cells_whole(capsys):
+    row = ["hubble_deep_field.jpg", "1000x872", "HCI 3146", "3153 bytes", "0.0289", "[madrid, goldstone]"]
+    print_table("a title", ["picture", "size", "streams", "container", "bpp", "stations"], [row])
+    out = capsys.readouterr().out
+    assert all(cell in out for cell in row)
+
+
+def test_markdown_and_numbers():
+    assert markdown_table(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |\n"
+    assert [number(1.2345, 2), number(None, 2), number(math.nan, 1), number(math.inf, 1)] == ["1.23", "-", "-", "inf"]

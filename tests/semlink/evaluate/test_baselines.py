@@ -1,0 +1,67 @@
+"""Baselines: real files within the budget, that decode to pictures of the right size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from receiver.metrics.pixel import psnr_db
+from semlink.evaluate.baselines.frames import decoded_frame
+from semlink.evaluate.baselines.vvc import vvc_pictures
+from semlink.pipeline.coding_spec import BASELINES, baseline_named
+from shared.errors import BudgetError, DataError, InputError, SetupError
+
+BUDGETS = (420, 900)
+
+
+def baseline(name):
+    try:
+        return baseline_named(name)
+    except SetupError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_more_bytes_give_a_nearer_picture_of_the_right_size(name, synthetic_pixels):
+    codec, pixels = baseline(name), synthetic_pixels(203, 131)
+    found = []
+    for budget in BUDGETS:
+        data = codec.encode(pixels, budget)
+        assert len(data) <= budget
+        decoded = codec.decode(data, 203, 131)
+        assert (decoded.shape, decoded.dtype) == (pixels.shape, np.uint8)
+        found.append(psnr_db(decoded, pixels))
+    assert found[0] > psnr_db(np.full_like(pixels, pixels.mean()), pixels)
+    assert found[1] > found[0] - 0.3  # an enlarging network may lose what bytes gain
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_budget_below_the_floor_is_told_with_the_floor(name, synthetic_pixels):
+    with pytest.raises(BudgetError, match=r"20 bytes are too few .* it takes \d+"):
+        baseline(name).encode(synthetic_pixels(96, 64), 20)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+@settings(max_examples=15, deadline=None)
+@given(data=st.binary(max_size=200))
+def test_foreign_bytes_are_refused(name, data):
+    with pytest.raises(DataError):
+        baseline(name).decode(data, 64, 64)
+
+
+def test_a_cut_stream_is_refused(synthetic_pixels):
+    data = baseline("hevc").encode(synthetic_pixels(96, 64), 600)
+    with pytest.raises(DataError):
+        decoded_frame(data[:40], "hevc")
+
+
+def test_vvc_pictures_are_those_beside_the_folder(data_folder):
+    file = data_folder / "kodak" / "kodim01.png"
+    found = vvc_pictures(file)
+    assert [(one.label, one.bytes) for one in found] == [("q50", 1401), ("q52", 928), ("q54", 647)]
+    assert found[0].pixels(768, 512).shape == (512, 768, 3)
+    with pytest.raises(InputError, match="kodim01_q50"):
+        found[0].pixels(512, 768)
+    assert vvc_pictures(data_folder / "mars" / "mars00.png") == ()

@@ -1,0 +1,40 @@
+"""Small pictures, and a small sweep that several tests look at."""
+
+from __future__ import annotations
+
+import pytest
+
+from semlink.sweep.command import sweep
+from shared.picture import encode_png
+
+
+@pytest.fixture(scope="session")
+def small_pictures(tmp_path_factory, synthetic_pixels):
+    """A folder of two pictures, 96 x 64."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for seed in range(2):
+        (folder / f"p{seed}.png").write_bytes(encode_png(synthetic_pixels(96, 64, seed=seed)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def settings(small_pictures):
+    """A sweep of 40 rows, of which fading loses some."""
+    return {
+        "pictures": [str(small_pictures)],
+        "codecs": ["hci@hci"],
+        "channels": ["rayleigh"],
+        "snr_db": [-3, 0, 3, 9],
+        "channel_uses": [1500],
+        "seeds": 5,
+        "packet_bytes": 64,
+        "measures": ["psnr_db"],
+    }
+
+
+@pytest.fixture(scope="session")
+def swept(tmp_path_factory, settings):
+    """The folder of that sweep, made in one go by this process."""
+    folder = tmp_path_factory.mktemp("swept")
+    sweep(None, settings, folder, workers=1, ray="", device="cpu", as_json=True)
+    return folder

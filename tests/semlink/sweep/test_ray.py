@@ -1,0 +1,55 @@
+"""Ray's actors make the rows of this process. Ray is optional, and starting it takes many seconds."""
+
+import pytest
+
+from semlink.sweep.command import sweep
+from semlink.sweep.ray_run import ray_executor
+from semlink.sweep.rows import lasting, read_rows
+from shared.errors import ConfigError, ServiceError
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
+
+
+@pytest.fixture(autouse=True)
+def ray():
+    return pytest.importorskip("ray", reason="Ray is not installed: pip install 'semlink[ray]'")
+
+
+def rows_in(folder):
+    return [lasting(row) for row in read_rows([folder])]
+
+
+@pytest.fixture
+def two_nodes(ray):
+    """The address of a cluster of two nodes of one core each, as two machines would be."""
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    try:
+        cluster.add_node(**node)
+        yield cluster.address
+    finally:
+        cluster.shutdown()
+
+
+def test_two_nodes_make_the_rows_of_one_process(tmp_path, settings, swept, two_nodes):
+    with ray_executor(two_nodes, "cpu") as executor:
+        assert executor.workers == 2
+    sweep(None, settings, tmp_path, workers=1, ray=two_nodes, device="cpu", as_json=True)
+    assert rows_in(tmp_path) == rows_in(swept)
+
+
+def test_ray_on_this_machine_makes_the_rows_of_one_process(tmp_path, settings, swept):
+    sweep(None, settings, tmp_path, workers=1, ray="local", device="cpu", as_json=True)
+    assert rows_in(tmp_path) == rows_in(swept)
+
+
+def test_an_address_where_nothing_answers(tmp_path, settings):
+    with pytest.raises(ServiceError, match=r"no Ray cluster answers at 127.0.0.1:1 "):
+        sweep(None, settings, tmp_path, workers=1, ray="127.0.0.1:1", device="cpu", as_json=True)
+
+
+def test_what_is_no_address(tmp_path, settings):
+    with pytest.raises(ConfigError, match=r"--ray cluster: give HOST:PORT"):
+        sweep(None, settings, tmp_path, workers=1, ray="cluster", device="cpu", as_json=True)

@@ -1,0 +1,83 @@
+"""Rows on disk: whole files or none, merged by key."""
+
+import resource
+import shutil
+import subprocess
+
+import pytest
+
+from semlink.sweep.rows import RowStore, lasting, read_rows, rows_folder
+from shared.errors import DataError, InputError
+
+
+@pytest.fixture
+def rows(swept):
+    return read_rows([swept])
+
+
+def test_rows_come_back_as_they_were(tmp_path, rows):
+    with RowStore(tmp_path) as store:
+        store.add(rows[:3], {})
+        store.add(rows[3:], {})
+    assert read_rows([tmp_path]) == rows
+
+
+def test_two_folders_merge_and_what_both_hold_counts_once(tmp_path, rows):
+    for name, part in (("a", rows[:25]), ("b", rows[15:])):
+        with RowStore(tmp_path / name) as store:
+            store.add(part, {})
+    assert read_rows([tmp_path / "a", tmp_path / "b"]) == rows
+    for file in rows_folder(tmp_path / "b").iterdir():
+        shutil.copy(file, rows_folder(tmp_path / "a"))
+    assert read_rows([tmp_path / "a"]) == rows
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_file(tmp_path, rows):
+    store = RowStore(tmp_path)
+    store.add(rows[:5], {})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(InputError, match=r"cannot write .*: File too large; give another place"), store:
+            store.add(rows[5:], {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert read_rows([tmp_path]) == sorted(rows[:5], key=lambda row: row["key"])
+    assert len(list(rows_folder(tmp_path).iterdir())) == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 8 KB of its own; only root may have one."""
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", tmp_path], check=False).returncode:
+        pytest.skip("a disk of its own cannot be mounted here")
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_disk_that_is_full_is_told_with_the_way_out(small_disk, rows):
+    with (
+        pytest.raises(InputError, match="No space left on device; free some space there"),
+        RowStore(small_disk) as store,
+    ):
+        store.add(rows, {"0": bytes(8192)})
+    assert not list(rows_folder(small_disk).iterdir())
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="choose another with --out"):
+        RowStore(tmp_path / "file" / "folder")
+
+
+def test_a_foreign_file_is_named(tmp_path, rows):
+    with RowStore(tmp_path) as store:
+        store.add(rows, {})
+    (rows_folder(tmp_path) / "part-x.parquet").write_bytes(b"PAR1 nonsense")
+    with pytest.raises(DataError, match=r"part-x.parquet holds no rows of a sweep"):
+        read_rows([tmp_path])
+
+
+def test_what_a_row_took_is_not_what_it_is(rows):
+    assert "wall_s" in rows[0]
+    assert "wall_s" not in lasting(rows[0])

@@ -1,0 +1,125 @@
+"""What a sweep file says, and what is said of one that is wrong."""
+
+import contextlib
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from semlink.sweep.settings import Sweep, changes_in, stop_in, sweep_of
+from shared.errors import ConfigError, InputError, LinkError
+from shared.validation import checked
+from shared.yaml_text import yaml_mapping
+
+FILE = """
+pictures: [a.png, b]
+codecs: [hci@hci, avif+ldpc:mcs=8]
+channels: awgn
+snr_db: {from: -4, to: 4, step: 2}
+channel_uses: 6000
+seeds: 3
+stop: {measure: psnr_db, half_width: 0.2}
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text):
+        path = tmp_path / "sweep.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_file_becomes_a_grid(written):
+    sweep = sweep_of(written(FILE), {})
+    assert sweep.snr_db == (-4, -2, 0, 2, 4)
+    assert sweep.seeds == (0, 1, 2)
+    assert sweep.channels == ("awgn",)
+    assert sweep.rates == (("channel_uses", 6000),)
+
+
+def test_flags_come_in_the_place_of_the_file(written):
+    sweep = sweep_of(written(FILE), {"snr_db": "1,2.5", "cbr": "0.01", "seeds": "4,9,11", "codecs": None})
+    assert sweep.snr_db == (1, 2.5)
+    assert sweep.rates == (("cbr", 0.01),)
+    assert sweep.seeds == (4, 9, 11)
+    assert sweep.codecs == ("hci@hci", "avif+ldpc:mcs=8")
+
+
+def test_options_within_a_codec_keep_their_commas():
+    sweep = sweep_of(None, {"pictures": ["a"], "codecs": "hci@pocket:steps=1,fidelity=0,jpeg2000+ldpc:mcs=4"})
+    assert sweep.codecs == ("hci@pocket:steps=1,fidelity=0", "jpeg2000+ldpc:mcs=4")
+
+
+def test_its_document_reads_back_to_the_same(written):
+    sweep = sweep_of(written(FILE), {"set": changes_in(["propagation.speed_m_s=30"])})
+    assert checked(Sweep, yaml_mapping(sweep.document(), "it")) == sweep
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("pictures:", "picture:", r"sweep.yaml: picture = .*: unknown setting; did you mean pictures\?"),
+        ("snr_db:", "snr:", r"sweep.yaml: snr = .*: unknown setting; did you mean snr_db\?"),
+        ("half_width:", "width:", r"stop.width = 0.2: unknown setting; did you mean stop.half_width\?"),
+        ("step: 2", "step: -2", r"sweep.yaml: snr_db = .*does not end: step towards the end"),
+        ("seeds: 3", "seeds: 0", r"seeds = 0: 0 seeds: give 1 to 10000"),
+        ("channel_uses: 6000", "channel_uses: none", r"channel_uses = .none.: 'none' is no number"),
+        ("channel_uses: 6000", "channel_uses: [1]\ncbr: [1]", r"channel_uses and cbr are given: keep one"),
+        ("seeds: 3", "seeds: [1, 1, 2]", r"seeds holds 1 twice"),
+        ("seeds: 3", "seeds: 2", r"stop.min_seeds = 3 is more than the 2 seeds"),
+        ("measure: psnr_db", "measure: dists_efficientnet", r"is not measured: add it to measures"),
+        ("measure: psnr_db", "measure: psnr", r"stop.measure = 'psnr': input should be 'psnr_db', .* or 'bler'"),
+        ("pictures: [a.png, b]", "pictures: [a.png", r"is no YAML of this link"),
+        ("pictures: [a.png, b]", "", r"sweep.yaml: pictures is missing: name files or folders of pictures"),
+        ("stop: {measure: psnr_db, half_width: 0.2}", "stop: 3", r"stop = 3: must hold settings of its own"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line_with_its_setting(written, old, new, told):
+    with pytest.raises(ConfigError, match=told) as caught:
+        sweep_of(written(FILE.replace(old, new)), {})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="cannot read"):
+        sweep_of(tmp_path / "none.yaml", {})
+
+
+def test_flags_that_are_written_wrongly():
+    with pytest.raises(ConfigError, match="--stop psnr_db: write MEASURE=WIDTH"):
+        stop_in("psnr_db")
+    with pytest.raises(ConfigError, match="--set mcs: write SETTING=VALUE"):
+        changes_in(["mcs"])
+
+
+ANYTHING = st.sampled_from(
+    [
+        "",
+        "a,b",
+        "1:2:0",
+        "5:1:1",
+        "0:6:2",
+        "1,x",
+        0,
+        -1,
+        3.5,
+        float("nan"),
+        10**30,
+        None,
+        True,
+        [],
+        [1, "x"],
+        [[]],
+        {"from": 1},
+    ]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])  # of a machine that does other work
+@given(st.dictionaries(st.sampled_from([*Sweep.model_fields, "snr"]), ANYTHING, max_size=6))
+def test_any_values_make_a_sweep_or_one_line(values):
+    with contextlib.suppress(LinkError):
+        assert sweep_of(None, values).pictures

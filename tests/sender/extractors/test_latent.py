@@ -1,0 +1,99 @@
+"""From pictures to planes, and which planes are sent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from sender.extractors.latent import STRIP_ROWS, LatentEncoder, chosen_channels
+from sender.extractors.latent_selection import structure_scores
+from shared.errors import ConfigError, PictureError, SetupError
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return LatentEncoder()
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (100, 75), (17, 300), (1, 1)])
+def test_planes_are_a_sixteenth_rounded_up(encoder, synthetic_pixels, width, height):
+    values = encoder.values(synthetic_pixels(width, height))
+    assert values.shape == (32, -(-height // 16), -(-width // 16))
+    assert values.dtype == np.int16
+
+
+def test_planes_tell_of_the_picture_and_are_the_same_again(encoder, synthetic_pixels):
+    pixels = synthetic_pixels(256, 192)
+    values = encoder.values(pixels)
+    assert np.array_equal(values, LatentEncoder().values(pixels))
+    assert values.any(axis=(1, 2)).sum() >= 8
+    assert np.abs(values).max() < 60
+
+
+def test_grey_counts_as_three_equal_planes(encoder, synthetic_pixels):
+    grey = synthetic_pixels(96, 64, grey=True)
+    assert np.array_equal(encoder.values(grey), encoder.values(np.repeat(grey[..., None], 3, axis=2)))
+
+
+def test_strips_make_the_same_planes_as_the_whole(encoder, synthetic_pixels):
+    pixels = synthetic_pixels(48, 16 * (2 * STRIP_ROWS + 5))
+    whole = encoder._analysis(torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32) / 255))[0]
+    assert np.abs(encoder.values(pixels) - whole.numpy()).max() < 0.51
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((8, 8)), np.zeros((8, 8, 4), np.uint8), np.zeros((0, 8, 3), np.uint8)])
+def test_not_a_picture(encoder, pixels):
+    with pytest.raises(PictureError, match="uint8"):
+        encoder.values(pixels)
+
+
+def planes_like(pixels):
+    """Planes of noise but for 7, the picture's luminance upside down in brightness, and 9, half as good."""
+    rng = np.random.default_rng(0)
+    blocks = pixels.mean(axis=2).reshape(pixels.shape[0] // 16, 16, pixels.shape[1] // 16, 16).mean((1, 3))
+    values = rng.integers(-3, 4, (32, *blocks.shape))
+    values[7] = np.rint((128 - blocks) / 8)
+    values[9] = np.rint((blocks - 128) / 8) + rng.integers(-3, 4, blocks.shape)
+    return values.astype(np.int16)
+
+
+def test_channels_that_show_the_structure_come_first_whatever_their_sign(synthetic_pixels):
+    pixels = synthetic_pixels(256, 256)
+    values = planes_like(pixels)
+    assert chosen_channels(values, pixels, 2) == (7, 9)
+    assert chosen_channels(values, pixels, 16)[:2] == (7, 9)
+    assert len(set(chosen_channels(values, pixels, 16))) == 16
+
+
+def test_an_even_plane_shows_nothing():
+    grey = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    planes = torch.cat([torch.ones(1, 1, 8, 8), torch.nn.functional.avg_pool2d(grey, 4)], dim=1)
+    scores = structure_scores(planes, grey)
+    assert scores[0, 0] == -1
+    assert 0 < scores[0, 1] <= 1
+
+
+def test_a_picture_compared_with_itself_scores_one():
+    grey = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert structure_scores(-3 * grey, grey) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("count", [0, 3, 32])
+def test_counts_that_are_not_offered(synthetic_pixels, count):
+    pixels = synthetic_pixels(64, 64)
+    with pytest.raises(ConfigError, match="1, 2, 4, 8, 16"):
+        chosen_channels(planes_like(pixels), pixels, count)
+
+
+def test_another_pictures_latent(synthetic_pixels):
+    with pytest.raises(ConfigError, match="64x80"):
+        chosen_channels(np.zeros((32, 4, 4), np.int16), synthetic_pixels(64, 80), 1)
+
+
+def test_missing_and_damaged_weights(tmp_path):
+    with pytest.raises(SetupError, match="no weights"):
+        LatentEncoder(tmp_path / "none")
+    (tmp_path / "noise").write_bytes(bytes(1000))
+    with pytest.raises(SetupError, match="damaged"):
+        LatentEncoder(tmp_path / "noise")

@@ -1,0 +1,111 @@
+"""What `adaptive` sends: the HCI that its judge likes best, and a budget that is used up."""
+
+import numpy as np
+import pytest
+
+from sender.encode import encode_picture
+from sender.extractors.extractors import Extractors
+from sender.hci_search import STEPS_TRIED, filling_hci_for, hci_for
+from shared.codecs.registry import codec_named
+from shared.errors import BudgetError
+from shared.hci.stream import decode_hci, hci_candidates
+from shared.picture import encode_png, load_picture
+from shared.streams import StreamKind
+
+BUDGET_BYTES = 300
+
+
+@pytest.fixture(scope="module")
+def picture():
+    from skimage import data
+
+    return load_picture(encode_png(data.chelsea()[20:212, 100:292]))
+
+
+@pytest.fixture(scope="module")
+def extractors():
+    return Extractors()
+
+
+def scale_of(payload, picture):
+    return decode_hci(payload, picture.header.width, picture.header.height).scale
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_hci_that_the_judge_likes_is_sent(sign, picture):
+    payload = hci_for(
+        codec_named("adaptive"),
+        picture.pixels,
+        BUDGET_BYTES,
+        lambda _: lambda payload: sign * scale_of(payload, picture),
+    )
+    candidates = hci_candidates(picture.pixels, BUDGET_BYTES, steps=STEPS_TRIED)
+    assert payload in candidates
+    scales = [scale_of(one, picture) for one in candidates]
+    assert len(set(scales)) == 3
+    assert scale_of(payload, picture) == (min(scales) if sign > 0 else max(scales))
+
+
+def test_without_a_judge_the_hci_is_that_of_codec_hci(picture):
+    with_adaptive, with_hci = (
+        hci_for(codec_named(name), picture.pixels, BUDGET_BYTES, None) for name in ("adaptive", "hci")
+    )
+    assert with_adaptive == with_hci
+
+
+def test_too_small_a_budget_is_refused_with_the_bytes_that_it_takes(picture):
+    with pytest.raises(BudgetError, match=r"it takes \d+ or more"):
+        hci_for(codec_named("adaptive"), picture.pixels, 3, None)
+
+
+@pytest.mark.parametrize("name", ["chelsea", "astronaut", "coffee", "camera"])
+def test_a_budget_is_filled_within_three_percent_and_never_exceeded(name, extractors):
+    from skimage import data
+
+    picture = load_picture(encode_png(getattr(data, name)()[60:252, 100:292]))
+    for budget_bytes in (90, 120, 250, 350, 700, 1500):
+        bitstream = encode_picture(picture, codec_named("adaptive"), extractors, budget_bytes)
+        assert 0.97 * budget_bytes <= len(bitstream.pack()) <= budget_bytes
+        assert bitstream.stream(StreamKind.HCI) is not None
+
+
+def test_of_the_hcis_that_fill_the_budget_the_judge_likes_one_best(picture, extractors):
+    def coarse_first(payload):
+        return -scale_of(payload, picture)
+
+    liked = encode_picture(picture, codec_named("adaptive"), Extractors(lambda _: coarse_first), BUDGET_BYTES)
+    usual = encode_picture(picture, codec_named("adaptive"), extractors, BUDGET_BYTES)
+    scales = [scale_of(one.stream(StreamKind.HCI).payload, picture) for one in (liked, usual)]
+    assert scales[0] > scales[1]
+    assert len(liked.pack()) >= 0.97 * BUDGET_BYTES
+
+
+def test_finer_scales_are_tried_where_the_usual_ones_cannot_fill_the_budget(picture):
+    usual = [scale_of(one, picture) for one in hci_candidates(picture.pixels, BUDGET_BYTES, steps=STEPS_TRIED)]
+
+    def fills(payload):
+        return scale_of(payload, picture) < min(usual)
+
+    payload = filling_hci_for(codec_named("adaptive"), picture.pixels, BUDGET_BYTES, None, fills)
+    assert 1 <= scale_of(payload, picture) < min(usual)
+    assert len(payload) <= BUDGET_BYTES
+
+
+def test_a_picture_that_is_said_in_full_in_fewer_bytes_is_not_padded(extractors):
+    even = load_picture(encode_png(np.full((128, 128, 3), (30, 160, 60), np.uint8)))
+    bitstream = encode_picture(even, codec_named("adaptive"), extractors, 4000)
+    assert len(bitstream.pack()) < 0.97 * 4000
+    hci = bitstream.stream(StreamKind.HCI)
+    assert np.abs(decode_hci(hci.payload, 128, 128).pixels.astype(int) - (30, 160, 60)).max() <= 3
+
+
+def test_no_tokens_are_sent_because_they_do_not_pay(picture, extractors):
+    bitstream = encode_picture(picture, codec_named("adaptive"), extractors, 1500)
+    assert bitstream.stream(StreamKind.TOKENS) is None
+
+
+def test_a_callers_caption_comes_before_the_hci_takes_the_rest(picture, extractors):
+    words = "a brown cat with green eyes looks past the camera " * 2
+    bitstream = encode_picture(picture, codec_named("adaptive"), extractors, BUDGET_BYTES, words.strip())
+    assert bitstream.stream(StreamKind.CAPTION) is not None
+    assert 0.97 * BUDGET_BYTES <= len(bitstream.pack()) <= BUDGET_BYTES
