@@ -20,7 +20,6 @@ from benchmarks.common.hci_curves import RESULTS, machine, table
 from receiver.guidance import Guidance, options_for
 from receiver.metrics.distances import lpips_form
 from receiver.pocket.decoder import PocketDecoder
-from receiver.pocket.restore import planes_of
 from semlink.encoder_search.latent import PocketAnalyst, visual_analysis
 from sender.extractors.extractors import Extractors
 from sender.rdo import LatentChoice, best_choice, latent_choices
@@ -29,6 +28,7 @@ from shared.codecs.recipe import TradeOff
 from shared.efficientnet import efficientnet_lite
 from shared.latent.coder import PLANE_COUNTS
 from shared.picture import load_picture
+from shared.pixels import to_tensor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,7 +79,7 @@ class Trials:
     def classes(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
         """Return Lite2's probabilities ``[1, 1000]``."""
         with torch.inference_mode():
-            return self.seen.class_logits(planes_of(pixels)[None]).softmax(1)
+            return self.seen.class_logits(to_tensor(pixels)[None]).softmax(1)
 
     def even_colour(self, colour: tuple[int, int, int]) -> list[str]:
         """Return the mean colours in which an even picture of ``colour`` comes back, without its caption and with."""

@@ -31,12 +31,13 @@ from receiver.pocket.decoder import PocketDecoder
 from receiver.pocket.devices import device_named
 from receiver.pocket.fidelity import projected
 from receiver.pocket.pipeline import CPU_SIDE, OVERLAP, Pipeline
-from receiver.pocket.restore import pixels_of, planes_of, restorer_input
+from receiver.pocket.restore import restorer_input
 from receiver.pocket.trust import trust_map
 from receiver.pocket.weights import load_networks
 from shared.bitstream import PictureHeader
 from shared.errors import LinkError
 from shared.hci.stream import decode_hci, down_sampled, encode_hci
+from shared.pixels import to_pixels, to_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +124,7 @@ def times(options: argparse.Namespace) -> dict[str, Any]:
 def stages(pipeline: Pipeline, guidance: Guidance, repeats: int) -> dict[str, float]:
     """Return the median seconds of every stage on its own."""
     assert guidance.hci is not None
-    hci = planes_of(guidance.hci.pixels).to(pipeline.device)
+    hci = to_tensor(guidance.hci.pixels).to(pipeline.device)
     width, height = guidance.header.width, guidance.header.height
     quarters = restorer_input(guidance.hci.pixels, width, height)[None].to(pipeline.device)
     restored = pipeline.restored(quarters)
@@ -176,7 +177,7 @@ def agreement(options: argparse.Namespace) -> dict[str, Any]:
             name = f"tiles of {CPU_SIDE} pixels that overlap by {overlap} against the whole, float32"
             rows[name] = levels(tiled - reference)
     for fidelity in (0.0, 0.5, 1.0):
-        pixels = pixels_of(projected(reference, planes_of(hci).to(device), fidelity), grey=False)
+        pixels = to_pixels(projected(reference, to_tensor(hci).to(device), fidelity), grey=False)
         error = down_sampled(pixels, scale).astype(np.float32) - hci
         rows[f"down-sampled again against the HCI, fidelity {fidelity:g}"] = levels(torch.from_numpy(error) / 255)
     return rows

@@ -18,10 +18,10 @@ from benchmarks.common.hci_curves import parquet_pictures
 from receiver.metrics.measures import Measures
 from receiver.pocket.decoder import PocketDecoder
 from receiver.pocket.fidelity import projected
-from receiver.pocket.restore import pixels_of, planes_of
 from semlink.cli.output import markdown_table
 from shared.hci.stream import decode_hci, encode_hci
 from shared.picture import write_file
+from shared.pixels import to_pixels, to_tensor
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "docs" / "results" / "fidelity-by-scale.md"
@@ -51,9 +51,9 @@ def main() -> None:
             payload = encode_hci(pixels, int(bpp * height * width / 8))
             hci = decode_hci(payload, width, height)
             restored = pipeline.pictures([hci.pixels], [0], width, height, 0)[0]
-            received = planes_of(hci.pixels).to(restored.device)
+            received = to_tensor(hci.pixels).to(restored.device)
             for fidelity in FIDELITIES:
-                made = pixels_of(projected(restored, received, fidelity), grey=False)
+                made = to_pixels(projected(restored, received, fidelity), grey=False)
                 found = measures.compared(made, reference)
                 values = {measure: float(found[measure] or 0) for measure in SHOWN}
                 rows[hci.scale, fidelity].append({"bpp": 8 * len(payload) / height / width} | values)

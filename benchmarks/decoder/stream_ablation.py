@@ -20,7 +20,6 @@ import numpy as np
 from receiver.guidance import DecodeOptions, guidance_in
 from receiver.metrics.measures import Measures
 from receiver.pocket.decoder import PocketDecoder
-from semlink.evaluate.link import rgb_of
 from semlink.evaluate.pictures import picture_files
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
@@ -28,6 +27,7 @@ from shared.bitstream import Bitstream
 from shared.codecs.registry import codec_named
 from shared.latent.coder import decode_latent, encode_latent
 from shared.picture import load_picture
+from shared.pixels import grey_to_rgb
 from shared.streams import Stream, StreamKind
 from shared.tokens.stream import MIN_TOKENS, Tokens, decode_tokens, encode_tokens
 
@@ -58,12 +58,12 @@ def main() -> None:
     for codec in codecs:
         whole = [encode_picture(picture, codec, extractors, options.bytes) for picture in pictures]
         for index, picture in enumerate(pictures):
-            reference = measures.reference(rgb_of(picture.pixels))
+            reference = measures.reference(grey_to_rgb(picture.pixels))
             following = whole[(index + 1) % len(whole)]
             for name, bitstream in variants(codec, picture, whole[index], following, extractors, options.bytes):
                 guidance = guidance_in(bitstream)
                 made = decoder.reconstruct(guidance, DecodeOptions(options.steps, trust=False))
-                found = measures.compared(rgb_of(made.pixels), reference)
+                found = measures.compared(grey_to_rgb(made.pixels), reference)
                 row = {measure: float(found[measure] or 0) for measure in SHOWN}
                 rows[codec.name, name][index] = {"bytes": len(bitstream.pack()), **row}
     words = " ".join(str(path) for path in options.pictures)

@@ -26,7 +26,6 @@ from receiver.metrics.distances import lpips_form
 from receiver.metrics.measures import batch_of
 from receiver.metrics.pixel import psnr_db
 from receiver.pocket.decoder import PocketDecoder
-from semlink.evaluate.link import rgb_of
 from semlink.pipeline.separate_coding import mean_colour
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
@@ -35,6 +34,7 @@ from shared.codecs.layered import LAYERED
 from shared.codecs.recipe import Codec
 from shared.efficientnet import efficientnet_lite
 from shared.picture import encode_png, load_picture
+from shared.pixels import grey_to_rgb
 from shared.streams import StreamKind
 from shared.tokens.stream import TokenKind
 from training.latent.pictures import cells, pixels
@@ -74,7 +74,7 @@ class Judge:
         made = None
         if came is not None and came.streams:
             made = self._decoder.reconstruct(guidance_in(came), options_for(self._decoder))
-        shown = mean_colour(original) if made is None else rgb_of(made.pixels)
+        shown = mean_colour(original) if made is None else grey_to_rgb(made.pixels)
         with torch.inference_mode():
             distance = float(lpips_form(self._network(batch_of(shown)), self._network(batch_of(original))))
         return distance, psnr_db(shown, original)

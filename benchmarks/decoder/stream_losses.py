@@ -21,7 +21,6 @@ from PIL import Image
 from receiver.guidance import DecodeOptions, guidance_in
 from receiver.metrics.measures import Measures
 from receiver.pocket.decoder import PocketDecoder
-from semlink.evaluate.link import rgb_of
 from semlink.evaluate.pictures import picture_files
 from semlink.report.picture_grid import Tile, picture_grid
 from sender.encode import encode_picture
@@ -29,6 +28,7 @@ from sender.extractors.extractors import Extractors
 from shared.bitstream import Bitstream
 from shared.codecs.recipe import Codec
 from shared.picture import encode_png, load_picture
+from shared.pixels import grey_to_rgb
 from shared.streams import StreamKind
 from shared.tokens.stream import TokenKind
 
@@ -60,12 +60,12 @@ def main() -> None:
     for file in picture_files(options.pictures):
         picture = load_picture(file.read_bytes())
         whole = encode_picture(picture, ALL_STREAMS, extractors, options.bytes)
-        reference = measures.reference(rgb_of(picture.pixels))
+        reference = measures.reference(grey_to_rgb(picture.pixels))
         first = not tiles
         for kinds in subsets(tuple(stream.kind for stream in whole.streams)):
             kept = Bitstream(whole.header, tuple(stream for stream in whole.streams if stream.kind in kinds))
             made = decoder.reconstruct(guidance_in(kept), DecodeOptions(options.steps))
-            found = measures.compared(rgb_of(made.pixels), reference)
+            found = measures.compared(grey_to_rgb(made.pixels), reference)
             values = {name: float(found[name] or 0) for name in SHOWN}
             rows[kinds].append({"bytes": len(kept.pack()), "trust": made.trust or 0.0, **values})
             if first:

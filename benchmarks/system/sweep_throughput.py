@@ -23,7 +23,6 @@ import numpy as np
 
 from channel.phy.coding import ChainCache
 from receiver.guidance import HciDecoder, guidance_in, options_for
-from semlink.evaluate.link import rgb_of
 from semlink.evaluate.pictures import picture_files
 from semlink.pipeline.channel_uses import carried
 from semlink.pipeline.fit import packets_fitting
@@ -38,6 +37,7 @@ from sender.extractors.extractors import Extractors
 from shared.codecs.registry import codec_named
 from shared.packets import PICTURE_IDS, Packetiser
 from shared.picture import encode_png, load_picture, write_file
+from shared.pixels import grey_to_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,8 +73,8 @@ def bare(plan: Plan) -> None:
         packets = packets_fitting(int(point.rate), config, point.packet_bytes, packets_of)
         arrived = carried(packets, config, picture_index=picture_index(task), chains=chains)
         made = decoder.reconstruct(guidance_in(arrived.bitstream), options_for(decoder))
-        original = quality.original(rgb_of(picture.pixels), point.measures)
-        quality.measured(rgb_of(made.pixels), original, point.measures)
+        original = quality.original(grey_to_rgb(picture.pixels), point.measures)
+        quality.measured(grey_to_rgb(made.pixels), original, point.measures)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shared.errors import InputError
+from shared.pixels import grey_to_rgb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +38,7 @@ def quality(pixels: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Quality:
             f"the reference is {ref_width}x{ref_height} pixels, the received picture {width}x{height}: "
             "send the picture that was encoded"
         )
-    pixels, reference = as_rgb(pixels), as_rgb(reference)
+    pixels, reference = grey_to_rgb(pixels), grey_to_rgb(reference)
     return Quality(psnr_db(pixels, reference), ms_ssim(pixels, reference))
 
 
@@ -63,8 +64,3 @@ def ms_ssim(pixels: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float | 
 
     with torch.inference_mode():
         return float(ms_ssim_of(batch(pixels), batch(reference), data_range=255.0))
-
-
-def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return ``pixels``, ``[H, W, 3]`` or ``[H, W]``, as ``[H, W, 3]``."""
-    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)

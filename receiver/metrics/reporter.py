@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from receiver.metrics.pixel import as_rgb
 from shared.picture import load_picture
+from shared.pixels import grey_to_rgb
 from shared.torch_imports import TORCH_IMPORTS
 
 if TYPE_CHECKING:
@@ -40,4 +40,4 @@ class Judge:
 
                     self._measures = Measures()
             measures = self._measures
-        return measures.compared(as_rgb(pixels), measures.reference(as_rgb(load_picture(reference).pixels)))
+        return measures.compared(grey_to_rgb(pixels), measures.reference(grey_to_rgb(load_picture(reference).pixels)))

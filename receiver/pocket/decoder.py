@@ -118,19 +118,19 @@ class PocketDecoder:
 
     def _finished(self, picture: Tensor, request: Request) -> Reconstruction:
         from receiver.pocket.fidelity import fidelity_at, projected  # noqa: PLC0415 - these import torch
-        from receiver.pocket.restore import pixels_of, planes_of  # noqa: PLC0415
         from receiver.pocket.trust import trust_map  # noqa: PLC0415
+        from shared.pixels import to_pixels, to_tensor  # noqa: PLC0415
 
         guidance, options = request
         hci, fidelity = None, None
         if guidance.hci is not None:
-            hci = planes_of(guidance.hci.pixels).to(picture.device)
+            hci = to_tensor(guidance.hci.pixels).to(picture.device)
             fidelity = fidelity_at(guidance.hci.scale, self._fidelity) if options.fidelity is None else options.fidelity
             picture = projected(picture, hci, fidelity)
-        pixels = pixels_of(picture, grey=guidance.header.grey)
+        pixels = to_pixels(picture, grey=guidance.header.grey)
         if not options.trust:
             return Reconstruction(pixels, fidelity=fidelity)
-        trust = trust_map(planes_of(pixels).to(picture.device), hci).cpu().numpy()
+        trust = trust_map(to_tensor(pixels).to(picture.device), hci).cpu().numpy()
         return Reconstruction(pixels, trust, float(trust.mean()) / 255, fidelity)
 
     def _text_encoder(self) -> TextEncoder:

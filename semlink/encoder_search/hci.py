@@ -101,9 +101,9 @@ class _Networks:
         """Return the feature maps of ``pixels`` by both networks."""
         import torch  # noqa: PLC0415
 
-        from receiver.pocket.restore import planes_of  # noqa: PLC0415
+        from shared.pixels import to_tensor  # noqa: PLC0415
 
-        picture = planes_of(pixels)[None]
+        picture = to_tensor(pixels)[None]
         with torch.inference_mode():
             return self._efficientnet(picture), [picture, *self._vgg(picture)]
 

@@ -71,9 +71,9 @@ def visual_analysis(network: EfficientNetLite, pixels: NDArray[np.uint8]) -> lis
     import torch  # noqa: PLC0415
     from torch.nn import functional  # noqa: PLC0415
 
-    from receiver.pocket.restore import planes_of  # noqa: PLC0415
+    from shared.pixels import to_tensor  # noqa: PLC0415
 
-    picture = planes_of(pixels)[None]
+    picture = to_tensor(pixels)[None]
     sides = pixels.shape[:2]
     factor = min(1.0, max(LONGEST / max(sides), SHORTEST / min(sides)))
     with torch.inference_mode():

@@ -55,7 +55,7 @@ class Autoencoder:
         import torch  # noqa: PLC0415
 
         from receiver.pocket.networks import decoded  # noqa: PLC0415
-        from receiver.pocket.restore import pixels_of  # noqa: PLC0415
+        from shared.pixels import to_pixels  # noqa: PLC0415
 
         shape = 1, CHANNELS, -(-height // MULTIPLE), -(-width // MULTIPLE)
         if len(data) != 2 * np.prod(shape):
@@ -63,4 +63,4 @@ class Autoencoder:
         latent = torch.from_numpy(np.frombuffer(data, "<f2").astype(np.float32)).view(shape)
         with torch.inference_mode():
             planes = decoded(self._network, latent)[0, :, :height, :width]
-        return pixels_of(planes, grey=False)
+        return to_pixels(planes, grey=False)

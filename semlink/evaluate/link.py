@@ -9,8 +9,6 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-import numpy as np
-
 from receiver.pocket.config import weights_folder
 from semlink.client.client import LinkClient
 from semlink.client.local_services import Addresses, reachable_services
@@ -20,6 +18,7 @@ from shared.bitstream import Bitstream
 from shared.codecs.registry import codecs
 from shared.errors import DataError
 from shared.picture import encode_png, load_picture
+from shared.pixels import grey_to_rgb
 from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
 from shared.rpc.wire import wire_message
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
+    import numpy as np
     from numpy.typing import NDArray
 
 T = TypeVar("T")
@@ -97,7 +97,7 @@ class LinkCodec:
         received = self._session.run(self._session.client.decode(self._kept(data), settings))
         if not received.report.rebuilt:
             raise DataError(f"not rebuilt: {received.report.reason}")
-        return rgb_of(load_picture(received.png).pixels)
+        return grey_to_rgb(load_picture(received.png).pixels)
 
     def _kept(self, data: bytes) -> bytes:
         """Return the container without the streams that the specification drops."""
@@ -131,7 +131,7 @@ class LinkEsrganCodec(LinkCodec):
         hci = guidance_in(Bitstream.unpack(self._kept(data))).hci
         if hci is None:
             raise DataError("not rebuilt: there is no HCI to enlarge")
-        return enlarged(four_times(enlarged(rgb_of(hci.pixels), *quarter_size(width, height))), width, height)
+        return enlarged(four_times(enlarged(grey_to_rgb(hci.pixels), *quarter_size(width, height))), width, height)
 
 
 def link_codec(spec: LinkSpec, session: LinkSession) -> LinkCodec:
@@ -141,11 +141,6 @@ def link_codec(spec: LinkSpec, session: LinkSession) -> LinkCodec:
         SetupError: something that it needs is not installed.
     """
     return (LinkEsrganCodec if spec.decoder == REAL_ESRGAN else LinkCodec)(spec, session)
-
-
-def rgb_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return ``[H, W, 3]`` of a colour picture, or of a grey one ``[H, W]``."""
-    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
 
 
 def recipe_of(name: str) -> str:

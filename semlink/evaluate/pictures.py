@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from semlink.cli.files import read_file
 from semlink.evaluate.baselines.vvc import NAME as VVC
 from semlink.evaluate.baselines.vvc import VvcPicture, vvc_pictures
-from semlink.evaluate.link import rgb_of
 from shared.errors import BudgetError, ConfigError, InputError, PictureError
 from shared.picture import load_picture
+from shared.pixels import grey_to_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,7 @@ def source_in(file: Path) -> Source:
     """
     data = read_file(file)
     try:
-        pixels = rgb_of(load_picture(data).pixels)
+        pixels = grey_to_rgb(load_picture(data).pixels)
     except PictureError as error:
         raise PictureError(f"{file}: {error}") from error
     height, width = pixels.shape[:2]

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from semlink.evaluate.baselines.vvc import NAME as VVC
 from semlink.evaluate.codec import picture_in
-from semlink.evaluate.link import link_codec, recipe_of, rgb_of, weights_digest
+from semlink.evaluate.link import link_codec, recipe_of, weights_digest
 from semlink.evaluate.pictures import Budget, Source, VvcRates, source_in
 from semlink.evaluate.results import Results, Row, finite, key_of
 from semlink.pipeline.coding_spec import BASELINES, CEILING, baseline_named, link_spec
 from shared.bitstream import bpp
 from shared.errors import BudgetError, DataError, InputError, PictureError, ServiceError, SetupError
 from shared.picture import encode_png, write_file
+from shared.pixels import grey_to_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,7 +90,7 @@ class Evaluation:
         def measured(decoded: Path) -> dict[str, float | None]:
             if not reference:
                 reference.append(self._measures.reference(source.pixels))
-            pixels = rgb_of(picture_in(decoded.read_bytes(), "PNG"))
+            pixels = grey_to_rgb(picture_in(decoded.read_bytes(), "PNG"))
             return finite(dict(self._measures.compared(pixels, reference[0])))
 
         at_vvc = isinstance(budgets, VvcRates)

@@ -15,7 +15,6 @@ from receiver.guidance import decoder_named, guidance_in, options_for
 from semlink.encoder_search.decoder import pocket_decoder
 from semlink.encoder_search.hci import PocketJudge
 from semlink.encoder_search.latent import PocketAnalyst
-from semlink.evaluate.link import rgb_of
 from semlink.pipeline.channel_uses import carried
 from semlink.pipeline.coding_spec import link_spec
 from semlink.pipeline.fit import packets_fitting
@@ -38,6 +37,7 @@ from shared.codecs.registry import codec_named
 from shared.errors import BudgetError
 from shared.packets import PICTURE_IDS, Packetiser
 from shared.picture import load_picture
+from shared.pixels import grey_to_rgb
 from shared.repair.encoder import RepairEncoder
 from shared.torch_imports import TORCH_IMPORTS
 
@@ -182,7 +182,7 @@ class Engine:
             else separate_coding(codec.name)
         )
         coded = separately_coded(
-            rgb_of(picture.pixels),
+            grey_to_rgb(picture.pixels),
             coding,
             config,
             channel_uses=uses_allowed(task),
@@ -250,16 +250,16 @@ class Engine:
 
     def _shown_without(self, picture: Picture, task: Task, ending: str) -> Shown:
         """Return what stands in for a picture that there is not."""
-        return self._measured(picture, task, mean_colour(rgb_of(picture.pixels)), ending)
+        return self._measured(picture, task, mean_colour(grey_to_rgb(picture.pixels)), ending)
 
     def _measured(self, picture: Picture, task: Task, pixels: NDArray[np.uint8], ending: str) -> Shown:
         measures, digest = task.point.measures, pixel_digest(pixels)
 
         def measured() -> Shown:
             original: Original = self._originals.get(
-                (task.picture.digest, measures), lambda: self._quality.original(rgb_of(picture.pixels), measures)
+                (task.picture.digest, measures), lambda: self._quality.original(grey_to_rgb(picture.pixels), measures)
             )
-            found = self._quality.measured(rgb_of(pixels), original, measures)
+            found = self._quality.measured(grey_to_rgb(pixels), original, measures)
             return Shown(digest, ending, found, kept_file(pixels))
 
         shown = self._shown.get((task.picture.digest, measures, digest), measured)

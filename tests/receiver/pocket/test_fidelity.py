@@ -11,8 +11,8 @@ from PIL import Image
 
 from receiver.pocket.fidelity import fidelity_at, projected
 from receiver.pocket.lanczos import resized
-from receiver.pocket.restore import pixels_of, planes_of
 from shared.hci.stream import down_sampled
+from shared.pixels import to_pixels, to_tensor
 
 
 def with_pillow(plane: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -35,16 +35,16 @@ def test_resizing_is_pillows(before, after, seed):
 def test_down_sampling_is_the_senders_to_a_level(synthetic_pixels, scale):
     pixels = synthetic_pixels(203, 150)
     small = down_sampled(pixels, scale)
-    made = resized(planes_of(pixels), small.shape[1], small.shape[0])
-    assert ((made - planes_of(small)).abs() * 255).max() < 1.01
+    made = resized(to_tensor(pixels), small.shape[1], small.shape[0])
+    assert ((made - to_tensor(small)).abs() * 255).max() < 1.01
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 6, 8])
 @pytest.mark.parametrize("grey", [False, True])
 def test_at_full_fidelity_the_picture_down_samples_to_the_hci(synthetic_pixels, scale, grey):
     received = down_sampled(synthetic_pixels(203, 150, grey=grey), scale)
-    other = planes_of(synthetic_pixels(203, 150, grey=grey, seed=5))
-    made = pixels_of(projected(other, planes_of(received), 1.0), grey=grey)
+    other = to_tensor(synthetic_pixels(203, 150, grey=grey, seed=5))
+    made = to_pixels(projected(other, to_tensor(received), 1.0), grey=grey)
     error = np.abs(down_sampled(made, scale).astype(int) - received)
     assert error.mean() < 1
     assert np.percentile(error, 99) <= 4
@@ -57,21 +57,14 @@ def test_a_finer_hci_asks_for_more_fidelity_and_a_coarser_one_for_no_less():
 
 
 def test_half_of_the_fidelity_is_half_of_the_way(synthetic_pixels):
-    received = planes_of(down_sampled(synthetic_pixels(96, 64), 4))
-    other = planes_of(synthetic_pixels(96, 64, seed=5))
+    received = to_tensor(down_sampled(synthetic_pixels(96, 64), 4))
+    other = to_tensor(synthetic_pixels(96, 64, seed=5))
     ends = projected(other, received, 0.0), projected(other, received, 1.0)
     assert torch.equal(ends[0], other)
     assert torch.allclose(projected(other, received, 0.5), (ends[0] + ends[1]) / 2, atol=1e-6)
 
 
 def test_a_picture_that_agrees_is_left_alone(synthetic_pixels):
-    picture = planes_of(synthetic_pixels(96, 64))
+    picture = to_tensor(synthetic_pixels(96, 64))
     small = resized(picture, 24, 16)
     assert torch.allclose(projected(picture, small, 1.0), picture, atol=1e-5)
-
-
-def test_colour_and_grey_pixels_are_rounded_means():
-    planes = torch.tensor([0.1, 0.2, 0.6])[:, None, None].expand(3, 2, 4)
-    assert pixels_of(planes, grey=True).tolist() == [[76] * 4] * 2  # 0.3 of 255 is 76.5, which rounds to even
-    assert pixels_of(planes, grey=False)[0, 0].tolist() == [26, 51, 153]
-    assert pixels_of(planes * 9 - 1, grey=False)[0, 0].tolist() == [0, 204, 255]
