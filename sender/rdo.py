@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from shared.latent.coder import PLANE_COUNTS, LatentPlanes, encode_latent
+from shared.latent.coder import LatentPlanes, encode_latent
+from shared.latent.layout import CHANNEL_COUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +44,7 @@ class LatentChoice:
 
 def latent_choices(values: NDArray[np.int16], ranked: tuple[int, ...]) -> Iterator[LatentChoice]:
     """Yield the first 16, 8, 4, 2, 1 of the channels ``ranked`` of ``values`` ``[32, h, w]``, as many as there are."""
-    for count in reversed(PLANE_COUNTS):
+    for count in reversed(CHANNEL_COUNTS):
         if count <= len(ranked):
             ids = tuple(sorted(ranked[:count]))
             yield LatentChoice(LatentPlanes(ids, values[list(ids)]), encode_latent(values, ids))

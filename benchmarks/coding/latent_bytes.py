@@ -18,7 +18,8 @@ import safetensors.numpy
 
 from benchmarks.common.hci_curves import DATA, RESULTS, Picture, folder_pictures, machine, parquet_pictures, table
 from sender.extractors.latent import LatentEncoder, chosen_channels
-from shared.latent.coder import PLANE_COUNTS, encode_latent
+from shared.latent.coder import encode_latent
+from shared.latent.layout import CHANNEL_COUNTS
 from training.latent.pictures import held_out_pictures
 from training.latent.tables import Latents, order0_bits, table_bits
 
@@ -50,7 +51,7 @@ def sent_of(pictures: list[Picture], encoder: LatentEncoder) -> list[Sent]:
     sent = []
     for pixels in pictures:
         values = encoder.values(pixels)
-        ranked = chosen_channels(values, pixels, PLANE_COUNTS[-1])
+        ranked = chosen_channels(values, pixels, CHANNEL_COUNTS[-1])
         sent.append(Sent(values, ranked))
     return sent
 
@@ -111,7 +112,7 @@ def main() -> None:
     started_s = time.monotonic()
     for name, pictures in sets.items():
         sent = sent_of(pictures, encoder)
-        lines += [f"## {name}", "", table(list(HEADER), [row_of(count, sent) for count in PLANE_COUNTS]), ""]
+        lines += [f"## {name}", "", table(list(HEADER), [row_of(count, sent) for count in CHANNEL_COUNTS]), ""]
         first = np.bincount([one.ranked[0] for one in sent], minlength=32)
         often = ", ".join(f"{channel} ({first[channel]})" for channel in np.argsort(-first)[:4] if first[channel])
         lines += [f"Channel ranked first: {often}.", ""]

@@ -26,7 +26,7 @@ from sender.rdo import LatentChoice, best_choice, latent_choices
 from shared.bitstream import PictureHeader
 from shared.codecs.recipe import TradeOff
 from shared.efficientnet import efficientnet_lite
-from shared.latent.coder import PLANE_COUNTS
+from shared.latent.layout import CHANNEL_COUNTS
 from shared.picture import load_picture
 from shared.pixels import to_tensor
 
@@ -69,7 +69,7 @@ class Trials:
         caption = self.extractors.caption(pixels)
         lost = self.analyst(pixels, caption)
         found = {}
-        for choice in latent_choices(*self.extractors.planes(pixels, PLANE_COUNTS[-1])):
+        for choice in latent_choices(*self.extractors.planes(pixels, CHANNEL_COUNTS[-1])):
             made = self.decoded(pixels, caption, choice.arrived)
             lpips = float(lpips_form(visual_analysis(self.judge, made), visual_analysis(self.judge, pixels)))
             apart = float((self.classes(made) - self.classes(pixels)).abs().sum()) / 2
@@ -84,7 +84,7 @@ class Trials:
     def even_colour(self, colour: tuple[int, int, int]) -> list[str]:
         """Return the mean colours in which an even picture of ``colour`` comes back, without its caption and with."""
         pixels = np.full((192, 256, 3), colour, np.uint8)
-        most = next(latent_choices(*self.extractors.planes(pixels, PLANE_COUNTS[-1])))
+        most = next(latent_choices(*self.extractors.planes(pixels, CHANNEL_COUNTS[-1])))
         captions = "", self.extractors.caption(pixels)
         means = [self.decoded(pixels, caption, most.arrived).mean((0, 1)) for caption in captions]
         return [", ".join(f"{level:.0f}" for level in mean) for mean in (colour, *means)]
@@ -110,7 +110,7 @@ def main() -> None:
     files = sorted(options.pictures.glob("*.png"))[SKIPPED : SKIPPED + COUNT]
     trials = Trials()
     tried = [trials.tried(load_picture(file.read_bytes()).pixels) for file in files]
-    rows = [row(f"C = {count}", [one[count] for one in tried], str(count)) for count in PLANE_COUNTS]
+    rows = [row(f"C = {count}", [one[count] for one in tried], str(count)) for count in CHANNEL_COUNTS]
     for beta in BETAS:
         counts = [chosen(one, TradeOff(alpha=ALPHA, beta=beta)) for one in tried]
         taken = [one[count] for one, count in zip(tried, counts, strict=True)]

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from receiver.pocket.networks import PLANES
 from receiver.pocket.words import Prompt, prompt_of
+from shared.latent.layout import LATENT_CHANNELS
 from shared.regions.region import MASK_SIDE, REGIONS_MAX
 from shared.text import TEXT_WIDTH
 
@@ -57,7 +57,7 @@ def hints_of(guidance: Guidance, text: Callable[[], TextEncoder]) -> Hints:
         tokens=None if tokens is None else (tokens.kind, torch.from_numpy(tokens.numbers())),
         regions=_regions_of(guidance.regions, text()) if guidance.regions else None,
         planes=None if planes is None else _all_planes(planes),
-        kept=None if planes is None else torch.zeros(PLANES).index_fill_(0, torch.tensor(planes.ids), 1.0),
+        kept=None if planes is None else torch.zeros(LATENT_CHANNELS).index_fill_(0, torch.tensor(planes.ids), 1.0),
     )
 
 
@@ -76,7 +76,7 @@ def _regions_of(regions: Sequence[Region], text: TextEncoder) -> tuple[Tensor, T
 
 def _all_planes(planes: LatentPlanes) -> Tensor:
     """Return ``[32, h, w]`` with zeros for the channels that were not sent."""
-    whole = torch.zeros(PLANES, *planes.planes.shape[1:])
+    whole = torch.zeros(LATENT_CHANNELS, *planes.planes.shape[1:])
     whole[list(planes.ids)] = torch.from_numpy(plane_values(planes.planes).astype(np.float32))
     return whole
 
@@ -98,7 +98,7 @@ def prompt_from(hints: Sequence[Hints]) -> Prompt:
 
 def planes_from(hints: Sequence[Hints], rows: int, columns: int) -> tuple[Tensor, Tensor]:
     """Return planes ``[B, 32, rows, columns]`` in steps of the quantiser, and which of them came ``[B, 32]``."""
-    planes, kept = torch.zeros(len(hints), PLANES, rows, columns), torch.zeros(len(hints), PLANES)
+    planes, kept = torch.zeros(len(hints), LATENT_CHANNELS, rows, columns), torch.zeros(len(hints), LATENT_CHANNELS)
     for row, one in enumerate(hints):
         if one.planes is not None and one.kept is not None:
             planes[row], kept[row] = one.planes / PLANE_SCALE, one.kept
@@ -119,7 +119,7 @@ def maps_from(hints: Sequence[Hints], height: int, width: int) -> tuple[Tensor, 
 
     ``height`` and ``width`` are the latent's, which may be padded beyond the picture: planes are repeated at its edge.
     """
-    planes = torch.zeros(len(hints), PLANES, height, width)
+    planes = torch.zeros(len(hints), LATENT_CHANNELS, height, width)
     for row, one in enumerate(hints):
         if one.planes is not None:
             double = one.planes.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, :height, :width]

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
+from shared.latent.layout import LATENT_CHANNELS
 from shared.regions.region import REGIONS_MAX
 from shared.text import TEXT_WIDTH
 
@@ -20,12 +21,10 @@ if TYPE_CHECKING:
     from receiver.pocket.synthesis import Synthesis
     from receiver.pocket.words import Words
 
-LATENT_CHANNELS = 16
-PLANES = 32
-"""Channels for the latent stream's planes (GSC)."""
+AUTOENCODER_CHANNELS = 16
 MASKS = ("HCI", "LATENT", "REGIONS")
 """Streams that have an availability mask: 1 where the stream is there, 0 where it is lost."""
-CONTROL_CHANNELS = LATENT_CHANNELS + PLANES + REGIONS_MAX + len(MASKS)
+CONTROL_CHANNELS = AUTOENCODER_CHANNELS + LATENT_CHANNELS + REGIONS_MAX + len(MASKS)
 RESTORER_NOISE = 0.01
 """Standard deviation of the noise added to the restorer's input, 0 to 1, of which it makes texture.
 
@@ -61,7 +60,7 @@ def new_autoencoder() -> AutoencoderDC:
     """
     widths, layers, none = (64, 64, 128, 128), (0, 2, 2, 3), ((),) * 4
     return AutoencoderDC(
-        latent_channels=LATENT_CHANNELS,
+        latent_channels=AUTOENCODER_CHANNELS,
         encoder_block_out_channels=widths,
         decoder_block_out_channels=widths,
         encoder_layers_per_block=layers,
@@ -74,8 +73,8 @@ def new_autoencoder() -> AutoencoderDC:
 def new_unet(widths: tuple[int, int, int] = WIDTHS) -> UNet2DConditionModel:
     """Return an untrained flow network: latent in, velocity out. ``widths`` are multiples of 32."""
     return UNet2DConditionModel(
-        in_channels=LATENT_CHANNELS,
-        out_channels=LATENT_CHANNELS,
+        in_channels=AUTOENCODER_CHANNELS,
+        out_channels=AUTOENCODER_CHANNELS,
         block_out_channels=widths,
         layers_per_block=1,
         down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
@@ -125,7 +124,7 @@ def reach_of(given: Tensor, control: Tensor) -> Tensor:
     ``given`` ``[B, T]`` is the prompt's. A region's word acts where its mask in ``control`` covers half of a position;
     all others act everywhere.
     """
-    first = LATENT_CHANNELS + PLANES
+    first = AUTOENCODER_CHANNELS + LATENT_CHANNELS
     covered = functional.avg_pool2d(control[:, first : first + REGIONS_MAX].float(), LATENT_MULTIPLE) >= 0.5
     inside = covered.flatten(2).transpose(1, 2).to(given.dtype)
     everywhere = given[:, None].expand(-1, inside.shape[1], -1)

@@ -13,9 +13,8 @@ from receiver.pocket.flow import noises, sample
 from receiver.pocket.hints import Hints, maps_from, masks_from, planes_from, prompt_from
 from receiver.pocket.lanczos import resized
 from receiver.pocket.networks import (
-    LATENT_CHANNELS,
+    AUTOENCODER_CHANNELS,
     LATENT_MULTIPLE,
-    PLANES,
     RESTORER_NOISE,
     control_image,
     decoded,
@@ -27,7 +26,7 @@ from receiver.pocket.sizes import LATENT_SCALE, RESTORER_SCALE, quarter_size
 from receiver.pocket.sketch import sketched, smoothed
 from receiver.pocket.tiles import Tiling, add_tiled
 from shared.errors import ServiceError
-from shared.latent.coder import STRIDE, plane_size
+from shared.latent.layout import LATENT_CHANNELS, LATENT_STRIDE, latent_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,7 +61,7 @@ class Pipeline:
         self.dtype = next(networks.unet.parameters()).dtype
         self._of_pictures = Tiling(self.side, overlap, MULTIPLE)
         self._of_quarters = Tiling(self.side // RESTORER_SCALE, overlap // RESTORER_SCALE)
-        self._of_planes = Tiling(self.side // STRIDE, overlap // STRIDE)
+        self._of_planes = Tiling(self.side // LATENT_STRIDE, overlap // LATENT_STRIDE)
         self._of_latents = Tiling(self.side // LATENT_SCALE, overlap // LATENT_SCALE)
         # The flow's networks look further and work at an eighth of the size: larger tiles, and more overlap.
         self._of_flow = Tiling(self.side // 2, 2 * overlap // LATENT_SCALE, LATENT_MULTIPLE)
@@ -103,7 +102,7 @@ class Pipeline:
             quarters = torch.stack([restorer_input(hci, width, height) for hci in hcis]).to(self.device)
         columns, rows = quarter_size(width, height)
         right, bottom = -width % MULTIPLE, -height % MULTIPLE
-        latent_shape = LATENT_CHANNELS, (height + bottom) // LATENT_SCALE, (width + right) // LATENT_SCALE
+        latent_shape = AUTOENCODER_CHANNELS, (height + bottom) // LATENT_SCALE, (width + right) // LATENT_SCALE
         # All noise is drawn for the whole picture, so that tiles agree, and on the CPU, so that devices do.
         drawn = [noises(seed, (3, rows, columns), latent_shape) for seed in seeds]
         quarter_noise, latent_noise = (torch.stack(part).to(self.device) for part in zip(*drawn, strict=True))
@@ -118,15 +117,21 @@ class Pipeline:
     @torch.inference_mode()
     def sketches(self, hints: Sequence[Hints], width: int, height: int) -> Tensor:
         """Return what ``hints`` allow in an HCI's place, ``[B, 3, ceil(height / 4), ceil(width / 4)]``, 0 to 1."""
-        rows, columns = plane_size(width, height)
+        rows, columns = latent_size(width, height)
         planes, kept = (part.to(self.device) for part in planes_from(hints, rows, columns))
         prompt = prompt_from(hints).to(self.device, self._networks.sketch.dtype)
         told = self._networks.sketch.told(prompt, masks_from(hints).to(self.device), rows, columns).float()
 
         def drawn(tile: Tensor) -> Tensor:
-            return sketched(self._networks.synthesis, self._networks.sketch, tile[:, :PLANES], kept, tile[:, PLANES:])
+            return sketched(
+                self._networks.synthesis,
+                self._networks.sketch,
+                tile[:, :LATENT_CHANNELS],
+                kept,
+                tile[:, LATENT_CHANNELS:],
+            )
 
-        finer = STRIDE // RESTORER_SCALE
+        finer = LATENT_STRIDE // RESTORER_SCALE
         blank = torch.zeros(len(hints), 3, finer * rows, finer * columns, device=self.device)
         made = self._tiled(blank, drawn, torch.cat([planes, told], 1), self._of_planes, Fraction(finer))
         across, down = quarter_size(width, height)
@@ -149,7 +154,9 @@ class Pipeline:
     def latent_of(self, picture: Tensor) -> Tensor:
         """Return the latent ``[B, 16, H / 8, W / 8]`` of ``picture`` ``[B, 3, H, W]``, of multiples of 32."""
         batch, _, height, width = picture.shape
-        blank = torch.zeros(batch, LATENT_CHANNELS, height // LATENT_SCALE, width // LATENT_SCALE, device=self.device)
+        blank = torch.zeros(
+            batch, AUTOENCODER_CHANNELS, height // LATENT_SCALE, width // LATENT_SCALE, device=self.device
+        )
         return self._tiled(
             blank,
             lambda tile: encoded(self._networks.autoencoder, self._given(tile)),
@@ -181,7 +188,7 @@ class Pipeline:
         def whole_velocity(latent: Tensor, time: Tensor) -> Tensor:
             def tile_velocity(tile: Tensor) -> Tensor:
                 parts = self._given(tile)
-                latent, control = parts[:, :LATENT_CHANNELS], parts[:, LATENT_CHANNELS:]
+                latent, control = parts[:, :AUTOENCODER_CHANNELS], parts[:, AUTOENCODER_CHANNELS:]
                 return velocity(self._networks, latent, time, words, prompt.given, control)
 
             return self._tiled(
@@ -200,7 +207,7 @@ class Pipeline:
         autoencoder = self._networks.autoencoder
 
         def change(tile: Tensor) -> Tensor:
-            both = decoded(autoencoder, torch.cat(torch.split(self._given(tile), LATENT_CHANNELS, dim=1))).float()
+            both = decoded(autoencoder, torch.cat(torch.split(self._given(tile), AUTOENCODER_CHANNELS, dim=1))).float()
             return both[: len(tile)] - both[len(tile) :]
 
         latents = torch.cat([latent, restored_latent], 1)

@@ -16,7 +16,7 @@ from torch.nn import functional
 from receiver.pocket.diffusers_import import ConfigMixin, ModelMixin, register_to_config
 from receiver.pocket.sizes import RESTORER_SCALE
 from receiver.pocket.words import Prompt, Words
-from shared.latent.coder import STRIDE
+from shared.latent.layout import LATENT_STRIDE
 
 if TYPE_CHECKING:
     from receiver.pocket.synthesis import Synthesis
@@ -84,7 +84,7 @@ def sketched(synthesis: Synthesis, sketch: Sketch, planes: Tensor, kept: Tensor,
     there = kept.amax(1, keepdim=True)
     full = synthesis(planes * kept[:, :, None, None], kept)
     drawn = 0.5 + (functional.avg_pool2d(full, RESTORER_SCALE) - 0.5) * there[..., None, None]
-    added = sketch(told, functional.avg_pool2d(drawn, STRIDE // RESTORER_SCALE), there)
+    added = sketch(told, functional.avg_pool2d(drawn, LATENT_STRIDE // RESTORER_SCALE), there)
     out: Tensor = drawn + functional.interpolate(added, drawn.shape[2:], mode="bilinear")
     return out
 

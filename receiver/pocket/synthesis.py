@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shared.latent.coder import STRIDE
+from shared.latent.layout import LATENT_CHANNELS, LATENT_STRIDE
 from shared.latent.network import EIGHTH, SIXTEENTH, Residual
-from shared.latent.tables import PLANES
 from shared.weights import with_weights
 
 SYNTHESIS_NAME = "synthesis.safetensors"
@@ -24,7 +23,7 @@ class Synthesis(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(2 * PLANES, SIXTEENTH, 3, padding=1),
+            nn.Conv2d(2 * LATENT_CHANNELS, SIXTEENTH, 3, padding=1),
             Residual(SIXTEENTH),
             nn.Conv2d(SIXTEENTH, 4 * EIGHTH, 3, padding=1),
             nn.PixelShuffle(2),
@@ -33,12 +32,12 @@ class Synthesis(nn.Module):
             nn.Conv2d(EIGHTH, 3 * 64, 3, padding=1),
             nn.PixelShuffle(8),
         )
-        self.blocks = nn.Conv2d(PLANES, 3 * STRIDE * STRIDE, 1)
+        self.blocks = nn.Conv2d(LATENT_CHANNELS, 3 * LATENT_STRIDE * LATENT_STRIDE, 1)
 
     def forward(self, planes: Tensor, kept: Tensor) -> Tensor:
         """Map ``planes`` ``[B, 32, h, w]``, zero where not ``kept`` ``[B, 32]``, to ``[B, 3, 16h, 16w]``, 0 to 1."""
         there = kept[:, :, None, None].expand_as(planes).to(planes.dtype)
-        blocks = functional.pixel_shuffle(self.blocks(planes), STRIDE)
+        blocks = functional.pixel_shuffle(self.blocks(planes), LATENT_STRIDE)
         out: Tensor = self.body(torch.cat([planes, there], 1)) + blocks + 0.5
         return out
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from receiver.pocket.config import CONFIG_NAME, PocketConfig, config_in, way_out
 from receiver.pocket.devices import number_type
 from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
-from receiver.pocket.networks import CONTROL_CHANNELS, LATENT_CHANNELS, PocketNetworks
+from receiver.pocket.networks import AUTOENCODER_CHANNELS, CONTROL_CHANNELS, PocketNetworks
 from receiver.pocket.rrdbnet import RRDBNet
 from receiver.pocket.sketch import Sketch
 from receiver.pocket.synthesis import loaded_synthesis
@@ -39,14 +39,14 @@ CLASSES = {
 }
 EXPECTED: dict[str, dict[str, int]] = {
     "restorer": {},
-    "autoencoder": {"latent_channels": LATENT_CHANNELS},
+    "autoencoder": {"latent_channels": AUTOENCODER_CHANNELS},
     "unet": {
-        "in_channels": LATENT_CHANNELS,
-        "out_channels": LATENT_CHANNELS,
+        "in_channels": AUTOENCODER_CHANNELS,
+        "out_channels": AUTOENCODER_CHANNELS,
         "cross_attention_dim": TEXT_WIDTH,
     },
     "controlnet": {
-        "in_channels": LATENT_CHANNELS,
+        "in_channels": AUTOENCODER_CHANNELS,
         "conditioning_channels": CONTROL_CHANNELS,
         "cross_attention_dim": TEXT_WIDTH,
     },

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
-from sender.extractors.latent_network import PLANES, REACH, STRIDE, Analysis
+from sender.extractors.latent_network import REACH, Analysis
 from sender.extractors.latent_selection import grey_of, structure_scores
 from shared.errors import ConfigError, PictureError
-from shared.latent.coder import PLANE_COUNTS, plane_size
-from shared.latent.tables import VALUE_MAX
+from shared.latent.layout import CHANNEL_COUNTS, LATENT_CHANNELS, LATENT_STRIDE, VALUE_MAX, latent_size
 from shared.weights import with_weights
 
 if TYPE_CHECKING:
@@ -67,10 +66,10 @@ def chosen_channels(values: NDArray[np.int16], pixels: NDArray[np.uint8], count:
         ConfigError: a count that is not offered, or values that are not this picture's.
         PictureError: not a picture.
     """
-    if count not in PLANE_COUNTS:
-        raise ConfigError(f"{count} planes of the latent: must be one of {', '.join(map(str, PLANE_COUNTS))}")
+    if count not in CHANNEL_COUNTS:
+        raise ConfigError(f"{count} planes of the latent: must be one of {', '.join(map(str, CHANNEL_COUNTS))}")
     padded = _padded(pixels)
-    if values.shape != (PLANES, *plane_size(pixels.shape[1], pixels.shape[0])):
+    if values.shape != (LATENT_CHANNELS, *latent_size(pixels.shape[1], pixels.shape[0])):
         raise ConfigError(
             f"a latent of {list(values.shape)} is not of a picture of {pixels.shape[1]}x{pixels.shape[0]}"
         )
@@ -78,7 +77,7 @@ def chosen_channels(values: NDArray[np.int16], pixels: NDArray[np.uint8], count:
     planes = torch.from_numpy(values.astype(np.float32))
     # One at a time: 32 grey pictures of a large photograph would take gigabytes.
     scores = [float(structure_scores(plane[None, None], grey)) for plane in planes]
-    return tuple(sorted(range(PLANES), key=lambda channel: -scores[channel])[:count])
+    return tuple(sorted(range(LATENT_CHANNELS), key=lambda channel: -scores[channel])[:count])
 
 
 def loaded_analysis(path: Path | None = None) -> Analysis:
@@ -103,7 +102,9 @@ def _padded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if pixels.dtype != np.uint8 or (pixels.ndim != 2 and pixels.shape[2:] != (3,)) or not pixels.size:
         raise PictureError(f"a picture of {pixels.dtype} {pixels.shape}: must be uint8 [H, W, 3] or [H, W], not empty")
     colour = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
-    return np.pad(colour, ((0, -colour.shape[0] % STRIDE), (0, -colour.shape[1] % STRIDE), (0, 0)), mode="edge")
+    return np.pad(
+        colour, ((0, -colour.shape[0] % LATENT_STRIDE), (0, -colour.shape[1] % LATENT_STRIDE), (0, 0)), mode="edge"
+    )
 
 
 def _strips(pixels: NDArray[np.uint8], margin: int) -> Iterator[tuple[Tensor, int, int]]:
@@ -111,8 +112,8 @@ def _strips(pixels: NDArray[np.uint8], margin: int) -> Iterator[tuple[Tensor, in
 
     With each: how many rows of samples are above, and how many of its own.
     """
-    height = pixels.shape[0] // STRIDE
+    height = pixels.shape[0] // LATENT_STRIDE
     for top in range(0, height, STRIP_ROWS):
         first, last = max(0, top - margin), min(height, top + STRIP_ROWS + margin)
-        part = pixels[first * STRIDE : last * STRIDE].transpose(2, 0, 1)[None]
+        part = pixels[first * LATENT_STRIDE : last * LATENT_STRIDE].transpose(2, 0, 1)[None]
         yield torch.from_numpy(part.astype(np.float32) / 255), top - first, min(STRIP_ROWS, height - top)

@@ -9,12 +9,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
+from shared.latent.layout import LATENT_CHANNELS, LATENT_STRIDE
 from shared.latent.network import EIGHTH, SIXTEENTH, Residual
 
-PLANES = 32
-"""M, the channels of the latent, of which C are sent."""
-STRIDE = 16
-"""Pixels per sample of a plane, in both directions."""
 REACH = 6
 """Samples around one of a plane, beyond which no pixel acts on it."""
 
@@ -31,12 +28,12 @@ class Analysis(nn.Module):
             nn.Conv2d(EIGHTH, SIXTEENTH, 3, stride=2, padding=1),
             Residual(SIXTEENTH),
             nn.GELU(),
-            nn.Conv2d(SIXTEENTH, PLANES, 3, padding=1),
+            nn.Conv2d(SIXTEENTH, LATENT_CHANNELS, 3, padding=1),
         )
-        self.blocks = nn.Conv2d(3 * STRIDE * STRIDE, PLANES, 1)
+        self.blocks = nn.Conv2d(3 * LATENT_STRIDE * LATENT_STRIDE, LATENT_CHANNELS, 1)
 
     def forward(self, picture: Tensor) -> Tensor:
         """Map pictures ``[B, 3, 16h, 16w]``, 0 to 1, to planes ``[B, 32, h, w]`` in quantiser steps, not rounded."""
         centred = picture - 0.5
-        out: Tensor = self.body(centred) + self.blocks(functional.pixel_unshuffle(centred, STRIDE))
+        out: Tensor = self.body(centred) + self.blocks(functional.pixel_unshuffle(centred, LATENT_STRIDE))
         return out

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from shared.hci.stream import CODER_NAMES
-from shared.latent.coder import PLANE_COUNTS
+from shared.latent.layout import CHANNEL_COUNTS
 from shared.streams import StreamKind
 from shared.tokens.stream import MAX_TOKENS, MIN_TOKENS, TokenKind
 
@@ -16,8 +16,8 @@ SMALLEST_BPP, LARGEST_BPP = 0.0005, 24.0
 
 
 def _offered_count(planes: int) -> int:
-    if planes not in PLANE_COUNTS:
-        raise ValueError(f"give {', '.join(map(str, PLANE_COUNTS[:-1]))} or {PLANE_COUNTS[-1]}")
+    if planes not in CHANNEL_COUNTS:
+        raise ValueError(f"give {', '.join(map(str, CHANNEL_COUNTS[:-1]))} or {CHANNEL_COUNTS[-1]}")
     return planes
 
 

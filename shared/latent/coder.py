@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 import constriction
 import numpy as np
 
+from shared.bitstream import MAX_SIDE
 from shared.errors import BitstreamError, ConfigError
 from shared.latent.context import STEPS, cross_planes, neighbours
-from shared.latent.tables import PLANES, RADIUS, SYMBOLS, VALUE_MAX, LatentTables, categorical, loaded_tables
+from shared.latent.layout import LATENT_CHANNELS, VALUE_MAX, latent_size
+from shared.latent.tables import RADIUS, SYMBOLS, LatentTables, categorical, loaded_tables
 from shared.range_coding import shortest_bytes, words_of
 
 if TYPE_CHECKING:
@@ -24,12 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shared.latent.context import Integers
-
-STRIDE = 16
-"""Pixels per sample of a plane, in both directions."""
-SIDE_MAX = 8192
-PLANE_COUNTS = (1, 2, 4, 8, 16)
-"""C, how many planes a sender offers to send, as in the paper."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +36,6 @@ class LatentPlanes:
     planes: NDArray[np.int16]
 
 
-def plane_size(width: int, height: int) -> tuple[int, int]:
-    """Return rows and columns of a plane of a picture: a sixteenth, rounded up."""
-    return -(-height // STRIDE), -(-width // STRIDE)
-
-
 def encode_latent(values: NDArray[np.integer], ids: Sequence[int], tables: LatentTables | None = None) -> bytes:
     """Return the payload of the channels ``ids`` of ``values`` ``[32, h, w]``, integers in -127 to 127.
 
@@ -52,10 +43,15 @@ def encode_latent(values: NDArray[np.integer], ids: Sequence[int], tables: Laten
         ConfigError: no ids, one twice or outside 0..31, or values of another shape, type or range.
     """
     chosen = tuple(sorted(int(index) for index in ids))
-    if not chosen or len(set(chosen)) != len(chosen) or chosen[0] < 0 or chosen[-1] >= PLANES:
-        raise ConfigError(f"channels {list(ids)} of the latent: name 1 to {PLANES} different ones in 0..{PLANES - 1}")
-    if values.ndim != 3 or values.shape[0] != PLANES or not values.size or values.dtype.kind not in "iu":
-        raise ConfigError(f"a latent of {values.dtype} {list(values.shape)}: must be integers [{PLANES}, h, w]")
+    if not chosen or len(set(chosen)) != len(chosen) or chosen[0] < 0 or chosen[-1] >= LATENT_CHANNELS:
+        raise ConfigError(
+            f"channels {list(ids)} of the latent: name 1 to {LATENT_CHANNELS} different ones "
+            f"in 0..{LATENT_CHANNELS - 1}"
+        )
+    if values.ndim != 3 or values.shape[0] != LATENT_CHANNELS or not values.size or values.dtype.kind not in "iu":
+        raise ConfigError(
+            f"a latent of {values.dtype} {list(values.shape)}: must be integers [{LATENT_CHANNELS}, h, w]"
+        )
     planes = values[list(chosen)].astype(np.int64)
     if np.abs(planes).max() > VALUE_MAX:
         raise ConfigError(f"a latent value of {np.abs(planes).max()}: must be within ±{VALUE_MAX}")
@@ -68,13 +64,13 @@ def decode_latent(payload: bytes, width: int, height: int, tables: LatentTables 
     Raises:
         BitstreamError: ``encode_latent`` makes no such payload for a picture of this size.
     """
-    if not (0 < width <= SIDE_MAX and 0 < height <= SIDE_MAX):
-        raise BitstreamError(f"a latent of a picture of {width}x{height}: sides must be 1 to {SIDE_MAX}")
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise BitstreamError(f"a latent of a picture of {width}x{height}: sides must be 1 to {MAX_SIDE}")
     tables = tables or shipped_tables()
     receiver = _Receiver(payload)
     try:
         ids = _ids(receiver, tables, ())
-        planes = np.zeros((len(ids), *plane_size(width, height)), np.int64)
+        planes = np.zeros((len(ids), *latent_size(width, height)), np.int64)
         _walk(receiver, tables, ids, planes)
     except (AssertionError, ValueError) as error:  # constriction's "invalid for the employed entropy model"
         raise BitstreamError("the latent payload is damaged: its bytes decode to no symbol") from error
@@ -134,8 +130,8 @@ def _ids(end: _End, tables: LatentTables, meant: tuple[int, ...]) -> tuple[int, 
     """
     missing = int(end.symbols(tables.number_model, np.array([len(meant) - 1]))[0]) + 1
     ids: list[int] = []
-    for channel in range(PLANES):
-        if missing in (0, PLANES - channel):
+    for channel in range(LATENT_CHANNELS):
+        if missing in (0, LATENT_CHANNELS - channel):
             there = missing > 0
         else:
             model = categorical(tables.arrays["chosen"][channel, missing])

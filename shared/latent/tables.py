@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 
 from shared.errors import SetupError
 from shared.latent.context import NEIGHBOURS, STEPS
+from shared.latent.layout import LATENT_CHANNELS, VALUE_MAX
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     from shared.latent.context import Integers
 
-PLANES: Final = 32
-"""M, the channels of the latent."""
 WEIGHT_BITS: Final = 10
 """Weights and thresholds are in units of 2⁻¹⁰."""
 FRACTIONS: Final = 8
@@ -36,18 +35,16 @@ LEVELS: Final = 24
 RADIUS: Final = 8
 """Symbols are whole steps from the mean's, -8 to 8; the last symbol says that the value itself follows."""
 SYMBOLS: Final = 2 * RADIUS + 2
-VALUE_MAX: Final = 127
-"""Values of a plane are -127 to 127."""
 SHAPES: Final = {
-    "mean_near": (len(STEPS), PLANES, NEIGHBOURS),
-    "mean_cross": (len(STEPS), PLANES, PLANES, 2),
-    "scale_bias": (len(STEPS), PLANES),
-    "scale_near": (len(STEPS), PLANES, NEIGHBOURS),
-    "scale_cross": (len(STEPS), PLANES, PLANES, 2),
+    "mean_near": (len(STEPS), LATENT_CHANNELS, NEIGHBOURS),
+    "mean_cross": (len(STEPS), LATENT_CHANNELS, LATENT_CHANNELS, 2),
+    "scale_bias": (len(STEPS), LATENT_CHANNELS),
+    "scale_near": (len(STEPS), LATENT_CHANNELS, NEIGHBOURS),
+    "scale_cross": (len(STEPS), LATENT_CHANNELS, LATENT_CHANNELS, 2),
     "thresholds": (LEVELS - 1,),
     "counts": (LEVELS, FRACTIONS, SYMBOLS),
-    "chosen": (PLANES, PLANES + 1, 2),
-    "number": (PLANES,),
+    "chosen": (LATENT_CHANNELS, LATENT_CHANNELS + 1, 2),
+    "number": (LATENT_CHANNELS,),
 }
 """Of the arrays in the file. A weight's indices are step, plane, and (plane that is known, sample or those beside)."""
 TABLES_NAME: Final = "tables.safetensors"

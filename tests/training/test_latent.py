@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from shared.latent.coder import decode_latent, encode_latent
-from shared.latent.tables import PLANES, tables_of
+from shared.latent.layout import LATENT_CHANNELS
+from shared.latent.tables import tables_of
 
 with_compressai = pytest.mark.skipif(
     importlib.util.find_spec("compressai") is None, reason="compressai: `make train-setup`"
@@ -27,8 +28,8 @@ def latents():
     row, column = np.mgrid[0:10, 0:12]
     slopes = rng.uniform(-0.4, 0.4, (24, 1, 1, 1, 2))
     base = 2.5 * np.sin(slopes[..., 0] * row + slopes[..., 1] * column)
-    planes = np.rint(base + 0.3 * rng.normal(size=(24, PLANES, 10, 12))).astype(np.int64)
-    kept = (rng.random((24, PLANES)) < 0.2).astype(np.int64)
+    planes = np.rint(base + 0.3 * rng.normal(size=(24, LATENT_CHANNELS, 10, 12))).astype(np.int64)
+    kept = (rng.random((24, LATENT_CHANNELS)) < 0.2).astype(np.int64)
     kept[:, 4] = 1
     return Latents(planes, kept)
 
@@ -68,14 +69,14 @@ def test_training_lowers_the_loss():
     torch.manual_seed(0)
     codec = Codec()
     rows = torch.linalg.qr(torch.randn(768, 768)).Q
-    codec.start(rows[:PLANES], torch.full((PLANES,), 2.0))
+    codec.start(rows[:LATENT_CHANNELS], torch.full((LATENT_CHANNELS,), 2.0))
     optimiser = torch.optim.AdamW(codec.parameters(), 1e-3)
     ramp = torch.arange(64) * 3
     picture = torch.stack([ramp[:, None].expand(64, 64), ramp.expand(64, 64), 200 - ramp.expand(64, 64)], -1)
     batch = {
         "picture": picture.byte()[None].expand(4, -1, -1, -1),
-        "noise": torch.rand(4, PLANES, 4, 4) - 0.5,
-        "dice": torch.rand(4, PLANES),
+        "noise": torch.rand(4, LATENT_CHANNELS, 4, 4) - 0.5,
+        "dice": torch.rand(4, LATENT_CHANNELS),
         "count": torch.tensor([1, 4, 8, 16]),
         "by_rule": torch.tensor([True, True, False, False]),
     }
@@ -113,9 +114,9 @@ def test_kept_planes_are_as_many_as_asked_and_the_best_by_rule():
 
     ramp = torch.linspace(0, 1, 64)
     picture = (ramp[:, None] * ramp).expand(2, 3, 64, 64)
-    planes = torch.randn(2, PLANES, 4, 4, generator=torch.Generator().manual_seed(1))
+    planes = torch.randn(2, LATENT_CHANNELS, 4, 4, generator=torch.Generator().manual_seed(1))
     planes[0, 11] = -torch.nn.functional.avg_pool2d(picture[:1].mean(1, keepdim=True), 16)[0, 0]
-    dice = torch.linspace(0, 1, PLANES).expand(2, -1)
+    dice = torch.linspace(0, 1, LATENT_CHANNELS).expand(2, -1)
     batch = {"count": torch.tensor([1, 3]), "by_rule": torch.tensor([True, False]), "dice": dice}
     kept = kept_planes(planes, picture, batch)
     assert kept[0].nonzero().flatten().tolist() == [11]

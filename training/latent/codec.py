@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from receiver.pocket.synthesis import Synthesis, loaded_synthesis
 from sender.extractors.latent import WEIGHTS_NAME, loaded_analysis
-from sender.extractors.latent_network import PLANES, Analysis
+from sender.extractors.latent_network import Analysis
 from shared.errors import SetupError
+from shared.latent.layout import LATENT_CHANNELS
 from training.compressai_import import EntropyBottleneck
 from training.latent.dropout import kept_planes
 from training.latent.export import PRIOR_NAME
@@ -35,7 +36,7 @@ class Codec(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.analysis, self.synthesis = Analysis(), Synthesis()
-        self.prior = EntropyBottleneck(PLANES, init_scale=1)
+        self.prior = EntropyBottleneck(LATENT_CHANNELS, init_scale=1)
         self.prior.quantiles.requires_grad_(requires_grad=False)  # of its own tables, which are not used
 
     @torch.no_grad()
@@ -45,7 +46,7 @@ class Codec(nn.Module):
         Every plane but the first also gets some of the first direction, less from plane to plane, so that alone it
         shows something, and so that the rule ranks planes of much energy first.
         """
-        shares = torch.cat([torch.zeros(1), torch.linspace(*LEAD_SHARES, PLANES - 1)])
+        shares = torch.cat([torch.zeros(1), torch.linspace(*LEAD_SHARES, LATENT_CHANNELS - 1)])
         analysis = functional.normalize(directions + shares[:, None] * directions[:1], dim=1) / steps[:, None]
         self.analysis.blocks.weight.copy_(analysis[:, :, None, None])
         self.synthesis.blocks.weight.copy_(torch.linalg.pinv(analysis)[:, :, None, None])
@@ -60,7 +61,7 @@ class Codec(nn.Module):
     def bits(self, values: Tensor) -> Tensor:
         """Return the estimated bits ``[B, 32]`` of planes ``[B, 32, h, w]`` under the factorised prior."""
         channels_first = values.transpose(0, 1)
-        likelihood, _, _ = self.prior._likelihood(channels_first.reshape(PLANES, 1, -1))  # noqa: SLF001 - noise is ours
+        likelihood, _, _ = self.prior._likelihood(channels_first.reshape(LATENT_CHANNELS, 1, -1))  # noqa: SLF001 - noise is ours
         shares: Tensor = likelihood.clamp_min(1e-9).log2().view(channels_first.shape)
         return -shares.sum((2, 3)).T
 

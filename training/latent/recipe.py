@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sender.extractors.latent_network import PLANES, STRIDE
 from shared.errors import SetupError
-from shared.latent.coder import PLANE_COUNTS
+from shared.latent.layout import CHANNEL_COUNTS, LATENT_CHANNELS, LATENT_STRIDE
 from training.latent.codec import Codec
 from training.latent.dropout import kept_planes
 from training.latent.pictures import Crops, cells, pixels
@@ -55,12 +54,14 @@ class LatentRecipe:
 
     def batch(self, rng: np.random.Generator, count: int, side: int) -> dict[str, Tensor]:
         """Draw one batch; everything random in a step comes from ``rng``."""
-        small = side // STRIDE
+        small = side // LATENT_STRIDE
         return {
             "picture": torch.from_numpy(self.crops.batch(rng, count, side)),
-            "noise": torch.from_numpy(rng.uniform(-0.5, 0.5, (count, PLANES, small, small)).astype(np.float32)),
-            "dice": torch.from_numpy(rng.random((count, PLANES), np.float32)),
-            "count": torch.from_numpy(rng.choice(PLANE_COUNTS, count)),
+            "noise": torch.from_numpy(
+                rng.uniform(-0.5, 0.5, (count, LATENT_CHANNELS, small, small)).astype(np.float32)
+            ),
+            "dice": torch.from_numpy(rng.random((count, LATENT_CHANNELS), np.float32)),
+            "count": torch.from_numpy(rng.choice(CHANNEL_COUNTS, count)),
             "by_rule": torch.from_numpy(rng.random(count) >= RANDOM_SHARE),
         }
 
@@ -73,11 +74,11 @@ class LatentRecipe:
         planes = codec.analysis(picture).round()
         measures: dict[str, float] = {}
         columns = [picture[:SHOWN]]
-        for count in PLANE_COUNTS:
+        for count in CHANNEL_COUNTS:
             rule = {
                 "count": torch.full((len(picture),), count, device=device),
                 "by_rule": torch.ones(len(picture), dtype=torch.bool, device=device),
-                "dice": torch.zeros(len(picture), PLANES, device=device),
+                "dice": torch.zeros(len(picture), LATENT_CHANNELS, device=device),
             }
             kept = kept_planes(planes, picture, rule)
             output = codec.synthesis(planes * kept[:, :, None, None], kept).clamp(0, 1)
@@ -94,11 +95,11 @@ class LatentRecipe:
         """Return principal directions ``[32, 768]`` of 16×16 blocks, most energy first, and steps for them."""
         rng = np.random.default_rng((seed, 2))
         crops = torch.from_numpy(self.crops.batch(rng, BLOCKS_SEEN, 64)).permute(0, 3, 1, 2).float() / 255 - 0.5
-        rows = functional.pixel_unshuffle(crops, STRIDE).permute(0, 2, 3, 1).flatten(0, 2)
+        rows = functional.pixel_unshuffle(crops, LATENT_STRIDE).permute(0, 2, 3, 1).flatten(0, 2)
         _, directions = torch.linalg.eigh(rows.T @ rows)
-        steps = torch.full((PLANES,), STEP)
+        steps = torch.full((LATENT_CHANNELS,), STEP)
         steps[0] = LEAD_STEP
-        return directions[:, -PLANES:].T.flip(0), steps
+        return directions[:, -LATENT_CHANNELS:].T.flip(0), steps
 
 
 def _held(data: Path) -> list[NDArray[np.uint8]]:

@@ -11,18 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shared.latent.coder import PLANE_COUNTS
 from shared.latent.context import NEIGHBOURS, STEPS, cross_planes, neighbours
-from shared.latent.tables import (
-    FRACTIONS,
-    LEVELS,
-    PLANES,
-    RADIUS,
-    SYMBOLS,
-    VALUE_MAX,
-    WEIGHT_BITS,
-    table_places,
-)
+from shared.latent.layout import CHANNEL_COUNTS, LATENT_CHANNELS, VALUE_MAX
+from shared.latent.tables import FRACTIONS, LEVELS, RADIUS, SYMBOLS, WEIGHT_BITS, table_places
 from training.latent.dropout import kept_planes
 
 if TYPE_CHECKING:
@@ -41,7 +32,7 @@ RULE_SHARE = 0.85
 SIDES = (192, 320)
 BATCH, RATE = 32, 3e-3
 INT16 = 32767
-BEFORE = torch.ones(PLANES, PLANES).tril(-1)[:, :, None]
+BEFORE = torch.ones(LATENT_CHANNELS, LATENT_CHANNELS).tril(-1)[:, :, None]
 """1 where a plane (second) is told before another (first): ids ascend."""
 
 
@@ -62,9 +53,9 @@ def latents_of(analysis: Analysis, crops: Crops, count: int, side: int, seed: in
         picture = torch.from_numpy(crops.batch(rng, BATCH, side)).permute(0, 3, 1, 2).float() / 255
         values = analysis(picture).round().clamp(-VALUE_MAX, VALUE_MAX)
         rule = {
-            "count": torch.from_numpy(rng.choice(PLANE_COUNTS, BATCH)),
+            "count": torch.from_numpy(rng.choice(CHANNEL_COUNTS, BATCH)),
             "by_rule": torch.from_numpy(rng.random(BATCH) < RULE_SHARE),
-            "dice": torch.from_numpy(rng.random((BATCH, PLANES), np.float32)),
+            "dice": torch.from_numpy(rng.random((BATCH, LATENT_CHANNELS), np.float32)),
         }
         planes.append(values.numpy().astype(np.int64))
         kept.append(kept_planes(values, picture, rule).numpy().astype(np.int64))
@@ -77,11 +68,11 @@ class ContextModel(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         steps = len(STEPS)
-        self.mean_near = nn.Parameter(torch.zeros(steps, PLANES, NEIGHBOURS))
-        self.mean_cross = nn.Parameter(torch.zeros(steps, PLANES, PLANES, 2))
-        self.scale_bias = nn.Parameter(torch.full((steps, PLANES), -1.0))
-        self.scale_near = nn.Parameter(torch.full((steps, PLANES, NEIGHBOURS), 0.05))
-        self.scale_cross = nn.Parameter(torch.zeros(steps, PLANES, PLANES, 2))
+        self.mean_near = nn.Parameter(torch.zeros(steps, LATENT_CHANNELS, NEIGHBOURS))
+        self.mean_cross = nn.Parameter(torch.zeros(steps, LATENT_CHANNELS, LATENT_CHANNELS, 2))
+        self.scale_bias = nn.Parameter(torch.full((steps, LATENT_CHANNELS), -1.0))
+        self.scale_near = nn.Parameter(torch.full((steps, LATENT_CHANNELS, NEIGHBOURS), 0.05))
+        self.scale_cross = nn.Parameter(torch.zeros(steps, LATENT_CHANNELS, LATENT_CHANNELS, 2))
 
     def forward(self, planes: NDArray[np.int64], kept: NDArray[np.int64]) -> Tensor:
         """Return the bits per sample of the kept ones of ``planes`` ``[B, 32, h, w]``."""
@@ -152,7 +143,9 @@ def integer_tables(model: ContextModel, parts: list[Latents]) -> dict[str, NDArr
         "thresholds": thresholds,
         "counts": np.maximum(1, np.rint(shares * COUNTS_TOTAL)).astype(np.int32),
         "chosen": _choice_counts(np.concatenate([part.kept for part in parts])),
-        "number": np.where(np.isin(np.arange(1, PLANES + 1), PLANE_COUNTS), OFFERED_WEIGHT, 1).astype(np.int32),
+        "number": np.where(np.isin(np.arange(1, LATENT_CHANNELS + 1), CHANNEL_COUNTS), OFFERED_WEIGHT, 1).astype(
+            np.int32
+        ),
     }
 
 
@@ -195,13 +188,13 @@ def _smooth_counts(scales: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _choice_counts(kept: NDArray[np.int64]) -> NDArray[np.int32]:
     """Return ``[32, 33, 2]``: how often channel i was absent and there when k channels were still to come."""
-    counts = np.zeros((PLANES, PLANES + 1, 2))
-    for channel in range(PLANES):
-        for missing in range(PLANES + 1):
-            share = min(max(missing / (PLANES - channel), 0.01), 0.99)
+    counts = np.zeros((LATENT_CHANNELS, LATENT_CHANNELS + 1, 2))
+    for channel in range(LATENT_CHANNELS):
+        for missing in range(LATENT_CHANNELS + 1):
+            share = min(max(missing / (LATENT_CHANNELS - channel), 0.01), 0.99)
             counts[channel, missing] = PRIOR_CHOICES * np.array([1 - share, share])
     to_come = np.flip(np.cumsum(np.flip(kept, 1), axis=1), 1)
-    for channel in range(PLANES):
+    for channel in range(LATENT_CHANNELS):
         np.add.at(counts[channel], (to_come[:, channel], kept[:, channel]), 1)
     shares = counts / counts.sum(-1, keepdims=True)
     whole: NDArray[np.int32] = np.maximum(1, np.rint(shares * COUNTS_TOTAL)).astype(np.int32)
@@ -220,7 +213,7 @@ def table_bits(tables: dict[str, NDArray[np.int16] | NDArray[np.int32]], part: L
 def order0_bits(part: Latents) -> float:
     """Return the entropy of the kept planes' samples, each channel by its own histogram over ``part``."""
     bits = samples = 0.0
-    for channel in range(PLANES):
+    for channel in range(LATENT_CHANNELS):
         values = part.planes[part.kept[:, channel] > 0, channel].ravel()
         _, counts = np.unique(values, return_counts=True)
         bits -= float((counts * np.log2(counts / max(1, counts.sum()))).sum())

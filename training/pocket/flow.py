@@ -19,7 +19,7 @@ from torch.nn import functional
 from receiver.pocket.flow import sample
 from receiver.pocket.networks import PocketNetworks, control_image, decoded, velocity
 from receiver.pocket.words import Prompt
-from shared.latent.coder import PLANE_COUNTS
+from shared.latent.layout import CHANNEL_COUNTS
 from shared.tokens.stream import MIN_TOKENS, TokenKind
 from training.pocket.losses import PictureLoss, Weights
 from training.pocket.report import grid_of
@@ -230,5 +230,5 @@ def _channels(rng: np.random.Generator, count: int, of: int) -> Tensor:
     """Return ``[count, of]``: 1 for the planes that were sent, a random choice of 1 to 16."""
     chosen = np.zeros((count, of), np.float32)
     for row in chosen:
-        row[rng.permutation(of)[: rng.choice(PLANE_COUNTS)]] = 1
+        row[rng.permutation(of)[: rng.choice(CHANNEL_COUNTS)]] = 1
     return torch.from_numpy(chosen)

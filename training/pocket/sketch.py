@@ -18,8 +18,7 @@ from receiver.pocket.sizes import RESTORER_SCALE
 from receiver.pocket.sketch import Sketch, sketched
 from receiver.pocket.synthesis import loaded_synthesis
 from receiver.pocket.words import Prompt
-from shared.latent.coder import PLANE_COUNTS
-from shared.latent.tables import PLANES
+from shared.latent.layout import CHANNEL_COUNTS, LATENT_CHANNELS
 from shared.tokens.stream import TokenKind
 from training.latent.dropout import kept_planes
 from training.pocket.flow import RSRT_SHARE, TOKEN_COUNTS
@@ -104,8 +103,8 @@ class SketchRecipe:
         return {
             **rows,
             "given": torch.from_numpy((rng.random((count, len(STREAMS))) < KEPT).astype(np.float32)),
-            "dice": torch.from_numpy(rng.random((count, PLANES), np.float32)),
-            "count": torch.from_numpy(rng.choice(PLANE_COUNTS, count)),
+            "dice": torch.from_numpy(rng.random((count, LATENT_CHANNELS), np.float32)),
+            "count": torch.from_numpy(rng.choice(CHANNEL_COUNTS, count)),
             "by_rule": torch.from_numpy(rng.random(count) < BY_RULE),
             "kind": torch.from_numpy((rng.random(count) < RSRT_SHARE).astype(np.int64)),
             "tokens": torch.tensor(rng.choice(TOKEN_COUNTS)),
@@ -118,7 +117,7 @@ class SketchRecipe:
         rows = {name: part.to(device) for name, part in self._held_out.rows(np.arange(len(self._held_out))).items()}
         total = len(self._held_out)
         rows |= {
-            "dice": torch.zeros(total, PLANES, device=device),
+            "dice": torch.zeros(total, LATENT_CHANNELS, device=device),
             "count": torch.full((total,), JUDGED_PLANES, device=device),
             "by_rule": torch.ones(total, dtype=torch.bool, device=device),
             "kind": torch.ones(total, device=device) * int(TokenKind.RSRT),

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.latent.coder import encode_latent, plane_size
+from shared.latent.coder import encode_latent
+from shared.latent.layout import latent_size
 
 CASES = ((64, 64, (14,)), (100, 75, (0, 31)), (384, 256, (2, 3, 5, 7)), (16, 16, (1,)), (768, 512, tuple(range(16))))
 
 
 def values_of(width, height, seed=0):
     """Integer planes with edges, waves and rare large values, made of integers only: int64 [32, h, w]."""
-    rows, columns = plane_size(width, height)
+    rows, columns = latent_size(width, height)
     row, column, plane = np.ogrid[:rows, :columns, :32]
     waves = ((row * (3 + plane % 5) + column * (2 + plane % 3) + seed) // 7) % 5 - 2
     edges = ((row + column + plane) % 11 == 0) * (plane % 4)

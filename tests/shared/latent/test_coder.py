@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import BitstreamError, ConfigError, SetupError
-from shared.latent.coder import decode_latent, encode_latent, plane_size
+from shared.latent.coder import decode_latent, encode_latent
 from shared.latent.context import STEPS, neighbours
-from shared.latent.tables import PLANES, loaded_tables
+from shared.latent.layout import LATENT_CHANNELS, latent_size
+from shared.latent.tables import loaded_tables
 
 HERE = Path(__file__).parent
 GOLDEN = json.loads((HERE / "golden.json").read_text())
@@ -25,7 +26,7 @@ golden_maker = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(golden_maker)
 SHIPPED = Path(__file__).parents[3] / "models" / "latent" / "tables.safetensors"
 
-IDS = st.lists(st.integers(0, PLANES - 1), min_size=1, max_size=PLANES, unique=True)
+IDS = st.lists(st.integers(0, LATENT_CHANNELS - 1), min_size=1, max_size=LATENT_CHANNELS, unique=True)
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: f"{case['width']}x{case['height']}")
@@ -46,7 +47,7 @@ def test_golden_payload(case):
 )
 @settings(deadline=None, max_examples=40)
 def test_any_planes_come_back(ids, width, height, seed, spread):
-    values = np.random.default_rng(seed).integers(-spread, spread + 1, (PLANES, *plane_size(width, height)))
+    values = np.random.default_rng(seed).integers(-spread, spread + 1, (LATENT_CHANNELS, *latent_size(width, height)))
     arrived = decode_latent(encode_latent(values, ids), width, height)
     assert arrived.ids == tuple(sorted(ids))
     assert arrived.planes.dtype == np.int16
@@ -58,7 +59,7 @@ def decodes_or_says_why(payload, width, height):
         arrived = decode_latent(payload, width, height)
     except BitstreamError as error:
         return str(error).isprintable()
-    return arrived.planes.shape == (len(arrived.ids), *plane_size(width, height))
+    return arrived.planes.shape == (len(arrived.ids), *latent_size(width, height))
 
 
 @given(payload=st.binary(max_size=80), width=st.integers(1, 130), height=st.integers(1, 130))
@@ -98,8 +99,8 @@ def test_every_sample_is_told_once_and_from_known_ones_only(size):
 
 def test_planes_like_a_pictures_cost_less_than_by_zlib():
     row, column = np.mgrid[0:32, 0:48]
-    noise = np.random.default_rng(0).normal(size=(PLANES, 32, 48))
-    planes = [1.2 * np.sin(row / 6 + plane) * np.cos(column / 9 - plane) for plane in range(PLANES)]
+    noise = np.random.default_rng(0).normal(size=(LATENT_CHANNELS, 32, 48))
+    planes = [1.2 * np.sin(row / 6 + plane) * np.cos(column / 9 - plane) for plane in range(LATENT_CHANNELS)]
     values = np.rint(np.array(planes) + 0.3 * noise).astype(np.int64)
     ids = (0, 3, 6, 9)
     packed = zlib.compress(values[list(ids)].astype(np.int8).tobytes(), 9)
@@ -107,18 +108,23 @@ def test_planes_like_a_pictures_cost_less_than_by_zlib():
 
 
 def test_zero_planes_cost_a_tenth_of_a_bit_per_sample():
-    assert len(encode_latent(np.zeros((PLANES, 32, 48), np.int64), range(16))) < 16 * 32 * 48 * 0.12 / 8
+    assert len(encode_latent(np.zeros((LATENT_CHANNELS, 32, 48), np.int64), range(16))) < 16 * 32 * 48 * 0.12 / 8
 
 
 @pytest.mark.parametrize("ids", [[], [0, 0], [-1], [32], list(range(33))])
 def test_channels_that_are_none(ids):
     with pytest.raises(ConfigError, match="channels"):
-        encode_latent(np.zeros((PLANES, 2, 2), np.int64), ids)
+        encode_latent(np.zeros((LATENT_CHANNELS, 2, 2), np.int64), ids)
 
 
 @pytest.mark.parametrize(
     "values",
-    [np.zeros((31, 2, 2), int), np.zeros((PLANES, 2, 2)), np.zeros((PLANES, 0, 2), int), np.full((PLANES, 1, 1), 128)],
+    [
+        np.zeros((31, 2, 2), int),
+        np.zeros((LATENT_CHANNELS, 2, 2)),
+        np.zeros((LATENT_CHANNELS, 0, 2), int),
+        np.full((LATENT_CHANNELS, 1, 1), 128),
+    ],
 )
 def test_values_that_are_no_latent(values):
     with pytest.raises(ConfigError):
