@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from receiver.reassembly import PictureStatus
     from shared.bitstream import Bitstream
+    from shared.repair.decoder import RepairStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +160,15 @@ def _stream_reports(rebuilt: Rebuilt | None, status: PictureStatus | None) -> li
         )
         for kind in sorted(received.keys() | payload_bytes.keys())
     ]
+
+
+def repair_report(status: RepairStatus) -> receiver_pb2.RepairReport:
+    """Return the state of one repaired object as a message."""
+    return receiver_pb2.RepairReport(
+        kinds=[packet_pb2.StreamKind.ValueType(kind) for kind in status.kinds],
+        state=receiver_pb2.RepairState.Value(f"REPAIR_STATE_{status.state.name}"),
+        source_packets=status.source_packets,
+        source_received=status.source_received,
+        repair_received=status.repair_received,
+        missing_symbols=status.missing_symbols,
+    )

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 from receiver.guidance import DEFAULT_DECODER, DecodeOptions, Decoder, Guidance, HciDecoder, decoder_named, options_for
 from receiver.metrics.reporter import Judge
 from receiver.previews import Previews
-from receiver.reassembly import Reassembler
-from receiver.rebuild import Rebuilt, measured, rebuild, report_of
+from receiver.rebuild import Rebuilt, measured, rebuild, repair_report, report_of
+from receiver.reception import Reception
 from receiver.telemetry import ReceiverMetrics
 from shared.bitstream import Bitstream
 from shared.errors import InputError
-from shared.packets import PICTURE_IDS
-from shared.repair.decoder import RepairDecoder
 from shared.rpc.chunks import ChunkBuffer, chunks_of
 from shared.rpc.limits import HEAVY_WORKERS
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2, receiver_pb2_grpc
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
-    from receiver.reassembly import PictureStatus
-    from shared.repair.decoder import RepairStatus
     from shared.telemetry.telemetry import CallTelemetry
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -92,16 +88,12 @@ class _Decoding:
         return await loop.run_in_executor(self._workers, measured, rebuilt, reference.joined())
 
 
-class _Reception:
-    """What has arrived in one call."""
+class _Call:
+    """What has arrived in one call: the reference and the packets."""
 
-    def __init__(self, picture_id: int) -> None:
-        self._picture_id = picture_id
+    def __init__(self, picture_index: int) -> None:
         self.reference = ChunkBuffer("the reference picture")
-        self.repair = RepairDecoder()
-        self.packets = Reassembler()
-        self.received = 0
-        self.whole: list[StreamKind] = []
+        self.reception = Reception(picture_index)
 
     def take(self, request: receiver_pb2.ReceiveRequest) -> bool:
         """Take in one message after the settings; return whether it was a packet that came through."""
@@ -111,25 +103,14 @@ class _Reception:
         elif part != "arrival":
             raise InputError(f"unexpected '{part}' message: {RECEIVE_ORDER}")
         elif request.arrival.fate == packet_pb2.FATE_DELIVERED:
-            self.received += 1
-            for packet in self.repair.push(request.arrival.packet.data):
-                event = self.packets.push(packet)
-                if event is not None:
-                    self.whole.append(event.stream.kind)
+            self.reception.push(request.arrival.packet.data)
             return True
         return False
 
-    def bitstream(self) -> Bitstream | None:
-        return self.packets.bitstream(self._picture_id)
-
-    def status(self) -> PictureStatus | None:
-        return self.packets.status(self._picture_id)
-
-    def repairs(self) -> list[receiver_pb2.RepairReport]:
-        return [_repair_report(status) for status in self.repair.statuses(self._picture_id)]
-
     def progress(self, stage: str) -> receiver_pb2.ReceiveResponse:
-        return receiver_pb2.ReceiveResponse(progress=_progress(stage, self.received, self.whole))
+        return receiver_pb2.ReceiveResponse(
+            progress=_progress(stage, self.reception.received_packets, self.reception.complete)
+        )
 
 
 class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
@@ -167,30 +148,31 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         request_iterator: AsyncIterator[receiver_pb2.ReceiveRequest],
         call: CallTelemetry,
     ) -> AsyncIterator[receiver_pb2.ReceiveResponse]:
-        reception = _Reception(settings.picture_index % PICTURE_IDS)
+        taken = _Call(settings.picture_index)
+        reception = taken.reception
         previews = Previews(decoding.rebuilt, [draft.draft for draft in decoding.drafts()])
         async with contextlib.aclosing(previews.while_reading(request_iterator)) as happening:
             async for event in happening:
                 if isinstance(event, Rebuilt):
                     for preview in _preview_chunks(previews.count, event):
                         yield receiver_pb2.ReceiveResponse(preview=preview)
-                elif reception.take(event):
+                elif taken.take(event):
                     if settings.progressive:
                         previews.offer(reception.bitstream())
-                    yield reception.progress("receive")
-        yield reception.progress("decode")
+                    yield taken.progress("receive")
+        yield taken.progress("decode")
         bitstream, rebuilt = reception.bitstream(), previews.newest
         if bitstream is None or rebuilt is None or rebuilt.bitstream != bitstream:
             with call.stage("decode"):
                 rebuilt = None if bitstream is None else await decoding.rebuilt(bitstream)
-        if rebuilt is not None and reception.reference:
-            yield reception.progress("measure")
-            rebuilt = await self._measured(decoding, rebuilt, reception.reference, settings.session, call)
+        if rebuilt is not None and taken.reference:
+            yield taken.progress("measure")
+            rebuilt = await self._measured(decoding, rebuilt, taken.reference, settings.session, call)
         for chunk in _file_chunks(rebuilt):
             yield receiver_pb2.ReceiveResponse(**chunk)
         report = report_of(decoding.decoder, decoding.options, rebuilt, reception.status())
-        report.packets_rejected = reception.packets.counts.damaged
-        report.repairs.extend(reception.repairs())
+        report.packets_rejected = reception.rejected_packets
+        report.repairs.extend(map(repair_report, reception.repairs()))
         self._metrics.received(settings.session, report)
         yield receiver_pb2.ReceiveResponse(report=report)
 
@@ -330,15 +312,4 @@ def _progress(stage: str, received: int, whole: list[StreamKind] | None = None) 
         stage=stage,
         packets_received=received,
         whole=[packet_pb2.StreamKind.ValueType(kind) for kind in whole or []],
-    )
-
-
-def _repair_report(status: RepairStatus) -> receiver_pb2.RepairReport:
-    return receiver_pb2.RepairReport(
-        kinds=[packet_pb2.StreamKind.ValueType(kind) for kind in status.kinds],
-        state=receiver_pb2.RepairState.Value(f"REPAIR_STATE_{status.state.name}"),
-        source_packets=status.source_packets,
-        source_received=status.source_received,
-        repair_received=status.repair_received,
-        missing_symbols=status.missing_symbols,
     )

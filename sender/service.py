@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from sender.repair import repair_packets
+from sender.report import send_report
 from sender.telemetry import SenderMetrics
-from shared.bitstream import bpp
 from shared.codecs.changes import changed
 from shared.codecs.registry import codec_named, codecs
 from shared.errors import ConfigError, InputError
@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 
     from sender.hci_search import Judge
     from sender.rdo import Analyst
-    from shared.bitstream import Bitstream
     from shared.codecs.recipe import Codec
-    from shared.picture import Picture
     from shared.telemetry.telemetry import CallTelemetry
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -65,7 +63,7 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
     async def _sent(
         self, settings: sender_pb2.SendSettings, data: bytes, call: CallTelemetry
     ) -> AsyncIterator[sender_pb2.SendResponse]:
-        codec = changed(codec_named(settings.codec), _changes(settings))
+        codec = requested_codec(settings)
         packetiser = Packetiser(settings.packet_bytes) if settings.packet_bytes else Packetiser()
         packetiser.next_count.update(_checked_counts(settings.next_sequence_counts))
         yield _progress("read", 0.1)
@@ -97,10 +95,8 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
             )
         for packet in repairs:
             yield sender_pb2.SendResponse(packet=packet_pb2.Packet(data=packet))
-        report = _report(codec, picture, bitstream, packets)
-        report.repair_packets, report.repair_bytes = len(repairs), sum(map(len, repairs))
+        report = send_report(codec, picture, bitstream, packets=packets, repairs=repairs, encode_s=encode_s)
         report.next_repair_count = repairing.next_count
-        report.encode_s = encode_s
         report.next_sequence_counts.update({int(kind): count for kind, count in packetiser.next_count.items()})
         self._metrics.sent(report)
         yield sender_pb2.SendResponse(report=report)
@@ -157,14 +153,19 @@ async def _settings_and_picture(
     return settings, picture.joined()
 
 
-def _changes(settings: sender_pb2.SendSettings) -> dict[str, object]:
-    """Return what the caller changes of the codec's recipe."""
+def requested_codec(settings: sender_pb2.SendSettings) -> Codec:
+    """Return the codec that ``settings`` name, with the changes that they ask for.
+
+    Raises:
+        UnknownNameError: there is no such codec.
+        ConfigError: a change outside its rule.
+    """
     changes: dict[str, object] = {
         name: getattr(settings, name) for name in ("tokens", "planes") if settings.HasField(name)
     }
     if settings.HasField("trade_off"):
         changes["trade_off"] = {"alpha": settings.trade_off.alpha, "beta": settings.trade_off.beta}
-    return changes
+    return changed(codec_named(settings.codec), changes)
 
 
 def _checked_counts(counts: Mapping[int, int]) -> dict[StreamKind, int]:
@@ -180,21 +181,3 @@ def _checked_counts(counts: Mapping[int, int]) -> dict[StreamKind, int]:
 
 def _progress(stage: str, done: float) -> sender_pb2.SendResponse:
     return sender_pb2.SendResponse(progress=sender_pb2.SendProgress(stage=stage, done=done))
-
-
-def _report(codec: Codec, picture: Picture, bitstream: Bitstream, packets: list[bytes]) -> sender_pb2.SendReport:
-    container, header = bitstream.pack(), bitstream.header
-    return sender_pb2.SendReport(
-        codec=codec.name,
-        width=header.width,
-        height=header.height,
-        container=container,
-        streams=[
-            sender_pb2.StreamBytes(kind=packet_pb2.StreamKind.ValueType(stream.kind), bytes=len(stream.payload))
-            for stream in bitstream.streams
-        ],
-        bpp=bpp(len(container), header.width, header.height),
-        packets=len(packets),
-        packet_bytes=sum(map(len, packets)),
-        notes=picture.notes,
-    )
