@@ -1,15 +1,17 @@
-"""Settings of the channel, and the two ways to state its signal-to-noise ratio."""
+"""Settings of one transmission over the channel."""
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from channel.checks import Settings
 from channel.phy.mcs import Mcs, mcs
+from channel.propagation.factory import Propagation  # noqa: TC001 - pydantic reads it
 from channel.propagation.impairments import MAX_TIME_S, Impairments
-from channel.propagation.kinds import Awgn, Propagation
+from channel.propagation.kinds import Awgn
+from channel.snr import eb_n0_from_es_n0_db, es_n0_from_eb_n0_db
 from shared.errors import UnknownNameError
 from shared.repair.packet import kinds_of
 from shared.streams import StreamKind  # noqa: TC001 - pydantic reads it
@@ -29,16 +31,14 @@ McsIndex = Annotated[int, AfterValidator(_known_mcs)]
 DelayS = Annotated[float, Field(ge=0, le=1e7)]
 
 
-class LinkSettings(BaseModel):
-    """What a profile and the configuration that comes of it have in common.
+class LinkSettings(Settings):
+    """Settings that a channel profile and a channel configuration share.
 
     ``snr_kind`` says whether the SNR is Es/N0 per complex symbol or Eb/N0 per information bit; under fading it is the
-    mean over the fading. ``short_packet_code`` is the code of packets for which ``channel.phy.mcs.polar_pays``; all others
-    take LDPC. A packet that has not arrived ``lifetime_s`` seconds after its departure expires, None: never.
-    ``transmit_power_w`` is for the accounting only.
+    mean SNR. ``short_packet_code`` is the code of the shortest packets (``channel.phy.mcs.polar_pays``); all others use
+    LDPC. A packet that has not arrived ``lifetime_s`` seconds after its departure expires; None: packets never expire.
+    ``transmit_power_w`` is used for the accounting only.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     snr_kind: Literal["esn0", "ebn0"] = "esn0"
     short_packet_code: Literal["ldpc", "polar"] = "ldpc"
@@ -57,17 +57,17 @@ class LinkSettings(BaseModel):
 
 
 class ChannelConfig(LinkSettings):
-    """What one transmission meets on its way.
+    """The channel of one transmission, all values resolved.
 
-    A packet's noise, fading and losses follow from ``run_seed``, its picture's index and its own index, and from
-    nothing else: ``batch_size`` (most packets decoded at once) and ``device`` change the speed only. ``stream_mcs``
-    holds the kinds of stream that do not take ``mcs``. Build it with ``shared.validation.checked`` to get a
-    ``ConfigError`` instead of pydantic's report.
+    The noise, fading and losses of a packet depend on ``run_seed``, the picture's index and the packet's index alone.
+    ``batch_size`` (most packets decoded at once) and ``device`` change the speed only. ``stream_mcs`` holds the stream
+    kinds that use another MCS than ``mcs``. Build it with ``shared.validation.checked``: settings outside their rules
+    then raise a one-line ``ConfigError`` instead of pydantic's report.
     """
 
     snr_db: SnrDb
     mcs: McsIndex
-    stream_mcs: dict[StreamKind, McsIndex] = {}
+    stream_mcs: dict[StreamKind, McsIndex] = Field(default_factory=dict)
     propagation_delay_s: DelayS = 0.0
     time_scale: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     run_seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
@@ -80,7 +80,7 @@ class ChannelConfig(LinkSettings):
         return mcs(self.mcs)
 
     def scheme_of(self, packet: bytes) -> Mcs:
-        """Return the scheme of one packet: that of its stream; a repair packet goes as safely as what it repairs."""
+        """Return the scheme of one packet: that of its stream; for a repair packet the most robust of its streams."""
         if not self.stream_mcs:
             return self.scheme
         indices = {self.stream_mcs.get(kind, self.mcs) for kind in kinds_of(packet)} or {self.mcs}
@@ -89,24 +89,13 @@ class ChannelConfig(LinkSettings):
     @property
     def es_n0_db(self) -> float:
         """Es/N0 in dB: energy per complex symbol over noise density."""
-        return self.snr_db if self.snr_kind == "esn0" else es_n0_db(self.snr_db, self.scheme)
+        if self.snr_kind == "esn0":
+            return self.snr_db
+        return es_n0_from_eb_n0_db(self.snr_db, self.scheme.spectral_efficiency)
 
     @property
     def eb_n0_db(self) -> float:
         """Eb/N0 in dB: energy per information bit over noise density, at the scheme's nominal rate."""
-        return self.snr_db if self.snr_kind == "ebn0" else eb_n0_db(self.snr_db, self.scheme)
-
-
-def es_n0_db(eb_n0_db: float, scheme: Mcs) -> float:
-    """Return Es/N0 = Eb/N0 + 10 log10(Qm · R), in dB."""
-    return eb_n0_db + 10 * math.log10(scheme.spectral_efficiency)
-
-
-def eb_n0_db(es_n0_db: float, scheme: Mcs) -> float:
-    """Return Eb/N0 = Es/N0 - 10 log10(Qm · R), in dB."""
-    return es_n0_db - 10 * math.log10(scheme.spectral_efficiency)
-
-
-def noise_variance(es_n0_db: float) -> float:
-    """Return N0, the noise variance per complex symbol of unit energy (N0 / 2 per real dimension)."""
-    return math.pow(10.0, -es_n0_db / 10)
+        if self.snr_kind == "ebn0":
+            return self.snr_db
+        return eb_n0_from_es_n0_db(self.snr_db, self.scheme.spectral_efficiency)

@@ -41,7 +41,7 @@ def is_erased(run_seed: int, picture_index: int, packet_index: int, erasure_rate
     return packet_generator(run_seed, picture_index, packet_index, Purpose.ERASURE).random() < erasure_rate
 
 
-def awgn(
+def draw_noise(
     run_seed: int, picture_index: int, packet_indices: Sequence[int], channel_uses: int, variance: float
 ) -> NDArray[np.complex64]:
     """Return white Gaussian noise ``[packets, channel_uses]``, complex64.

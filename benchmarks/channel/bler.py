@@ -17,11 +17,12 @@ import numpy as np
 import torch
 from scipy.stats import binomtest
 
-from channel.config import ChannelConfig, eb_n0_db
+from channel.config import ChannelConfig
 from channel.link.link import Link
 from channel.link.outcome import Fate
 from channel.phy.coding import ChainCache
 from channel.phy.mcs import mcs
+from channel.snr import eb_n0_from_es_n0_db
 from shared.validation import checked
 
 PACKET_BYTES = 256
@@ -62,7 +63,7 @@ def measured(index: int, es_n0_db: float, chains: ChainCache, packets: int, erro
         sent += len(arrivals)
         failed += sum(arrival.fate is not Fate.DELIVERED for arrival in arrivals)
     interval = binomtest(failed, sent).proportion_ci(0.95, method="exact")
-    eb_n0 = eb_n0_db(es_n0_db, mcs(index))
+    eb_n0 = eb_n0_from_es_n0_db(es_n0_db, mcs(index).spectral_efficiency)
     return Point(index, es_n0_db, eb_n0, sent, failed, failed / sent, interval.low, interval.high)
 
 

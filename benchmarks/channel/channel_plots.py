@@ -15,14 +15,14 @@ import matplotlib as mpl
 import numpy as np
 from scipy.stats import ncx2
 
-from channel.config import noise_variance
 from channel.phy.mcs import transport_block
 from channel.profile.registry import channel_names, profile_named
-from channel.propagation.fading import block_coefficients
+from channel.propagation.fading import draw_fading
 from channel.propagation.impairments import impaired
 from channel.propagation.kinds import Awgn, Rayleigh, Rician, Tdl
 from channel.propagation.timing import passages
-from channel.rng import awgn, is_erased
+from channel.rng import draw_noise, is_erased
+from channel.snr import noise_variance
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -43,7 +43,7 @@ FADES = 4000
 def noise(axes: Axes, config: ChannelConfig) -> None:
     """Draw the real part of noise samples beside N(0, N0 / 2)."""
     variance = noise_variance(config.es_n0_db)
-    samples = awgn(config.run_seed, 0, [0], 20_000, variance).real.ravel()
+    samples = draw_noise(config.run_seed, 0, [0], 20_000, variance).real.ravel()
     axes.hist(samples, bins=80, density=True, color="0.75", label="20,000 samples of the link")
     x = np.linspace(samples.min(), samples.max(), 200)
     axes.plot(x, np.exp(-(x**2) / variance) / np.sqrt(np.pi * variance), label="N(0, N0/2)")
@@ -53,7 +53,7 @@ def noise(axes: Axes, config: ChannelConfig) -> None:
 def fading(axes: Axes, config: ChannelConfig) -> None:
     """Draw how often |h|² lies below a level, beside Rayleigh's or Rice's distribution."""
     k = config.propagation.k_ratio
-    power = np.abs(block_coefficients(config.run_seed, 0, range(FADES), 1, k_factor=k).ravel()) ** 2
+    power = np.abs(draw_fading(config.run_seed, 0, range(FADES), 1, k_ratio=k).ravel()) ** 2
     axes.plot(10 * np.log10(np.sort(power)), np.arange(1, FADES + 1) / FADES, label=f"{FADES} packets of the link")
     levels_db = np.linspace(-30, 10, 200)
     theory = ncx2.cdf(2 * (k + 1) * 10 ** (levels_db / 10), 2, 2 * k)
@@ -64,12 +64,12 @@ def fading(axes: Axes, config: ChannelConfig) -> None:
 
 def response(axes: Axes, config: ChannelConfig) -> None:
     """Draw |H|² of one packet over OFDM symbols and used carriers."""
-    from channel.propagation.ofdm import OfdmMedium  # noqa: PLC0415 - imports Sionna, seconds
+    from channel.propagation.ofdm import OfdmChannel  # noqa: PLC0415 - imports Sionna, seconds
 
     assert isinstance(config.propagation, Tdl)
     grid = config.propagation.grid
-    medium = OfdmMedium(config.propagation, noise_variance(config.es_n0_db), config.symbol_rate_hz)
-    h = medium.frequency_response(2, config.run_seed, 0, 0).numpy()
+    model = OfdmChannel(config.propagation, noise_variance(config.es_n0_db), config.symbol_rate_hz)
+    h = model.frequency_response(2, config.run_seed, 0, 0).numpy()
     used = h.reshape(-1, grid.fft_size)[:, grid.guard_carriers_low : grid.fft_size - grid.guard_carriers_high]
     shown = axes.imshow(20 * np.log10(np.abs(used).T), aspect="auto", origin="lower", vmin=-25, vmax=8, cmap="viridis")
     plt.colorbar(shown, ax=axes, label="|H|² dB")

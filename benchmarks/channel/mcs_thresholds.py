@@ -44,7 +44,7 @@ def waterfall(index: int, chains: ChainCache, packets: int) -> list[Point]:
     return points
 
 
-def fitted(points: Sequence[Point]) -> tuple[float, float]:
+def fit_waterfall(points: Sequence[Point]) -> tuple[float, float]:
     """Return mu and sigma in dB of the maximum-likelihood BLER = Q((Es/N0 - mu) / sigma)."""
     es_n0_db = np.array([point.es_n0_db for point in points])
     failed = np.array([point.errors for point in points])
@@ -60,7 +60,7 @@ def fitted(points: Sequence[Point]) -> tuple[float, float]:
 
 def row(index: int, chains: ChainCache, packets: int) -> dict[str, float | int]:
     points = waterfall(index, chains, packets)
-    mu, sigma = fitted(points)
+    mu, sigma = fit_waterfall(points)
     return {
         "mcs": index,
         "es_n0_db_at_1e-1": round(mu + sigma * norm.isf(1e-1), 3),

@@ -35,18 +35,18 @@ from sionna.phy.ofdm import (
     tdl_time_cov_mat,
 )
 
-from channel.config import noise_variance
 from channel.link.link import Link
 from channel.phy.mcs import transport_block
 from channel.profile.registry import profile_named
 from channel.propagation.kinds import Awgn, Tdl
+from channel.snr import noise_variance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from channel.config import ChannelConfig
 
-    Medium = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+    Model = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 PACKET_BYTES = 256
 # (channel, MCS, Es/N0 in dB): where packets arrive, and where none does.
@@ -75,17 +75,17 @@ def bare_sionna(config: ChannelConfig, batch: int) -> Callable[[], None]:
     demapper = Demapper("app", "qam", order, device="cpu")
     decoder = LDPC5GDecoder(encoder, num_iter=config.max_bp_iterations, device="cpu")
     crc_check = CRCDecoder(crc, device="cpu")
-    medium = bare_medium(config, batch, block.channel_uses)
+    model = bare_model(config, batch, block.channel_uses)
     bits = torch.randint(0, 2, (batch, payload_bits)).float()
 
     def send() -> None:
         with torch.inference_mode():
-            crc_check(decoder(demapper(*medium(mapper(encoder(crc(bits)))))))
+            crc_check(decoder(demapper(*model(mapper(encoder(crc(bits)))))))
 
     return send
 
 
-def bare_medium(config: ChannelConfig, batch: int, symbols: int) -> Medium:
+def bare_model(config: ChannelConfig, batch: int, symbols: int) -> Model:
     """Return what takes symbols ``[batch, symbols]`` to what the demapper gets: symbols and their noise variance."""
     variance = torch.tensor(noise_variance(config.es_n0_db))
     propagation = config.propagation
@@ -97,15 +97,15 @@ def bare_medium(config: ChannelConfig, batch: int, symbols: int) -> Medium:
     fading = RayleighBlockFading(1, 1, 1, 1, device="cpu")
     k = propagation.k_ratio
 
-    def faded(sent: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def fade(sent: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         h = fading(batch, 1)[0].reshape(batch, 1) * math.sqrt(1 / (k + 1)) + math.sqrt(k / (k + 1))
         power = h.abs().square()
         return awgn(h * sent, variance) * h.conj() / power, (variance / power).expand(sent.shape)
 
-    return faded
+    return fade
 
 
-def bare_ofdm(settings: Tdl, symbol_rate_hz: float, variance: torch.Tensor, batch: int, symbols: int) -> Medium:
+def bare_ofdm(settings: Tdl, symbol_rate_hz: float, variance: torch.Tensor, batch: int, symbols: int) -> Model:
     """Return a tapped delay line under OFDM; every slot is one item of Sionna's batch, with a channel of its own."""
     grid = settings.grid
     mask = np.zeros((1, 1, grid.slot_symbols, grid.effective_carriers), dtype=np.int32)
@@ -136,14 +136,14 @@ def bare_ofdm(settings: Tdl, symbol_rate_hz: float, variance: torch.Tensor, batc
     mapper = ResourceGridMapper(resources, device="cpu")
     slots = grid.slots(symbols)
 
-    def carried(sent: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def apply(sent: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         data = torch.zeros((batch, slots * grid.data_elements), dtype=sent.dtype)
         data[:, :symbols] = sent
         observed = channel(mapper(data.reshape(batch * slots, 1, 1, -1)), variance)
         equalised, left = equalizer(observed, *estimator(observed, variance), variance)
         return equalised.reshape(batch, -1)[:, :symbols], left.reshape(batch, -1)[:, :symbols]
 
-    return carried
+    return apply
 
 
 def link(config: ChannelConfig, batch: int) -> Callable[[], None]:

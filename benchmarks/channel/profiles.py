@@ -73,8 +73,9 @@ def report(points: Sequence[Point], packets: int) -> str:
     lines = [
         "# Packets that come through, by channel",
         "",
-        f"`python -m benchmarks.channel.profiles --packets {packets}`: share of {packets} packets of {PACKET_BYTES} bytes that",
-        f"are delivered, over Es/N0 in dB; every profile's own settings otherwise, with MCS {MCS} in place of `auto`.",
+        f"`python -m benchmarks.channel.profiles --packets {packets}`: share of {packets} packets of",
+        f"{PACKET_BYTES} bytes that are delivered, over Es/N0 in dB. All other settings are the profile's own,",
+        f"with MCS {MCS} in place of `auto`.",
         "",
         "| channel | " + " | ".join(f"{snr_db:g}" for snr_db in SNRS_DB) + " |",
         "| --- |" + " ---: |" * len(SNRS_DB),

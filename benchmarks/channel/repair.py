@@ -129,9 +129,9 @@ def report(points: Sequence[Point], trials: int) -> str:
     lines = [
         "# Pictures whose packets all arrive or are recovered",
         "",
-        f"`python -m benchmarks.channel.repair --trials {trials}`: {SOURCE_PACKETS} packets of {PACKET_BYTES} bytes, then",
-        f"their repair packets, in a row; {trials} pictures per loss rate. In brackets what a code would reach for",
-        f"which any {SOURCE_PACKETS} packets suffice, computed from the loss model's probabilities.",
+        f"`python -m benchmarks.channel.repair --trials {trials}`: {SOURCE_PACKETS} packets of {PACKET_BYTES} bytes,",
+        f"then their repair packets; {trials} pictures per loss rate. In brackets: a code for which any",
+        f"{SOURCE_PACKETS} packets suffice, computed from the probabilities of the loss model.",
         "",
         f"Of {decodable} pictures that lost packets but kept {SOURCE_PACKETS} or more, RaptorQ failed on {failed}.",
         "",

@@ -20,11 +20,11 @@ import torch
 from scipy.stats import binomtest
 from sionna.phy.fec.polar import Polar5GDecoder, Polar5GEncoder
 
-from channel.config import noise_variance
 from channel.phy.capacity import required_es_n0_db
 from channel.phy.coding import Chain
 from channel.phy.mcs import mcs, transport_block
-from channel.rng import awgn
+from channel.rng import draw_noise
+from channel.snr import noise_variance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,7 +64,7 @@ def failures(size: int, index: int, packets: int, offset_db: float) -> Compariso
     es_n0_db = required_es_n0_db(8 * size, block.channel_uses, 1e-2, order) + offset_db
     variance = noise_variance(es_n0_db)
     payloads = np.random.default_rng(size).integers(0, 256, (packets, size), dtype=np.uint8)
-    noise = torch.from_numpy(awgn(1, size, range(packets), block.channel_uses, variance))
+    noise = torch.from_numpy(draw_noise(1, size, range(packets), block.channel_uses, variance))
     bits = chain.crc(torch.from_numpy(np.unpackbits(payloads, axis=1)).float())
     believed = torch.tensor(variance)
     with torch.inference_mode():

@@ -1,9 +1,9 @@
 """Waterfalls of the link over AWGN beside what is possible: capacity and the normal approximation for short blocks.
 
-Measures as ``benchmarks.channel.bler`` does, from a BLER near 1 to 1e-3 or below, and states the gap in dB at 1e-3 to the
-normal approximation at the packet's own length, for its QAM and for the Gaussian channel, and to capacity. Where the
-curve crosses 1e-3 comes from ``benchmarks.channel.mcs_thresholds.fitted`` over all points, with a 95 % parametric bootstrap
-interval. Information bits are those of the packet: CRC and padding count as loss of the code.
+Measures as ``benchmarks.channel.bler`` does, from a block error rate (BLER) near 1 to 1e-3 or below. At 1e-3 it states
+the gap in dB to the normal approximation at the packet's own length, for its QAM and for the Gaussian channel, and to
+capacity. The crossing of 1e-3 comes from ``benchmarks.channel.mcs_thresholds.fit_waterfall`` over all points, with a
+95 % parametric bootstrap interval. Information bits are those of the packet: CRC and padding count as loss of the code.
 
     python -m benchmarks.channel.waterfall --plot docs/results/waterfall-awgn.png
 
@@ -23,7 +23,7 @@ import torch
 from scipy.stats import norm
 
 from benchmarks.channel.bler import BATCH, PACKET_BYTES, Point, measured
-from benchmarks.channel.mcs_thresholds import fitted
+from benchmarks.channel.mcs_thresholds import fit_waterfall
 from channel.phy.capacity import normal_approximation_bler, required_es_n0_db
 from channel.phy.coding import ChainCache
 from channel.phy.mcs import mcs, transport_block
@@ -49,13 +49,13 @@ def waterfall(index: int, chains: ChainCache, packets: int, errors: int) -> list
 
 def crossing_db(points: Sequence[Point]) -> float:
     """Return the Es/N0 in dB where the fit to ``points`` crosses the target BLER."""
-    mu, sigma = fitted(points)
+    mu, sigma = fit_waterfall(points)
     return float(mu + sigma * norm.isf(TARGET_BLER))
 
 
 def crossing_interval_db(points: Sequence[Point]) -> tuple[float, float]:
     """Return the 95 % interval of ``crossing_db``: refits to failures drawn from the fit, packets as they were."""
-    mu, sigma = fitted(points)
+    mu, sigma = fit_waterfall(points)
     random = np.random.default_rng(0)
     drawn = [
         crossing_db(

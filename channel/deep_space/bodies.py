@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from channel.checks import in_range
+from channel.checks import check_in_range
 from shared.errors import UnknownNameError
 from shared.validation import short_repr
 
@@ -51,8 +51,8 @@ class Lander:
     longitude_deg: float
 
     def __post_init__(self) -> None:
-        in_range("latitude_deg", self.latitude_deg, -90, 90)
-        in_range("longitude_deg", self.longitude_deg, -360, 360)
+        check_in_range("latitude_deg", self.latitude_deg, -90, 90)
+        check_in_range("longitude_deg", self.longitude_deg, -360, 360)
 
 
 # Brightness: discs of Mars, Jupiter (radiation belts included) and Saturn at 6 cm, measured in 1965 and 1966

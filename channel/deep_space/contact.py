@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from channel.checks import Settings
 from channel.deep_space.bodies import STATIONS, Lander
 from channel.deep_space.geometry import SPEED_OF_LIGHT_KM_S, Sight, elevation_deg, sight, utc
 from channel.deep_space.link_budget import MAX_RANGE_KM, MIN_ELEVATION_DEG, LinkBudget, LinkBudgetConfig, link_budget
@@ -33,16 +34,14 @@ def _without_rates(value: Any) -> Any:
     return value
 
 
-class Place(BaseModel):
+class Place(Settings):
     """Where a lander stands on Mars: planetocentric degrees north and east."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     latitude_deg: Annotated[float, Field(ge=-90, le=90)]
     longitude_deg: Annotated[float, Field(ge=-360, le=360)]
 
 
-class DeepSpace(BaseModel):
+class DeepSpace(Settings):
     """The ends of a downlink and the date (UTC) from which it waits for a window.
 
     A window is open while one of ``stations`` sees the body at ``min_elevation_deg``, the path keeps
@@ -50,8 +49,6 @@ class DeepSpace(BaseModel):
     Earth at that elevation too. ``distance_km`` goes over the ephemeris' range, and so over the light time; windows,
     elevation and Sun angle stay those of the body. ``budget`` holds all of ``LinkBudgetConfig`` but its rates.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     body: str
     date: str

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from channel.constants import SPEED_OF_LIGHT_M_S
 from channel.deep_space.bodies import Body, Lander, Station, body_named, station_named
 from shared.errors import ConfigError
 from shared.validation import short_repr
@@ -23,7 +24,7 @@ from shared.validation import short_repr
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SPEED_OF_LIGHT_KM_S = 299_792.458
+SPEED_OF_LIGHT_KM_S = SPEED_OF_LIGHT_M_S / 1000
 SECONDS_PER_DAY = 86_400.0
 # DE421 runs from 1899-07-28 to 2053-10-08; the bounds leave room for the light time to Saturn.
 FIRST_DATE = datetime(1900, 1, 1, tzinfo=UTC)

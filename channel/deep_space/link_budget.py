@@ -10,12 +10,12 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from channel.checks import in_range, positive
+from channel.checks import Settings, check_in_range, check_positive
+from channel.constants import SPEED_OF_LIGHT_M_S
 from channel.deep_space.bodies import Body, body_named
 
-SPEED_OF_LIGHT_M_S = 299_792_458.0
 BOLTZMANN_J_K = 1.380649e-23  # exact, SI 2019
 COSMIC_BACKGROUND_K = 2.725  # Stelzried, Freiley and Reid, "System Noise Concepts with DSN Applications", 2.1
 MEDIUM_TEMPERATURE_K = 275.0  # mean radiating temperature of atmosphere and rain, ITU-R P.618-13, section 3
@@ -26,7 +26,7 @@ MAX_RANGE_KM = 1e12
 Decibel = Annotated[float, Field(ge=0, le=100)]
 
 
-class LinkBudgetConfig(BaseModel):
+class LinkBudgetConfig(Settings):
     """Both ends of a downlink and what lies between them.
 
     The defaults are a Mars orbiter's X-band link (100 W, 3 m antenna; NASA's page on MRO's communications) into a 34 m
@@ -35,8 +35,6 @@ class LinkBudgetConfig(BaseModel):
     of the time ("Models of weather effects on noise temperature and attenuation for Ka- and X-band telemetry
     performance analysis"). Build it with ``shared.validation.checked``.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     frequency_hz: Annotated[float, Field(ge=1e8, le=1e11)] = 8.42e9
     transmit_power_w: Annotated[float, Field(gt=0, le=1e6)] = 100.0
@@ -94,8 +92,8 @@ def link_budget(config: LinkBudgetConfig, *, body: str, range_km: float, elevati
         ConfigError: a range outside 1 to 1e12 km, or an elevation outside 5° to 90°.
     """
     target = body_named(body)
-    in_range("range_km", range_km, 1, MAX_RANGE_KM)
-    in_range("elevation_deg", elevation_deg, MIN_ELEVATION_DEG, 90)
+    check_in_range("range_km", range_km, 1, MAX_RANGE_KM)
+    check_in_range("elevation_deg", elevation_deg, MIN_ELEVATION_DEG, 90)
     transmit = _transmit_lines(config)
     path = _path_lines(config, range_km, elevation_deg)
     received = _total("received power", "dBW", [transmit[-1], *path], "sum of EIRP and the lines below it")
@@ -129,8 +127,8 @@ def free_space_loss_db(range_km: float, frequency_hz: float) -> float:
     Raises:
         ConfigError: a range or frequency that is not positive and finite.
     """
-    wavelength_m = SPEED_OF_LIGHT_M_S / positive("frequency_hz", frequency_hz)
-    return 20 * math.log10(4 * math.pi * positive("range_km", range_km) * 1e3 / wavelength_m)
+    wavelength_m = SPEED_OF_LIGHT_M_S / check_positive("frequency_hz", frequency_hz)
+    return 20 * math.log10(4 * math.pi * check_positive("range_km", range_km) * 1e3 / wavelength_m)
 
 
 def dish_gain_dbi(diameter_m: float, frequency_hz: float, efficiency: float) -> float:
@@ -139,9 +137,9 @@ def dish_gain_dbi(diameter_m: float, frequency_hz: float, efficiency: float) -> 
     Raises:
         ConfigError: a diameter, frequency or efficiency that is not positive and finite, or an efficiency above 1.
     """
-    positive("efficiency", in_range("efficiency", efficiency, 0, 1))
-    wavelength_m = SPEED_OF_LIGHT_M_S / positive("frequency_hz", frequency_hz)
-    return 10 * math.log10(efficiency * (math.pi * positive("diameter_m", diameter_m) / wavelength_m) ** 2)
+    check_positive("efficiency", check_in_range("efficiency", efficiency, 0, 1))
+    wavelength_m = SPEED_OF_LIGHT_M_S / check_positive("frequency_hz", frequency_hz)
+    return 10 * math.log10(efficiency * (math.pi * check_positive("diameter_m", diameter_m) / wavelength_m) ** 2)
 
 
 def beamwidth_deg(gain_dbi: float) -> float:

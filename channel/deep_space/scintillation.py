@@ -17,7 +17,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from channel.checks import in_range
+from channel.checks import check_in_range
 from shared.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def scintillation(sun_angle_deg: float, frequency_hz: float) -> Scintillation:
     Raises:
         ConfigError: an angle outside 0° to 180°, or a frequency outside 8 to 8.8 GHz and 31 to 33 GHz.
     """
-    in_range("sun_angle_deg", sun_angle_deg, 0, 180)
+    check_in_range("sun_angle_deg", sun_angle_deg, 0, 180)
     fit = _fit_at(frequency_hz)
     if sun_angle_deg > MAX_FIT_ANGLE_DEG:
         return Scintillation(0.0, K_LIMIT_DB, "none")
@@ -77,7 +77,7 @@ def rician_k_db(index: float) -> float:
     Raises:
         ConfigError: an index outside 0 to 1.
     """
-    in_range("index", index, 0, 1)
+    check_in_range("index", index, 0, 1)
     steady = math.sqrt(1 - index**2)
     limit = 10 ** (K_LIMIT_DB / 10)
     k = steady / (1 - steady) if steady < 1 else limit

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from channel.checks import in_range
+from channel.checks import check_in_range
 from channel.deep_space.bodies import Lander, body_named, station_named
 from channel.deep_space.geometry import (
     LAST_DATE,
@@ -65,7 +65,7 @@ def over_stations(stations: Sequence[str], min_elevation_deg: float = 10.0) -> C
         ConfigError: an elevation outside 0° to 90°.
     """
     places = [station_named(name) for name in stations]
-    in_range("min_elevation_deg", min_elevation_deg, 0, 90)
+    check_in_range("min_elevation_deg", min_elevation_deg, 0, 90)
     return lambda flights: np.any(
         [station_elevations_deg(flights, place) >= min_elevation_deg for place in places], axis=0
     )
@@ -79,7 +79,7 @@ def clear_of_sun(min_angle_deg: float = 2.0) -> Condition:
     Raises:
         ConfigError: an angle outside 0° to 90°.
     """
-    in_range("min_angle_deg", min_angle_deg, 0, 90)
+    check_in_range("min_angle_deg", min_angle_deg, 0, 90)
 
     def clear(flights: Flight) -> NDArray[np.bool_]:
         angle_deg, behind = sun_angles_deg(flights)
@@ -94,7 +94,7 @@ def earth_over(lander: Lander, min_elevation_deg: float = 10.0) -> Condition:
     Raises:
         ConfigError: an elevation outside 0° to 90°.
     """
-    in_range("min_elevation_deg", min_elevation_deg, 0, 90)
+    check_in_range("min_elevation_deg", min_elevation_deg, 0, 90)
     return lambda flights: lander_elevations_deg(flights, lander) >= min_elevation_deg
 
 
@@ -143,7 +143,7 @@ def next_window(
         InputError: no window opens.
     """
     low = utc(after, "after")
-    high = min(low + timedelta(days=in_range("search_days", search_days, 0.01, 3660)), LAST_DATE)
+    high = min(low + timedelta(days=check_in_range("search_days", search_days, 0.01, 3660)), LAST_DATE)
     found = next(_openings(body, low, high, conditions, step_s), None)
     if found is None:
         raise InputError(
@@ -158,7 +158,7 @@ def _openings(
 ) -> Iterator[Window]:
     """Yield the windows in order, looking no further ahead than is asked for."""
     target = body_named(body)
-    in_range("step_s", step_s, 1, SECONDS_PER_DAY)
+    check_in_range("step_s", step_s, 1, SECONDS_PER_DAY)
 
     def holds(departure: Any) -> NDArray[np.bool_]:
         flights = flight(target, departure)

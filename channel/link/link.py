@@ -16,10 +16,13 @@ import numpy as np
 
 from channel.link.outcome import Fate, Flight
 from channel.phy.mcs import MIN_PACKET_BYTES, PAYLOAD_STEP_BYTES, Mcs, TransportBlock, polar_pays, transport_block
+from channel.propagation.base import PacketKeys
+from channel.propagation.factory import build_channel_model
 from channel.propagation.impairments import impaired
-from channel.propagation.snr_estimator import MeteredMedium
+from channel.propagation.snr_estimator import ObservedChannel
 from channel.propagation.timing import passages
 from channel.rng import is_erased
+from channel.snr import noise_variance
 from shared.errors import ConfigError, PacketError
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
     from channel.config import ChannelConfig
     from channel.phy.coding import Chain, ChainCache
-    from channel.propagation.flat import Medium
+    from channel.propagation.base import ChannelModel
     from channel.propagation.snr_estimator import SnrMeter
 
 _LENGTH_FIELD = slice(4, 6)  # CCSDS 133.0-B-2, 4.1.3.5: bytes of the data field less one
@@ -70,7 +73,7 @@ class Link:
         self.config = config
         self._chains = chains
         self._meter = meter
-        self._medium: Medium | None = None
+        self._model: ChannelModel | None = None
 
     def transmit(
         self, packets: Sequence[bytes], *, picture_index: int, first_index: int = 0, uses_before: int = 0
@@ -165,16 +168,15 @@ class Link:
         self, chain: Chain, packets: Sequence[bytes], picture_index: int, packet_indices: Sequence[int]
     ) -> list[bytes | None]:
         """Return what the receiver makes of ``packets``, all of the size of ``chain``: their bytes, or None."""
-        from channel.propagation.flat import PacketKeys, medium  # noqa: PLC0415 - imports torch, seconds
-
-        if self._medium is None:
-            plain = medium(self.config)
-            self._medium = plain if self._meter is None else MeteredMedium(plain, self._meter)
+        if self._model is None:
+            config = self.config
+            model = build_channel_model(config.propagation, noise_variance(config.es_n0_db), config.symbol_rate_hz)
+            self._model = model if self._meter is None else ObservedChannel(model, self._meter)
         payloads = np.zeros((len(packets), chain.block.payload_bytes), dtype=np.uint8)
         for row, packet in zip(payloads, packets, strict=True):
             row[: len(packet)] = np.frombuffer(packet, dtype=np.uint8)
         keys = PacketKeys(self.config.run_seed, picture_index, packet_indices)
-        decoded = zip(*chain.received(payloads, self._medium, keys), strict=True)
+        decoded = zip(*chain.transmit(payloads, self._model, keys), strict=True)
         return [_packet_in(payload.tobytes()) if crc_holds else None for payload, crc_holds in decoded]
 
     def _chain(self, scheme: Mcs, block: TransportBlock) -> Chain:

@@ -20,7 +20,7 @@ from channel.phy.outage import es_n0_db_at, mean_rate
 if TYPE_CHECKING:
     from channel.config import ChannelConfig
     from channel.phy.mcs import Mcs
-    from channel.propagation.kinds import PropagationSettings
+    from channel.propagation.base import PropagationSettings
 
 _MEASURED_BYTES: Final = 256  # the packets of mcs_thresholds.json
 _NORMAL: Final = NormalDist()

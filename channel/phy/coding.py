@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from channel.phy.mcs import Mcs, TransportBlock
-    from channel.propagation.flat import Medium, PacketKeys
+    from channel.propagation.base import ChannelModel, PacketKeys
 
 MAX_CHAINS = 32
 
@@ -109,12 +109,12 @@ class Chain:
             llrs, messages = llrs[goes_on], messages[goes_on]
         return payloads, valid
 
-    def received(
-        self, payloads: NDArray[np.uint8], medium: Medium, keys: PacketKeys
+    def transmit(
+        self, payloads: NDArray[np.uint8], model: ChannelModel, keys: PacketKeys
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Send ``payloads`` ``[packets, payload_bytes]`` through ``medium`` and return ``decoded`` of what arrives."""
+        """Send ``payloads`` ``[packets, payload_bytes]`` over ``model`` and return ``decoded`` of what arrives."""
         with torch.inference_mode():
-            return self.decoded(self.llrs(*medium.received(self.symbols(self.codewords(payloads)), keys)))
+            return self.decoded(self.llrs(*model.apply(self.symbols(self.codewords(payloads)), keys)))
 
 
 class PolarChain(Chain):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from channel.checks import Settings
 from channel.config import MAX_SNR_DB, ChannelConfig, DelayS, LinkSettings, McsIndex, SnrDb
 from channel.deep_space.contact import DeepSpace, budget_of, closing_with, contact
 from channel.phy.mcs import mcs
@@ -40,10 +41,8 @@ def _mcs_or_auto(value: Any) -> Any:
         raise ValueError(f"{error}, or auto") from None
 
 
-class Protection(BaseModel):
+class Protection(Settings):
     """What one kind of stream gets that differs from the others; None: what all get."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     mcs: McsIndex | None = None
     repair_overhead: Overhead | None = None
@@ -66,7 +65,7 @@ class Profile(LinkSettings):
     propagation_delay_s: DelayS | None = None
     repair_overhead: Overhead = 0.0
     deep_space: DeepSpace | None = None
-    protection: dict[Literal["HCI", "CAPTION", "TOKENS", "LATENT", "REGIONS"], Protection] = {}  # noqa: RUF012 - pydantic copies it
+    protection: dict[Literal["HCI", "CAPTION", "TOKENS", "LATENT", "REGIONS"], Protection] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _snr_is_given_or_follows(self) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-from channel.profile.plugins import CHANNELS, named, plugin, plugin_names, short
+from channel.plugins import CHANNELS, describe_plugin, load_plugin, one_line, plugin_names
 from channel.profile.profile import Profile
 from shared.errors import ConfigError, LinkError, SetupError, UnknownNameError
 from shared.validation import checked
@@ -60,15 +60,17 @@ def _text(name: str) -> str:
 
 
 def _plugin_text(name: str) -> str:
-    function = plugin(CHANNELS, name)
+    function = load_plugin(CHANNELS, name)
     try:
         text = function() if callable(function) else None
     except LinkError:
         raise
     except Exception as error:
-        raise SetupError(f"{named(CHANNELS, name)} fails: {short(error)}") from error
+        raise SetupError(f"{describe_plugin(CHANNELS, name)} fails: {one_line(error)}") from error
     if not isinstance(text, str):
-        raise SetupError(f"{named(CHANNELS, name)} must be a function without arguments that returns YAML text")
+        raise SetupError(
+            f"{describe_plugin(CHANNELS, name)} must be a function without arguments that returns YAML text"
+        )
     return text
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from channel.checks import Settings
 from channel.rng import Purpose, packet_generator
 from shared.errors import ConfigError
 
@@ -24,18 +25,15 @@ if TYPE_CHECKING:
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 MAX_TIME_S = 1e10  # three centuries
-_SETTINGS = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class GilbertElliott(BaseModel):
+class GilbertElliott(Settings):
     """Losses in bursts: a two-state Markov chain that advances once per packet (Gilbert 1960, Elliott 1963).
 
     All four are probabilities: of changing state from one packet to the next, and of losing a packet in each state.
     The defaults are Gilbert's: nothing is lost in the good state, everything in the bad one. A picture starts in the
     stationary distribution.
     """
-
-    model_config = _SETTINGS
 
     p_good_to_bad: Probability
     p_bad_to_good: Probability
@@ -138,14 +136,12 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
-class Outages(BaseModel):
+class Outages(Settings):
     """Windows of simulated time in which nothing is received: station handover, occultation, a passing storm.
 
     ``windows_s`` lists (start, end) in seconds, ascending and apart; ``period_s`` and ``duration_s`` add one window per
     period, the first from ``offset_s`` on, before which there is none. The start belongs to a window, the end does not.
     """
-
-    model_config = _SETTINGS
 
     windows_s: Annotated[tuple[tuple[float, float], ...], BeforeValidator(_tuples)] = ()
     period_s: Annotated[float, Field(gt=0, le=MAX_TIME_S)] | None = None
@@ -183,10 +179,8 @@ class Outages(BaseModel):
         return phase_s < self.duration_s or phase_s + (end_s - start_s) > self.period_s
 
 
-class Jitter(BaseModel):
+class Jitter(Settings):
     """Extra delay, exponential with mean ``mean_s`` seconds, drawn for each packet by itself."""
-
-    model_config = _SETTINGS
 
     mean_s: Annotated[float, Field(ge=0, le=MAX_TIME_S)]
 
@@ -196,10 +190,8 @@ class Jitter(BaseModel):
         return self.mean_s * draw
 
 
-class Impairments(BaseModel):
+class Impairments(Settings):
     """What befalls packets beside noise and independent erasure; None is none of it."""
-
-    model_config = _SETTINGS
 
     bursts: GilbertElliott | None = None
     outages: Outages | None = None

@@ -30,11 +30,12 @@ from sionna.phy.ofdm import (
     tdl_time_cov_mat,
 )
 
-from channel.rng import Purpose, awgn, packet_generator
+from channel.propagation.base import PacketKeys
+from channel.rng import Purpose, packet_generator
 
 if TYPE_CHECKING:
-    from channel.propagation.flat import PacketKeys
-    from channel.propagation.kinds import OfdmGrid, Tdl
+    from channel.propagation.kinds import Tdl
+    from channel.propagation.tdl_parameters import OfdmGrid
 
 _WHERE: dict[str, Any] = {"precision": "double", "device": "cpu"}
 _SMALLEST_VARIANCE = 1e-12  # of an equalised symbol; below it LLRs overflow float32
@@ -63,9 +64,7 @@ class KeyedTdl(TDL):  # type: ignore[misc]  # Sionna is untyped
         """The generator that all draws come from."""
         return self._generator
 
-    def realisation(
-        self, seed: int, time_steps: int, sampling_frequency_hz: float
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def draw(self, seed: int, time_steps: int, sampling_frequency_hz: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the path coefficients ``[1, 1, 1, 1, 1, paths, time_steps]`` and delays that belong to ``seed``."""
         with self._lock:
             self._generator.manual_seed(seed)
@@ -101,7 +100,7 @@ def resource_grid(grid: OfdmGrid, subcarrier_spacing_hz: float) -> ResourceGrid:
     )
 
 
-class OfdmMedium:
+class OfdmChannel:
     """y = h x + n on every resource element, h estimated from the pilots, x by LMMSE equalisation."""
 
     def __init__(self, settings: Tdl, variance: float, symbol_rate_hz: float) -> None:
@@ -116,8 +115,8 @@ class OfdmMedium:
         self._estimator = self._pilot_estimator()
         self._equalizer = LMMSEEqualizer(self._grid, StreamManagement(np.ones((1, 1)), 1), **_WHERE)
 
-    def received(self, symbols: torch.Tensor, keys: PacketKeys) -> tuple[torch.Tensor, torch.Tensor]:
-        """See ``channel.propagation.flat.Medium``; the variance is that of each symbol after equalisation."""
+    def apply(self, symbols: torch.Tensor, keys: PacketKeys) -> tuple[torch.Tensor, torch.Tensor]:
+        """See ``channel.propagation.base.ChannelModel``; the variance is that of each symbol after equalisation."""
         sent = symbols.to("cpu", torch.complex128)
         packets = [self._packet(row, keys, index) for row, index in zip(sent, keys.packet_indices, strict=True)]
         equalised = torch.stack([symbols for symbols, _ in packets])
@@ -127,7 +126,7 @@ class OfdmMedium:
     def frequency_response(self, slots: int, run_seed: int, picture_index: int, packet_index: int) -> torch.Tensor:
         """Return one packet's channel ``[slots, slot_symbols, fft_size]``, complex128."""
         steps = slots * self._grid.num_ofdm_symbols
-        coefficients, delays = self._tdl.realisation(
+        coefficients, delays = self._tdl.draw(
             tdl_seed(run_seed, picture_index, packet_index), steps, 1 / self._grid.ofdm_symbol_duration
         )
         response: torch.Tensor = cir_to_ofdm_channel(self._frequencies, coefficients, delays)
@@ -140,7 +139,7 @@ class OfdmMedium:
         data[: len(symbols)] = symbols
         elements = self._mapper(data.reshape(slots, 1, 1, -1))[:, 0, 0]
         response = self.frequency_response(slots, keys.run_seed, keys.picture_index, index)
-        noise = torch.from_numpy(awgn(keys.run_seed, keys.picture_index, [index], elements.numel(), self._variance))
+        noise = PacketKeys(keys.run_seed, keys.picture_index, [index]).noise(elements.numel(), self._variance)
         observed = (response * elements + noise.reshape(elements.shape))[:, None, None]
         equalised, variance = self._equalizer(observed, *self._estimate(observed, response), self._noise)
         count = len(symbols)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-    from channel.propagation.flat import Medium, PacketKeys
+    from channel.propagation.base import ChannelModel, PacketKeys
 
 
 class SnrMeter:
@@ -36,15 +36,15 @@ class SnrMeter:
         self._noise += float(((equalised - sent).abs().square() / variance).double().sum())
 
 
-class MeteredMedium:
-    """A medium whose symbols a meter sees."""
+class ObservedChannel:
+    """A channel model that also shows its symbols to an SNR estimator."""
 
-    def __init__(self, medium: Medium, meter: SnrMeter) -> None:
-        self._medium = medium
+    def __init__(self, model: ChannelModel, meter: SnrMeter) -> None:
+        self._model = model
         self._meter = meter
 
-    def received(self, symbols: torch.Tensor, keys: PacketKeys) -> tuple[torch.Tensor, torch.Tensor]:
-        """See ``Medium``."""
-        equalised, variance = self._medium.received(symbols, keys)
+    def apply(self, symbols: torch.Tensor, keys: PacketKeys) -> tuple[torch.Tensor, torch.Tensor]:
+        """See ``channel.propagation.base.ChannelModel``."""
+        equalised, variance = self._model.apply(symbols, keys)
         self._meter.add(symbols, equalised, variance)
         return equalised, variance

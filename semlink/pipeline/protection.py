@@ -1,7 +1,7 @@
 """Which MCS and how many repair packets each stream gets, for the smallest expected loss of quality.
 
-The expected loss is the sum over all subsets of streams of its probability (``channel.link.loss_model``) times the measured
-loss of quality when just that subset comes (``stream_importance.json``). See ``docs/protection.md``.
+The expected loss is the sum over all subsets of streams of its probability (``channel.link.loss_model``) times the
+measured loss of quality when just that subset comes (``stream_importance.json``). See ``docs/protection.md``.
 """
 
 from __future__ import annotations

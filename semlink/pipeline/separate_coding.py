@@ -24,7 +24,6 @@ from channel.link.loss_model import packet_loss
 from channel.phy.capacity import awgn_capacity
 from channel.phy.mcs import MCS_INDICES, Mcs, mcs
 from channel.phy.outage import outage_capacity
-from channel.propagation.fading import block_coefficients
 from channel.propagation.kinds import Awgn, Rayleigh, Rician
 from semlink.pipeline.channel_uses import (
     PACKET_BYTES,
@@ -253,8 +252,10 @@ def _capacity_met(config: ChannelConfig, channel_uses: int, picture_index: int) 
     propagation = config.propagation
     if isinstance(propagation, Awgn):
         return awgn_capacity(config.es_n0_db)
+    from channel.propagation.fading import draw_fading  # noqa: PLC0415 - imports torch, seconds
+
     fades, snr = _fades(config, channel_uses), 10 ** (config.es_n0_db / 10)
-    drawn = block_coefficients(config.run_seed, picture_index, [0], math.ceil(fades), k_factor=propagation.k_ratio)[0]
+    drawn = draw_fading(config.run_seed, picture_index, [0], math.ceil(fades), k_ratio=propagation.k_ratio)[0]
 
     def capacities(part: NDArray[np.complex64]) -> NDArray[np.float64]:
         return np.asarray(np.log2(1 + np.square(np.abs(part.astype(np.complex128))) * snr))

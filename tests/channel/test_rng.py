@@ -8,23 +8,23 @@ import pytest
 import torch
 from scipy.stats import binomtest, chi2, ks_2samp, kstest
 
-from channel.rng import Purpose, awgn, is_erased, packet_generator
+from channel.rng import Purpose, draw_noise, is_erased, packet_generator
 
 
 def test_golden_noise():
-    noise = awgn(1, 2, [3, 4], 1000, 0.5)
+    noise = draw_noise(1, 2, [3, 4], 1000, 0.5)
     digest = hashlib.sha256(noise.astype("<c8").tobytes()).hexdigest()
     assert digest == "9de4caf79157f9c3124db63c7d0a456af58c26127a80e69baab9ba5f6f3c4bd6"
 
 
 def test_a_packet_meets_the_same_noise_in_any_company():
-    together = awgn(7, 1, [0, 1, 2, 99], 64, 1.0)
+    together = draw_noise(7, 1, [0, 1, 2, 99], 64, 1.0)
     for row, index in zip(together, [0, 1, 2, 99], strict=True):
-        assert np.array_equal(row, awgn(7, 1, [index], 64, 1.0)[0])
+        assert np.array_equal(row, draw_noise(7, 1, [index], 64, 1.0)[0])
 
 
 def test_a_longer_packet_begins_with_the_same_noise():
-    assert np.array_equal(awgn(7, 1, [5], 64, 1.0)[0], awgn(7, 1, [5], 640, 1.0)[0, :64])
+    assert np.array_equal(draw_noise(7, 1, [5], 64, 1.0)[0], draw_noise(7, 1, [5], 640, 1.0)[0, :64])
 
 
 def test_every_part_of_the_key_matters_and_nothing_overlaps():
@@ -39,7 +39,7 @@ def test_variance_is_per_complex_symbol_split_evenly_as_in_sionna():
     from sionna.phy.channel import AWGN
 
     variance, symbols = 0.3, 200_000
-    ours = awgn(11, 0, range(10), symbols // 10, variance).ravel()
+    ours = draw_noise(11, 0, range(10), symbols // 10, variance).ravel()
     zeros = torch.zeros(symbols, dtype=torch.complex64)
     theirs = AWGN(device="cpu")(zeros, torch.tensor(variance)).numpy()
     for part in (ours.real, ours.imag):
@@ -51,7 +51,7 @@ def test_variance_is_per_complex_symbol_split_evenly_as_in_sionna():
 
 
 def test_noise_of_neighbouring_packets_is_uncorrelated():
-    rows = awgn(0, 0, range(20), 10_000, 1.0)
+    rows = draw_noise(0, 0, range(20), 10_000, 1.0)
     for one, other in pairwise(rows):
         assert abs(np.vdot(one, other)) / 10_000 < 5 / np.sqrt(10_000)
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from channel.propagation.kinds import PropagationSettings
+from channel.propagation.base import PropagationKind, PropagationSettings
 
 if TYPE_CHECKING:
     import torch
 
-    from channel.propagation.flat import Medium, PacketKeys
+    from channel.propagation.base import ChannelModel, PacketKeys
 
 
 def city() -> str:
@@ -24,26 +24,21 @@ propagation: {kind: nakagami, m: 1.5}
 """
 
 
-class Nakagami(PropagationSettings):
-    """The parameters: m = 1 is Rayleigh fading, m to infinity none."""
+class NakagamiSettings(PropagationSettings):
+    """The parameter m: 1 is Rayleigh fading; towards infinity the fading vanishes."""
 
     kind: Literal["nakagami"] = "nakagami"
     m: Annotated[float, Field(ge=0.5, le=100)]
 
-    def medium(self, variance: float, symbol_rate_hz: float) -> Medium:
-        """Return the medium; the model is the same at any symbol rate."""
-        del symbol_rate_hz
-        return NakagamiMedium(self.m, variance)
 
-
-class NakagamiMedium:
-    """y = h x + n, one h per packet, drawn by the packet's key alone, as everything on this channel."""
+class NakagamiChannel:
+    """y = h x + n with one h per packet, drawn from the packet's key."""
 
     def __init__(self, m: float, variance: float) -> None:
         self._m, self._variance = m, variance
 
-    def received(self, symbols: torch.Tensor, keys: PacketKeys) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return y / h, which is x and noise of variance N0 / |h|², and that variance for every symbol."""
+    def apply(self, symbols: torch.Tensor, keys: PacketKeys) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return y / h, which is x plus noise of variance N0 / |h|², and that variance for every symbol."""
         import torch
 
         from channel.rng import Purpose, packet_generator
@@ -55,3 +50,12 @@ class NakagamiMedium:
         power = torch.tensor(list(draws), dtype=torch.float32, device=symbols.device).clamp(min=1e-30)[:, None]
         noise = keys.noise(symbols.shape[1], self._variance).to(symbols.device)
         return symbols + noise / power.sqrt(), (self._variance / power).expand(symbols.shape)
+
+
+def build(settings: NakagamiSettings, variance: float, symbol_rate_hz: float) -> ChannelModel:
+    """Return the channel model for noise of ``variance`` per complex symbol; it is the same at any symbol rate."""
+    del symbol_rate_hz
+    return NakagamiChannel(settings.m, variance)
+
+
+NAKAGAMI = PropagationKind(NakagamiSettings, build)

@@ -9,10 +9,11 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from channel.config import noise_variance
 from channel.phy.coding import Chain
 from channel.phy.mcs import CRC_BITS, TransportBlock, mcs
-from channel.propagation.flat import AwgnMedium, PacketKeys
+from channel.propagation.awgn import AwgnChannel
+from channel.propagation.base import PacketKeys
+from channel.snr import noise_variance
 
 BLOCKS = 400
 TABLE_BLOCKS = 900
@@ -42,7 +43,7 @@ def test_block_error_rates_are_those_of_the_published_tables(index: int, informa
     for start in range(0, BLOCKS, chain.batch_limit):
         batch = payloads[start : start + chain.batch_limit]
         keys = PacketKeys(1, 0, range(start, start + len(batch)))
-        received, crc_holds = chain.received(batch, AwgnMedium(noise_variance(es_n0_db)), keys)
+        received, crc_holds = chain.transmit(batch, AwgnChannel(noise_variance(es_n0_db)), keys)
         failed += int((~(crc_holds & (received == batch).all(axis=1))).sum())
     spread = math.sqrt(bler * (1 - bler) * (1 / BLOCKS + 1 / TABLE_BLOCKS))
     assert abs(failed / BLOCKS - bler) < 3.3 * spread  # 99.9 % of a normal

@@ -86,9 +86,9 @@ def test_gray_mapping_is_that_of_the_link(chains):
     """BICM capacity from the demapper's own LLRs: 1 - E[log2(1 + exp(-llr of the sent bit))] per bit."""
     import torch
 
-    from channel.config import noise_variance
     from channel.phy.mcs import mcs, transport_block
-    from channel.rng import awgn
+    from channel.rng import draw_noise
+    from channel.snr import noise_variance
 
     for index, es_n0_db in ((13, 6.0), (20, 11.0)):
         chain = chains.chain(mcs(index), transport_block(32, mcs(index)), bp_iterations=20, device="cpu")
@@ -96,7 +96,7 @@ def test_gray_mapping_is_that_of_the_link(chains):
         bits = np.random.default_rng(3).integers(0, 2, (1, 20_000 * order)).astype(np.float32)
         with torch.inference_mode():
             symbols = chain.symbols(torch.from_numpy(bits))
-            noise = torch.from_numpy(awgn(3, 0, [0], symbols.shape[1], variance))
+            noise = torch.from_numpy(draw_noise(3, 0, [0], symbols.shape[1], variance))
             llrs = chain.llrs(symbols + noise, torch.tensor(variance)).numpy()
         lost = np.logaddexp(0, np.where(bits > 0, -llrs, llrs).astype(np.float64)).reshape(-1, order).sum(axis=1)
         lost /= math.log(2)

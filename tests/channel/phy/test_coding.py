@@ -14,12 +14,13 @@ from sionna.phy.fec.crc import CRCDecoder, CRCEncoder
 from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
 from sionna.phy.mapping import Demapper, Mapper
 
-from channel.config import ChannelConfig, noise_variance
+from channel.config import ChannelConfig
 from channel.link.link import Link
 from channel.link.outcome import Fate
 from channel.phy.coding import ChainCache
 from channel.phy.mcs import mcs, transport_block
-from channel.rng import awgn
+from channel.rng import draw_noise
+from channel.snr import noise_variance
 from shared.errors import ConfigError
 from shared.validation import checked
 
@@ -44,7 +45,7 @@ def test_uncoded_qpsk_lies_within_the_binomial_interval_of_the_q_function(chains
     chain = chains.chain(mcs(8), transport_block(PACKET_BYTES, mcs(8)), bp_iterations=20, device="cpu")
     variance = noise_variance(eb_n0_db + 10 * math.log10(2))
     bits = np.random.default_rng(3).integers(0, 2, (20, 20_000)).astype(np.float32)
-    noise = torch.from_numpy(awgn(3, 0, range(20), 10_000, variance))
+    noise = torch.from_numpy(draw_noise(3, 0, range(20), 10_000, variance))
     with torch.inference_mode():
         llrs = chain.llrs(chain.symbols(torch.from_numpy(bits)) + noise, torch.tensor(variance))
     errors = int(np.count_nonzero((llrs.numpy() > 0) != bits.astype(bool)))
@@ -73,7 +74,7 @@ def test_decisions_equal_those_of_sionnas_blocks_under_the_same_noise(chains, sp
     variance = 10 ** (-es_n0_db / 10)
     with torch.inference_mode():
         symbols = mapper(encoder(crc(torch.from_numpy(sent).float())))
-        noise = torch.from_numpy(awgn(9, 4, range(100, 160), symbols.shape[1], variance))
+        noise = torch.from_numpy(draw_noise(9, 4, range(100, 160), symbols.shape[1], variance))
         bits, valid = crc_check(decoder(demapper(symbols + noise, torch.tensor(variance))))
     expected = [
         np.packbits(row.numpy().astype(np.uint8)).tobytes() if ok else None

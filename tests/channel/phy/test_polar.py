@@ -14,7 +14,7 @@ from channel.link.link import Link
 from channel.link.outcome import Fate
 from channel.phy.coding import PolarChain
 from channel.phy.mcs import MCS_INDICES, mcs, polar_pays, transport_block
-from channel.rng import awgn
+from channel.rng import draw_noise
 from shared.errors import ConfigError
 from shared.validation import checked
 
@@ -52,7 +52,7 @@ def test_decisions_equal_those_of_sionnas_blocks_under_the_same_noise(chains, sp
     variance = 10 ** (-es_n0_db / 10)
     with torch.inference_mode():
         symbols = mapper(encoder(crc(torch.from_numpy(bits).float())))
-        noise = torch.from_numpy(awgn(42, 0, range(60), symbols.shape[1], variance))
+        noise = torch.from_numpy(draw_noise(42, 0, range(60), symbols.shape[1], variance))
         decided, valid = CRCDecoder(crc, device="cpu")(decoder(demapper(symbols + noise, torch.tensor(variance))))
     expected = [
         np.packbits(row.numpy().astype(np.uint8)).tobytes() if ok else None

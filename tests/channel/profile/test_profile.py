@@ -168,7 +168,7 @@ def test_the_example_adds_a_channel_and_a_kind_of_propagation(chains, space_pack
         ("def city(): raise KeyError('gone')", "fails: KeyError: 'gone'"),
         ("def city(): return 7", "must be a function without arguments that returns YAML text"),
         ("city = 'snr_db: 1'", "must be a function"),
-        ("def city(): return 'snr_db: 1\\npropagation: {kind: mine}'\nmine = 3", "is no subclass of"),
+        ("def city(): return 'snr_db: 1\\npropagation: {kind: mine}'\nmine = 3", "PropagationKind: update the package"),
         ("def city(): return '- 1'", "channel 'city' is no mapping"),
     ],
 )

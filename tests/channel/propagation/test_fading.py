@@ -9,12 +9,14 @@ import pytest
 import torch
 from scipy.stats import binomtest, chi2, kstest
 
-from channel.config import ChannelConfig, noise_variance
+from channel.config import ChannelConfig
 from channel.link.link import Link
 from channel.link.outcome import Fate
 from channel.phy.mcs import mcs, transport_block
-from channel.propagation.fading import block_coefficients
-from channel.propagation.flat import PacketKeys, medium
+from channel.propagation.base import PacketKeys
+from channel.propagation.factory import build_channel_model
+from channel.propagation.fading import draw_fading
+from channel.snr import noise_variance
 from shared.errors import InputError
 from shared.validation import checked
 
@@ -25,8 +27,12 @@ def config(**values):
     return checked(ChannelConfig, {"snr_db": 2.0, "mcs": 8, "run_seed": 42} | values)
 
 
+def model_for(settings: ChannelConfig):
+    return build_channel_model(settings.propagation, noise_variance(settings.es_n0_db), settings.symbol_rate_hz)
+
+
 def test_rayleigh_power_is_exponential_with_mean_1_and_phase_uniform():
-    h = block_coefficients(1, 2, range(100), 500).ravel()
+    h = draw_fading(1, 2, range(100), 500).ravel()
     low, high = np.array(chi2.interval(0.9999, 2 * h.size)) / (2 * h.size)
     assert low < np.mean(np.abs(h.astype(np.complex128)) ** 2) < high
     assert kstest(np.abs(h) ** 2, "expon").pvalue > 1e-4
@@ -35,7 +41,7 @@ def test_rayleigh_power_is_exponential_with_mean_1_and_phase_uniform():
 
 @pytest.mark.parametrize("k_factor", [0.5, 4.0, 100.0])
 def test_rician_has_its_k_factor_and_mean_power_1(k_factor):
-    h = block_coefficients(1, 2, range(100), 500, k_factor=k_factor).ravel().astype(np.complex128)
+    h = draw_fading(1, 2, range(100), 500, k_ratio=k_factor).ravel().astype(np.complex128)
     scattered = 1 / (k_factor + 1)
     low, high = np.array(chi2.interval(0.9999, 2 * h.size)) / (2 * h.size) * scattered
     assert low < np.mean(np.abs(h - math.sqrt(k_factor * scattered)) ** 2) < high
@@ -45,10 +51,10 @@ def test_rician_has_its_k_factor_and_mean_power_1(k_factor):
 
 
 def test_a_packet_meets_the_same_fading_in_any_company_and_length():
-    together = block_coefficients(7, 1, [0, 5, 99], 8)
+    together = draw_fading(7, 1, [0, 5, 99], 8)
     for row, index in zip(together, [0, 5, 99], strict=True):
-        assert np.array_equal(row, block_coefficients(7, 1, [index], 8)[0])
-        assert np.array_equal(row[:3], block_coefficients(7, 1, [index], 3)[0])
+        assert np.array_equal(row, draw_fading(7, 1, [index], 8)[0])
+        assert np.array_equal(row[:3], draw_fading(7, 1, [index], 3)[0])
     assert len(np.unique(together)) == together.size
 
 
@@ -56,10 +62,10 @@ def test_a_packet_meets_the_same_fading_in_any_company_and_length():
 def test_uncoded_ber_over_rayleigh_lies_within_the_binomial_interval(chains, eb_n0_db, order, index):
     chain = chains.chain(mcs(index), transport_block(PACKET_BYTES, mcs(index)), bp_iterations=20, device="cpu")
     es_n0_db = eb_n0_db + 10 * math.log10(order)
-    air = medium(config(snr_db=es_n0_db, propagation={"kind": "rayleigh", "coherence_symbols": 1}))
+    air = model_for(config(snr_db=es_n0_db, propagation={"kind": "rayleigh", "coherence_symbols": 1}))
     bits = np.random.default_rng(3).integers(0, 2, (20, 5_000 * order)).astype(np.float32)
     with torch.inference_mode():
-        llrs = chain.llrs(*air.received(chain.symbols(torch.from_numpy(bits)), PacketKeys(3, 0, range(20))))
+        llrs = chain.llrs(*air.apply(chain.symbols(torch.from_numpy(bits)), PacketKeys(3, 0, range(20))))
     wrong = (llrs.numpy() > 0) != bits.astype(bool)
     # The first bit of each dimension; in 16QAM it decides between the half planes.
     signs = wrong.reshape(-1, order)[:, :2]
@@ -79,8 +85,8 @@ def test_one_coefficient_per_packet_or_per_coherence_block():
     ones = torch.ones((4, 100), dtype=torch.complex64)
     quiet = {"snr_db": 100.0}
     for coherence, blocks in ((None, 1), (40, 3), (100, 1), (1, 100)):
-        air = medium(config(**quiet, propagation={"kind": "rayleigh", "coherence_symbols": coherence}))
-        equalised, variance = air.received(ones, keys)
+        air = model_for(config(**quiet, propagation={"kind": "rayleigh", "coherence_symbols": coherence}))
+        equalised, variance = air.apply(ones, keys)
         assert [len(np.unique(row)) for row in variance.numpy()] == [blocks] * 4
         assert torch.allclose(equalised, ones, atol=5 * math.sqrt(float(variance.max())))
 
@@ -93,8 +99,8 @@ def test_llrs_take_the_variance_of_their_own_block(chains):
     keys = PacketKeys(3, 0, [0, 1])
     with torch.inference_mode():
         symbols = chain.symbols(torch.from_numpy(bits))
-        llrs = chain.llrs(*medium(settings).received(symbols, keys)).numpy()
-    h = np.repeat(block_coefficients(3, 0, [0, 1], 10, k_factor=10**0.3), 10, axis=1)
+        llrs = chain.llrs(*model_for(settings).apply(symbols, keys)).numpy()
+    h = np.repeat(draw_fading(3, 0, [0, 1], 10, k_ratio=10**0.3), 10, axis=1)
     variance = noise_variance(3.0)
     observed = h * symbols.numpy() + keys.noise(100, variance).numpy()
     expected = -2 * math.sqrt(2) * (np.conj(h) * observed).real / variance

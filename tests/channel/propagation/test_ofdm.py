@@ -12,14 +12,17 @@ from scipy.stats import chi2, kstest
 from sionna.phy import config as sionna_config
 from sionna.phy.channel.tr38901 import TDL
 
-from channel.config import ChannelConfig, noise_variance
+from channel.config import ChannelConfig
 from channel.link.link import Link
 from channel.link.outcome import Fate
 from channel.link.transmission import Transmission
 from channel.phy.mcs import mcs, transport_block
-from channel.propagation.flat import PacketKeys, medium
-from channel.propagation.kinds import LAST_TAP, OfdmGrid, Tdl
-from channel.propagation.ofdm import KeyedTdl, OfdmMedium
+from channel.propagation.base import PacketKeys
+from channel.propagation.factory import build_channel_model
+from channel.propagation.kinds import Tdl
+from channel.propagation.ofdm import KeyedTdl, OfdmChannel
+from channel.propagation.tdl_parameters import LAST_TAP_DELAY, OfdmGrid
+from channel.snr import noise_variance
 from shared.errors import ConfigError
 from shared.validation import checked
 
@@ -31,8 +34,12 @@ def config(**values):
     return checked(ChannelConfig, {"snr_db": 10.0, "mcs": 8, "run_seed": 42, "propagation": URBAN} | values)
 
 
+def model_for(settings: ChannelConfig):
+    return build_channel_model(settings.propagation, noise_variance(settings.es_n0_db), settings.symbol_rate_hz)
+
+
 def ofdm(snr_db=10.0, **propagation):
-    return OfdmMedium(checked(Tdl, URBAN | propagation), noise_variance(snr_db), 1e6)
+    return OfdmChannel(checked(Tdl, URBAN | propagation), noise_variance(snr_db), 1e6)
 
 
 @pytest.mark.usefixtures("seeded_sionna")
@@ -42,17 +49,17 @@ def test_coefficients_are_sionnas_under_the_same_generator_state(profile):
     theirs = TDL(profile, 3e-7, 3.5e9, min_speed=10.0, precision="double", device="cpu")
     for seed in (5, 2**64 - 1):
         sionna_config.torch_rng("cpu").manual_seed(seed)
-        for ours, expected in zip(keyed.realisation(seed, 28, 14e3), theirs(1, 28, 14e3), strict=True):
+        for ours, expected in zip(keyed.draw(seed, 28, 14e3), theirs(1, 28, 14e3), strict=True):
             assert torch.equal(ours, expected)
 
 
 def test_the_process_wide_generator_of_sionna_is_left_alone():
     before = sionna_config.torch_rng("cpu").get_state()
-    medium(config()).received(torch.ones((1, 100), dtype=torch.complex64), PacketKeys(1, 2, [3]))
+    model_for(config()).apply(torch.ones((1, 100), dtype=torch.complex64), PacketKeys(1, 2, [3]))
     assert torch.equal(sionna_config.torch_rng("cpu").get_state(), before)
 
 
-@pytest.mark.parametrize("profile", list(LAST_TAP))
+@pytest.mark.parametrize("profile", list(LAST_TAP_DELAY))
 def test_power_delay_and_correlations_are_those_of_the_profile(profile):
     """Mean power 1; over frequency Σ P exp(-j 2π τ Δf), over time J0(2π f_D Δt) and the line of sight's rotation."""
     packets = 600
@@ -61,7 +68,7 @@ def test_power_delay_and_correlations_are_those_of_the_profile(profile):
     h = torch.stack([air.frequency_response(1, 1, 2, packet) for packet in range(packets)])[:, 0].numpy()
     power = np.mean(np.abs(h) ** 2, axis=(1, 2))
     assert abs(np.mean(power) - 1) < 4 * np.std(power) / math.sqrt(packets)
-    assert float(tdl.delays.max()) == pytest.approx(LAST_TAP[profile] * 2e-7)
+    assert float(tdl.delays.max()) == pytest.approx(LAST_TAP_DELAY[profile] * 2e-7)
 
     powers, delays = tdl.mean_powers.numpy(), tdl.delays.numpy()
     apart_hz = 20 * grid.subcarrier_spacing
@@ -90,7 +97,7 @@ def test_the_stated_variance_is_that_of_the_error(estimation, tolerance):
     air = ofdm(15.0, estimation=estimation)
     bits = np.random.default_rng(1).integers(0, 2, (2, packets, count))
     sent = torch.from_numpy(((1 - 2 * bits[0]) + 1j * (1 - 2 * bits[1])) / math.sqrt(2)).to(torch.complex64)
-    equalised, variance = air.received(sent, PacketKeys(1, 2, range(packets)))
+    equalised, variance = air.apply(sent, PacketKeys(1, 2, range(packets)))
     ratio = ((equalised - sent).abs().square() / variance).double()
     if estimation == "perfect":
         # LMMSE equalisation scaled to be unbiased leaves Gaussian noise of N0 / |h|²
@@ -125,14 +132,14 @@ def test_the_same_seed_loses_the_same_packets_in_any_batch_on_any_threads(chains
     packets = [space_packet(PACKET_BYTES, seed) for seed in range(16)]
     keys = PacketKeys(42, 1, range(16))
     symbols = torch.ones((16, 700), dtype=torch.complex64)
-    together = medium(config()).received(symbols, keys)
+    together = model_for(config()).apply(symbols, keys)
     before = torch.get_num_threads()
     reference = Link(config(snr_db=4.0), chains).transmit(packets, picture_index=1)
     torch.set_num_threads(threads)
     try:
         link = Link(config(snr_db=4.0, batch_size=batch_size), chains)
         assert link.transmit(packets, picture_index=1) == reference
-        alone = medium(config()).received(symbols[7:8], PacketKeys(42, 1, [7]))
+        alone = model_for(config()).apply(symbols[7:8], PacketKeys(42, 1, [7]))
         assert all(torch.equal(one[0], many[7]) for one, many in zip(alone, together, strict=True))
     finally:
         torch.set_num_threads(before)

@@ -13,7 +13,7 @@ from channel.phy.coding import ChainCache
 from channel.phy.mcs import MCS_INDICES, mcs
 from channel.phy.outage import outage_capacity
 from channel.profile.registry import profile_named
-from channel.propagation.fading import block_coefficients
+from channel.propagation.fading import draw_fading
 from semlink.pipeline.channel_uses import (
     PACKET_BYTES,
     bitstream_within,
@@ -182,7 +182,7 @@ def test_the_ideal_code_meets_the_fades_of_the_pictures_first_packet_each_by_its
     rate = ideal_rate(config, sum(weights))
     outcomes = []
     for index in range(60):
-        power = np.abs(block_coefficients(1, index, [0], 5)[0]).astype(float) ** 2
+        power = np.abs(draw_fading(1, index, [0], 5)[0]).astype(float) ** 2
         sent = separately_coded(pixels, coding, config, channel_uses=sum(weights), picture_index=index, files=files)
         assert sent.whole == (np.average(np.log2(1 + 10 * power), weights=weights) >= rate)
         outcomes.append(sent.whole)

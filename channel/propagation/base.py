@@ -1,0 +1,95 @@
+"""The two parts of a kind of propagation: its settings, and the channel model that is built from them.
+
+A channel model takes symbols to the demapper. Packages of third parties add kinds with the classes of this file;
+``docs/profiles.md`` shows how.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from channel.checks import Settings
+from channel.rng import draw_noise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import torch
+
+
+class PropagationSettings(Settings):
+    """Parameters of one kind of propagation. ``kind`` is the name under which a profile asks for it.
+
+    The defaults here describe a channel on which every symbol takes one channel use and a packet meets one Rayleigh
+    fade. The propagation must have unit mean power, so that ``snr_db`` of the channel is the mean SNR.
+    """
+
+    kind: str
+
+    def channel_uses(self, symbols: int) -> int:
+        """Return the channel uses of a packet of ``symbols`` data symbols."""
+        return symbols
+
+    def pilot_uses(self, symbols: int) -> int:
+        """Return how many of these channel uses are pilots, which the receiver knows."""
+        del symbols
+        return 0
+
+    @property
+    def k_ratio(self) -> float:
+        """Rician K factor as a ratio: line-of-sight power over scattered power; infinite without fading.
+
+        ``channel.link.loss_model`` predicts losses from this and from ``fades``.
+        """
+        return 0.0
+
+    def fades(self, symbols: int) -> float:
+        """Return how many independent fades a packet of ``symbols`` symbols meets; a shorter last one is a fraction."""
+        del symbols
+        return 1.0
+
+    def check_against(self, symbol_rate_hz: float) -> None:
+        """Check that the model holds at this symbol rate.
+
+        Raises:
+            ValueError: it does not; the message names a field and the way out.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class PacketKeys:
+    """The packets of a batch by their indices. The random draws of a packet depend on these keys alone."""
+
+    run_seed: int
+    picture_index: int
+    packet_indices: Sequence[int]
+
+    def noise(self, samples: int, variance: float) -> torch.Tensor:
+        """Return white Gaussian noise ``[packets, samples]``, complex64, of ``variance`` per complex sample."""
+        import torch  # noqa: PLC0415 - seconds; settings are read without it
+
+        return torch.from_numpy(draw_noise(self.run_seed, self.picture_index, self.packet_indices, samples, variance))
+
+
+class ChannelModel(Protocol):
+    """Takes symbols from the mapper to the demapper."""
+
+    def apply(self, symbols: torch.Tensor, keys: PacketKeys) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what the demapper gets for ``symbols`` ``[packets, symbols]`` of unit mean energy.
+
+        Returns equalised symbols of the same shape and the variance of the noise on them: one value for all symbols,
+        or one value per symbol.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class PropagationKind:
+    """One kind of propagation: the class of its settings, and how to build its channel model.
+
+    ``build`` takes the settings, the noise variance per complex symbol and the symbol rate in Hz. It imports what is
+    slow to import (torch, Sionna) itself.
+    """
+
+    settings: type[PropagationSettings]
+    build: Callable[[Any, float, float], ChannelModel]
