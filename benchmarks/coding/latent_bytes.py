@@ -1,7 +1,7 @@
 """Bytes of the latent stream per number of planes, against zlib, order-0 entropy and what its own tables promise.
 
-Writes docs/results/latent.md: ``python -m benchmarks.coding.latent_bytes`` (after ``make train-setup``). Nothing is chosen by
-these numbers; Kodak is measured only.
+Writes docs/results/latent.md: ``python -m benchmarks.coding.latent_bytes``. Nothing is chosen by these
+numbers; Kodak is measured only.
 """
 
 from __future__ import annotations

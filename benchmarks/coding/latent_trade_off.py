@@ -120,8 +120,8 @@ def main() -> None:
     lines = [
         "# Planes by the rate-task trade-off",
         "",
-        "`python -m benchmarks.common.val_pictures --count 12 --out out/val12`, then `python -m benchmarks.coding.latent_trade_off`,",
-        f"{machine()}.",
+        "`python -m benchmarks.common.val_pictures --count 12 --out out/val12`, then",
+        f"`python -m benchmarks.coding.latent_trade_off`, {machine()}.",
         "",
         f"{COUNT} pictures of `val.parquet`, 224×224, codec `gsc` without a limit in bytes: a fixed number of planes,",
         "and what `--trade-off ALPHA:BETA` chooses. Means. Bytes are the latent's. V's loss is what the sender weighs:",

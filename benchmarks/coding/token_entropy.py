@@ -58,8 +58,8 @@ def main() -> None:
     lines = [
         "# What tokens say",
         "",
-        "`python -m benchmarks.common.val_pictures --count 12 --out out/val12`, then `python -m benchmarks.coding.token_entropy`,",
-        f"{machine()}.",
+        "`python -m benchmarks.common.val_pictures --count 12 --out out/val12`, then",
+        f"`python -m benchmarks.coding.token_entropy`, {machine()}.",
         "",
         f"{len(files)} pictures of `val.parquet`, 224×224, with an HCI of at most {HCI_BYTES} bytes and the",
         "captioner's sentence. Bits a token: the entropy of the tables in `shared/tokens/counts.npy`, counted over",

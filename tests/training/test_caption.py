@@ -22,9 +22,6 @@ from shared.caption.coder import caption_coder
 from shared.caption.ngram import END, ESCAPE, FIRST
 from shared.errors import SetupError
 from training.caption.pictures import Captioned, captioned, features_of
-
-pytest.importorskip("accelerate", reason="accelerate: `make train-setup`")
-
 from training.caption.recipe import IGNORED, CaptionerRecipe, export, symbols_of
 from training.caption.scores import bleu, cider, plain_words
 from training.pocket.loop import Plan, train

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 
 import numpy as np
 import pytest
 import torch
 
-pytestmark = [
-    pytest.mark.skipif(importlib.util.find_spec("compressai") is None, reason="compressai: `make train-setup`"),
-    pytest.mark.filterwarnings("ignore"),  # compressai's and torchvision's own
-]
+pytestmark = pytest.mark.filterwarnings("ignore")  # compressai's and torchvision's own
 
 
 @pytest.fixture

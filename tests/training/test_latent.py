@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 
 import numpy as np
@@ -13,9 +12,6 @@ from shared.latent.coder import decode_latent, encode_latent
 from shared.latent.layout import LATENT_CHANNELS
 from shared.latent.tables import tables_of
 
-with_compressai = pytest.mark.skipif(
-    importlib.util.find_spec("compressai") is None, reason="compressai: `make train-setup`"
-)
 pytestmark = pytest.mark.filterwarnings("ignore")  # compressai's and torchvision's own
 
 
@@ -62,7 +58,6 @@ def test_the_coder_takes_what_the_tables_promise(latents, trained):
     assert promised_bits / 8 <= len(payload) <= promised_bits / 8 + 6
 
 
-@with_compressai
 def test_training_lowers_the_loss():
     from training.latent.codec import Codec
 
@@ -90,7 +85,6 @@ def test_training_lowers_the_loss():
     assert losses[-1] < 0.9 * losses[0]
 
 
-@with_compressai
 def test_saved_weights_come_back(tmp_path):
     from sender.extractors.latent import WEIGHTS_NAME, loaded_analysis
     from shared.errors import SetupError

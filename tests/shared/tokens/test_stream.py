@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from vector_quantize_pytorch import FSQ
 
 from shared.errors import BitstreamError, ConfigError
 from shared.tokens.stream import CODES, LEVELS, TokenKind, Tokens, decode_tokens, encode_tokens
@@ -61,7 +63,6 @@ def test_a_code_out_of_range_is_refused(code):
 
 
 def test_numbers_are_those_of_the_training_library():
-    torch = pytest.importorskip("torch")
-    fsq = pytest.importorskip("vector_quantize_pytorch").FSQ(levels=list(LEVELS))
+    fsq = FSQ(levels=list(LEVELS))
     numbers = Tokens(TokenKind.SPW, tuple(range(CODES))).numbers()
     assert np.array_equal(numbers, fsq.indices_to_codes(torch.arange(CODES)).numpy())
