@@ -88,7 +88,7 @@ class Previews:
         made = making.result()
         if not self._left:
             self.newest = made
-        if not made.png:
+        if made.pixels is None:
             return None
         self.count += 1
         return made

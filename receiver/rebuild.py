@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from receiver.guidance import DecodeOptions, Decoder, Guidance, guidance_in
+from receiver.guidance import DecodeOptions, Decoder, Guidance, HciDecoder, guidance_in
 from receiver.metrics.pixel import Quality, quality
 from shared.errors import LinkError
 from shared.picture import encode_png, load_picture
@@ -26,17 +26,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What was rebuilt from a bitstream. ``pixels`` and ``png`` are None and empty where nothing could be."""
+    """What was rebuilt from a bitstream. ``pixels`` is None where no picture could be made.
+
+    ``pixels`` is uint8 ``[H, W, 3]`` or ``[H, W]``, ``trust_map`` uint8 ``[ceil(H / 16), ceil(W / 16)]``, 0 invented to
+    255 received; ``trust`` is its mean as 0 to 1.
+    """
 
     bitstream: Bitstream
     guidance: Guidance
     decode_s: float
     pixels: NDArray[np.uint8] | None = None
-    png: bytes = b""
-    trust_png: bytes = b""
+    trust_map: NDArray[np.uint8] | None = None
     trust: float | None = None
     fidelity: float | None = None
     quality: Quality | None = None
+
+    @property
+    def png(self) -> bytes:
+        """The picture as a PNG file, empty where there is none."""
+        return b"" if self.pixels is None else encode_png(self.pixels)
+
+    @property
+    def trust_png(self) -> bytes:
+        """The trust map as a PNG file, empty where there is none."""
+        return b"" if self.trust_map is None else encode_png(self.trust_map)
 
     @property
     def invented(self) -> bool:
@@ -57,11 +70,18 @@ def rebuild(bitstream: Bitstream, decoder: Decoder, options: DecodeOptions, stop
         guidance,
         decode_s,
         pixels=made.pixels,
-        png=encode_png(made.pixels),
-        trust_png=b"" if made.trust_map is None else encode_png(made.trust_map),
+        trust_map=made.trust_map,
         trust=0.0 if guidance.is_empty else made.trust,
         fidelity=made.fidelity,
     )
+
+
+def draft_decoders(decoder: Decoder, options: DecodeOptions) -> list[tuple[Decoder, DecodeOptions]]:
+    """Return what shows a picture sooner than ``decoder`` does: the HCI up-sampled, then ``decoder`` without its flow."""
+    if isinstance(decoder, HciDecoder):
+        return []
+    without_flow = [(decoder, replace(options, steps=0))] if options.steps else []
+    return [(HciDecoder(), options), *without_flow]
 
 
 def measured(rebuilt: Rebuilt, reference: bytes) -> Rebuilt:

@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from receiver.guidance import DEFAULT_DECODER, DecodeOptions, Decoder, Guidance, HciDecoder, decoder_named, options_for
+from receiver.guidance import DEFAULT_DECODER, DecodeOptions, Decoder, Guidance, decoder_named, options_for
 from receiver.metrics.reporter import Judge
 from receiver.previews import Previews
-from receiver.rebuild import Rebuilt, measured, rebuild, repair_report, report_of
+from receiver.rebuild import Rebuilt, draft_decoders, measured, rebuild, repair_report, report_of
 from receiver.reception import Reception
 from receiver.telemetry import ReceiverMetrics
 from shared.bitstream import Bitstream
@@ -61,11 +60,7 @@ class _Decoding:
 
     def drafts(self) -> list[_Decoding]:
         """Return what shows a picture sooner: the HCI up-sampled, then the decoder without its flow."""
-        if isinstance(self.decoder, HciDecoder):
-            return []
-        sooner = [_Decoding(self._workers, HciDecoder(), self.options)]
-        if self.options.steps:
-            sooner.append(_Decoding(self._workers, self.decoder, replace(self.options, steps=0)))
+        sooner = [_Decoding(self._workers, *one) for one in draft_decoders(self.decoder, self.options)]
         for draft in sooner:
             draft.stop = self.stop
         return sooner
@@ -206,7 +201,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         number = 0
         if settings.progressive:
             async for shown in decoding.before(bitstream):
-                number += bool(shown.png)
+                number += shown.pixels is not None
                 for preview in _preview_chunks(number, shown):
                     yield receiver_pb2.DecodeResponse(preview=preview)
         with call.stage("decode"):

@@ -10,31 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
-from sender.repair import repair_packets
-from sender.report import send_report
+from sender.messages import list_codecs, requested_codec, requested_packets, send_report
 from sender.telemetry import SenderMetrics
-from shared.codecs.changes import changed
-from shared.codecs.registry import codec_named, codecs
-from shared.errors import ConfigError, InputError
-from shared.packets import PICTURE_IDS, SEQUENCE_COUNTS, Packetiser
+from shared.errors import InputError
 from shared.picture import load_picture
-from shared.repair.encoder import RepairEncoder
 from shared.rpc.chunks import ChunkBuffer
 from shared.rpc.limits import HEAVY_WORKERS
 from shared.rpc.semlink.v1 import packet_pb2, sender_pb2, sender_pb2_grpc
 from shared.rpc.server import ServiceSpec
 from shared.rpc.status import serves
-from shared.streams import StreamKind
 from shared.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
     import grpc.aio
 
     from sender.hci_search import Judge
     from sender.rdo import Analyst
-    from shared.codecs.recipe import Codec
     from shared.telemetry.telemetry import CallTelemetry
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -64,8 +57,6 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         self, settings: sender_pb2.SendSettings, data: bytes, call: CallTelemetry
     ) -> AsyncIterator[sender_pb2.SendResponse]:
         codec = requested_codec(settings)
-        packetiser = Packetiser(settings.packet_bytes) if settings.packet_bytes else Packetiser()
-        packetiser.next_count.update(_checked_counts(settings.next_sequence_counts))
         yield _progress("read", 0.1)
         caption = settings.caption if settings.HasField("caption") else None
         encode = partial(
@@ -85,19 +76,10 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         encode_s = time.perf_counter() - started_s
         yield _progress("packetise", 0.9)
         with call.stage("packetise"):
-            packets = packetiser.packetise(bitstream, settings.picture_index % PICTURE_IDS, codec.streams)
-        for packet in packets:
+            packets = await loop.run_in_executor(self._workers, requested_packets, bitstream, codec, settings)
+        for packet in packets.all:
             yield sender_pb2.SendResponse(packet=packet_pb2.Packet(data=packet))
-        repairing = RepairEncoder(settings.next_repair_count % SEQUENCE_COUNTS)
-        with call.stage("repair"):
-            repairs = await loop.run_in_executor(
-                self._workers, repair_packets, packets, dict(settings.repair_overheads), repairing
-            )
-        for packet in repairs:
-            yield sender_pb2.SendResponse(packet=packet_pb2.Packet(data=packet))
-        report = send_report(codec, picture, bitstream, packets=packets, repairs=repairs, encode_s=encode_s)
-        report.next_repair_count = repairing.next_count
-        report.next_sequence_counts.update({int(kind): count for kind, count in packetiser.next_count.items()})
+        report = send_report(codec, picture, bitstream, packets, encode_s=encode_s)
         self._metrics.sent(report)
         yield sender_pb2.SendResponse(report=report)
 
@@ -106,16 +88,7 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
     ) -> sender_pb2.ListCodecsResponse:
         """Return the codecs by name."""
         del request, context
-        return sender_pb2.ListCodecsResponse(
-            codecs=[
-                sender_pb2.Codec(
-                    name=codec.name,
-                    summary=codec.summary,
-                    streams=[packet_pb2.StreamKind.ValueType(kind) for kind in codec.streams],
-                )
-                for codec in codecs().values()
-            ]
-        )
+        return list_codecs()
 
 
 def sender_spec(
@@ -151,32 +124,6 @@ async def _settings_and_picture(
     if settings is None:
         raise InputError("the call ended without settings: send settings once, then picture chunks")
     return settings, picture.joined()
-
-
-def requested_codec(settings: sender_pb2.SendSettings) -> Codec:
-    """Return the codec that ``settings`` name, with the changes that they ask for.
-
-    Raises:
-        UnknownNameError: there is no such codec.
-        ConfigError: a change outside its rule.
-    """
-    changes: dict[str, object] = {
-        name: getattr(settings, name) for name in ("tokens", "planes") if settings.HasField(name)
-    }
-    if settings.HasField("trade_off"):
-        changes["trade_off"] = {"alpha": settings.trade_off.alpha, "beta": settings.trade_off.beta}
-    return changed(codec_named(settings.codec), changes)
-
-
-def _checked_counts(counts: Mapping[int, int]) -> dict[StreamKind, int]:
-    known = {int(kind) for kind in StreamKind}
-    for kind, count in counts.items():
-        if kind not in known or count >= SEQUENCE_COUNTS:
-            raise ConfigError(
-                f"sequence count {count} of stream kind {kind}: kinds are {min(known)} to {max(known)}, "
-                f"counts 0 to {SEQUENCE_COUNTS - 1}"
-            )
-    return {StreamKind(kind): count for kind, count in counts.items()}
 
 
 def _progress(stage: str, done: float) -> sender_pb2.SendResponse:

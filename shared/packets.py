@@ -30,6 +30,7 @@ SEQUENCE_COUNTS: Final = 1 << 14
 MAX_SEGMENTS: Final = SEQUENCE_COUNTS // 2
 MIN_PACKET_BYTES: Final = 32
 MAX_PACKET_BYTES: Final = 1024
+DEFAULT_PACKET_BYTES: Final = 256
 
 _PRIMARY_BYTES: Final = 6
 _ID_BYTES: Final = 1
@@ -147,7 +148,7 @@ class Packetiser:
         ConfigError: ``packet_bytes`` is out of range.
     """
 
-    packet_bytes: int = 256
+    packet_bytes: int = DEFAULT_PACKET_BYTES
     next_count: dict[StreamKind, int] = field(default_factory=lambda: dict.fromkeys(StreamKind, 0))
 
     def __post_init__(self) -> None:

@@ -18,8 +18,8 @@ from PIL import Image
 from receiver.metrics.pixel import psnr_db
 from semlink.cli.output import decoder_text
 from semlink.evaluate.baselines.avif import Avif
-from semlink.evaluate.link import LinkSession
 from semlink.evaluate.pictures import Source, source_in
+from semlink.pipeline.session import LocalSession
 from semlink.report.picture_grid import Tile, picture_grid, trust_picture
 from shared.picture import encode_png, load_picture, write_file
 from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
@@ -45,8 +45,8 @@ def main() -> None:
     parser.add_argument("--mars", type=Path, default=ROOT.parent / "shared" / "data" / "mars")
     options = parser.parse_args()
     files = [options.kodak / f"{name}.png" for name in KODAK] + [options.mars / f"{name}.png" for name in MARS]
-    with LinkSession() as session:
-        rows = [_row(session, source_in(file)) for file in files]
+    session = LocalSession()
+    rows = [_row(session, source_in(file)) for file in files]
     with Image.open(io.BytesIO(picture_grid(TITLES, rows, TILE_WIDTH))) as sheet:
         jpeg = io.BytesIO()
         sheet.convert("RGB").save(jpeg, "JPEG", quality=80, optimize=True, progressive=True)
@@ -54,13 +54,13 @@ def main() -> None:
     print(f"Look at {OUT}")
 
 
-def _row(session: LinkSession, source: Source) -> list[Tile]:
+def _row(session: LocalSession, source: Source) -> list[Tile]:
     peer, peer_name, budget_bytes = _peer(source)
     width, height = source.size
     settings = wire_message(sender_pb2.SendSettings, codec="hci", budget_bytes=budget_bytes)
-    sent = session.run(session.client.encode(encode_png(source.pixels), settings))
+    sent = session.encode(encode_png(source.pixels), settings)
     decode = wire_message(receiver_pb2.DecodeSettings, trust_map=True)
-    received = session.run(session.client.decode(sent.container, decode))
+    received = session.decode(sent.container, decode)
     ours = load_picture(received.png).pixels
     trust = trust_picture(received.trust_png, width, height)
     return [

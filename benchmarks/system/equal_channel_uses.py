@@ -26,19 +26,20 @@ from receiver.guidance import DecodeOptions, HciDecoder, guidance_in
 from receiver.metrics.distances import lpips_form
 from receiver.metrics.measures import batch_of
 from receiver.metrics.pixel import ms_ssim, psnr_db
-from semlink.pipeline.channel_uses import PACKET_BYTES, bitstream_within, carried
+from semlink.pipeline.channel_uses import fit_container
+from semlink.pipeline.pipeline import receive, transmit
 from semlink.pipeline.separate_coding import Files, best_mcs, mean_colour, separate_coding, separately_coded
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
+from sender.packets import make_packets
 from shared.codecs.registry import codec_named
 from shared.efficientnet import efficientnet_lite
 from shared.errors import BudgetError
-from shared.packets import Packetiser
 from shared.picture import encode_png, load_picture
 from training.latent.pictures import cells, pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -128,13 +129,10 @@ class Run:
         bitstream = self._encoded(original, config, codec)
         if bitstream is None:
             return mean_colour(original), False, 0, 0, config.mcs
-        sent = carried(
-            Packetiser(PACKET_BYTES).packetise(bitstream, 0), config, picture_index=index, chains=self._chains
-        )
+        sent = transmit(make_packets(bitstream).all, config, picture_index=index, chains=self._chains)
+        received = receive(sent.arrivals).bitstream()
         size, uses = len(bitstream.pack()), sent.report.account.total.channel_uses
-        made = (
-            None if sent.bitstream is None else HciDecoder().reconstruct(guidance_in(sent.bitstream), DecodeOptions())
-        )
+        made = None if received is None else HciDecoder().reconstruct(guidance_in(received), DecodeOptions())
         if made is None:
             return mean_colour(original), False, size, uses, config.mcs
         return made.pixels, True, size, uses, config.mcs
@@ -143,11 +141,13 @@ class Run:
         key = (original.tobytes(), config.mcs)
         if key not in self._ours:
             picture, recipe = load_picture(encode_png(original)), codec_named(codec)
-            encode: Callable[[int], Bitstream] = lambda budget: encode_picture(  # noqa: E731
-                picture, recipe, self._extractors, budget
-            )
+
+            def encode(budget: int) -> tuple[Bitstream, Sequence[bytes]]:
+                bitstream = encode_picture(picture, recipe, self._extractors, budget)
+                return bitstream, make_packets(bitstream).all
+
             try:
-                self._ours[key] = bitstream_within(encode, CHANNEL_USES, config)
+                self._ours[key] = fit_container(encode, CHANNEL_USES, config)
             except BudgetError:
                 self._ours[key] = None
         return self._ours[key]

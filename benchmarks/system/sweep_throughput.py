@@ -24,8 +24,8 @@ import numpy as np
 from channel.phy.coding import ChainCache
 from receiver.guidance import HciDecoder, guidance_in, options_for
 from semlink.evaluate.pictures import picture_files
-from semlink.pipeline.channel_uses import carried
-from semlink.pipeline.fit import packets_fitting
+from semlink.pipeline.channel_uses import fit_container
+from semlink.pipeline.pipeline import receive, transmit
 from semlink.sweep.plan import plan_of
 from semlink.sweep.quality import Quality
 from semlink.sweep.rows import RowStore
@@ -34,8 +34,8 @@ from semlink.sweep.settings import sweep_of
 from semlink.sweep.worker import picture_index
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
+from sender.packets import make_packets
 from shared.codecs.registry import codec_named
-from shared.packets import PICTURE_IDS, Packetiser
 from shared.picture import encode_png, load_picture, write_file
 from shared.pixels import grey_to_rgb
 
@@ -65,14 +65,20 @@ def bare(plan: Plan) -> None:
     for task in plan.round_of(point, plan.sweep.seeds[0]):
         picture = load_picture(task.picture.file.read_bytes())
 
-        def packets_of(budget: int, task=task, picture=picture) -> list[bytes]:  # noqa: ANN001
+        index = picture_index(task)
+
+        def packets_of(budget: int, picture=picture, index=index) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:  # noqa: ANN001
             codec = codec_named("hci")
             bitstream = encode_picture(picture, codec, extractors, budget)
-            return Packetiser(point.packet_bytes).packetise(bitstream, picture_index(task) % PICTURE_IDS, codec.streams)
+            packets = make_packets(
+                bitstream, packet_bytes=point.packet_bytes, picture_index=index, order=codec.streams
+            ).all
+            return packets, packets
 
-        packets = packets_fitting(int(point.rate), config, point.packet_bytes, packets_of)
-        arrived = carried(packets, config, picture_index=picture_index(task), chains=chains)
-        made = decoder.reconstruct(guidance_in(arrived.bitstream), options_for(decoder))
+        packets = fit_container(packets_of, int(point.rate), config, point.packet_bytes)
+        sent = transmit(packets, config, picture_index=index, chains=chains)
+        received = receive(sent.arrivals, picture_index=index).bitstream()
+        made = decoder.reconstruct(guidance_in(received), options_for(decoder))
         original = quality.original(grey_to_rgb(picture.pixels), point.measures)
         quality.measured(grey_to_rgb(made.pixels), original, point.measures)
 

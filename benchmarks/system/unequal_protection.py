@@ -26,7 +26,8 @@ from benchmarks.common.points import measure_or_draw
 from benchmarks.decoder.stream_importance import DATA, Judge
 from channel.phy.coding import ChainCache
 from channel.profile.registry import profile_named
-from semlink.pipeline.channel_uses import carried, uses_of
+from semlink.pipeline.channel_uses import uses_of
+from semlink.pipeline.pipeline import receive, transmit
 from semlink.pipeline.protection import (
     best_equal_protection,
     equal_protection,
@@ -147,7 +148,8 @@ class Run:
                 config = profile.config(run_seed=seed)
                 key = (channel, es_n0_db, index, seed, *sorted(changes.items()))
                 if key not in self._came:
-                    self._came[key] = carried(sent, config, picture_index=index, chains=self._chains).bitstream
+                    transmitted = transmit(sent, config, picture_index=index, chains=self._chains)
+                    self._came[key] = receive(transmitted.arrivals).bitstream()
                 came = self._came[key]
                 whole = came is not None and any(stream.kind is StreamKind.HCI for stream in came.streams)
                 found.append(Transmission(uses_of(sent, config), expected, *self._quality(index, came), whole))

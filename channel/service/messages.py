@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from channel.link.outcome import Fate
+from channel.profile.registry import DEFAULT_CHANNEL, channel_names, profile_named, profile_of
+from shared.errors import LinkError
 from shared.rpc.semlink.v1 import channel_pb2, packet_pb2
 from shared.units import unit_of
 from shared.yaml_text import yaml_text
@@ -118,3 +120,29 @@ def _contact_message(resolved: Resolved) -> channel_pb2.Contact | None:
 
 def _iso(date: datetime) -> str:
     return f"{date:%Y-%m-%dT%H:%M:%S}.{date.microsecond // 1000:03d}Z"
+
+
+def requested_profile(settings: channel_pb2.ChannelSettings) -> Profile:
+    """Return the profile that ``settings`` name or hold, with their changes."""
+    if settings.profile_yaml:
+        what = settings.profile or "the channel's profile"
+        return profile_of(settings.profile_yaml, what, settings.changes)
+    return profile_named(settings.profile or DEFAULT_CHANNEL, settings.changes)
+
+
+def describe_channel(settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
+    """Return the channel that a transmission with ``settings`` would use: its settings, MCS, SNR and contact."""
+    profile = requested_profile(settings)
+    return description(settings.profile or DEFAULT_CHANNEL, profile, profile.resolved())
+
+
+def list_channels() -> channel_pb2.ListChannelsResponse:
+    """Return the channels by name; one that cannot be used has the reason as its fault."""
+    return channel_pb2.ListChannelsResponse(channels=[_listed(name) for name in channel_names()])
+
+
+def _listed(name: str) -> channel_pb2.ChannelName:
+    try:
+        return channel_pb2.ChannelName(name=name, summary=profile_named(name).summary)
+    except LinkError as error:
+        return channel_pb2.ChannelName(name=name, fault=str(error))

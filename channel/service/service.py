@@ -11,10 +11,15 @@ from weakref import WeakSet
 
 from channel.link.link import Link
 from channel.link.transmission import Transmission
-from channel.profile.registry import DEFAULT_CHANNEL, channel_names, profile_named, profile_of
 from channel.propagation.snr_estimator import SnrMeter
 from channel.propagation.timing import wall_wait_s
-from channel.service.messages import arrival_message, description, report_message
+from channel.service.messages import (
+    arrival_message,
+    describe_channel,
+    list_channels,
+    report_message,
+    requested_profile,
+)
 from channel.service.telemetry import ChannelMetrics, channel_label
 from shared.errors import InputError, LinkError
 from shared.rpc.limits import QUEUE_PACKETS, READ_OUT_S
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
 
     from channel.config import ChannelConfig
     from channel.phy.coding import ChainCache
-    from channel.profile.profile import Profile, Resolved
+    from channel.profile.profile import Resolved
     from shared.telemetry.telemetry import CallTelemetry
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -107,8 +112,7 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
     ) -> channel_pb2.ListChannelsResponse:
         """Return the channels by name, those that cannot be used with the reason."""
         del request, context
-        channels = await asyncio.to_thread(lambda: [_listed(name) for name in channel_names()])
-        return channel_pb2.ListChannelsResponse(channels=channels)
+        return await asyncio.to_thread(list_channels)
 
     @answers
     async def DescribeChannel(  # noqa: N802 - gRPC's name
@@ -116,7 +120,7 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
     ) -> channel_pb2.DescribeChannelResponse:
         """Return what a transmission with these settings would meet."""
         del context
-        return await asyncio.to_thread(_described, request.settings)
+        return await asyncio.to_thread(describe_channel, request.settings)
 
     def _link(self, config: ChannelConfig, meter: SnrMeter) -> Link:
         if self._chains is None:
@@ -148,28 +152,10 @@ async def _settings(requests: AsyncIterator[channel_pb2.TransmitRequest]) -> cha
     raise InputError("the first message of a transmission must be its settings")
 
 
-def _profile(settings: channel_pb2.ChannelSettings) -> Profile:
-    """Return the profile that ``settings`` name or hold, with their changes."""
-    if settings.profile_yaml:
-        what = settings.profile or "the channel's profile"
-        return profile_of(settings.profile_yaml, what, settings.changes)
-    return profile_named(settings.profile or DEFAULT_CHANNEL, settings.changes)
-
-
 def _resolved(settings: channel_pb2.ChannelSettings, device: str) -> Resolved:
-    return _profile(settings).resolved(time_scale=settings.time_scale, run_seed=settings.run_seed, device=device)
-
-
-def _described(settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
-    profile = _profile(settings)
-    return description(settings.profile or DEFAULT_CHANNEL, profile, profile.resolved())
-
-
-def _listed(name: str) -> channel_pb2.ChannelName:
-    try:
-        return channel_pb2.ChannelName(name=name, summary=profile_named(name).summary)
-    except LinkError as error:
-        return channel_pb2.ChannelName(name=name, fault=str(error))
+    return requested_profile(settings).resolved(
+        time_scale=settings.time_scale, run_seed=settings.run_seed, device=device
+    )
 
 
 async def _read_packets(requests: AsyncIterator[channel_pb2.TransmitRequest], queue: Queue) -> None:

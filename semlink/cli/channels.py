@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semlink.cli.files import read_file
 from semlink.cli.output import contact_summary, message_fields, print_json, print_table
-from semlink.client.client import LinkClient
-from semlink.client.local_services import Addresses, reachable_services
+from semlink.client.session import open_session
 from shared.errors import ConfigError, InputError
 from shared.rpc.semlink.v1 import channel_pb2
 from shared.rpc.wire import wire_message
 from shared.yaml_text import MAX_CHARS, yaml_text
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    from semlink.client.addresses import Addresses
 
 FILE_ENDINGS = (".yaml", ".yml")
 
@@ -49,7 +49,8 @@ def channel_settings(
 
 def list_channels(*, addresses: Addresses, timeout_s: float, as_json: bool) -> None:
     """Print the channels that the service knows by name."""
-    known = _asked(lambda client: client.channels(), addresses, timeout_s).channels
+    with open_session(addresses, timeout_s=timeout_s) as session:
+        known = session.channels().channels
     if as_json:
         print_json([{"name": one.name, "summary": one.summary, "fault": one.fault or None} for one in known])
         return
@@ -61,7 +62,8 @@ def show_channel(
     settings: channel_pb2.ChannelSettings, *, addresses: Addresses, timeout_s: float, as_json: bool
 ) -> None:
     """Print one channel: its settings with their units, and what they come to."""
-    shown = _asked(lambda client: client.described(settings), addresses, timeout_s)
+    with open_session(addresses, timeout_s=timeout_s) as session:
+        shown = session.describe(settings)
     if as_json:
         print_json(
             {
@@ -82,14 +84,6 @@ def show_channel(
         lines = [[line.name, f"{line.value:z.3f}", line.unit, line.how] for line in shown.contact.budget]
         print_table("Link budget", ["line", "value", "unit", "how"], lines, left=True)
     print(f"comes to MCS {shown.mcs} at Es/N0 {shown.es_n0_db:.2f} dB, Eb/N0 {shown.eb_n0_db:.2f} dB")
-
-
-def _asked(question: Callable[[LinkClient], Awaitable[Any]], addresses: Addresses, timeout_s: float) -> Any:
-    async def asked() -> Any:
-        async with reachable_services(addresses, ["channel"]) as at, LinkClient(at, timeout_s) as client:
-            return await question(client)
-
-    return asyncio.run(asked())
 
 
 def profile_text(path: Path) -> str:

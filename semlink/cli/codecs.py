@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from semlink.cli.output import print_json, print_table
-from semlink.client.client import LinkClient
-from semlink.client.local_services import Addresses, reachable_services
+from semlink.client.session import open_session
 from shared.streams import StreamKind
 
 if TYPE_CHECKING:
-    from shared.rpc.semlink.v1 import sender_pb2
+    from semlink.client.addresses import Addresses
 
 
 def list_codecs(*, addresses: Addresses, timeout_s: float, as_json: bool) -> None:
     """Print the codecs that the sender knows, with their streams in order of importance."""
-
-    async def asked() -> sender_pb2.ListCodecsResponse:
-        async with reachable_services(addresses, ["sender"]) as at, LinkClient(at, timeout_s) as client:
-            return await client.codecs()
-
-    known = asyncio.run(asked()).codecs
+    with open_session(addresses, timeout_s=timeout_s) as session:
+        known = session.codecs().codecs
     streams = {one.name: [StreamKind(kind).name for kind in one.streams] for one in known}
     if as_json:
         print_json([{"name": one.name, "streams": streams[one.name], "summary": one.summary} for one in known])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -18,8 +18,8 @@ from semlink.cli.output import (
     streams_text,
     transfer_document,
 )
-from semlink.client.client import LinkClient, Transfer
-from semlink.client.local_services import Addresses, client_spans, reachable_services
+from semlink.client.addresses import Addresses
+from semlink.client.session import open_session
 from semlink.report.picture_grid import Tile, picture_grid, trust_picture
 from shared.errors import InputError, SetupError
 from shared.picture import write_file
@@ -29,6 +29,9 @@ from shared.rpc.wire import wire_message
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from semlink.client.session import Session
+    from semlink.pipeline.transfer import Transfer
 
 # Photographs that scikit-image ships: portrait, still life, fur, engineering, deep sky, and one grey picture.
 PICTURES = ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg", "hubble_deep_field.jpg", "camera.png")
@@ -94,7 +97,7 @@ def run_demo(
     originals = {name: _shipped_picture(name) for name in pictures}
     passes = [_Pass(channel, snr_db, position, seed) for position, snr_db in enumerate(snrs_db)]
     with progress_bar(len(pictures) * len(passes), quiet=as_json) as on_stage:
-        runs = asyncio.run(_runs(originals, passes, device, addresses or Addresses(), on_stage))
+        runs = _run_passes(originals, passes, device, addresses or Addresses(), on_stage)
     for run in runs:
         if run.transfer.received.png:
             write_file(out / f"{run.name.split('.')[0]}_{run.es_n0_db:+.1f}dB.png", run.transfer.received.png)
@@ -109,25 +112,21 @@ def run_demo(
         print(f"Look at {out / 'grid.png'}")
 
 
-async def _runs(
+def _run_passes(
     originals: dict[str, bytes],
     passes: Sequence[_Pass],
     device: str,
-    given: Addresses,
+    addresses: Addresses,
     on_stage: Callable[[str, float], None],
 ) -> list[_Run]:
     """Return all runs, picture by picture. The SNRs go side by side, which keeps two cores busy."""
-    async with (
-        client_spans() as spans,
-        reachable_services(given, device=device) as addresses,
-        LinkClient(addresses, spans=spans) as client,
-    ):
-        running = [_passed(client, originals, one, len(passes), on_stage) for one in passes]
-        return [run for of_picture in zip(*await asyncio.gather(*running), strict=True) for run in of_picture]
+    with open_session(addresses, device=device) as session, ThreadPoolExecutor(len(passes)) as threads:
+        running = [threads.submit(_run_pass, session, originals, one, len(passes), on_stage) for one in passes]
+        return [run for of_picture in zip(*(one.result() for one in running), strict=True) for run in of_picture]
 
 
-async def _passed(
-    client: LinkClient,
+def _run_pass(
+    session: Session,
     originals: dict[str, bytes],
     one: _Pass,
     passes: int,
@@ -142,7 +141,7 @@ async def _passed(
         send = wire_message(sender_pb2.SendSettings, codec=CODEC, picture_index=index, next_repair_count=repair_count)
         send.next_sequence_counts.update(counts)
         channel = channel_settings(one.channel, {"snr_db": one.snr_db}, run_seed=one.seed, picture_index=index)
-        transfer = await client.transfer(data, send, channel, receiver_pb2.ReceiveSettings(trust_map=True))
+        transfer = session.transfer(data, send, channel, receiver_pb2.ReceiveSettings(trust_map=True))
         counts, repair_count = dict(transfer.sent.next_sequence_counts), transfer.sent.next_repair_count
         runs.append(_Run(name, transfer.link.es_n0_db, transfer))
         on_stage("done", 1.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import stat
 from dataclasses import dataclass
@@ -21,8 +20,7 @@ from semlink.cli.output import (
     transfer_document,
     transfer_summary,
 )
-from semlink.client.client import LinkClient
-from semlink.client.local_services import Addresses, client_spans, reachable_services
+from semlink.client.session import open_session
 from shared.bitstream import bpp
 from shared.errors import InputError
 from shared.picture import write_file
@@ -31,7 +29,9 @@ from shared.rpc.limits import MAX_PICTURE_BYTES
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from semlink.client.client import Preview, Received, Transfer
+    from semlink.client.addresses import Addresses
+    from semlink.client.session import Session
+    from semlink.pipeline.transfer import Decoded, Preview
     from shared.rpc.semlink.v1 import channel_pb2, receiver_pb2, sender_pb2
 
 
@@ -114,12 +114,12 @@ class SideOutputs:
         if self.previews is not None:
             write_file(self.previews / f"preview-{preview.number:03d}.png", preview.png)
 
-    def write_trust(self, received: Received) -> None:
+    def write_trust(self, received: Decoded) -> None:
         """Write the trust map, if there is one."""
         if self.trust is not None and received.trust_png:
             write_file(self.trust, received.trust_png)
 
-    def notes(self, received: Received) -> list[str]:
+    def notes(self, received: Decoded) -> list[str]:
         """Return what a person has to be told about the picture."""
         report = received.report
         notes = [f"{report.reason}: nothing of this picture was received"] if report.invented else []
@@ -144,12 +144,8 @@ def encode_file(
     require_output(file, picture)
     data = read_file(picture)
 
-    async def encoded() -> sender_pb2.SendReport:
-        async with reachable_services(addresses, ["sender"]) as at, LinkClient(at, timeout_s) as client:
-            with progress_bar(1, quiet=as_json) as on_stage:
-                return await client.encode(data, settings, on_stage)
-
-    report = asyncio.run(encoded())
+    with open_session(addresses, timeout_s=timeout_s) as session, progress_bar(1, quiet=as_json) as on_stage:
+        report = session.encode(data, settings, on_stage)
     write_file(file, report.container)
     streams = {stream_name(stream): stream.bytes for stream in report.streams}
     document = {
@@ -202,14 +198,8 @@ def decode_file(
     container = read_file(file)
     original = b"" if reference is None else read_file(reference)
 
-    async def decoded() -> Received:
-        async with (
-            reachable_services(addresses, ["receiver"], device=device) as at,
-            LinkClient(at, timeout_s) as client,
-        ):
-            return await client.decode(container, settings, reference=original, on_preview=beside.write_preview)
-
-    received = asyncio.run(decoded())
+    with open_session(addresses, device=device, timeout_s=timeout_s) as session:
+        received = session.decode(container, settings, reference=original, on_preview=beside.write_preview)
     report = received.report
     if not report.rebuilt:
         raise InputError(f"{file} holds no picture: {report.reason}")
@@ -263,19 +253,12 @@ def send_file(
     beside.require(picture, out)
     data = read_file(picture)
 
-    async def sent() -> Transfer:
-        async with (
-            client_spans() as spans,
-            reachable_services(addresses, device=device) as at,
-            LinkClient(at, timeout_s, spans) as client,
-        ):
-            carrying = await _unequally_protected(client, data, settings, channel) if unequal else channel
-            with progress_bar(1, quiet=as_json) as on_stage:
-                return await client.transfer(
-                    data, settings, carrying, receive, on_stage=on_stage, on_preview=beside.write_preview
-                )
-
-    transfer = asyncio.run(sent())
+    with open_session(addresses, device=device, timeout_s=timeout_s) as session:
+        protected = _protect_unequally(session, data, settings, channel) if unequal else channel
+        with progress_bar(1, quiet=as_json) as on_stage:
+            transfer = session.transfer(
+                data, settings, protected, receive, on_stage=on_stage, on_preview=beside.write_preview
+            )
     written = out if transfer.received.png else None
     if written is not None:
         write_file(written, transfer.received.png)
@@ -289,9 +272,9 @@ def send_file(
         print(f"note: {note}")
 
 
-async def _unequally_protected(
-    client: LinkClient, picture: bytes, settings: sender_pb2.SendSettings, channel: channel_pb2.ChannelSettings
+def _protect_unequally(
+    session: Session, picture: bytes, settings: sender_pb2.SendSettings, channel: channel_pb2.ChannelSettings
 ) -> channel_pb2.ChannelSettings:
-    from semlink.pipeline.protected import unequally_protected  # noqa: PLC0415 - imports the channel and the sender
+    from semlink.pipeline.protected import protect_unequally  # noqa: PLC0415 - imports the channel and the sender
 
-    return await unequally_protected(client, picture, settings, channel)
+    return protect_unequally(session, picture, settings, channel)

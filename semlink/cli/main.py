@@ -76,7 +76,7 @@ def demo(
 ) -> None:
     """Send real photographs over the three services at several SNRs; leaves a picture grid and a table."""
     from semlink.cli.demo import run_demo
-    from semlink.client.local_services import Addresses
+    from semlink.client.addresses import Addresses
 
     try:
         snrs_db = [float(one) for one in snr.split(",")]
@@ -134,7 +134,7 @@ def send(
     """Send PICTURE over the link and report what arrived. Services that are not given run in this process."""
     from semlink.cli.channels import channel_settings
     from semlink.cli.files import SideOutputs, send_file
-    from semlink.client.local_services import Addresses
+    from semlink.client.addresses import Addresses
     from semlink.client.settings import send_settings
     from shared.rpc.semlink.v1 import receiver_pb2
     from shared.rpc.wire import wire_message
@@ -199,7 +199,7 @@ def channels(
 ) -> None:
     """List the channels, or show one: its settings with units, and for deep space the contact and the link budget."""
     from semlink.cli.channels import channel_settings, list_channels, show_channel
-    from semlink.client.local_services import Addresses
+    from semlink.client.addresses import Addresses
 
     at = Addresses(channel=channel_at)
     space = {"deep_space.body": body, "deep_space.date": date, "deep_space.distance_km": distance_km}
@@ -217,7 +217,7 @@ def channels(
 def codecs(sender: SenderAddress = "", timeout: Timeout = 300.0, json: Json = False) -> None:
     """List the codecs that the sender knows, with their streams; other packages may add some."""
     from semlink.cli.codecs import list_codecs
-    from semlink.client.local_services import Addresses
+    from semlink.client.addresses import Addresses
 
     list_codecs(addresses=Addresses(sender=sender), timeout_s=timeout, as_json=json)
 
@@ -240,7 +240,7 @@ def encode(
 ) -> None:
     """Encode PICTURE into the container FILE.sem."""
     from semlink.cli.files import encode_file
-    from semlink.client.local_services import Addresses
+    from semlink.client.addresses import Addresses
     from semlink.client.settings import send_settings
 
     settings = send_settings(codec, max_bytes, caption=caption, tokens=tokens, planes=planes, trade_off=trade_off)
@@ -265,7 +265,7 @@ def decode(
 ) -> None:
     """Decode the container FILE.sem into the picture OUT.png."""
     from semlink.cli.files import SideOutputs, decode_file
-    from semlink.client.local_services import Addresses
+    from semlink.client.addresses import Addresses
     from shared.rpc.semlink.v1 import receiver_pb2
     from shared.rpc.wire import wire_message
 

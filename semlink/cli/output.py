@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from semlink.client.client import OnStage, Transfer
+    from semlink.pipeline.transfer import OnStage, Transfer
     from shared.rpc.semlink.v1 import channel_pb2, receiver_pb2, sender_pb2
 
 

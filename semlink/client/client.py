@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc.aio
 
+from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignore_preview, ignore_stage
 from shared.errors import ServiceError
 from shared.rpc.chunks import chunks_of
 from shared.rpc.connect import connect, require_address
@@ -26,15 +26,14 @@ from shared.rpc.status import link_error_from_rpc
 from shared.telemetry.spans import NoSpans
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Iterator, Sequence
 
     from google.protobuf.message import Message
 
-    from semlink.client.local_services import Addresses
+    from semlink.client.addresses import Addresses
+    from semlink.pipeline.transfer import OnPreview, OnStage
     from shared.telemetry.spans import Spans
 
-    OnStage = Callable[[str, float], None]
-    OnPreview = Callable[["Preview"], None]
 
 M = TypeVar("M", bound="Message")
 Report = TypeVar("Report", sender_pb2.SendReport, channel_pb2.LinkReport, receiver_pb2.ReceiveReport)
@@ -42,42 +41,6 @@ Report = TypeVar("Report", sender_pb2.SendReport, channel_pb2.LinkReport, receiv
 DEFAULT_TIMEOUT_S = 300.0
 NEIGHBOUR_S = 2.0
 """Time for a service that stopped taking messages to say why."""
-
-
-def ignore_stage(stage: str, done: float) -> None:
-    """Take no notice of progress."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """An intermediate picture as a PNG file; ``number`` counts from 1, ``whole`` are the streams that it shows."""
-
-    number: int
-    png: bytes
-    whole: tuple[int, ...]
-
-
-def ignore_preview(preview: Preview) -> None:
-    """Take no notice of a preview."""
-
-
-@dataclass(slots=True)
-class Received:
-    """What the receiver returned: its report, and picture and trust map as PNG files, empty where there is none."""
-
-    png: bytes
-    report: receiver_pb2.ReceiveReport
-    trust_png: bytes = b""
-
-
-@dataclass(slots=True)
-class Transfer:
-    """One picture's journey: the three services' reports, every packet's arrival without its bytes, and the picture."""
-
-    sent: sender_pb2.SendReport
-    link: channel_pb2.LinkReport
-    received: Received
-    arrivals: list[packet_pb2.Arrival] = field(default_factory=list)
 
 
 class LinkClient:
@@ -119,7 +82,7 @@ class LinkClient:
         *,
         reference: bytes = b"",
         on_preview: OnPreview = ignore_preview,
-    ) -> Received:
+    ) -> Decoded:
         """Have the receiver decode a ``.sem`` container; with ``reference``, a picture file, it measures quality."""
         await self._reach("receiver")
         call = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Decode(timeout=self._timeout_s)
@@ -140,12 +103,23 @@ class LinkClient:
             stub = channel_pb2_grpc.ChannelServiceStub(self._channel("channel"))
             return await stub.ListChannels(channel_pb2.ListChannelsRequest(), timeout=self._timeout_s)
 
-    async def described(self, settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
+    async def describe(self, settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
         """Return the channel that a transmission with ``settings`` would meet."""
         with self._failures_of("channel"):
             stub = channel_pb2_grpc.ChannelServiceStub(self._channel("channel"))
             request = channel_pb2.DescribeChannelRequest(settings=settings)
             return await stub.DescribeChannel(request, timeout=self._timeout_s)
+
+    async def transmit(self, packets: Sequence[bytes], settings: channel_pb2.ChannelSettings) -> Carried:
+        """Send ``packets`` over the channel service; return their arrivals, delivered ones with their bytes."""
+        await self._reach("channel")
+        call = channel_pb2_grpc.ChannelServiceStub(self._channel("channel")).Transmit(timeout=self._timeout_s)
+        with self._failures_of("channel"):
+            sending = asyncio.create_task(_upload(call, _transmit_requests(packets, settings)))
+            try:
+                return await _gather_arrivals(call)
+            finally:
+                await sending
 
     async def transfer(
         self,
@@ -165,7 +139,7 @@ class LinkClient:
         """
         await self._reach("sender", "channel", "receiver")
         with self._spans.span("transfer", attributes={"codec": send.codec, "channel": channel.profile}) as trace_parent:
-            described = await self.described(channel)
+            described = await self.describe(channel)
             session = packet_pb2.Session(codec=send.codec, es_n0_db=described.es_n0_db, trace_parent=trace_parent)
             send, channel, receive = _with_session(session, send, channel, receive or receiver_pb2.ReceiveSettings())
             send.repair_overheads.update(described.repair_overheads)
@@ -198,7 +172,7 @@ class LinkClient:
                     await _write(receiving, receiver_pb2.ReceiveRequest(reference_chunk=chunk))
                 return await _carried(carrying, receiving, on_stage)
 
-        async def received() -> Received:
+        async def received() -> Decoded:
             with self._failures_of("receiver"):
                 return await _received(receiving, on_stage, on_preview)
 
@@ -301,6 +275,14 @@ def _send_requests(picture: bytes, settings: sender_pb2.SendSettings) -> Iterato
         yield sender_pb2.SendRequest(picture_chunk=chunk)
 
 
+def _transmit_requests(
+    packets: Sequence[bytes], settings: channel_pb2.ChannelSettings
+) -> Iterator[channel_pb2.TransmitRequest]:
+    yield channel_pb2.TransmitRequest(settings=settings)
+    for packet in packets:
+        yield channel_pb2.TransmitRequest(packet=packet_pb2.Packet(data=packet))
+
+
 def _decode_requests(
     container: bytes, settings: receiver_pb2.DecodeSettings | None, reference: bytes
 ) -> Iterator[receiver_pb2.DecodeRequest]:
@@ -346,9 +328,22 @@ async def _carried(
     return arrivals, _whole(report, "channel")
 
 
+async def _gather_arrivals(call: Any) -> Carried:
+    """Gather all arrivals and the channel's report."""
+    arrivals: list[packet_pb2.Arrival] = []
+    report: channel_pb2.LinkReport | None = None
+    async for event in call:
+        kind = event.WhichOneof("event")
+        if kind == "arrival":
+            arrivals.append(event.arrival)
+        elif kind == "report":
+            report = event.report
+    return Carried(arrivals, _whole(report, "channel"))
+
+
 async def _received(
     receiving: Any, on_stage: OnStage = ignore_stage, on_preview: OnPreview = ignore_preview
-) -> Received:
+) -> Decoded:
     """Gather the receiver's picture, trust map and report."""
     png, trust_png, preview_png = bytearray(), bytearray(), bytearray()
     report: receiver_pb2.ReceiveReport | None = None
@@ -367,7 +362,7 @@ async def _received(
                 preview_png.clear()
         elif kind == "report":
             report = event.report
-    return Received(bytes(png), _whole(report, "receiver"), bytes(trust_png))
+    return Decoded(bytes(png), _whole(report, "receiver"), bytes(trust_png))
 
 
 def _whole(report: Report | None, service: str) -> Report:

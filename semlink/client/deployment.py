@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from semlink.client.local_services import SERVICE_NAMES, TRACES_VARIABLE, RunSettings
+from semlink.client.addresses import SERVICE_NAMES
+from semlink.client.local_services import TRACES_VARIABLE, RunSettings
 from shared.errors import ConfigError, InputError
 from shared.validation import checked, hint
 

@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from semlink.client.addresses import SERVICE_NAMES, Addresses
 from shared.errors import ConfigError, UnknownNameError
 from shared.rpc.server import RunningServer, ServiceSpec, start_server
 from shared.telemetry.spans import spans_to
@@ -19,19 +20,9 @@ if TYPE_CHECKING:
 
     from shared.telemetry.spans import Spans
 
-SERVICE_NAMES = ("sender", "channel", "receiver")
 STOP_S = 0.2
 TRACES_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
 """Environment variable that names the collector of spans, as OpenTelemetry's specification has it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where the three services listen, each ``host:port``; empty for one that is not wanted."""
-
-    sender: str = ""
-    channel: str = ""
-    receiver: str = ""
 
 
 @dataclass(frozen=True, slots=True)

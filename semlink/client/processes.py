@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from semlink.cli.output import print_json
+from semlink.client.addresses import SERVICE_NAMES
 from semlink.client.health import check_serving
-from semlink.client.local_services import SERVICE_NAMES
 from shared.errors import ServiceError
 from shared.rpc.limits import GRACE_S
 

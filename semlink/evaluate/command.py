@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from semlink.cli.output import print_json, print_table, progress_bar
-from semlink.evaluate.link import LinkSession
 from semlink.evaluate.pictures import budgets_in, picture_files
 from semlink.evaluate.report import cell_rows, markdown, plot_missing, plot_png
 from semlink.evaluate.results import Results
@@ -49,12 +48,13 @@ def evaluate(
     from receiver.metrics.measures import Measures  # noqa: PLC0415 - imports torch; arguments are checked first
     from receiver.metrics.tasks import tasks_in  # noqa: PLC0415
     from receiver.pocket.devices import device_named  # noqa: PLC0415
+    from semlink.pipeline.pipeline import Pipeline  # noqa: PLC0415
 
     torch_device = device_named(device)
 
-    with LinkSession(device) as session, progress_bar(len(files), quiet=as_json) as on_stage:
+    with progress_bar(len(files), quiet=as_json) as on_stage:
         measures = Measures(str(torch_device), tasks_in(tasks, str(torch_device)))
-        evaluation = Evaluation(names, results, measures, session)
+        evaluation = Evaluation(names, results, measures, Pipeline(device))
 
         def on_picture(name: str) -> None:
             on_stage("done", 1.0)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from receiver.metrics.measures import Measures, Reference
     from semlink.evaluate.baselines.vvc import VvcPicture
     from semlink.evaluate.codec import EvaluatedCodec
-    from semlink.evaluate.link import LinkSession
+    from semlink.pipeline.pipeline import Pipeline
 
 DECIMALS = 3
 UNBOUNDED = Budget("none", bytes=1 << 30)
@@ -48,7 +48,7 @@ class Outcome:
 class Evaluation:
     """Runs codecs over pictures, one picture in memory at a time; rows that ``results`` holds are not made again."""
 
-    def __init__(self, names: Sequence[str], results: Results, measures: Measures, session: LinkSession) -> None:
+    def __init__(self, names: Sequence[str], results: Results, measures: Measures, pipeline: Pipeline) -> None:
         """Make the codecs called ``names``; what one of them lacks is told by the outcome.
 
         Raises:
@@ -59,7 +59,7 @@ class Evaluation:
         self.wants_vvc = VVC in names
         self._results = results
         self._measures = measures
-        self._codecs = [codec for name in names if name != VVC and (codec := self._made(name, session)) is not None]
+        self._codecs = [codec for name in names if name != VVC and (codec := self._made(name, pipeline)) is not None]
         if not self._codecs and not self.wants_vvc:
             raise SetupError(" ".join(f"{name}: {why}." for name, why in self.outcome.unavailable.items()).rstrip("."))
         ours = any(codec.name not in BASELINES for codec in self._codecs)
@@ -209,13 +209,13 @@ class Evaluation:
         self._results.add(row)
         return row
 
-    def _made(self, name: str, session: LinkSession) -> EvaluatedCodec | None:
+    def _made(self, name: str, pipeline: Pipeline) -> EvaluatedCodec | None:
         try:
             if name == CEILING:
                 from semlink.evaluate.ceiling import Autoencoder  # noqa: PLC0415 - imports torch
 
                 return Autoencoder()
-            return baseline_named(name) if name in BASELINES else link_codec(link_spec(name), session)
+            return baseline_named(name) if name in BASELINES else link_codec(link_spec(name), pipeline)
         except SetupError as error:
             self.outcome.unavailable[name] = str(error)
             return None

@@ -1,44 +1,26 @@
-"""A number of channel uses as the measure of a transmission: how much goes into it, and what comes out of it."""
+"""Channel uses as the size of a transmission: how many bytes fit, and how many uses packets take."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from channel.link.link import Link
-from channel.link.outcome import Fate
-from channel.link.transmission import Transmission
 from channel.phy.mcs import mcs, transport_block
-from receiver.reassembly import Reassembler
-from shared.bitstream import HEADER_BYTES, MAX_BITSTREAM_BYTES, Bitstream
+from shared.bitstream import HEADER_BYTES, MAX_BITSTREAM_BYTES
 from shared.errors import BudgetError, ConfigError
-from shared.packets import PACKET_OVERHEAD_BYTES, Packetiser
-from shared.repair.decoder import RepairDecoder
+from shared.packets import DEFAULT_PACKET_BYTES, PACKET_OVERHEAD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from channel.config import ChannelConfig
-    from channel.link.transmission import LinkReport
-    from channel.phy.coding import ChainCache
     from channel.phy.mcs import Mcs
 
-PACKET_BYTES: Final = 256
+T = TypeVar("T")
+
+PACKET_BYTES: Final = DEFAULT_PACKET_BYTES
 MAX_CHANNEL_USES: Final = 1 << 24
+_TAG_AND_CRC_BYTES: Final = 3  # of a container of one stream, beside its header
 _MAX_PAYLOAD_BYTES: Final = MAX_BITSTREAM_BYTES - 64  # header, tags and CRC
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """What came of a picture's packets: the whole streams, None where nothing told the picture's size; the totals."""
-
-    bitstream: Bitstream | None
-    report: LinkReport
-
-    @property
-    def all_delivered(self) -> bool:
-        """Whether every packet arrived."""
-        return self.report.fates[Fate.DELIVERED] == self.report.packets
 
 
 def uses_of(packets: Sequence[bytes], config: ChannelConfig) -> int:
@@ -92,41 +74,30 @@ def check_channel_uses(channel_uses: int) -> None:
         raise ConfigError(f"channel_uses = {channel_uses}: give 1 to {MAX_CHANNEL_USES} complex symbols")
 
 
-def bitstream_within(
-    encode: Callable[[int], Bitstream], channel_uses: int, config: ChannelConfig, packet_bytes: int = PACKET_BYTES
-) -> Bitstream:
-    """Return what ``encode`` makes of the largest budget of bytes whose packets take at most ``channel_uses``.
+def fit_container(
+    make: Callable[[int], tuple[T, Sequence[bytes]]],
+    channel_uses: int,
+    config: ChannelConfig,
+    packet_bytes: int = PACKET_BYTES,
+) -> T:
+    """Return what ``make`` returns for the largest byte budget whose packets take at most ``channel_uses``.
 
-    ``encode`` takes the budget in bytes of the container, as ``sender.encode.encode_picture`` does. No repair is added.
+    ``make`` takes a budget in bytes of the container and returns any value with all packets of that container, repair
+    packets included. Budgets are tried from above.
 
     Raises:
-        BudgetError: nothing fits.
+        BudgetError: not even the smallest container fits.
         ConfigError: as ``payload_within``.
     """
-    scheme = max(_schemes(config), key=lambda scheme: scheme.spectral_efficiency)
-    budget = payload_within(channel_uses, scheme, config, packet_bytes) + HEADER_BYTES
-    while budget > HEADER_BYTES:
-        bitstream = encode(budget)
-        packets = Packetiser(packet_bytes).packetise(bitstream, 0)
+    fastest = max(_schemes(config), key=lambda scheme: scheme.spectral_efficiency)
+    budget = payload_within(channel_uses, fastest, config, packet_bytes) + HEADER_BYTES + _TAG_AND_CRC_BYTES
+    while budget > 0:
+        made, packets = make(budget)
         uses = uses_of(packets, config)
         if uses <= channel_uses:
-            return bitstream
+            return made
         budget = min(budget - 1, budget * channel_uses // uses)
-    raise BudgetError(f"{channel_uses} channel uses hold no stream at MCS {scheme.index}; give more, or a faster MCS")
-
-
-def carried(
-    packets: Sequence[bytes], config: ChannelConfig, *, picture_index: int = 0, chains: ChainCache | None = None
-) -> Carried:
-    """Send the packets of one picture over ``config``, and repair and reassemble what arrives, in order of arrival."""
-    transmission = Transmission(Link(config, chains), picture_index)
-    arrivals = [*transmission.carry(packets), *transmission.rest()]
-    repair, reassembler = RepairDecoder(), Reassembler()
-    for arrival in arrivals:
-        for packet in repair.push(arrival.packet) if arrival.packet is not None else ():
-            reassembler.push(packet)
-    pictures = reassembler.picture_ids
-    return Carried(reassembler.bitstream(pictures[-1]) if pictures else None, transmission.report())
+    raise BudgetError(f"{channel_uses} channel uses at MCS {config.mcs} hold no packet; allow more, or a faster MCS")
 
 
 def _schemes(config: ChannelConfig) -> list[Mcs]:

@@ -15,12 +15,12 @@ from shared.repair.encoder import RepairEncoder
 from shared.rpc.semlink.v1 import channel_pb2
 
 if TYPE_CHECKING:
-    from semlink.client.client import LinkClient
+    from semlink.client.session import Session
     from shared.rpc.semlink.v1 import sender_pb2
 
 
-async def unequally_protected(
-    client: LinkClient, picture: bytes, send: sender_pb2.SendSettings, channel: channel_pb2.ChannelSettings
+def protect_unequally(
+    session: Session, picture: bytes, send: sender_pb2.SendSettings, channel: channel_pb2.ChannelSettings
 ) -> channel_pb2.ChannelSettings:
     """Return ``channel`` with an MCS and a repair overhead for each stream that ``picture`` has.
 
@@ -37,7 +37,7 @@ async def unequally_protected(
     config = profile.config(run_seed=channel.run_seed)
     if config.snr_kind != "esn0":
         raise ConfigError("--protect unequal needs snr_kind esn0: at one Eb/N0 each MCS has another SNR")
-    bitstream = Bitstream.unpack((await client.encode(picture, send)).container)
+    bitstream = Bitstream.unpack(session.encode(picture, send).container)
     packets = Packetiser(send.packet_bytes or PACKET_BYTES).packetise(bitstream, 0)
     overheads = {int(kind): overhead for kind, overhead in profile.repair_overheads().items()}
     repairs = repair_packets(packets, overheads, RepairEncoder())

@@ -27,16 +27,16 @@ from channel.phy.outage import outage_capacity
 from channel.propagation.kinds import Awgn, Rayleigh, Rician
 from semlink.pipeline.channel_uses import (
     PACKET_BYTES,
-    carried,
     check_channel_uses,
     packet_lengths,
     packet_uses,
     payload_within,
 )
 from semlink.pipeline.coding_spec import BASELINES, baseline_named
+from semlink.pipeline.pipeline import receive, transmit
+from sender.packets import make_packets
 from shared.bitstream import Bitstream, PictureHeader
 from shared.errors import BudgetError, ConfigError, UnknownNameError
-from shared.packets import Packetiser
 from shared.streams import Stream, StreamKind
 
 if TYPE_CHECKING:
@@ -170,12 +170,13 @@ def separately_coded(
     height, width = pixels.shape[:2]
     bitstream = Bitstream(PictureHeader(width, height), (Stream(StreamKind.HCI, data),))
     own = config.model_copy(update={"mcs": scheme.index, "stream_mcs": {}})
-    sent = carried(Packetiser(PACKET_BYTES).packetise(bitstream, 0), own, picture_index=picture_index, chains=chains)
+    sent = transmit(make_packets(bitstream).all, own, picture_index=picture_index, chains=chains)
+    received = receive(sent.arrivals).bitstream()
     account = sent.report.account
     uses = account.total.channel_uses
-    if sent.bitstream is None or not sent.bitstream.streams:
+    if received is None or not received.streams:
         return _lost(pixels, "the file missed a packet", len(data), uses, scheme.index, account, sent.report.fates)
-    decoded = files.codec(coding.codec).decode(sent.bitstream.streams[0].payload, width, height)
+    decoded = files.codec(coding.codec).decode(received.streams[0].payload, width, height)
     return SeparatelyCoded(decoded, True, "", len(data), uses, scheme.index, account, sent.report.fates)
 
 

@@ -11,13 +11,10 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from receiver.guidance import decoder_named, guidance_in, options_for
-from semlink.encoder_search.decoder import pocket_decoder
-from semlink.encoder_search.hci import PocketJudge
-from semlink.encoder_search.latent import PocketAnalyst
-from semlink.pipeline.channel_uses import carried
+from receiver.guidance import options_for
+from semlink.pipeline.channel_uses import fit_container
 from semlink.pipeline.coding_spec import link_spec
-from semlink.pipeline.fit import packets_fitting
+from semlink.pipeline.pipeline import Pipeline, Transmitted, receive
 from semlink.pipeline.separate_coding import (
     Files,
     SeparateCoding,
@@ -29,17 +26,12 @@ from semlink.pipeline.separate_coding import (
 from semlink.sweep.codecs import BEST, PROFILE
 from semlink.sweep.outcome import INVENTED, LOST, REBUILT, TOO_SMALL, Outcome, Shown, kept_file, pixel_digest, row_of
 from semlink.sweep.quality import Original, Quality
-from sender.encode import encode_picture
-from sender.extractors.extractors import Extractors
-from sender.repair import repair_packets
+from sender.packets import make_packets
 from shared.bitstream import Bitstream
 from shared.codecs.registry import codec_named
 from shared.errors import BudgetError
-from shared.packets import PICTURE_IDS, Packetiser
 from shared.picture import load_picture
 from shared.pixels import grey_to_rgb
-from shared.repair.encoder import RepairEncoder
-from shared.torch_imports import TORCH_IMPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -48,8 +40,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from channel.config import ChannelConfig
-    from channel.phy.coding import ChainCache
-    from receiver.guidance import Decoder
     from semlink.sweep.plan import Task
     from shared.codecs.recipe import Codec
     from shared.picture import Picture
@@ -105,7 +95,7 @@ class _Channel:
 class _Sent:
     """A picture's packets, the bytes of its container, and the kinds of its streams."""
 
-    packets: list[bytes]
+    packets: tuple[bytes, ...]
     container_bytes: int
     kinds: tuple[str, ...]
 
@@ -117,16 +107,12 @@ class Engine:
     """
 
     def __init__(self, device: str = "cpu") -> None:
-        self._device = device
-        trials = pocket_decoder(device)
-        self._extractors = Extractors(PocketJudge(trials), analyst=PocketAnalyst(trials))
+        self._pipeline = Pipeline(device)
         self._quality = Quality(device)
         self._files = Files()
-        self._decoders: dict[str, Decoder] = {}
-        self._chains: ChainCache | None = None
         self._pictures, self._originals = Kept(KEPT_PICTURES), Kept(KEPT_PICTURES)
         self._channels, self._bitstreams, self._sent = Kept(), Kept(), Kept()
-        self._carried, self._shown = Kept(), Kept()
+        self._transmitted, self._shown = Kept(), Kept()
 
     def made(self, data: bytes, tasks: Sequence[Task]) -> Made:
         """Return the rows of ``tasks``, all of the picture file ``data``.
@@ -152,25 +138,30 @@ class Engine:
         except BudgetError:
             return Outcome(channel.config.mcs), self._shown_without(picture, task, TOO_SMALL)
         config = channel.config.model_copy(update={"run_seed": task.seed})
-        arrived = self._carried.get(  # codecs that differ in decoding only share it
-            (task.picture.digest, config.model_dump_json(), tuple(sent.packets)),
-            lambda: carried(sent.packets, config, picture_index=picture_index(task), chains=self._shared_chains()),
+        transmitted, received = self._transmitted.get(  # codecs that differ in decoding only share it
+            (task.picture.digest, config.model_dump_json(), sent.packets),
+            lambda: self._transmit(sent.packets, config, picture_index(task)),
         )
-        whole = arrived.bitstream.streams if arrived.bitstream else ()
+        complete = received.streams if received else ()
         outcome = Outcome(
             config.mcs,
-            arrived.report.packets,
-            arrived.report.fates,
-            arrived.report.account.total.channel_uses,
+            transmitted.report.packets,
+            transmitted.report.fates,
+            transmitted.report.account.total.channel_uses,
             sent.container_bytes,
             sent.kinds,
-            tuple(one.kind.name for one in whole),
+            tuple(one.kind.name for one in complete),
         )
-        if arrived.bitstream is None:
+        if received is None:
             return outcome, self._shown_without(picture, task, LOST)
-        key = (task.picture.digest, task.point.codec.source, task.point.measures, arrived.bitstream.pack())
-        received = arrived.bitstream
+        key = (task.picture.digest, task.point.codec.source, task.point.measures, received.pack())
         return outcome, self._shown.get(key, lambda: self._decoded(picture, task, received))
+
+    def _transmit(
+        self, packets: Sequence[bytes], config: ChannelConfig, index: int
+    ) -> tuple[Transmitted, Bitstream | None]:
+        transmitted = self._pipeline.transmit(packets, config, picture_index=index)
+        return transmitted, receive(transmitted.arrivals, picture_index=index).bitstream()
 
     def _file(self, picture: Picture, task: Task) -> tuple[Outcome, Shown]:
         """Return what becomes of a picture as one file of a classical codec."""
@@ -187,7 +178,7 @@ class Engine:
             config,
             channel_uses=uses_allowed(task),
             picture_index=picture_index(task),
-            chains=self._shared_chains(),
+            chains=self._pipeline.chains(),
             files=self._files,
         )
         packets = coded.account.total.packets if coded.account else 0
@@ -210,43 +201,40 @@ class Engine:
         return self._sent.get(key, lambda: self._packetised(picture, task, channel))
 
     def _packetised(self, picture: Picture, task: Task, channel: _Channel) -> _Sent:
-        made: dict[int, _Sent] = {}
         codec = codec_named(link_spec(task.point.codec.source).codec)
 
-        def packets_of(budget: int) -> list[bytes]:
+        def make(budget: int) -> tuple[_Sent, tuple[bytes, ...]]:
             bitstream = self._bitstream(picture, task, codec, budget)
-            packetiser = Packetiser(task.point.packet_bytes)
-            packets = packetiser.packetise(bitstream, picture_index(task) % PICTURE_IDS, codec.streams)
-            packets += repair_packets(packets, channel.overheads, RepairEncoder())
+            packets = make_packets(
+                bitstream,
+                packet_bytes=task.point.packet_bytes,
+                picture_index=picture_index(task),
+                order=codec.streams,
+                repair_overheads=channel.overheads,
+            ).all
             kinds = tuple(stream.kind.name for stream in bitstream.streams)
-            made[len(made)] = _Sent(packets, len(bitstream.pack()), kinds)
-            return packets
+            return _Sent(packets, len(bitstream.pack()), kinds), packets
 
         if uses_allowed(task):
-            packets_fitting(uses_allowed(task), channel.config, task.point.packet_bytes, packets_of)
-        else:
-            packets_of(int(task.point.rate))
-        return made[len(made) - 1]
+            return fit_container(make, uses_allowed(task), channel.config, task.point.packet_bytes)
+        return make(int(task.point.rate))[0]
 
     def _bitstream(self, picture: Picture, task: Task, codec: Codec, budget: int) -> Bitstream:
         return self._bitstreams.get(
             (task.picture.digest, codec.name, budget),
-            lambda: encode_picture(picture, codec, self._extractors, budget),
+            lambda: self._pipeline.encode(picture, codec, budget),
         )
 
     def _decoded(self, picture: Picture, task: Task, received: Bitstream) -> Shown:
         """Return what the receiver makes of ``received``, measured."""
         spec = link_spec(task.point.codec.source)
-        if spec.decoder not in self._decoders:
-            self._decoders[spec.decoder] = decoder_named(spec.decoder, self._device)
-        decoder = self._decoders[spec.decoder]
+        decoder = self._pipeline.decoder(spec.decoder)
         options = options_for(decoder, steps=spec.steps, fidelity=spec.fidelity, seed=spec.seed)
         kept = tuple(one for one in received.streams if one.kind not in spec.dropped)
-        guidance = guidance_in(Bitstream(received.header, kept))
-        made = decoder.reconstruct(guidance, options)
-        if made is None:
+        rebuilt = self._pipeline.decode(Bitstream(received.header, kept), spec.decoder, options)
+        if rebuilt.pixels is None:
             return self._shown_without(picture, task, LOST)
-        return self._measured(picture, task, made.pixels, INVENTED if guidance.is_empty else REBUILT)
+        return self._measured(picture, task, rebuilt.pixels, INVENTED if rebuilt.invented else REBUILT)
 
     def _shown_without(self, picture: Picture, task: Task, ending: str) -> Shown:
         """Return what stands in for a picture that there is not."""
@@ -276,14 +264,6 @@ class Engine:
 
         size = task.picture.width, task.picture.height
         return self._channels.get((task.point.key, size), resolved)
-
-    def _shared_chains(self) -> ChainCache:
-        if self._chains is None:
-            with TORCH_IMPORTS:
-                from channel.phy.coding import ChainCache  # noqa: PLC0415 - imports Sionna
-
-            self._chains = ChainCache()
-        return self._chains
 
 
 def uses_allowed(task: Task) -> int:

@@ -15,8 +15,8 @@ import typer
 import yaml
 
 from semlink.cli.main import app
+from semlink.client.addresses import SERVICE_NAMES
 from semlink.client.deployment import VARIABLES, env_file
-from semlink.client.local_services import SERVICE_NAMES
 
 pytestmark = pytest.mark.timeout(900)  # the first test waits for services, Prometheus and a sweep
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,9 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 from prometheus_client.parser import text_string_to_metric_families
 
 from semlink.cli.channels import channel_settings
+from semlink.client.addresses import SERVICE_NAMES, Addresses
 from semlink.client.client import LinkClient
-from semlink.client.local_services import SERVICE_NAMES, Addresses, RunSettings, start_services
+from semlink.client.local_services import RunSettings, start_services
 from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
 from shared.telemetry.spans import spans_to
 
@@ -143,7 +144,7 @@ def test_the_receiver_counts_quality_by_codec_and_snr(told):
 @pytest.mark.parametrize(
     ("service", "stages"),
     [
-        ("sender", {"read", "encode", "packetise", "repair"}),
+        ("sender", {"read", "encode", "packetise"}),
         ("channel", {"transmit"}),
         ("receiver", {"decode", "measure", "judge"}),
     ],

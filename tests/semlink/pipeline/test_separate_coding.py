@@ -16,7 +16,7 @@ from channel.profile.registry import profile_named
 from channel.propagation.fading import draw_fading
 from semlink.pipeline.channel_uses import (
     PACKET_BYTES,
-    bitstream_within,
+    fit_container,
     packet_lengths,
     packet_uses,
     payload_within,
@@ -91,16 +91,18 @@ def test_channel_uses_that_hold_more_than_a_bitstream_are_refused_with_the_most_
 
 
 def test_what_the_link_sends_takes_no_more_channel_uses_than_it_may() -> None:
-    def two_streams(budget_bytes: int) -> Bitstream:
+    def two_streams(budget_bytes: int) -> tuple[list[bytes], list[bytes]]:
         caption = bytes(min(40, budget_bytes // 4))
         hci = bytes(max(1, budget_bytes - len(caption) - 10))
-        return Bitstream(PictureHeader(96, 96), (Stream(StreamKind.HCI, hci), Stream(StreamKind.CAPTION, caption)))
+        streams = (Stream(StreamKind.HCI, hci), Stream(StreamKind.CAPTION, caption))
+        packets = Packetiser().packetise(Bitstream(PictureHeader(96, 96), streams), 0)
+        return packets, packets
 
     for config in (config_at(10), config_at(10, **{"protection.CAPTION.mcs": "4"}), config_at(10, "tdl-a")):
-        made = bitstream_within(two_streams, USES, config)
-        assert 0.7 * USES < uses_of(Packetiser().packetise(made, 0), config) <= USES
+        packets = fit_container(two_streams, USES, config)
+        assert 0.7 * USES < uses_of(packets, config) <= USES
     with pytest.raises(BudgetError, match="10 channel uses"):
-        bitstream_within(two_streams, 10, config_at(10))
+        fit_container(two_streams, 10, config_at(10))
 
 
 def test_one_mcs_has_a_cliff(pixels: np.ndarray, chains: ChainCache, files: Files) -> None:

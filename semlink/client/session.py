@@ -1,0 +1,212 @@
+"""Sessions: the link in this process, or over services that run elsewhere, by the same calls."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+from semlink.client.addresses import SERVICE_NAMES, Addresses
+from semlink.pipeline.transfer import ignore_preview, ignore_stage
+from shared.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
+
+    from semlink.client.client import LinkClient
+    from semlink.pipeline.transfer import Carried, Decoded, OnPreview, OnStage, Transfer
+    from shared.rpc.semlink.v1 import channel_pb2, receiver_pb2, sender_pb2
+
+T = TypeVar("T")
+
+DEFAULT_TIMEOUT_S = 300.0
+
+
+class Session(Protocol):
+    """What a caller does with the link; ``LocalSession`` and ``RemoteSession`` do it."""
+
+    def encode(
+        self, picture: bytes, settings: sender_pb2.SendSettings, on_stage: OnStage = ignore_stage
+    ) -> sender_pb2.SendReport:
+        """Encode a picture file; the report holds the container."""
+        ...
+
+    def decode(
+        self,
+        container: bytes,
+        settings: receiver_pb2.DecodeSettings | None = None,
+        *,
+        reference: bytes = b"",
+        on_preview: OnPreview = ignore_preview,
+    ) -> Decoded:
+        """Decode a ``.sem`` container; with ``reference``, a picture file, quality is measured."""
+        ...
+
+    def transmit(self, packets: Sequence[bytes], settings: channel_pb2.ChannelSettings) -> Carried:
+        """Send ``packets`` over a channel."""
+        ...
+
+    def transfer(
+        self,
+        picture: bytes,
+        send: sender_pb2.SendSettings,
+        channel: channel_pb2.ChannelSettings,
+        receive: receiver_pb2.ReceiveSettings | None = None,
+        *,
+        on_stage: OnStage = ignore_stage,
+        on_preview: OnPreview = ignore_preview,
+    ) -> Transfer:
+        """Send a picture file over the whole link."""
+        ...
+
+    def codecs(self) -> sender_pb2.ListCodecsResponse:
+        """Return the codecs by name."""
+        ...
+
+    def channels(self) -> channel_pb2.ListChannelsResponse:
+        """Return the channels by name."""
+        ...
+
+    def describe(self, settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
+        """Return the channel that a transmission with ``settings`` would use."""
+        ...
+
+    def close(self) -> None:
+        """Close connections, if there are any."""
+        ...
+
+
+class RemoteSession:
+    """The link over services at ``addresses``; a service without an address runs on loopback in this process.
+
+    Calls may come from several threads; they run on an event loop of their own.
+
+    Raises:
+        ConfigError: a ``device``, although the receiver runs elsewhere.
+    """
+
+    def __init__(self, addresses: Addresses, *, device: str = "", timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        if device and addresses.receiver:
+            raise ConfigError(
+                f"--device {device}: the receiver at {addresses.receiver} computes where its own --device says; "
+                "leave it out"
+            )
+        self._given, self._device, self._timeout_s = addresses, device, timeout_s
+        self._loop = asyncio.new_event_loop()
+        self._stack = contextlib.AsyncExitStack()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="semlink-client", daemon=True)
+        self._thread.start()
+        self._addresses = dict.fromkeys(SERVICE_NAMES, "")
+        self._client: LinkClient | None = None
+        self._lock = asyncio.Lock()
+
+    def close(self) -> None:
+        """Close the connections and stop the services that were started here."""
+        if not self._loop.is_closed():
+            self._run(self._stack.aclose())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    def encode(
+        self, picture: bytes, settings: sender_pb2.SendSettings, on_stage: OnStage = ignore_stage
+    ) -> sender_pb2.SendReport:
+        """Have the sender encode a picture file."""
+        return self._call(("sender",), lambda client: client.encode(picture, settings, on_stage))
+
+    def decode(
+        self,
+        container: bytes,
+        settings: receiver_pb2.DecodeSettings | None = None,
+        *,
+        reference: bytes = b"",
+        on_preview: OnPreview = ignore_preview,
+    ) -> Decoded:
+        """Have the receiver decode a ``.sem`` container."""
+        return self._call(
+            ("receiver",),
+            lambda client: client.decode(container, settings, reference=reference, on_preview=on_preview),
+        )
+
+    def transmit(self, packets: Sequence[bytes], settings: channel_pb2.ChannelSettings) -> Carried:
+        """Send ``packets`` over the channel service."""
+        return self._call(("channel",), lambda client: client.transmit(packets, settings))
+
+    def transfer(
+        self,
+        picture: bytes,
+        send: sender_pb2.SendSettings,
+        channel: channel_pb2.ChannelSettings,
+        receive: receiver_pb2.ReceiveSettings | None = None,
+        *,
+        on_stage: OnStage = ignore_stage,
+        on_preview: OnPreview = ignore_preview,
+    ) -> Transfer:
+        """Send a picture file over the three services."""
+        return self._call(
+            ("sender", "channel", "receiver"),
+            lambda client: client.transfer(picture, send, channel, receive, on_stage=on_stage, on_preview=on_preview),
+        )
+
+    def codecs(self) -> sender_pb2.ListCodecsResponse:
+        """Return the codecs that the sender knows."""
+        return self._call(("sender",), lambda client: client.codecs())
+
+    def channels(self) -> channel_pb2.ListChannelsResponse:
+        """Return the channels that the channel service knows."""
+        return self._call(("channel",), lambda client: client.channels())
+
+    def describe(self, settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
+        """Return the channel that a transmission with ``settings`` would use."""
+        return self._call(("channel",), lambda client: client.describe(settings))
+
+    def _call(self, services: tuple[str, ...], ask: Callable[[LinkClient], Coroutine[Any, Any, T]]) -> T:
+        async def run() -> T:
+            return await ask(await self._reach(services))
+
+        return self._run(run())
+
+    def _run(self, call: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(call, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    async def _reach(self, services: tuple[str, ...]) -> LinkClient:
+        """Return a client that reaches ``services``; those without an address start here, once."""
+        from semlink.client.client import LinkClient  # noqa: PLC0415 - imports gRPC
+        from semlink.client.local_services import client_spans, reachable_services  # noqa: PLC0415
+
+        async with self._lock:
+            new = [name for name in services if not self._addresses[name]]
+            if new:
+                reachable = reachable_services(self._given, new, device=self._device)
+                at = await self._stack.enter_async_context(reachable)
+                self._addresses.update({name: getattr(at, name) for name in new})
+                spans = await self._stack.enter_async_context(client_spans())
+                client = LinkClient(Addresses(**self._addresses), self._timeout_s, spans)
+                self._client = await self._stack.enter_async_context(client)
+            return cast("LinkClient", self._client)
+
+
+@contextlib.contextmanager
+def open_session(addresses: Addresses, *, device: str = "", timeout_s: float = DEFAULT_TIMEOUT_S) -> Iterator[Session]:
+    """Yield a session: in this process where no service has an address, over the services otherwise.
+
+    Raises:
+        ConfigError: a ``device``, although the receiver runs elsewhere.
+    """
+    session: Session
+    if addresses.given:
+        session = RemoteSession(addresses, device=device, timeout_s=timeout_s)
+    else:
+        from semlink.pipeline.session import LocalSession  # noqa: PLC0415 - imports numpy and more
+
+        session = LocalSession(device)
+    try:
+        yield session
+    finally:
+        session.close()

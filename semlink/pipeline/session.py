@@ -1,0 +1,233 @@
+"""A session in one process: the calls of the three services, made on the pipeline, without gRPC."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from channel.propagation.timing import wall_wait_s
+from channel.service.messages import arrival_message, describe_channel, list_channels, report_message, requested_profile
+from receiver.guidance import DEFAULT_DECODER, DecodeOptions, options_for
+from receiver.rebuild import draft_decoders, measured, rebuild, repair_report, report_of
+from receiver.reception import Reception
+from semlink.pipeline.pipeline import Pipeline
+from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignore_preview, ignore_stage
+from sender.messages import list_codecs, requested_codec, requested_packets, send_report
+from shared.bitstream import Bitstream
+from shared.picture import load_picture
+from shared.rpc.semlink.v1 import channel_pb2, receiver_pb2
+from shared.streams import StreamKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from channel.profile.profile import Resolved
+    from receiver.guidance import Decoder
+    from receiver.rebuild import Rebuilt
+    from semlink.pipeline.transfer import OnPreview, OnStage
+    from shared.codecs.recipe import Codec
+    from shared.picture import Picture
+    from shared.rpc.semlink.v1 import packet_pb2, sender_pb2
+
+    Settings = receiver_pb2.ReceiveSettings | receiver_pb2.DecodeSettings
+
+
+class LocalSession:
+    """The link in this process. Models load at their first use; several threads may call.
+
+    Args:
+        device: where decoders compute, ``cpu``, ``cuda`` ...; empty: CUDA where there is one.
+    """
+
+    def __init__(self, device: str = "") -> None:
+        self.pipeline = Pipeline(device)
+
+    def close(self) -> None:
+        """Do nothing: there is no connection to close."""
+
+    def encode(
+        self, picture: bytes, settings: sender_pb2.SendSettings, on_stage: OnStage = ignore_stage
+    ) -> sender_pb2.SendReport:
+        """Encode a picture file; the report holds the container.
+
+        Raises:
+            LinkError: the picture, the codec or the budget is refused, or weights are missing.
+        """
+        codec, loaded = requested_codec(settings), load_picture(picture)
+        bitstream, encode_s = self._encode(loaded, codec, settings, on_stage)
+        return send_report(codec, loaded, bitstream, requested_packets(bitstream, codec, settings), encode_s=encode_s)
+
+    def decode(
+        self,
+        container: bytes,
+        settings: receiver_pb2.DecodeSettings | None = None,
+        *,
+        reference: bytes = b"",
+        on_preview: OnPreview = ignore_preview,
+    ) -> Decoded:
+        """Decode a ``.sem`` container; with ``reference``, a picture file, quality is measured.
+
+        Raises:
+            LinkError: the container, the reference or an option is refused, or weights are missing.
+        """
+        settings = settings or receiver_pb2.DecodeSettings()
+        bitstream = Bitstream.unpack(container)
+        _check_options(settings)
+        decoder = self.pipeline.decoder(settings.decoder)
+        options = _options(decoder, settings)
+        if settings.progressive:
+            parts = [Bitstream(bitstream.header, bitstream.streams[:count]) for count in range(len(bitstream.streams))]
+            early = [rebuild(part, decoder, options) for part in parts]
+            _number_previews([*early, *_drafts(bitstream, decoder, options)], on_preview)
+        rebuilt = rebuild(bitstream, decoder, options)
+        if reference:
+            rebuilt = measured(rebuilt, reference)
+        return Decoded(rebuilt.png, report_of(decoder, options, rebuilt), rebuilt.trust_png)
+
+    def transmit(self, packets: Sequence[bytes], settings: channel_pb2.ChannelSettings) -> Carried:
+        """Send ``packets`` over the channel of ``settings``; a ``time_scale`` is ignored.
+
+        Raises:
+            LinkError: the channel or a packet is refused.
+        """
+        resolved = _resolve(settings)
+        sent = self.pipeline.transmit(packets, resolved.config, picture_index=settings.picture_index)
+        return Carried([arrival_message(one) for one in sent.arrivals], report_message(resolved, sent.report))
+
+    def transfer(
+        self,
+        picture: bytes,
+        send: sender_pb2.SendSettings,
+        channel: channel_pb2.ChannelSettings,
+        receive: receiver_pb2.ReceiveSettings | None = None,
+        *,
+        on_stage: OnStage = ignore_stage,
+        on_preview: OnPreview = ignore_preview,
+    ) -> Transfer:
+        """Send a picture file over the whole link, as ``LinkClient.transfer`` does over the services.
+
+        Raises:
+            LinkError: something is refused, or weights are missing.
+        """
+        receive = receive or receiver_pb2.ReceiveSettings()
+        _check_options(receive)
+        codec, loaded, resolved = requested_codec(send), load_picture(picture), _resolve(channel)
+        overheads = requested_profile(channel).repair_overheads()
+        with ThreadPoolExecutor(max_workers=1) as loader:
+            loading = loader.submit(self.pipeline.decoder, receive.decoder or DEFAULT_DECODER)
+            bitstream, encode_s = self._encode(loaded, codec, send, on_stage)
+            packets = requested_packets(bitstream, codec, send, overheads)
+            on_stage("transmit", 0.0)
+            sent = self.pipeline.transmit(packets.all, resolved.config, picture_index=channel.picture_index)
+            decoder = loading.result()
+        options = _options(decoder, receive)
+        reception, shown = Reception(send.picture_index), _Previews(decoder, options, on_preview)
+        started_s = time.perf_counter()
+        for arrival in sent.arrivals:
+            time.sleep(wall_wait_s(arrival.arrival_s, time.perf_counter() - started_s, resolved.config.time_scale))
+            on_stage("transmit", 1.0)
+            if arrival.packet is not None and reception.push(arrival.packet) and receive.progressive:
+                shown.show(reception.bitstream())
+        on_stage("decode", 1.0)
+        received = reception.bitstream()
+        rebuilt = None if received is None else measured(shown.rebuild(received), picture)
+        report = report_of(decoder, options, rebuilt, reception.status())
+        report.packets_rejected = reception.rejected_packets
+        report.repairs.extend(map(repair_report, reception.repairs()))
+        return Transfer(
+            sent=send_report(codec, loaded, bitstream, packets, encode_s=encode_s),
+            link=report_message(resolved, sent.report),
+            received=Decoded(rebuilt.png, report, rebuilt.trust_png) if rebuilt else Decoded(b"", report),
+            arrivals=[_without_packet(arrival_message(one)) for one in sent.arrivals],
+        )
+
+    def codecs(self) -> sender_pb2.ListCodecsResponse:
+        """Return the codecs by name."""
+        return list_codecs()
+
+    def channels(self) -> channel_pb2.ListChannelsResponse:
+        """Return the channels by name."""
+        return list_channels()
+
+    def describe(self, settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
+        """Return the channel that a transmission with ``settings`` would use."""
+        return describe_channel(settings)
+
+    def _encode(
+        self, picture: Picture, codec: Codec, settings: sender_pb2.SendSettings, on_stage: OnStage
+    ) -> tuple[Bitstream, float]:
+        """Return the bitstream and the seconds that it took."""
+        on_stage("encode", 0.0)
+        started_s = time.perf_counter()
+        caption = settings.caption if settings.HasField("caption") else None
+        bitstream = self.pipeline.encode(picture, codec, settings.budget_bytes, caption)
+        return bitstream, time.perf_counter() - started_s
+
+
+class _Previews:
+    """Decodes what has arrived so far whenever a stream is complete, quick drafts first."""
+
+    def __init__(self, decoder: Decoder, options: DecodeOptions, on_preview: OnPreview) -> None:
+        self._decoder, self._options, self._on_preview = decoder, options, on_preview
+        self._count = 0
+        self._newest: Rebuilt | None = None
+
+    def rebuild(self, bitstream: Bitstream) -> Rebuilt:
+        """Return the picture of ``bitstream``, which may have been shown already."""
+        if self._newest is None or self._newest.bitstream != bitstream:
+            self._newest = rebuild(bitstream, self._decoder, self._options)
+        return self._newest
+
+    def show(self, bitstream: Bitstream | None) -> None:
+        """Hand out the drafts and the picture of ``bitstream``."""
+        if bitstream is not None:
+            made = [*_drafts(bitstream, self._decoder, self._options), self.rebuild(bitstream)]
+            self._count = _number_previews(made, self._on_preview, self._count)
+
+
+def _number_previews(made: Sequence[Rebuilt], on_preview: OnPreview, count: int = 0) -> int:
+    """Hand out the pictures among ``made``, numbered from ``count`` + 1; return the last number."""
+    for rebuilt in made:
+        if rebuilt.pixels is not None:
+            count += 1
+            streams = rebuilt.bitstream.streams
+            kinds = tuple(int(one.kind) for one in streams if one.kind not in rebuilt.guidance.damaged)
+            on_preview(Preview(count, rebuilt.png, kinds))
+    return count
+
+
+def _drafts(bitstream: Bitstream, decoder: Decoder, options: DecodeOptions) -> Iterator[Rebuilt]:
+    """Yield quick drafts; without an HCI there are none, since a fallback picture takes as long as the final one."""
+    if bitstream.stream(StreamKind.HCI) is not None:
+        for draft, draft_options in draft_decoders(decoder, options):
+            yield rebuild(bitstream, draft, draft_options)
+
+
+def _resolve(settings: channel_pb2.ChannelSettings) -> Resolved:
+    return requested_profile(settings).resolved(
+        time_scale=settings.time_scale, run_seed=settings.run_seed, device="cpu"
+    )
+
+
+def _check_options(settings: Settings) -> None:
+    """Refuse options outside their range before any model loads."""
+    DecodeOptions(
+        steps=settings.steps if settings.HasField("steps") else 0,
+        fidelity=settings.fidelity if settings.HasField("fidelity") else None,
+    )
+
+
+def _options(decoder: Decoder, settings: Settings) -> DecodeOptions:
+    return options_for(
+        decoder,
+        steps=settings.steps if settings.HasField("steps") else None,
+        fidelity=settings.fidelity if settings.HasField("fidelity") else None,
+        seed=settings.seed,
+        trust=settings.trust_map,
+    )
+
+
+def _without_packet(arrival: packet_pb2.Arrival) -> packet_pb2.Arrival:
+    arrival.ClearField("packet")
+    return arrival

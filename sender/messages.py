@@ -1,0 +1,101 @@
+"""The sender's values as messages of the wire contract: what a caller asks for, and what the sender reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sender.packets import make_packets
+from shared.bitstream import bpp
+from shared.codecs.changes import changed
+from shared.codecs.registry import codec_named, codecs
+from shared.packets import DEFAULT_PACKET_BYTES
+from shared.rpc.semlink.v1 import packet_pb2, sender_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sender.packets import Packets
+    from shared.bitstream import Bitstream
+    from shared.codecs.recipe import Codec
+    from shared.picture import Picture
+    from shared.streams import StreamKind
+
+
+def requested_packets(
+    bitstream: Bitstream,
+    codec: Codec,
+    settings: sender_pb2.SendSettings,
+    repair_overheads: Mapping[StreamKind, float] | None = None,
+) -> Packets:
+    """Return the packets of ``bitstream`` that ``settings`` ask for, with further ``repair_overheads``.
+
+    Raises:
+        ConfigError: as ``make_packets``.
+    """
+    return make_packets(
+        bitstream,
+        packet_bytes=settings.packet_bytes or DEFAULT_PACKET_BYTES,
+        picture_index=settings.picture_index,
+        order=codec.streams,
+        repair_overheads={
+            **settings.repair_overheads,
+            **{int(kind): one for kind, one in (repair_overheads or {}).items()},
+        },
+        counts=settings.next_sequence_counts,
+        repair_count=settings.next_repair_count,
+    )
+
+
+def send_report(
+    codec: Codec, picture: Picture, bitstream: Bitstream, packets: Packets, *, encode_s: float
+) -> sender_pb2.SendReport:
+    """Return the report on ``picture``: its container, bytes per stream, source packets and repair packets."""
+    container, header = bitstream.pack(), bitstream.header
+    return sender_pb2.SendReport(
+        codec=codec.name,
+        width=header.width,
+        height=header.height,
+        container=container,
+        streams=[
+            sender_pb2.StreamBytes(kind=packet_pb2.StreamKind.ValueType(stream.kind), bytes=len(stream.payload))
+            for stream in bitstream.streams
+        ],
+        bpp=bpp(len(container), header.width, header.height),
+        packets=len(packets.source),
+        packet_bytes=sum(map(len, packets.source)),
+        repair_packets=len(packets.repair),
+        repair_bytes=sum(map(len, packets.repair)),
+        next_sequence_counts={int(kind): count for kind, count in packets.next_counts.items()},
+        next_repair_count=packets.next_repair_count,
+        notes=picture.notes,
+        encode_s=encode_s,
+    )
+
+
+def requested_codec(settings: sender_pb2.SendSettings) -> Codec:
+    """Return the codec that ``settings`` name, with the changes that they ask for.
+
+    Raises:
+        UnknownNameError: there is no such codec.
+        ConfigError: a change outside its rule.
+    """
+    changes: dict[str, object] = {
+        name: getattr(settings, name) for name in ("tokens", "planes") if settings.HasField(name)
+    }
+    if settings.HasField("trade_off"):
+        changes["trade_off"] = {"alpha": settings.trade_off.alpha, "beta": settings.trade_off.beta}
+    return changed(codec_named(settings.codec), changes)
+
+
+def list_codecs() -> sender_pb2.ListCodecsResponse:
+    """Return the codecs by name, with their streams in order of importance."""
+    return sender_pb2.ListCodecsResponse(
+        codecs=[
+            sender_pb2.Codec(
+                name=codec.name,
+                summary=codec.summary,
+                streams=[packet_pb2.StreamKind.ValueType(kind) for kind in codec.streams],
+            )
+            for codec in codecs().values()
+        ]
+    )
