@@ -4,7 +4,8 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON_FOLDERS := sender receiver channel shared semlink training benchmarks deploy tests models
-# Python compiles a module when it is first imported; compiling all of them would take 0.4 GB.
+# Python compiles a module when it is first imported, and keeps that; compiling all of them here would take 0.4 GB.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 RPC := shared/rpc/semlink/v1
 

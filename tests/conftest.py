@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import io
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc.aio
@@ -16,19 +15,10 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 # Before torch is imported: as the command does, so that tests take no longer on a machine that does other work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-DATA = Path(__file__).parents[2] / "shared" / "data"
-
-
-@pytest.fixture(scope="session")
-def data_folder() -> Path:
-    """The folder of training and evaluation pictures, which the repository does not hold."""
-    if not DATA.is_dir():
-        pytest.skip(f"no picture data at {DATA.name}/ beside the repository")
-    return DATA
 
 
 def _synthetic_pixels(width: int, height: int, *, grey: bool = False, seed: int = 0) -> np.ndarray:
