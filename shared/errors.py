@@ -9,6 +9,7 @@
     │   ├── UnknownNameError    no codec, channel, coder ... of that name
     │   └── ConfigError         a setting outside its rule
     ├── DataError           bytes that are not what they claim   DATA_LOSS            exit 2
+    │   ├── NothingReceivedError  a picture of which nothing arrived
     │   ├── BitstreamError      the .sem container or a stream's payload
     │   └── PacketError         one Space Packet
     ├── SetupError          something is not installed           FAILED_PRECONDITION  exit 2
@@ -57,6 +58,10 @@ class DataError(LinkError):
     """Received bytes that are not what they claim to be."""
 
     grpc_status = "DATA_LOSS"
+
+
+class NothingReceivedError(DataError):
+    """A picture of which nothing arrived that a decoder can start from."""
 
 
 class BitstreamError(DataError):

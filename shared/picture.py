@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
-import os
-import secrets
 import threading
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from shared.bitstream import MAX_SIDE, MIN_SIDE, PictureHeader
-from shared.errors import InputError, LinkError, PictureError
+from shared.errors import LinkError, PictureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +24,6 @@ if TYPE_CHECKING:
 # Vector formats: Pillow hands EPS to Ghostscript, a program that the picture could then steer.
 _NOT_RASTER: Final = frozenset({"EPS", "WMF"})
 _WHITE_16: Final = 65535
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _pillow_warnings = threading.Lock()
 
 
@@ -91,37 +86,6 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
     return out.getvalue()
-
-
-def write_file(path: Path | str, data: bytes) -> None:
-    """Write a file that is either whole or not there: into a temporary neighbour, then renamed.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    try:
-        target = Path(os.path.realpath(path))  # a symbolic link stays one
-        if target.exists() and not target.is_file():
-            raise InputError(f"cannot write {path}: it exists and is not a file; give another name")
-        temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
-        try:
-            _write_new(temporary, data)
-            temporary.replace(target)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-    except OSError as error:
-        way_out = "free some space there, or give another place" if error.errno in _FULL else "give another place"
-        raise InputError(f"cannot write {path}: {error.strerror}; {way_out}") from error
-    except ValueError as error:  # a null character, or no name at all
-        raise InputError(f"cannot write {str(path)!r}: {error}; give a file name") from error
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager

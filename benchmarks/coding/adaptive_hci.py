@@ -26,8 +26,8 @@ from semlink.cli.output import markdown_table
 from semlink.encoder_search.hci import PocketJudge
 from sender.hci_search import STEPS_TRIED
 from shared.bitstream import PictureHeader
+from shared.files import write_file
 from shared.hci.stream import decode_hci, encode_hci, hci_candidates
-from shared.picture import write_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

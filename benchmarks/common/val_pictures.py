@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from shared.picture import encode_png, load_picture, write_file
+from shared.files import write_file
+from shared.picture import encode_png, load_picture
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from benchmarks.common.hci_curves import parquet_pictures
 from semlink.evaluate.command import evaluate
-from shared.picture import encode_png, write_file
+from shared.files import write_file
+from shared.picture import encode_png
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "out" / "decoder-defaults"

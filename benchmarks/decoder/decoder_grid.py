@@ -21,7 +21,8 @@ from semlink.evaluate.baselines.avif import Avif
 from semlink.evaluate.pictures import Source, source_in
 from semlink.pipeline.session import LocalSession
 from semlink.report.picture_grid import Tile, picture_grid, trust_picture
-from shared.picture import encode_png, load_picture, write_file
+from shared.files import write_file
+from shared.picture import encode_png, load_picture
 from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
 from shared.rpc.wire import wire_message
 

@@ -19,8 +19,8 @@ from receiver.metrics.measures import Measures
 from receiver.pocket.decoder import PocketDecoder
 from receiver.pocket.fidelity import projected
 from semlink.cli.output import markdown_table
+from shared.files import write_file
 from shared.hci.stream import decode_hci, encode_hci
-from shared.picture import write_file
 from shared.pixels import to_pixels, to_tensor
 
 ROOT = Path(__file__).parents[2]

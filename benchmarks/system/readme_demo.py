@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from semlink.cli.demo import run_demo
-from shared.picture import write_file
+from shared.files import write_file
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "out" / "demo"

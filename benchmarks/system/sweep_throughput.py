@@ -36,7 +36,8 @@ from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from sender.packets import make_packets
 from shared.codecs.registry import codec_named
-from shared.picture import encode_png, load_picture, write_file
+from shared.files import write_file
+from shared.picture import encode_png, load_picture
 from shared.pixels import grey_to_rgb
 
 if TYPE_CHECKING:

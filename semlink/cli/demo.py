@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from semlink.cli.channels import channel_settings
 from semlink.cli.output import (
     decoder_text,
     markdown_table,
@@ -20,9 +19,10 @@ from semlink.cli.output import (
 )
 from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
+from semlink.client.settings import channel_settings
 from semlink.report.picture_grid import Tile, picture_grid, trust_picture
 from shared.errors import InputError, SetupError
-from shared.picture import write_file
+from shared.files import write_file
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2, sender_pb2
 from shared.rpc.wire import wire_message
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,8 +22,7 @@ from semlink.cli.output import (
 from semlink.client.session import open_session
 from shared.bitstream import bpp
 from shared.errors import InputError
-from shared.picture import write_file
-from shared.rpc.limits import MAX_PICTURE_BYTES
+from shared.files import read_file, write_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,25 +31,6 @@ if TYPE_CHECKING:
     from semlink.client.session import Session
     from semlink.pipeline.transfer import Decoded, Preview
     from shared.rpc.semlink.v1 import channel_pb2, receiver_pb2, sender_pb2
-
-
-def read_file(path: Path) -> bytes:
-    """Return the bytes of ``path``.
-
-    Raises:
-        InputError: it is no regular file, cannot be read, or is larger than the services take in.
-    """
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError(f"{path} is not a file; give an existing file")
-        with path.open("rb") as source:
-            data = source.read(MAX_PICTURE_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"cannot read {path}: {reason}; give an existing file") from error
-    if len(data) > MAX_PICTURE_BYTES:
-        raise InputError(f"{path} is larger than {MAX_PICTURE_BYTES} bytes, the most that a service takes")
-    return data
 
 
 def require_output(path: Path, *inputs: Path) -> None:

@@ -132,10 +132,9 @@ def send(
     json: Json = False,
 ) -> None:
     """Send PICTURE over the link and report what arrived. Services that are not given run in this process."""
-    from semlink.cli.channels import channel_settings
     from semlink.cli.files import SideOutputs, send_file
     from semlink.client.addresses import Addresses
-    from semlink.client.settings import send_settings
+    from semlink.client.settings import channel_settings, send_settings
     from shared.rpc.semlink.v1 import receiver_pb2
     from shared.rpc.wire import wire_message
 
@@ -198,8 +197,9 @@ def channels(
     json: Json = False,
 ) -> None:
     """List the channels, or show one: its settings with units, and for deep space the contact and the link budget."""
-    from semlink.cli.channels import channel_settings, list_channels, show_channel
+    from semlink.cli.channels import list_channels, show_channel
     from semlink.client.addresses import Addresses
+    from semlink.client.settings import channel_settings
 
     at = Addresses(channel=channel_at)
     space = {"deep_space.body": body, "deep_space.date": date, "deep_space.distance_km": distance_km}

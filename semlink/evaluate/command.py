@@ -13,7 +13,7 @@ from semlink.evaluate.results import Results
 from semlink.evaluate.run import Evaluation
 from semlink.evaluate.summary import PATCH_FID, PatchFid, cells_of, differences, mean_cell, stream_bytes
 from semlink.pipeline.coding_spec import names_in
-from shared.picture import write_file
+from shared.files import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

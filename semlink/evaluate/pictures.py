@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from semlink.cli.files import read_file
 from semlink.evaluate.baselines.vvc import NAME as VVC
 from semlink.evaluate.baselines.vvc import VvcPicture, vvc_pictures
 from shared.errors import BudgetError, ConfigError, InputError, PictureError
+from shared.files import read_file
 from shared.picture import load_picture
 from shared.pixels import grey_to_rgb
 

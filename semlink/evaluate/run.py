@@ -16,7 +16,8 @@ from semlink.evaluate.results import Results, Row, finite, key_of
 from semlink.pipeline.coding_spec import BASELINES, CEILING, baseline_named, link_spec
 from shared.bitstream import bpp
 from shared.errors import BudgetError, DataError, InputError, PictureError, ServiceError, SetupError
-from shared.picture import encode_png, write_file
+from shared.files import write_file
+from shared.picture import encode_png
 from shared.pixels import grey_to_rgb
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from semlink.evaluate.codec import picture_in
 from semlink.evaluate.pictures import source_in
 from semlink.evaluate.results import key_of
 from shared.bitstream import Bitstream
-from shared.picture import write_file
+from shared.files import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

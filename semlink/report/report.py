@@ -14,7 +14,7 @@ from semlink.sweep.live import DIGITS, NAMES, rate_text, text_of
 from semlink.sweep.rows import read_rows, read_runs
 from semlink.sweep.summary import points_of
 from shared.errors import InputError, SetupError
-from shared.picture import write_file
+from shared.files import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

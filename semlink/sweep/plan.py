@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from channel.phy.mcs import MCS_INDICES
 from channel.profile.registry import profile_named, profile_of
-from semlink.cli.channels import FILE_ENDINGS, profile_text
+from semlink.client.settings import FILE_ENDINGS, profile_text
 from semlink.evaluate.pictures import picture_files, source_in
 from semlink.pipeline.separate_coding import ideal_rate
 from semlink.sweep.codecs import BEST, IDEAL, PROFILE, SweptCodec, swept_codec

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from shared.errors import DataError, InputError, SetupError
-from shared.picture import write_file
+from shared.files import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from channel.config import SnrDb  # noqa: TC001 - pydantic reads it
-from semlink.cli.files import read_file
 from shared.errors import ConfigError
+from shared.files import read_file
 from shared.packets import MAX_PACKET_BYTES, MIN_PACKET_BYTES
 from shared.validation import checked
 from shared.yaml_text import yaml_mapping, yaml_text, yaml_value

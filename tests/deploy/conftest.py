@@ -28,10 +28,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from PIL import Image
 
-from semlink.cli.channels import channel_settings
 from semlink.client.addresses import SERVICE_NAMES, Addresses
 from semlink.client.client import LinkClient
 from semlink.client.deployment import env_file
+from semlink.client.settings import channel_settings
 from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
 
 ROOT = Path(__file__).parents[2]

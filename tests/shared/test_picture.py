@@ -17,7 +17,8 @@ from PIL import Image, ImageOps
 
 from shared.bitstream import PictureHeader
 from shared.errors import InputError, PictureError
-from shared.picture import encode_png, load_picture, write_file
+from shared.files import write_file
+from shared.picture import encode_png, load_picture
 
 if TYPE_CHECKING:
     from pathlib import Path

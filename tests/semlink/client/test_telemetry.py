@@ -12,10 +12,10 @@ import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
-from semlink.cli.channels import channel_settings
 from semlink.client.addresses import SERVICE_NAMES, Addresses
 from semlink.client.client import LinkClient
 from semlink.client.local_services import RunSettings, start_services
+from semlink.client.settings import channel_settings
 from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
 from shared.telemetry.spans import spans_to
 

@@ -1,0 +1,97 @@
+"""The functions of the Python API that need no client: they run in this process and share its models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from semlink._client import DEFAULT_CHANNEL, DEFAULT_CODEC, default_client
+
+if TYPE_CHECKING:
+    from semlink._client import Link
+    from semlink._inputs import ChannelInput, PictureInput, StreamInput
+    from semlink._values import Encoded, Reconstruction, Transfer
+
+
+def encode(
+    picture: PictureInput,
+    *,
+    codec: str = DEFAULT_CODEC,
+    max_bytes: int | None = None,
+    caption: str | None = None,
+    tokens: int | None = None,
+    latent_channels: int | None = None,
+    trade_off: tuple[float, float] | None = None,
+) -> Encoded:
+    """Encode a picture in this process; see ``Client.encode``.
+
+    >>> import semlink, skimage
+    >>> encoded = semlink.encode(skimage.data.coffee(), max_bytes=600)
+    >>> encoded.codec, encoded.bpp < 0.021
+    ('hci', True)
+    """
+    return default_client().encode(
+        picture,
+        codec=codec,
+        max_bytes=max_bytes,
+        caption=caption,
+        tokens=tokens,
+        latent_channels=latent_channels,
+        trade_off=trade_off,
+    )
+
+
+def decode(
+    stream: StreamInput,
+    *,
+    decoder: str = "pocket",
+    steps: int | None = None,
+    fidelity: float | None = None,
+    seed: int = 0,
+) -> Reconstruction:
+    """Decode in this process what was received, or an encoded picture; see ``Client.decode``.
+
+    >>> import semlink, skimage
+    >>> encoded = semlink.encode(skimage.data.coffee(), max_bytes=600)
+    >>> semlink.decode(encoded.data, decoder="hci").image.size
+    (600, 400)
+    """
+    return default_client().decode(stream, decoder=decoder, steps=steps, fidelity=fidelity, seed=seed)
+
+
+def send(
+    picture: PictureInput,
+    link: Link | ChannelInput = DEFAULT_CHANNEL,
+    *,
+    codec: str = DEFAULT_CODEC,
+    max_bytes: int | None = None,
+    decoder: str = "pocket",
+) -> Transfer:
+    """Encode a picture, send it over a link and decode what arrives, in this process; see ``Client.send``.
+
+    >>> import semlink, skimage
+    >>> link = semlink.Link("awgn", snr_db=-10)
+    >>> transfer = semlink.send(skimage.data.coffee(), link, max_bytes=600, decoder="hci")
+    >>> transfer.received.delivered, transfer.picture
+    (0, None)
+    """
+    return default_client().send(picture, link, codec=codec, max_bytes=max_bytes, decoder=decoder)
+
+
+def codecs() -> dict[str, str]:
+    """Return the codecs by name, with a sentence on each.
+
+    >>> import semlink
+    >>> "hci" in semlink.codecs()
+    True
+    """
+    return default_client().codecs()
+
+
+def channels() -> dict[str, str]:
+    """Return the channels by name, with a sentence on each.
+
+    >>> import semlink
+    >>> "rayleigh" in semlink.channels()
+    True
+    """
+    return default_client().channels()

@@ -1,0 +1,277 @@
+"""The calls of the Python API: encode, link, decode and send, in this process or over services."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Self
+
+from semlink._inputs import container_bytes, picture_bytes
+from semlink._values import Encoded, Transfer, encoded_from, received_from, reconstruction_from
+from shared.bitstream import Bitstream
+from shared.errors import NothingReceivedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from semlink._inputs import ChannelInput, PictureInput, StreamInput
+    from semlink._values import Received, Reconstruction
+    from semlink.client.session import Session
+    from shared.rpc.semlink.v1 import channel_pb2
+    from shared.streams import StreamKind
+
+DEFAULT_CODEC = "hci"
+DEFAULT_CHANNEL = "awgn"
+
+
+class Client:
+    """The link by one set of calls; ``connect`` returns one. Use as ``with``, or call ``close``.
+
+    Several threads may call. In this process models load at their first use and stay loaded.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections to services."""
+        self._session.close()
+
+    def encode(
+        self,
+        picture: PictureInput,
+        *,
+        codec: str = DEFAULT_CODEC,
+        max_bytes: int | None = None,
+        caption: str | None = None,
+        tokens: int | None = None,
+        latent_channels: int | None = None,
+        trade_off: tuple[float, float] | None = None,
+    ) -> Encoded:
+        """Encode a picture into the bytes of a ``.sem`` container (docs/bitstream.md).
+
+        Args:
+            picture: a path, the bytes of a picture file, a Pillow image, or uint8 ``[H, W, 3]`` or ``[H, W]``.
+            codec: one of ``codecs()``.
+            max_bytes: most bytes of the container; None: the codec's default rate.
+            caption: words to send instead of the captioner's sentence; "": none.
+            tokens: most semantic tokens, 8 to 64; None: the codec's number.
+            latent_channels: most latent channels, 1, 2, 4, 8 or 16; None: the codec's number.
+            trade_off: alpha and beta of GSC's equation (2), which then chooses the latent channels.
+
+        Raises:
+            PictureError, InputError: the picture cannot be read or carried.
+            BudgetError: not even the smallest encoding fits ``max_bytes``.
+            UnknownNameError, ConfigError: there is no such codec, or a setting is outside its rule.
+        """
+        from semlink.client.settings import send_settings  # noqa: PLC0415 - imports protobuf
+
+        settings = send_settings(
+            codec,
+            max_bytes or 0,
+            caption=caption,
+            tokens=tokens,
+            planes=latent_channels,
+            trade_off="" if trade_off is None else "{}:{}".format(*trade_off),
+        )
+        report = self._session.encode(picture_bytes(picture), settings)
+        return encoded_from(report, self._orders().get(report.codec, ()))
+
+    def link(self, channel: ChannelInput = DEFAULT_CHANNEL, **options: Any) -> Link:
+        """Return a ``Link`` over ``channel`` whose packets go through this client; options as ``Link`` has them."""
+        return Link(channel, **options, client=self)
+
+    def decode(
+        self,
+        stream: StreamInput,
+        *,
+        decoder: str = "pocket",
+        steps: int | None = None,
+        fidelity: float | None = None,
+        seed: int = 0,
+    ) -> Reconstruction:
+        """Decode what was received, or an encoded picture.
+
+        Args:
+            stream: what ``Link.send`` or ``encode`` returns, a ``Bitstream``, the bytes of a container, or its path.
+            decoder: ``pocket`` (diffusion) or ``hci`` (the image up-sampled, nothing added).
+            steps: steps of the decoder's flow, 0 to 4; None: the decoder's default.
+            fidelity: how far the picture is pulled back to the received image, 0 to 1; None: the decoder's choice.
+            seed: seed of the decoder's noise.
+
+        Raises:
+            NothingReceivedError: there is nothing that the decoder can start from.
+            BitstreamError: the bytes are not a ``.sem`` container.
+            UnknownNameError, ConfigError, SetupError: no such decoder, an option outside its rule, missing weights.
+        """
+        from shared.rpc.semlink.v1 import receiver_pb2  # noqa: PLC0415 - imports protobuf
+        from shared.rpc.wire import wire_message  # noqa: PLC0415
+
+        chosen = {"steps": steps, "fidelity": fidelity}
+        settings = wire_message(
+            receiver_pb2.DecodeSettings,
+            decoder=decoder,
+            seed=seed,
+            trust_map=True,
+            **{name: value for name, value in chosen.items() if value is not None},
+        )
+        return reconstruction_from(self._session.decode(container_bytes(stream), settings))
+
+    def send(
+        self,
+        picture: PictureInput,
+        link: Link | ChannelInput = DEFAULT_CHANNEL,
+        *,
+        codec: str = DEFAULT_CODEC,
+        max_bytes: int | None = None,
+        decoder: str = "pocket",
+    ) -> Transfer:
+        """Encode a picture, send it over a link and decode what arrives.
+
+        Args:
+            picture: as ``encode`` takes it.
+            link: a ``Link``, or a channel as ``Link`` takes it.
+            codec: as ``encode`` takes it.
+            max_bytes: as ``encode`` takes it.
+            decoder: as ``decode`` takes it.
+
+        Returns:
+            What was encoded and received, and the picture; ``picture`` is None where nothing can be decoded.
+
+        Raises:
+            LinkError: as ``encode``, ``Link.send`` and ``decode``.
+        """
+        over = link if isinstance(link, Link) else self.link(link)
+        encoded = self.encode(picture, codec=codec, max_bytes=max_bytes)
+        received = over.send(encoded)
+        try:
+            return Transfer(encoded, received, self.decode(received, decoder=decoder))
+        except NothingReceivedError:
+            return Transfer(encoded, received, None)
+
+    def codecs(self) -> dict[str, str]:
+        """Return the codecs by name, with a sentence on each."""
+        return {one.name: one.summary for one in self._session.codecs().codecs}
+
+    def channels(self) -> dict[str, str]:
+        """Return the channels by name, with a sentence on each; one that cannot be used has the reason."""
+        return {one.name: one.fault or one.summary for one in self._session.channels().channels}
+
+    def _orders(self) -> dict[str, tuple[StreamKind, ...]]:
+        """Return the kinds of stream of every codec, the most important first."""
+        from shared.streams import StreamKind  # noqa: PLC0415
+
+        return {one.name: tuple(map(StreamKind, one.streams)) for one in self._session.codecs().codecs}
+
+
+class Link:
+    """A channel that packets are sent over, simulated to the last symbol by Sionna.
+
+    Args:
+        channel: a name of ``channels()``, a path that ends in ``.yaml``, or a profile as a mapping (docs/profiles.md).
+        snr_db: signal-to-noise ratio in dB, Es/N0 unless the profile says otherwise; None: the profile's.
+        mcs: row of TS 38.214 table 5.1.3.1-1, or "auto"; None: the profile's.
+        seed: seed of noise, fading and losses. The same seed, picture index and packets give the same result.
+        settings: further settings of the profile by dotted name, such as ``{"propagation.speed_m_s": 30}``.
+        packet_bytes: most bytes of one packet, 32 to 1024.
+        client: whose channel service carries the packets; None: this process.
+
+    A link keeps no state: to send several pictures over different noise, give each its own ``picture_index``.
+    """
+
+    def __init__(
+        self,
+        channel: ChannelInput = DEFAULT_CHANNEL,
+        *,
+        snr_db: float | None = None,
+        mcs: int | str | None = None,
+        seed: int = 0,
+        settings: Mapping[str, Any] | None = None,
+        packet_bytes: int = 256,
+        client: Client | None = None,
+    ) -> None:
+        self._channel = channel
+        self._options = {"snr_db": snr_db, "mcs": mcs, **(settings or {})}
+        self._seed, self._packet_bytes = seed, packet_bytes
+        self._client = client
+
+    def send(self, stream: Encoded | Bitstream | bytes | str | Path, *, picture_index: int = 0) -> Received:
+        """Send an encoded picture; return what arrived of it.
+
+        ``picture_index`` numbers the pictures of a run; noise and losses follow from it and the seed.
+
+        Raises:
+            BitstreamError: the bytes are not a ``.sem`` container.
+            UnknownNameError, ConfigError: there is no such channel, or a setting is outside its rule.
+        """
+        from sender.packets import make_packets  # noqa: PLC0415 - imports RaptorQ
+
+        bitstream = Bitstream.unpack(container_bytes(stream))
+        settings = self._channel_settings(picture_index)
+        packets = make_packets(
+            bitstream,
+            packet_bytes=self._packet_bytes,
+            picture_index=picture_index,
+            order=stream.order if isinstance(stream, Encoded) else (),
+            repair_overheads=self._session.describe(settings).repair_overheads,
+        )
+        return received_from(self._session.transmit(packets.all, settings), picture_index)
+
+    def describe(self) -> dict[str, str]:
+        """Return every setting of the channel with its value and unit, and what they come to.
+
+        Raises:
+            UnknownNameError, ConfigError: as ``send``.
+        """
+        described = self._session.describe(self._channel_settings(0))
+        settings = {one.name: f"{one.value} {one.unit}".strip() for one in described.parameters}
+        return settings | {"mcs": str(described.mcs), "es_n0_db": f"{described.es_n0_db:.2f}"}
+
+    @property
+    def _session(self) -> Session:
+        return (self._client or default_client())._session  # noqa: SLF001 - a link is a part of its client
+
+    def _channel_settings(self, picture_index: int) -> channel_pb2.ChannelSettings:
+        from semlink.client.settings import channel_settings  # noqa: PLC0415 - imports protobuf
+
+        return channel_settings(self._channel, self._options, run_seed=self._seed, picture_index=picture_index)
+
+
+@lru_cache(maxsize=1)
+def default_client() -> Client:
+    """Return the client in this process, so that models load once; it holds nothing that changes a result."""
+    from semlink.pipeline.session import LocalSession  # noqa: PLC0415 - imports numpy and more
+
+    return Client(LocalSession())
+
+
+def connect(
+    *, sender: str = "", channel: str = "", receiver: str = "", device: str = "", timeout_s: float = 300.0
+) -> Client:
+    """Return a client of services at ``host:port``; a service without an address runs in this process.
+
+    Args:
+        sender: address of the sender.
+        channel: address of the channel.
+        receiver: address of the receiver.
+        device: where decoders in this process compute, ``cpu``, ``cuda`` ...; empty: CUDA where there is one.
+        timeout_s: deadline of every call to a service, in seconds.
+
+    Raises:
+        ConfigError: a ``device``, although the receiver runs elsewhere.
+        ServiceError: by the calls, if a service cannot be reached.
+    """
+    from semlink.client.addresses import Addresses  # noqa: PLC0415
+    from semlink.client.session import RemoteSession  # noqa: PLC0415
+    from semlink.pipeline.session import LocalSession  # noqa: PLC0415 - imports numpy and more
+
+    addresses = Addresses(sender, channel, receiver)
+    if not addresses.given:
+        return Client(LocalSession(device))
+    return Client(RemoteSession(addresses, device=device, timeout_s=timeout_s))

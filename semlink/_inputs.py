@@ -1,0 +1,93 @@
+"""What a caller of the Python API may hand in: pictures, containers and channels in their usual forms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from shared.bitstream import Bitstream
+from shared.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from semlink._values import Encoded, Received
+
+    PictureInput: TypeAlias = str | Path | bytes | Image.Image | NDArray[np.uint8]
+    StreamInput: TypeAlias = Received | Encoded | Bitstream | bytes | str | Path
+    ChannelInput: TypeAlias = str | Path | Mapping[str, Any]
+
+
+def picture_bytes(picture: PictureInput) -> bytes:
+    """Return ``picture`` as a picture file: a path, a file's bytes, a Pillow image, or uint8 ``[H, W, 3]``/``[H, W]``.
+
+    Raises:
+        InputError: it is none of these, or the file cannot be read.
+    """
+    if isinstance(picture, bytes):
+        return picture
+    if isinstance(picture, str | Path):
+        return read_bytes(Path(picture))
+    import numpy as np  # noqa: PLC0415
+
+    from shared.picture import encode_png  # noqa: PLC0415 - imports Pillow
+
+    if isinstance(picture, np.ndarray):
+        if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] != 3):
+            raise InputError(
+                f"an array of {picture.dtype} {list(picture.shape)}: give uint8 [height, width, 3] or [height, width]"
+            )
+        return encode_png(picture)
+    return _image_bytes(picture)
+
+
+def container_bytes(stream: StreamInput) -> bytes:
+    """Return ``stream`` as the bytes of a ``.sem`` container.
+
+    Raises:
+        InputError: it is no stream, or the file cannot be read.
+        NothingReceivedError: nothing of the picture was received.
+    """
+    from semlink._values import Encoded, Received  # noqa: PLC0415 - that module imports this one
+
+    if isinstance(stream, Received):
+        return stream.require_bitstream().pack()
+    if isinstance(stream, Encoded):
+        return stream.data
+    if isinstance(stream, Bitstream):
+        return stream.pack()
+    if isinstance(stream, bytes):
+        return stream
+    if isinstance(stream, str | Path):
+        return read_bytes(Path(stream))
+    raise InputError(f"{type(stream).__name__} is no stream: give what encode or Link.send returns, bytes or a path")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        InputError: it is not a regular file, cannot be read, or is larger than the link takes.
+    """
+    from shared.files import read_file  # noqa: PLC0415
+
+    return read_file(path)
+
+
+def _image_bytes(image: Any) -> bytes:
+    import io  # noqa: PLC0415
+
+    from PIL import Image  # noqa: PLC0415
+
+    if not isinstance(image, Image.Image):
+        raise InputError(f"{type(image).__name__} is no picture: give a path, bytes, a Pillow image or a uint8 array")
+    out = io.BytesIO()
+    try:
+        image.save(out, "PNG")
+    except (OSError, ValueError) as error:
+        raise InputError(f"a Pillow image of mode {image.mode} cannot be read: {error}; convert it to RGB") from error
+    return out.getvalue()

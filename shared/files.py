@@ -1,0 +1,66 @@
+"""Files in and out: a regular file of bounded size in; a file that is complete or not there out."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Final
+
+from shared.errors import InputError
+from shared.rpc.limits import MAX_PICTURE_BYTES
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of ``path``.
+
+    Raises:
+        InputError: it is no regular file, cannot be read, or is larger than the services take in.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{path} is not a file; give an existing file")
+        with path.open("rb") as source:
+            data = source.read(MAX_PICTURE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot read {path}: {reason}; give an existing file") from error
+    if len(data) > MAX_PICTURE_BYTES:
+        raise InputError(f"{path} is larger than {MAX_PICTURE_BYTES} bytes, the most that a service takes")
+    return data
+
+
+def write_file(path: Path | str, data: bytes) -> None:
+    """Write a file that is either whole or not there: into a temporary neighbour, then renamed.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    try:
+        target = Path(os.path.realpath(path))  # a symbolic link stays one
+        if target.exists() and not target.is_file():
+            raise InputError(f"cannot write {path}: it exists and is not a file; give another name")
+        temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            _write_new(temporary, data)
+            temporary.replace(target)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+    except OSError as error:
+        way_out = "free some space there, or give another place" if error.errno in _FULL else "give another place"
+        raise InputError(f"cannot write {path}: {error.strerror}; {way_out}") from error
+    except ValueError as error:  # a null character, or no name at all
+        raise InputError(f"cannot write {str(path)!r}: {error}; give a file name") from error
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,189 @@
+"""The Python API as a user meets it: names, examples, errors, and the same calls over services."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import doctest
+import importlib
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import semlink
+from semlink.client.local_services import RunSettings, start_services
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = ("semlink", "semlink._api")
+
+
+@pytest.fixture(scope="module")
+def picture(synthetic_pixels) -> np.ndarray:
+    return synthetic_pixels(192, 128)
+
+
+@pytest.mark.parametrize("module", EXAMPLES)
+def test_the_examples_in_the_docstrings_run(module):
+    results = doctest.testmod(importlib.import_module(module))
+    assert results.attempted > 0
+    assert results.failed == 0
+
+
+def test_all_names_exist_and_are_documented():
+    assert sorted(semlink.__all__) == semlink.__all__
+    for name in semlink.__all__:
+        assert getattr(semlink, name).__doc__, name
+
+
+def test_import_loads_nothing_heavy():
+    code = "import sys, semlink; print([m for m in ('torch', 'numpy', 'grpc', 'PIL', 'sionna') if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_a_users_script_passes_mypy_strict(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import semlink\n"
+        "encoded = semlink.encode('photo.jpg', codec='layered', max_bytes=1000)\n"
+        "link = semlink.Link('rayleigh', snr_db=6, seed=1)\n"
+        "received = link.send(encoded)\n"
+        "picture = semlink.decode(received)\n"
+        "width: int = picture.image.width\n"
+        "psnr_db: float = picture.quality('photo.jpg')['psnr_db']\n"
+        "wrong: str = received.channel_uses\n"
+    )
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", str(script)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.stdout.count("error:") == 1, found.stdout
+    assert 'expression has type "int", variable has type "str"' in found.stdout
+
+
+def test_pictures_come_as_paths_bytes_images_and_arrays(picture, tmp_path):
+    path = tmp_path / "photo.png"
+    Image.fromarray(picture).save(path)
+    given = (picture, path, str(path), path.read_bytes(), Image.fromarray(picture))
+    assert len({semlink.encode(one, max_bytes=300).data for one in given}) == 1
+
+
+def test_streams_come_as_values_bytes_and_files(picture, tmp_path):
+    encoded = semlink.encode(picture, max_bytes=300)
+    path = encoded.save(tmp_path / "photo.sem")
+    given = (encoded, encoded.bitstream, encoded.data, path, str(path))
+    assert len({semlink.decode(one, decoder="hci").png for one in given}) == 1
+
+
+def test_a_link_repeats_itself_and_the_picture_index_changes_the_noise(picture):
+    encoded = semlink.encode(picture, max_bytes=600)
+    link = semlink.Link("awgn", snr_db=-1.2, packet_bytes=64, seed=3)
+    first = link.send(encoded)
+    assert first == link.send(encoded) == semlink.Link("awgn", snr_db=-1.2, packet_bytes=64, seed=3).send(encoded)
+    assert 0 < first.delivered < len(first.packets)
+    others = [link.send(encoded, picture_index=index).packets for index in range(1, 4)]
+    assert any([one.outcome for one in other] != [one.outcome for one in first.packets] for other in others)
+
+
+def test_packets_leave_in_the_codecs_order(picture):
+    encoded = semlink.encode(picture, codec="layered", max_bytes=600)
+    assert [kind.name for kind in encoded.order] != [stream.kind.name for stream in encoded.bitstream.streams]
+    received = semlink.Link(snr_db=20).send(encoded)
+    assert received.bitstream == encoded.bitstream
+    assert received.streams == tuple(encoded.stream_bytes)
+
+
+def test_channels_come_by_name_file_and_mapping(picture, tmp_path):
+    encoded = semlink.encode(picture, max_bytes=300)
+    document = {"snr_db": 25, "mcs": 4, "propagation": {"kind": "rician", "k_factor_db": 40}}
+    path = tmp_path / "mine.yaml"
+    path.write_text("snr_db: 25\nmcs: 4\npropagation: {kind: rician, k_factor_db: 40}\n")
+    results = [semlink.Link(one, seed=1).send(encoded) for one in (document, path, str(path))]
+    assert results[0] == results[1] == results[2]
+    assert results[0].lost == 0
+    assert (
+        semlink.Link("tdl-a", settings={"propagation.speed_m_s": 30}).describe()["propagation.speed_m_s"] == "30.0 m/s"
+    )
+
+
+def test_nothing_received_is_one_error_and_no_picture(picture):
+    encoded = semlink.encode(picture, max_bytes=300)
+    link = semlink.Link(snr_db=-20)
+    received = link.send(encoded)
+    assert (received.delivered, received.bitstream, received.streams) == (0, None, ())
+    with pytest.raises(semlink.NothingReceivedError, match="0 of 2 packets"):
+        semlink.decode(received)
+    assert semlink.send(picture, link, max_bytes=300).picture is None
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda picture: semlink.encode("missing.png"), "missing.png"),
+        (lambda picture: semlink.encode(picture.astype(float)), "uint8"),
+        (lambda picture: semlink.encode(picture, codec="jpeg"), "unknown codec 'jpeg'"),
+        (lambda picture: semlink.encode(picture, max_bytes=3), "3 bytes"),
+        (lambda picture: semlink.encode(3), "int is no picture"),
+        (lambda picture: semlink.decode(b"abc"), "3 bytes"),
+        (lambda picture: semlink.decode(3), "int is no stream"),
+        (lambda picture: semlink.decode(semlink.encode(picture, max_bytes=300), fidelity=2), "fidelity = 2"),
+        (lambda picture: semlink.decode(semlink.encode(picture, max_bytes=300), decoder="x"), "unknown decoder 'x'"),
+        (lambda picture: semlink.Link("nowhere").send(semlink.encode(picture)), "unknown channel 'nowhere'"),
+        (lambda picture: semlink.Link(snr_db=float("nan")).send(semlink.encode(picture)), "snr_db"),
+    ],
+)
+def test_wrong_input_is_a_link_error_that_names_the_value(call, words, picture):
+    with pytest.raises(semlink.LinkError) as refused:
+        call(picture)
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_same_calls_over_services_give_the_same_results(picture):
+    async def over_services() -> tuple[semlink.Received, bytes, semlink.Transfer]:
+        running = await start_services(("sender", "channel", "receiver"), RunSettings())
+        at = {name: service.address for name, service in running.items()}
+        try:
+            async with semlink.connect_async(**at) as client:
+                encoded = await client.encode(picture, max_bytes=300)
+                received = await client.link("rayleigh", snr_db=20, seed=2).send(encoded)
+                decoded = await client.decode(received, decoder="hci")
+                lost = await client.send(picture, client.link(snr_db=-20), max_bytes=300, decoder="hci")
+            return received, decoded.png, lost
+        finally:
+            await asyncio.gather(*(service.stop(0) for service in running.values()))
+
+    received, png, lost = asyncio.run(over_services())
+    encoded = semlink.encode(picture, max_bytes=300)
+    assert received == semlink.Link("rayleigh", snr_db=20, seed=2).send(encoded)
+    assert png == semlink.decode(received, decoder="hci").png
+    assert lost.picture is None
+
+
+def test_connect_without_addresses_is_this_process(picture):
+    with semlink.connect() as client:
+        assert client.encode(picture, max_bytes=300) == semlink.encode(picture, max_bytes=300)
+    with pytest.raises(semlink.LinkError, match=r"127\.0\.0\.1:1"), semlink.connect(sender="127.0.0.1:1") as client:
+        client.encode(picture)
+
+
+def test_a_foreign_package_of_the_same_name_is_refused(tmp_path):
+    (tmp_path / "receiver").mkdir()
+    (tmp_path / "receiver" / "__init__.py").touch()
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import semlink"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert found.returncode != 0
+    last = found.stderr.strip().splitlines()[-1]
+    assert "SetupError" in last
+    assert "another package is called 'receiver'" in last
+
+
+def test_saved_pictures_open_again(picture, tmp_path: Path):
+    rebuilt = semlink.decode(semlink.encode(picture, max_bytes=300), decoder="hci")
+    with contextlib.closing(Image.open(rebuilt.save(tmp_path / "out.png"))) as image:
+        assert np.array_equal(np.asarray(image), rebuilt.pixels)
+    assert rebuilt.trust_map is None
+    assert rebuilt.quality(picture)["psnr_db"] > 15
