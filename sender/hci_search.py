@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from shared.hci.stream import SCALES, encode_hci, hci_candidates
+from shared.hci.stream import HCI_SCALES, encode_hci, hci_candidates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def filling_hci_for(
     if best is None and fills(up_sampled := encode_hci(pixels, budget_bytes, coder=codec.hci_coder)):
         return up_sampled
     candidates: list[bytes] = []
-    for steps in (STEPS_TRIED, *([-finer] for finer in range(1, len(SCALES)))):
+    for steps in (STEPS_TRIED, *([-finer] for finer in range(1, len(HCI_SCALES)))):
         here = hci_candidates(pixels, budget_bytes, coder=codec.hci_coder, steps=steps)
         filling = [payload for payload in here if fills(payload)]
         if filling:

@@ -18,10 +18,10 @@ from shared.streams import Stream, StreamKind
 VERSION: Final = 1
 MIN_SIDE: Final = 64
 MAX_SIDE: Final = 8192
-HEADER_BYTES: Final = 4
+PICTURE_HEADER_BYTES: Final = 4
 MAX_BITSTREAM_BYTES: Final = 1 << 20
 
-_CRC_BYTES: Final = 2
+_CONTAINER_CRC_BYTES: Final = 2
 _SIDE_BITS: Final = 13  # a side less one, 0 to 8191
 _SIDE_MASK: Final = (1 << _SIDE_BITS) - 1
 _GREY_BIT: Final = 1 << 28
@@ -57,7 +57,7 @@ class PictureHeader:
     def pack(self) -> bytes:
         """Return the 4 header bytes."""
         word = VERSION << 29 | (self.width - 1) << _SIDE_BITS | (self.height - 1)
-        return (word | (_GREY_BIT if self.grey else 0)).to_bytes(HEADER_BYTES, "big")
+        return (word | (_GREY_BIT if self.grey else 0)).to_bytes(PICTURE_HEADER_BYTES, "big")
 
     @classmethod
     def unpack(cls, data: bytes) -> PictureHeader:
@@ -66,9 +66,9 @@ class PictureHeader:
         Raises:
             BitstreamError: too short, another version, reserved bits set, or a side below 64 pixels.
         """
-        if len(data) < HEADER_BYTES:
-            raise BitstreamError(f"a picture header takes {HEADER_BYTES} bytes, only {len(data)} are left")
-        word = int.from_bytes(data[:HEADER_BYTES], "big")
+        if len(data) < PICTURE_HEADER_BYTES:
+            raise BitstreamError(f"a picture header takes {PICTURE_HEADER_BYTES} bytes, only {len(data)} are left")
+        word = int.from_bytes(data[:PICTURE_HEADER_BYTES], "big")
         if word >> 29 != VERSION:
             raise BitstreamError(
                 f"bitstream version {word >> 29}; this build reads version {VERSION}; use the release that wrote it"
@@ -95,7 +95,7 @@ class Bitstream:
     def __post_init__(self) -> None:
         _require_ascending([stream.kind for stream in self.streams])
         payload_bytes = sum(len(stream.payload) for stream in self.streams)
-        overhead = HEADER_BYTES + _CRC_BYTES + (1 + _LENGTH_BYTES) * len(self.streams)
+        overhead = PICTURE_HEADER_BYTES + _CONTAINER_CRC_BYTES + (1 + _LENGTH_BYTES) * len(self.streams)
         if payload_bytes + overhead > MAX_BITSTREAM_BYTES:
             raise BitstreamError(
                 f"{payload_bytes} payload bytes; a bitstream holds {MAX_BITSTREAM_BYTES} in all; lower the budget"
@@ -124,15 +124,15 @@ class Bitstream:
         Raises:
             BitstreamError: ``data`` is not byte for byte what ``pack`` writes for some picture.
         """
-        if not HEADER_BYTES + _CRC_BYTES <= len(data) <= MAX_BITSTREAM_BYTES:
+        if not PICTURE_HEADER_BYTES + _CONTAINER_CRC_BYTES <= len(data) <= MAX_BITSTREAM_BYTES:
             raise BitstreamError(
-                f"{len(data)} bytes; a .sem file has {HEADER_BYTES + _CRC_BYTES} to {MAX_BITSTREAM_BYTES}; "
+                f"{len(data)} bytes; a .sem file has {PICTURE_HEADER_BYTES + _CONTAINER_CRC_BYTES} to {MAX_BITSTREAM_BYTES}; "
                 "it is truncated or not a .sem file"
             )
-        body, check = data[:-_CRC_BYTES], data[-_CRC_BYTES:]
+        body, check = data[:-_CONTAINER_CRC_BYTES], data[-_CONTAINER_CRC_BYTES:]
         if _check_bytes(body) != check:
             raise BitstreamError("the CRC does not match: the .sem file is damaged, truncated or no .sem file at all")
-        return cls(PictureHeader.unpack(body), _streams(body[HEADER_BYTES:]))
+        return cls(PictureHeader.unpack(body), _streams(body[PICTURE_HEADER_BYTES:]))
 
 
 def bpp(n_bytes: int, width: int, height: int) -> float:
@@ -152,7 +152,7 @@ def _check_bytes(body: bytes) -> bytes:
     Not CCITT-FALSE: without the inversion two zero bytes appended to a whole file would pass as part of its last
     stream, whose length is implied.
     """
-    return crc16.genibus(body).to_bytes(_CRC_BYTES, "big")
+    return crc16.genibus(body).to_bytes(_CONTAINER_CRC_BYTES, "big")
 
 
 def _streams(data: bytes) -> tuple[Stream, ...]:

@@ -17,6 +17,8 @@ from torch.nn import functional
 
 from shared.errors import SetupError
 
+SENDER_NETWORK = 2
+"""The network that a sender uses. Lite0 measures the results, and what measures them must not choose them."""
 CLASSIFIER_SIDE = 224
 """Side of the pictures that the network was trained on."""
 PATCH_WIDTH = 320

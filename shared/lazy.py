@@ -1,4 +1,4 @@
-"""An object that takes seconds to make and is not always needed, made at its first use."""
+"""An object that takes seconds to load and is not always needed: loaded at its first use."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ T = TypeVar("T")
 
 
 class Lazy(Generic[T]):
-    """Makes one thing when it is first asked for, and keeps it; several threads may ask. A failure is not kept."""
+    """Loads one object at the first call and returns the same object from then on.
 
-    def __init__(self, make: Callable[[], T]) -> None:
-        """Have ``make`` called at the first call; it may import torch."""
-        self._make = make
+    Several threads may call it; the object is loaded once. After a failure, the next call tries again.
+    """
+
+    def __init__(self, load: Callable[[], T]) -> None:
+        """Remember ``load``, which runs at the first call and may import torch."""
+        self._load = load
         self._lock = threading.Lock()
-        self._made: T | None = None
+        self._value: T | None = None
 
     def __call__(self) -> T:
-        """Return it, and raise what ``make`` raises."""
+        """Return the object. Raises what ``load`` raises."""
         with self._lock:
-            if self._made is None:
+            if self._value is None:
                 with TORCH_IMPORTS:
-                    self._made = self._make()
-            return self._made
+                    self._value = self._load()
+            return self._value

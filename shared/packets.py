@@ -16,7 +16,7 @@ from spacepackets.ccsds.spacepacket import (  # type: ignore[import-untyped]
     SpacePacketHeader,
 )
 
-from shared.bitstream import HEADER_BYTES, Bitstream, PictureHeader
+from shared.bitstream import PICTURE_HEADER_BYTES, Bitstream, PictureHeader
 from shared.errors import BitstreamError, ConfigError, PacketError
 from shared.streams import Stream, StreamKind
 
@@ -30,12 +30,15 @@ SEQUENCE_COUNTS: Final = 1 << 14
 MAX_SEGMENTS: Final = SEQUENCE_COUNTS // 2
 MIN_PACKET_BYTES: Final = 32
 MAX_PACKET_BYTES: Final = 1024
+"""The packet sizes that a sender may choose. The last packet of a stream is often shorter."""
 DEFAULT_PACKET_BYTES: Final = 256
 
-_PRIMARY_BYTES: Final = 6
-_ID_BYTES: Final = 1
-_CRC_BYTES: Final = 2
-PACKET_OVERHEAD_BYTES: Final = _PRIMARY_BYTES + _ID_BYTES + _CRC_BYTES
+PRIMARY_HEADER_BYTES: Final = 6
+SHORTEST_SPACE_PACKET_BYTES: Final = PRIMARY_HEADER_BYTES + 1
+"""CCSDS 133.0-B-2, 4.1.1: a primary header and at least one byte."""
+_PICTURE_ID_BYTES: Final = 1
+PACKET_CRC_BYTES: Final = 2
+PACKET_OVERHEAD_BYTES: Final = PRIMARY_HEADER_BYTES + _PICTURE_ID_BYTES + PACKET_CRC_BYTES
 _FIRST = (SequenceFlags.FIRST_SEGMENT, SequenceFlags.UNSEGMENTED)
 # Importance, not number: the first packet that arrives should already show something.
 _USUAL_ORDER: Final = (
@@ -87,15 +90,15 @@ class Packet:
         primary = checked_primary_header(data)
         kind = _kind(primary.apid)
         flags = SequenceFlags(primary.seq_flags)
-        start = _PRIMARY_BYTES + _ID_BYTES
+        start = PRIMARY_HEADER_BYTES + _PICTURE_ID_BYTES
         header = None
         if flags in _FIRST:
             try:
-                header = PictureHeader.unpack(data[start:-_CRC_BYTES])
+                header = PictureHeader.unpack(data[start:-PACKET_CRC_BYTES])
             except BitstreamError as error:
                 raise PacketError(f"first segment without a picture header: {error}") from error
-            start += HEADER_BYTES
-        return cls(kind, data[_PRIMARY_BYTES], flags, primary.seq_count, header, data[start:-_CRC_BYTES])
+            start += PICTURE_HEADER_BYTES
+        return cls(kind, data[PRIMARY_HEADER_BYTES], flags, primary.seq_count, header, data[start:-PACKET_CRC_BYTES])
 
 
 def space_packet(apid: int, flags: SequenceFlags, sequence_count: int, field_bytes: bytes) -> bytes:
@@ -104,11 +107,11 @@ def space_packet(apid: int, flags: SequenceFlags, sequence_count: int, field_byt
         packet_type=PacketType.TM,
         apid=apid,
         seq_count=sequence_count,
-        data_len=len(field_bytes) + _CRC_BYTES - 1,  # 133.0-B-2, 4.1.3.5: octets of the data field less one
+        data_len=len(field_bytes) + PACKET_CRC_BYTES - 1,  # 133.0-B-2, 4.1.3.5: octets of the data field less one
         seq_flags=flags,
     )
     packet = bytes(primary.pack()) + field_bytes
-    return packet + crc16.ibm_3740(packet).to_bytes(_CRC_BYTES, "big")
+    return packet + crc16.ibm_3740(packet).to_bytes(PACKET_CRC_BYTES, "big")
 
 
 def checked_primary_header(data: bytes) -> SpacePacketHeader:
@@ -119,7 +122,7 @@ def checked_primary_header(data: bytes) -> SpacePacketHeader:
     """
     if not PACKET_OVERHEAD_BYTES <= len(data) <= MAX_PACKET_BYTES:
         raise PacketError(f"{len(data)} bytes; a packet of this link has {PACKET_OVERHEAD_BYTES} to {MAX_PACKET_BYTES}")
-    if crc16.ibm_3740(data[:-_CRC_BYTES]) != int.from_bytes(data[-_CRC_BYTES:], "big"):
+    if crc16.ibm_3740(data[:-PACKET_CRC_BYTES]) != int.from_bytes(data[-PACKET_CRC_BYTES:], "big"):
         raise PacketError("the packet's CRC does not match: it was damaged on the way")
     primary = SpacePacketHeader.unpack(data)
     if primary.packet_len != len(data):
@@ -180,8 +183,8 @@ class Packetiser:
         """Cut a payload: full packets first, the remainder last; the first one leaves room for the header."""
         room = self.packet_bytes - PACKET_OVERHEAD_BYTES
         payload = stream.payload
-        segments = [payload[: room - HEADER_BYTES]]
-        segments += [payload[start : start + room] for start in range(room - HEADER_BYTES, len(payload), room)]
+        segments = [payload[: room - PICTURE_HEADER_BYTES]]
+        segments += [payload[start : start + room] for start in range(room - PICTURE_HEADER_BYTES, len(payload), room)]
         if len(segments) > MAX_SEGMENTS:
             raise ConfigError(
                 f"stream {stream.kind.name} needs {len(segments)} packets of {self.packet_bytes} bytes, more than "

@@ -6,9 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shared.errors import PictureError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
+
+
+def require_pixels(pixels: NDArray[np.uint8]) -> None:
+    """Check that ``pixels`` are uint8 ``[H, W, 3]`` or ``[H, W]``, and at least one.
+
+    Raises:
+        PictureError: they are not.
+    """
+    if pixels.dtype != np.uint8 or (pixels.ndim != 2 and pixels.shape[2:] != (3,)) or not pixels.size:
+        raise PictureError(f"a picture of {pixels.dtype} {pixels.shape}: must be uint8 [H, W, 3] or [H, W], not empty")
 
 
 def grey_to_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -35,7 +35,7 @@ from shared.errors import PictureError, SetupError
 from shared.hci import av1, obu, yuv
 from shared.hci.av1 import AOM_OPTIONS, Av1Coder
 from shared.hci.obu import Chroma
-from shared.hci.stream import SCALES, coder_named, down_sampled, upsample
+from shared.hci.stream import HCI_SCALES, coder_named, down_sampled, upsample
 
 if TYPE_CHECKING:
     from shared.hci.coder import HciCoder
@@ -182,7 +182,7 @@ def measured_scales(sets: dict[str, list[Picture]]) -> dict[str, dict[str, objec
         print(f"learned left out: {error}", file=sys.stderr)
     out: dict[str, dict[str, object]] = {}
     for set_name, pictures in sets.items():
-        for (coder, made_by), scale in itertools.product(coders.items(), SCALES[1:]):
+        for (coder, made_by), scale in itertools.product(coders.items(), HCI_SCALES[1:]):
             name = f"{coder} 1/{scale}"
             try:
                 figures = [at_budgets(ladder(picture, made_by, scale)) for picture in pictures]

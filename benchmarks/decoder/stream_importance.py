@@ -30,7 +30,7 @@ from semlink.pipeline.separate_coding import mean_colour
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from shared.bitstream import Bitstream
-from shared.codecs.layered import LAYERED
+from shared.codecs.builtin import LAYERED
 from shared.codecs.recipe import Codec
 from shared.efficientnet import efficientnet_lite
 from shared.picture import encode_png, load_picture

@@ -39,7 +39,7 @@ from semlink.pipeline.protection import (
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from sender.repair import repair_packets
-from shared.codecs.layered import LAYERED
+from shared.codecs.builtin import LAYERED
 from shared.packets import Packetiser
 from shared.picture import encode_png, load_picture
 from shared.repair.encoder import RepairEncoder

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from channel.phy.mcs import CRC_BITS, transport_block
 from shared.errors import ConfigError, PacketError
-from shared.packets import Packet
+from shared.packets import PACKET_CRC_BYTES, Packet
 from shared.repair.packet import DIGEST_BYTES, RepairPacket, is_repair
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from channel.phy.mcs import Mcs
 
-_PACKET_CRC_BYTES: Final = 2
 _COLUMNS: Final = (
     "stream",
     "packets",
@@ -136,11 +135,11 @@ def _parts(packet: bytes) -> tuple[str, int, int, int]:
         if is_repair(packet):
             repair = RepairPacket.unpack(packet)
             name = f"repair {'+'.join(run.kind.name for run in repair.header.runs)}"
-            return name, 0, len(repair.symbol), DIGEST_BYTES + _PACKET_CRC_BYTES
+            return name, 0, len(repair.symbol), DIGEST_BYTES + PACKET_CRC_BYTES
         stream_packet = Packet.unpack(packet)
     except PacketError:
         return "other", len(packet), 0, 0
-    return stream_packet.kind.name, len(stream_packet.data), 0, _PACKET_CRC_BYTES
+    return stream_packet.kind.name, len(stream_packet.data), 0, PACKET_CRC_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from channel.link.outcome import Fate, Flight
-from channel.phy.mcs import MIN_PACKET_BYTES, PAYLOAD_STEP_BYTES, Mcs, TransportBlock, polar_pays, transport_block
+from channel.phy.mcs import PAYLOAD_STEP_BYTES, Mcs, TransportBlock, polar_pays, transport_block
 from channel.propagation.base import PacketKeys
 from channel.propagation.factory import build_channel_model
 from channel.propagation.impairments import impaired
@@ -24,6 +24,7 @@ from channel.propagation.timing import passages
 from channel.rng import is_erased
 from channel.snr import noise_variance
 from shared.errors import ConfigError, PacketError
+from shared.packets import SHORTEST_SPACE_PACKET_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -195,12 +196,16 @@ class Link:
 
 def _packet_length(data: bytes) -> int:
     """Return the length that the Space Packet at the start of ``data`` states for itself."""
-    return int.from_bytes(data[_LENGTH_FIELD], "big") + MIN_PACKET_BYTES
+    return int.from_bytes(data[_LENGTH_FIELD], "big") + SHORTEST_SPACE_PACKET_BYTES
 
 
 def _check_packet(packet: bytes) -> None:
-    if len(packet) < MIN_PACKET_BYTES or _packet_length(packet) != len(packet):
-        stated = f"whose header states {_packet_length(packet)}" if len(packet) >= MIN_PACKET_BYTES else "is too short"
+    if len(packet) < SHORTEST_SPACE_PACKET_BYTES or _packet_length(packet) != len(packet):
+        stated = (
+            f"whose header states {_packet_length(packet)}"
+            if len(packet) >= SHORTEST_SPACE_PACKET_BYTES
+            else "is too short"
+        )
         raise PacketError(f"{len(packet)} bytes {stated} are not one Space Packet: send each packet whole and alone")
 
 

@@ -14,7 +14,6 @@ from shared.packets import MAX_PACKET_BYTES
 
 CRC_BITS = 24  # CRC-24A of TS 38.212, section 5.1
 PAYLOAD_STEP_BYTES = 8  # payloads are padded to this step, so that few distinct codes have to be built
-MIN_PACKET_BYTES = 7  # a Space Packet is a 6-byte header and at least one byte
 
 # Sionna codes a transport block as one code block. Above 3,824 bits TS 38.212 takes base graph 1, which ends at
 # R = 1/3 and below that repeats (R > 1/4) or segments (R <= 1/4); neither is in Sionna's encoder.

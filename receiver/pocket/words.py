@@ -12,7 +12,7 @@ from torch.nn import functional
 from receiver.pocket.diffusers_import import ConfigMixin, ModelMixin, register_to_config
 from shared.regions.region import REGIONS_MAX
 from shared.text import TEXT_WIDTH
-from shared.tokens.stream import LEVELS, MAX_TOKENS, TokenKind
+from shared.tokens.stream import MAX_TOKENS, QUANTISER_LEVELS, TokenKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ def prompt_of(
     """Return the prompt of pictures that may lack caption ``[C, 384]``, tokens ``[N, 3]`` or regions ``[R, 384]``."""
     told = [torch.zeros(0, width) if one is None else one for one in captions]
     kinds = torch.tensor([0 if one is None else int(one[0]) for one in tokens])
-    codes = [torch.zeros(0, len(LEVELS)) if one is None else one[1] for one in tokens]
+    codes = [torch.zeros(0, len(QUANTISER_LEVELS)) if one is None else one[1] for one in tokens]
     named = [torch.zeros(0, width) if one is None else one for one in regions]
     padded, given = zip(
         _padded(told, max(len(one) for one in told)),
@@ -76,7 +76,7 @@ class Words(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is unty
         super().__init__()
         self.caption = nn.Linear(TEXT_WIDTH, width)
         self.regions = nn.Linear(TEXT_WIDTH, width)
-        self.tokens = nn.Linear(len(LEVELS), len(TokenKind) * width)
+        self.tokens = nn.Linear(len(QUANTISER_LEVELS), len(TokenKind) * width)
         self.places = nn.Parameter(torch.randn(len(TokenKind), MAX_TOKENS, width) / 8)
 
     def forward(self, prompt: Prompt) -> Tensor:

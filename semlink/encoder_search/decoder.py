@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 def pocket_decoder(device: str = "") -> Lazy[PocketDecoder]:
     """Return the receiver's decoder for trials at the sender, on ``device``; the empty one is its own choice."""
 
-    def loaded() -> PocketDecoder:
+    def load() -> PocketDecoder:
         from receiver.pocket.decoder import PocketDecoder  # noqa: PLC0415 - imports torch
 
         decoder = PocketDecoder(device)
         decoder.load()
         return decoder
 
-    return Lazy(loaded)
+    return Lazy(load)

@@ -23,8 +23,6 @@ GRID: Final = 240
 """Windows begin at multiples of this: at every scale a whole number of the HCI's pixels."""
 SIDE: Final = 480
 """Of the window in the middle that is judged: to decode more takes longer and seldom changes the choice."""
-NETWORK: Final = 2
-"""EfficientNet-Lite2. Lite0 judges the evaluation, and what it judges must not be chosen by it."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +90,10 @@ class _Networks:
     """Frozen, on the CPU."""
 
     def __init__(self) -> None:
-        from receiver.metrics.efficientnet import efficientnet_lite  # noqa: PLC0415 - these import torch
-        from receiver.metrics.vgg import vgg_features  # noqa: PLC0415
+        from receiver.metrics.vgg import vgg_features  # noqa: PLC0415 - these import torch
+        from shared.efficientnet import SENDER_NETWORK, efficientnet_lite  # noqa: PLC0415
 
-        self._efficientnet, self._vgg = efficientnet_lite(NETWORK), vgg_features()
+        self._efficientnet, self._vgg = efficientnet_lite(SENDER_NETWORK), vgg_features()
 
     def maps(self, pixels: NDArray[np.uint8]) -> tuple[list[Tensor], list[Tensor]]:
         """Return the feature maps of ``pixels`` by both networks."""

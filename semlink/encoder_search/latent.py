@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from semlink.encoder_search.decoder import pocket_decoder
-from semlink.encoder_search.hci import NETWORK
 from shared.bitstream import PictureHeader
 from shared.lazy import Lazy
 
@@ -61,9 +60,9 @@ class PocketAnalyst:
 
 
 def _network() -> EfficientNetLite:
-    from shared.efficientnet import efficientnet_lite  # noqa: PLC0415 - imports torch
+    from shared.efficientnet import SENDER_NETWORK, efficientnet_lite  # noqa: PLC0415 - imports torch
 
-    return efficientnet_lite(NETWORK)
+    return efficientnet_lite(SENDER_NETWORK)
 
 
 def visual_analysis(network: EfficientNetLite, pixels: NDArray[np.uint8]) -> list[Tensor]:

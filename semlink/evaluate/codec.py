@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     EncodeAt = Callable[[NDArray[np.uint8], int], bytes]
 
-SCALES = (1, 2, 3, 4, 6, 8)
+BASELINE_SCALES = (1, 2, 3, 4, 6, 8)
 """Fractions of the picture's size that a baseline tries, the largest first."""
-MIN_SMALL_SIDE = 16
+MIN_BASELINE_SIDE = 16
 """x265 codes nothing smaller."""
 
 
@@ -68,7 +68,7 @@ def files_fitting(
     budget_bytes: int,
     qualities: int,
     encode_at: EncodeAt,
-    scales: tuple[int, ...] = SCALES,
+    scales: tuple[int, ...] = BASELINE_SCALES,
 ) -> Iterator[bytes]:
     """Yield, for each of ``scales`` that fits, the file of the highest quality, 0 to ``qualities`` - 1, that fits.
 
@@ -78,7 +78,7 @@ def files_fitting(
     fewest, none = 0, True
     for scale in scales:
         small = down_sampled(pixels, scale)
-        if min(small.shape[:2]) < MIN_SMALL_SIDE:
+        if min(small.shape[:2]) < MIN_BASELINE_SIDE:
             break
         best = encode_at(small, 0)
         fewest = min(len(best), fewest or len(best))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from channel.phy.mcs import mcs, transport_block
-from shared.bitstream import HEADER_BYTES, MAX_BITSTREAM_BYTES
+from shared.bitstream import PICTURE_HEADER_BYTES, MAX_BITSTREAM_BYTES
 from shared.errors import BudgetError, ConfigError
 from shared.packets import DEFAULT_PACKET_BYTES, PACKET_OVERHEAD_BYTES
 
@@ -35,7 +35,7 @@ def packet_uses(packet_bytes: int, scheme: Mcs, config: ChannelConfig) -> int:
 
 def packet_lengths(payload_bytes: int, packet_bytes: int = PACKET_BYTES) -> list[int]:
     """Return the bytes of each packet of one stream of ``payload_bytes``, as ``Packetiser`` cuts it."""
-    full, rest = divmod(payload_bytes + HEADER_BYTES, packet_bytes - PACKET_OVERHEAD_BYTES)
+    full, rest = divmod(payload_bytes + PICTURE_HEADER_BYTES, packet_bytes - PACKET_OVERHEAD_BYTES)
     return [packet_bytes] * full + ([rest + PACKET_OVERHEAD_BYTES] if rest else [])
 
 
@@ -90,7 +90,7 @@ def fit_container(
         ConfigError: as ``payload_within``.
     """
     fastest = max(_schemes(config), key=lambda scheme: scheme.spectral_efficiency)
-    budget = payload_within(channel_uses, fastest, config, packet_bytes) + HEADER_BYTES + _TAG_AND_CRC_BYTES
+    budget = payload_within(channel_uses, fastest, config, packet_bytes) + PICTURE_HEADER_BYTES + _TAG_AND_CRC_BYTES
     while budget > 0:
         made, packets = make(budget)
         uses = uses_of(packets, config)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sender.extractors.features import CHANNELS, PLACES
+from sender.extractors.features import FEATURE_CHANNELS, PLACES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ class CaptionNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.eye = nn.Sequential(nn.LayerNorm(CHANNELS), nn.Linear(CHANNELS, WIDTH))
+        self.eye = nn.Sequential(nn.LayerNorm(FEATURE_CHANNELS), nn.Linear(FEATURE_CHANNELS, WIDTH))
         self.places = nn.Parameter(0.02 * torch.randn(PLACES, WIDTH))
         self.seen_norm = nn.LayerNorm(WIDTH)
         self.words = nn.Parameter(torch.randn(VOCABULARY + 1, WIDTH) / WIDTH**0.5)

@@ -1,12 +1,11 @@
-"""What a sender reads out of a picture, each extractor loaded when it is first needed; several threads may call it."""
+"""What a sender extracts from a picture. Each extractor loads its network when it is first used."""
 
 from __future__ import annotations
 
-import threading
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
-from shared.torch_imports import TORCH_IMPORTS
+from shared.lazy import Lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,84 +14,109 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from sender.extractors.captioner import Captioner
+    from sender.extractors.latent import LatentEncoder
+    from sender.extractors.regions import RegionFinder
+    from sender.extractors.tokens import TokenEncoder
     from sender.hci_search import Judge
     from sender.rdo import Analyst
     from shared.regions.region import Region
     from shared.tokens.stream import TokenKind, Tokens
 
+T = TypeVar("T")
 
-def _unwatched(model: str) -> AbstractContextManager[None]:
+
+def _ignore(model: str) -> AbstractContextManager[None]:
     del model
     return nullcontext()
 
 
 class Extractors:
-    """Captioner, token encoder, latent encoder and region finder, and what tries HCIs and planes, if the sender has it.
+    """Captioner, token encoder, latent encoder and region finder; several threads may call them.
 
     Args:
         judge: tries HCIs.
-        loading: what happens around the loading of each extractor, given its name.
+        loading: a context manager around the loading of each extractor, given its name. Telemetry measures with it.
         analyst: says what planes lose, for recipes with a trade-off.
     """
 
     def __init__(
         self,
         judge: Judge | None = None,
-        loading: Callable[[str], AbstractContextManager[None]] = _unwatched,
+        loading: Callable[[str], AbstractContextManager[None]] = _ignore,
         analyst: Analyst | None = None,
     ) -> None:
         self.judge, self.analyst = judge, analyst
-        self._loading = loading
-        self._lock = threading.Lock()
-        self._loaded: dict[str, Any] = {}
+
+        def lazy(name: str, load: Callable[[], T]) -> Lazy[T]:
+            def load_measured() -> T:
+                with loading(name):
+                    return load()
+
+            return Lazy(load_measured)
+
+        self._captioner = lazy("captioner", _load_captioner)
+        self._token_encoder = lazy("tokens", _load_token_encoder)
+        self._latent_encoder = lazy("latent", _load_latent_encoder)
+        self._region_finder = lazy("regions", _load_region_finder)
 
     def caption(self, pixels: NDArray[np.uint8]) -> str:
-        """Return one sentence on the picture, uint8 ``[H, W, 3]`` or ``[H, W]``.
+        """Return one sentence about the picture, uint8 ``[H, W, 3]`` or ``[H, W]``.
 
         Raises:
             SetupError: weights are missing or damaged.
         """
-        from sender.extractors.captioner import Captioner  # noqa: PLC0415 - these import torch
-
-        return str(self._get("captioner", Captioner)(pixels))
+        return self._captioner()(pixels)
 
     def tokens(
         self, kind: TokenKind, count: int, pixels: NDArray[np.uint8], hci: NDArray[np.uint8] | None, caption: str
     ) -> Tokens:
-        """Return ``count`` tokens of the picture; RSRTs look at the decoded ``hci`` and at ``caption`` as well.
+        """Return ``count`` tokens of the picture; RSRTs depend on the decoded ``hci`` and on ``caption`` as well.
 
         Raises:
             SetupError: weights are missing or damaged.
         """
-        from sender.extractors.tokens import TokenEncoder  # noqa: PLC0415
-
-        encoder: TokenEncoder = self._get("tokens", TokenEncoder)
-        return encoder(kind, count, pixels, hci, caption)
+        return self._token_encoder()(kind, count, pixels, hci, caption)
 
     def planes(self, pixels: NDArray[np.uint8], count: int) -> tuple[NDArray[np.int16], tuple[int, ...]]:
-        """Return all planes ``[32, H / 16, W / 16]`` of the latent, and the ``count`` that show most, best first.
+        """Return all channels ``[32, H / 16, W / 16]`` of the latent, and the ``count`` that show most, best first.
 
         Raises:
             SetupError: weights are missing or damaged.
         """
-        from sender.extractors.latent import LatentEncoder, chosen_channels  # noqa: PLC0415
+        values = self._latent_encoder().values(pixels)
+        from sender.extractors.latent import chosen_channels  # noqa: PLC0415 - the encoder has imported it by now
 
-        values = self._get("latent", LatentEncoder).values(pixels)
         return values, chosen_channels(values, pixels, count)
 
     def regions(self, pixels: NDArray[np.uint8]) -> tuple[Region, ...]:
-        """Return up to three regions, none where nothing is recognised.
+        """Return up to three regions; none where nothing is recognised.
 
         Raises:
             SetupError: a package is missing or damaged.
         """
-        from sender.extractors.regions import RegionFinder  # noqa: PLC0415
+        return self._region_finder().regions_of(pixels)
 
-        return tuple(self._get("regions", RegionFinder).regions_of(pixels))
 
-    def _get(self, name: str, make: Callable[[], Any]) -> Any:
-        with self._lock:
-            if name not in self._loaded:
-                with TORCH_IMPORTS, self._loading(name):
-                    self._loaded[name] = make()
-            return self._loaded[name]
+def _load_captioner() -> Captioner:
+    from sender.extractors.captioner import Captioner  # noqa: PLC0415 - this and the next ones import torch
+
+    return Captioner()
+
+
+def _load_token_encoder() -> TokenEncoder:
+    from sender.extractors.tokens import TokenEncoder  # noqa: PLC0415
+
+    return TokenEncoder()
+
+
+def _load_latent_encoder() -> LatentEncoder:
+    from sender.extractors.latent import LatentEncoder  # noqa: PLC0415
+
+    return LatentEncoder()
+
+
+def _load_region_finder() -> RegionFinder:
+    from sender.extractors.regions import RegionFinder  # noqa: PLC0415
+
+    return RegionFinder()

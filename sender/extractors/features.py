@@ -14,18 +14,17 @@ import numpy as np
 import torch
 from PIL import Image
 
-from shared.efficientnet import efficientnet_lite
-from shared.errors import PictureError
+from shared.efficientnet import SENDER_NETWORK, efficientnet_lite
+from shared.pixels import require_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-NETWORK: Final = 2
 SIDE: Final = 256
 """The whole picture is resized to this square, whatever its shape; the network learnt on 260."""
 PLACES: Final = (SIDE // 32) ** 2
-CHANNELS: Final = 1280
+FEATURE_CHANNELS: Final = 1280
 
 
 class FeatureExtractor:
@@ -36,7 +35,7 @@ class FeatureExtractor:
     """
 
     def __init__(self) -> None:
-        self._network = efficientnet_lite(NETWORK)
+        self._network = efficientnet_lite(SENDER_NETWORK)
 
     @property
     def classifier(self) -> nn.Linear:
@@ -64,7 +63,6 @@ def square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Raises:
         PictureError: not uint8 ``[H, W, 3]`` or ``[H, W]`` with at least one pixel.
     """
-    if pixels.dtype != np.uint8 or (pixels.ndim != 2 and pixels.shape[2:] != (3,)) or not pixels.size:
-        raise PictureError(f"a picture of {pixels.dtype} {pixels.shape}: must be uint8 [H, W, 3] or [H, W], not empty")
+    require_pixels(pixels)
     image = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
     return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC))

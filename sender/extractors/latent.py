@@ -13,8 +13,9 @@ import torch
 
 from sender.extractors.latent_network import REACH, Analysis
 from sender.extractors.latent_selection import grey_of, structure_scores
-from shared.errors import ConfigError, PictureError
+from shared.errors import ConfigError
 from shared.latent.layout import CHANNEL_COUNTS, LATENT_CHANNELS, LATENT_STRIDE, VALUE_MAX, latent_size
+from shared.pixels import grey_to_rgb, require_pixels, to_tensor
 from shared.weights import with_weights
 
 if TYPE_CHECKING:
@@ -99,12 +100,9 @@ def _padded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Raises:
         PictureError: not uint8 ``[H, W, 3]`` or ``[H, W]`` with at least one pixel.
     """
-    if pixels.dtype != np.uint8 or (pixels.ndim != 2 and pixels.shape[2:] != (3,)) or not pixels.size:
-        raise PictureError(f"a picture of {pixels.dtype} {pixels.shape}: must be uint8 [H, W, 3] or [H, W], not empty")
-    colour = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
-    return np.pad(
-        colour, ((0, -colour.shape[0] % LATENT_STRIDE), (0, -colour.shape[1] % LATENT_STRIDE), (0, 0)), mode="edge"
-    )
+    require_pixels(pixels)
+    height, width = pixels.shape[:2]
+    return np.pad(grey_to_rgb(pixels), ((0, -height % LATENT_STRIDE), (0, -width % LATENT_STRIDE), (0, 0)), mode="edge")
 
 
 def _strips(pixels: NDArray[np.uint8], margin: int) -> Iterator[tuple[Tensor, int, int]]:
@@ -115,5 +113,5 @@ def _strips(pixels: NDArray[np.uint8], margin: int) -> Iterator[tuple[Tensor, in
     height = pixels.shape[0] // LATENT_STRIDE
     for top in range(0, height, STRIP_ROWS):
         first, last = max(0, top - margin), min(height, top + STRIP_ROWS + margin)
-        part = pixels[first * LATENT_STRIDE : last * LATENT_STRIDE].transpose(2, 0, 1)[None]
-        yield torch.from_numpy(part.astype(np.float32) / 255), top - first, min(STRIP_ROWS, height - top)
+        part = pixels[first * LATENT_STRIDE : last * LATENT_STRIDE]
+        yield to_tensor(part)[None], top - first, min(STRIP_ROWS, height - top)

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import torch
 
-from sender.extractors.features import NETWORK, square
-from shared.efficientnet import efficientnet_lite
+from sender.extractors.features import square
+from shared.efficientnet import SENDER_NETWORK, efficientnet_lite
+from shared.pixels import to_tensor
 from shared.regions.region import REGIONS_MAX
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -51,7 +52,7 @@ class ObjectFinder:
     """
 
     def __init__(self) -> None:
-        self._network = efficientnet_lite(NETWORK)
+        self._network = efficientnet_lite(SENDER_NETWORK)
 
     @torch.inference_mode()
     def __call__(self, pixels: NDArray[np.uint8]) -> list[FoundObject]:
@@ -60,7 +61,7 @@ class ObjectFinder:
         Raises:
             PictureError: another kind of array.
         """
-        picture = torch.from_numpy(square(pixels).transpose(2, 0, 1)[None].astype(np.float32) / 255)
+        picture = to_tensor(square(pixels))[None]
         last = self._network.classifier
         return objects_in(self._network.head_map(picture)[0].permute(1, 2, 0), last.weight, last.bias)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from vector_quantize_pytorch import FSQ
 
-from shared.tokens.stream import LEVELS, MAX_TOKENS
+from shared.tokens.stream import MAX_TOKENS, QUANTISER_LEVELS
 
 WIDTH, HEADS, LAYERS = 192, 6, 2
 
@@ -35,8 +35,8 @@ class TokenNetwork(nn.Module):
         self.queries = nn.Parameter(torch.randn(MAX_TOKENS, WIDTH))
         layer = nn.TransformerDecoderLayer(WIDTH, HEADS, 2 * WIDTH, 0.0, "gelu", batch_first=True, norm_first=True)
         self.attention = nn.TransformerDecoder(layer, LAYERS, nn.LayerNorm(WIDTH))
-        self.numbers = nn.Linear(WIDTH, len(LEVELS))
-        self.quantiser = FSQ(levels=list(LEVELS))
+        self.numbers = nn.Linear(WIDTH, len(QUANTISER_LEVELS))
+        self.quantiser = FSQ(levels=list(QUANTISER_LEVELS))
 
     def forward(
         self, picture: Tensor, hci: Tensor | None = None, caption: Tensor | None = None, captioned: Tensor | None = None

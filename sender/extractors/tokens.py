@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import safetensors.torch
 import torch
 
-from sender.extractors.features import CHANNELS, FeatureExtractor
+from sender.extractors.features import FEATURE_CHANNELS, FeatureExtractor
 from sender.extractors.token_network import TokenNetwork
 from shared.text import TEXT_WIDTH, TextEncoder
 from shared.tokens.stream import TokenKind, Tokens
@@ -30,7 +30,7 @@ def tokens_folder() -> Path:
 
 def new_token_network(kind: TokenKind) -> TokenNetwork:
     """Return an untrained network for ``kind``."""
-    return TokenNetwork(CHANNELS, TEXT_WIDTH, sees_context=kind is TokenKind.RSRT)
+    return TokenNetwork(FEATURE_CHANNELS, TEXT_WIDTH, sees_context=kind is TokenKind.RSRT)
 
 
 def load_token_network(folder: Path, kind: TokenKind) -> TokenNetwork:

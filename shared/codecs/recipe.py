@@ -1,36 +1,45 @@
-"""What a codec is: a recipe. A sender follows it; a receiver needs none, because every stream says what it is."""
+"""A codec is a recipe: the streams a sender makes, and how it makes them.
+
+A receiver needs no recipe, because every stream states its kind.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from shared.errors import ConfigError
 from shared.hci.stream import CODER_NAMES
 from shared.latent.layout import CHANNEL_COUNTS
 from shared.streams import StreamKind
 from shared.tokens.stream import MAX_TOKENS, MIN_TOKENS, TokenKind
+from shared.validation import checked, short_repr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 HciChoice = Literal["upsampled", "decoder"]
 SMALLEST_BPP, LARGEST_BPP = 0.0005, 24.0
 
 
-def _offered_count(planes: int) -> int:
-    if planes not in CHANNEL_COUNTS:
+def _check_channel_count(count: int) -> int:
+    if count not in CHANNEL_COUNTS:
         raise ValueError(f"give {', '.join(map(str, CHANNEL_COUNTS[:-1]))} or {CHANNEL_COUNTS[-1]}")
-    return planes
+    return count
 
 
-def _known_coder(name: str) -> str:
+def _check_coder(name: str) -> str:
     if name not in CODER_NAMES:
         raise ValueError(f"give {' or '.join(CODER_NAMES)}, or None for the best by the rate table")
     return name
 
 
 class TradeOff(BaseModel):
-    """GSC's equation (2): of the numbers of planes, the one with the least alpha * abs(V(x_hat) - V(x)) + beta * bytes.
+    """Weights of the rate-task optimisation of "Generative Semantic Coding" (GSC), equation (2).
 
-    ``alpha`` weighs what the picture's visual analysis loses (docs/latent.md), ``beta`` a byte.
+    The sender chooses the number of latent channels with the least ``alpha`` * abs(V(x_hat) - V(x)) + ``beta`` * bytes.
+    V is a network's analysis of the picture (docs/latent.md).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -42,14 +51,21 @@ class TradeOff(BaseModel):
 class Codec(BaseModel):
     """A recipe.
 
-    ``streams`` are what a sender makes, in order of importance: packets leave in this order. What a small budget
-    leaves out is another matter: what has no room beside a fair HCI (``sender/encode.py``).
-    ``hci_coder`` forces one HCI coder; None lets the measured rate table choose.
-    ``tokens`` of ``token_kind`` are sent at most, fewer where the budget is small, and as many of the latent's
-    ``planes``, or what a ``trade_off`` chooses of them. Where the recipe ``fills``, the HCI may take all of a budget,
-    and others what it cannot use. ``hci_choice`` says what the HCI's scale is chosen for: to be ``upsampled``, by a
-    measured table, or for the pocket ``decoder``, which the sender then tries. ``default_bpp`` sets the byte budget of
-    a caller who names none.
+    Attributes:
+        name: how a caller names the codec.
+        summary: one line for ``semlink codecs``.
+        streams: what a sender makes, most important first. Packets leave in this order. Which streams a small budget
+            leaves out follows another rule (``sender/budget.py``).
+        hci_coder: forces one coder of the highly compressed image (HCI); None takes the better one by the rate table.
+        hci_choice: what the scale of the HCI is chosen for: to be ``upsampled``, by a measured table, or for the pocket
+            ``decoder``, which the sender then tries.
+        fills: whether the HCI may take the whole budget, and the other streams what it leaves.
+        token_kind: who made the tokens.
+        tokens: the most tokens to send; a small budget holds fewer.
+        planes: the most latent channels to send; a small budget holds fewer.
+        trade_off: weights of the rate-task optimisation that chooses the number of latent channels; None sends as many
+            as fit.
+        default_bpp: bits per pixel of a caller who names no budget.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -57,17 +73,17 @@ class Codec(BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
     summary: Annotated[str, Field(min_length=1, max_length=200)]
     streams: Annotated[tuple[StreamKind, ...], Field(min_length=1)] = (StreamKind.HCI,)
-    hci_coder: Annotated[str, AfterValidator(_known_coder)] | None = None
+    hci_coder: Annotated[str, AfterValidator(_check_coder)] | None = None
     hci_choice: HciChoice = "upsampled"
     fills: bool = False
     token_kind: TokenKind = TokenKind.SPW
     tokens: Annotated[int, Field(ge=MIN_TOKENS, le=MAX_TOKENS)] = 16
-    planes: Annotated[int, AfterValidator(_offered_count)] = 16
+    planes: Annotated[int, AfterValidator(_check_channel_count)] = 16
     trade_off: TradeOff | None = None
     default_bpp: Annotated[float, Field(ge=SMALLEST_BPP, le=LARGEST_BPP)] = 0.03
 
     @model_validator(mode="after")
-    def _consistent(self) -> Codec:
+    def _check_together(self) -> Codec:
         if len(set(self.streams)) < len(self.streams):
             raise ValueError("a codec names each stream once")
         if self.fills and StreamKind.HCI not in self.streams:
@@ -76,6 +92,36 @@ class Codec(BaseModel):
             )
         if self.trade_off is not None and (self.fills or StreamKind.LATENT not in self.streams):
             raise ValueError(
-                "a trade-off chooses planes of the latent: add LATENT to streams, and leave fills out, or leave it out"
+                "a trade-off chooses latent channels: add LATENT to streams, and leave fills out, or leave trade_off out"
             )
         return self
+
+
+STREAM_OF_CHANGE: Final = {"tokens": StreamKind.TOKENS, "planes": StreamKind.LATENT, "trade_off": StreamKind.LATENT}
+"""What a caller may change in a recipe, and the stream that the change is about."""
+
+
+def change_recipe(codec: Codec, changes: Mapping[str, Any], known: Iterable[Codec] = ()) -> Codec:
+    """Return a copy of ``codec`` with ``changes``, checked like any recipe.
+
+    An error lists those of the ``known`` codecs that accept the change.
+
+    Raises:
+        ConfigError: a value outside its rule, or one for a stream that the codec does not send.
+    """
+    for name, value in changes.items():
+        if reason := _why_unchangeable(codec, name):
+            able = ", ".join(one.name for one in known if not _why_unchangeable(one, name))
+            raise ConfigError(
+                f"{name} = {short_repr(value)}: codec '{codec.name}' {reason}; leave it out, or choose a codec that "
+                f"takes it{able and f' ({able})'}"
+            )
+    return checked(Codec, {**codec.model_dump(), **changes}) if changes else codec
+
+
+def _why_unchangeable(codec: Codec, name: str) -> str:
+    """Return why ``codec`` cannot use the change called ``name``; the empty text where it can."""
+    kind = STREAM_OF_CHANGE[name]
+    if kind not in codec.streams:
+        return f"sends no {'latent channels' if kind is StreamKind.LATENT else kind.name.lower()}"
+    return "fills its budget" if name == "trade_off" and codec.fills else ""

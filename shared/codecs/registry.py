@@ -1,24 +1,17 @@
-"""Every codec by its name: those of this package, and those that other packages register."""
+"""All codecs by name: those of this package and those that other packages register."""
 
 from __future__ import annotations
 
 from importlib.metadata import entry_points
 from typing import Final
 
-from shared.codecs.adaptive import ADAPTIVE
-from shared.codecs.gsc import GSC
-from shared.codecs.hci import HCI, HCI_AV1, HCI_LEARNED
-from shared.codecs.layered import LAYERED
-from shared.codecs.misc import MISC
-from shared.codecs.mtgc import MTGC
+from shared.codecs.builtin import BUILTIN_CODECS, HCI
 from shared.codecs.recipe import Codec
-from shared.codecs.sdgic import SDGIC
 from shared.errors import SetupError, UnknownNameError
 
 ENTRY_POINTS: Final = "semlink.codecs"
 """Group of entry points; each names a ``Codec`` object (``docs/codecs.md``)."""
 
-OURS: Final = {codec.name: codec for codec in (HCI, HCI_AV1, HCI_LEARNED, MTGC, SDGIC, GSC, MISC, LAYERED, ADAPTIVE)}
 DEFAULT_CODEC: Final = HCI.name
 
 
@@ -26,18 +19,18 @@ def codecs() -> dict[str, Codec]:
     """Return all codecs by name.
 
     Raises:
-        SetupError: another package registers something that is no codec, or takes a name that is taken.
+        SetupError: another package registers something that is no codec, or a name that is taken.
     """
-    found = dict(OURS)
+    found = dict(BUILTIN_CODECS)
     for point in entry_points(group=ENTRY_POINTS):
         try:
             codec = point.load()
         except Exception as error:  # whatever another package's code raises
             raise SetupError(
-                f"codec '{point.name}' ({point.value}) cannot be loaded: {error}; mend or remove it"
+                f"codec '{point.name}' ({point.value}) cannot be loaded: {error}; fix or remove it"
             ) from error
         if not isinstance(codec, Codec):
-            raise SetupError(f"codec '{point.name}' ({point.value}) is a {type(codec).__name__}, not a Codec; mend it")
+            raise SetupError(f"codec '{point.name}' ({point.value}) is a {type(codec).__name__}, not a Codec; fix it")
         if codec.name in found:
             raise SetupError(f"codec '{codec.name}' ({point.value}) has a name that is taken; rename it")
         found[codec.name] = codec

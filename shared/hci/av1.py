@@ -16,7 +16,8 @@ from PIL import Image
 
 from shared.errors import BitstreamError, ConfigError, LinkError, PictureError, SetupError
 from shared.hci import obu
-from shared.hci.obu import CDEF_STRENGTHS, LEVELS, Chroma, PostFilter, Still
+from shared.hci.coder import AV1_MAX_SIDE, MIN_SMALL_SIDE
+from shared.hci.obu import CDEF_STRENGTHS, DEBLOCKING_LEVELS, Chroma, PostFilter, Still
 from shared.hci.yuv import rgb_from_yuv, yuv_from_rgb
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     Planes = tuple[NDArray[np.uint8], ...]
 
-MIN_SIDE, MAX_SIDE = 8, 4096
 SUBSAMPLING = {Chroma.YUV420: "4:2:0", Chroma.YUV444: "4:4:4", Chroma.GREY: "4:0:0"}
 DECODED_FORMATS = {Chroma.YUV420: "yuv420p", Chroma.YUV444: "yuv444p", Chroma.GREY: "gray"}
 # docs/results/hci-settings.md: which tuning is better depends on the picture, so the sender tries both.
@@ -95,8 +95,8 @@ class Av1Coder:
         Raises:
             BitstreamError: the payload was not made by ``encode`` for a picture of this size.
         """
-        if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
-            raise BitstreamError(f"av1 picture of {width}x{height}; sides are 1 to {MAX_SIDE}")
+        if not (1 <= width <= AV1_MAX_SIDE and 1 <= height <= AV1_MAX_SIDE):
+            raise BitstreamError(f"av1 picture of {width}x{height}; sides are 1 to {AV1_MAX_SIDE}")
         still, tiles = obu.unpack(payload, width, height, grey=grey)
         planes = _still_planes(still, tiles)
         return planes[0].copy() if grey else rgb_from_yuv(*planes)
@@ -107,8 +107,10 @@ def _check_picture(small: NDArray[np.uint8]) -> None:
     colour_or_grey = small.ndim == 2 or (small.ndim == 3 and small.shape[2] == 3)
     if small.dtype != np.uint8 or not colour_or_grey:
         raise PictureError(f"av1 codes uint8 [h, w, 3] or [h, w]; this is {small.dtype} {list(small.shape)}")
-    if not all(MIN_SIDE <= side <= MAX_SIDE for side in small.shape[:2]):
-        raise PictureError(f"av1 codes sides of {MIN_SIDE} to {MAX_SIDE}; this is {small.shape[1]}x{small.shape[0]}")
+    if not all(MIN_SMALL_SIDE <= side <= AV1_MAX_SIDE for side in small.shape[:2]):
+        raise PictureError(
+            f"av1 codes sides of {MIN_SMALL_SIDE} to {AV1_MAX_SIDE}; this is {small.shape[1]}x{small.shape[0]}"
+        )
 
 
 def _speed_for(pixels: int) -> int:
@@ -206,7 +208,7 @@ def _best_filter(still: Still, tiles: bytes, source: Planes) -> PostFilter:
 
     Luma and chroma do not influence each other, so that each decoding tries one value for both.
     """
-    best = _searched(PostFilter(), "level", range(LEVELS), still, tiles, source)
+    best = _searched(PostFilter(), "level", range(DEBLOCKING_LEVELS), still, tiles, source)
     return _searched(best, "cdef", range(len(CDEF_STRENGTHS)), still, tiles, source)
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+MIN_SMALL_SIDE: Final = 8
+AV1_MAX_SIDE: Final = 4096
+LEARNED_MAX_SIDE: Final = 2048
+"""Sides of a small picture in pixels: the least of both coders, the most of each."""
 
 
 class HciCoder(Protocol):

@@ -26,7 +26,7 @@ UNIT = 1 << UNIT_BITS
 LIMIT = 1 << 22
 EXACT = 1 << 53
 GAIN_BITS = 16
-LEVELS = 64
+SCALE_ENTRIES = 64
 # One unit of the network's second output is 8 steps in the table of scales, and 0 is its entry 16 (network.py).
 LEVELS_PER_UNIT, LEVEL_ORIGIN = 8, 16
 
@@ -153,7 +153,7 @@ class IntegerDecoder:
         joint = self.parameters_second(rectified(self.parameters_first(torch.cat([features, context], 1))))
         mean, level = joint.chunk(2, 1)
         level = torch.floor((level * LEVELS_PER_UNIT + LEVEL_ORIGIN * UNIT) / UNIT + 0.5)
-        return mean, level.clamp_(0, LEVELS - 1)
+        return mean, level.clamp_(0, SCALE_ENTRIES - 1)
 
     def picture(self, y: Tensor, quality: int) -> Tensor:
         """Map the latent in units ``[B, latents, h, w]`` to the picture ``[B, 3, 16h, 16w]`` of uint8."""

@@ -21,7 +21,9 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from shared.errors import BitstreamError, ConfigError, PictureError, SetupError
-from shared.hci.integer_net import LEVELS, LIMIT, UNIT, IntegerDecoder, IntegerWeights
+from shared.hci.coder import LEARNED_MAX_SIDE, MIN_SMALL_SIDE
+from shared.hci.integer_net import LIMIT, SCALE_ENTRIES, UNIT, IntegerDecoder, IntegerWeights
+from shared.pixels import grey_to_rgb, to_tensor
 from shared.range_coding import RangeReader, RangeWriter, table_model
 
 if TYPE_CHECKING:
@@ -30,10 +32,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shared.range_coding import Symbols
+from shared.range_coding import Symbols
 
 STRIDE = 16
-SIDE_MIN, SIDE_MAX = 8, 2048
 # Symbols are whole steps in ±1023; those outside a table's radius follow as one of 2048 equally likely values.
 SYMBOL_MAX, ESCAPES = 1023, 2048
 
@@ -91,7 +92,12 @@ class GaussianTables:
         counts = weights.get("counts", torch.int32, 2).cpu().numpy()
         radius = weights.get("radius", torch.uint8, 1).cpu().numpy().astype(np.int32)
         widths = 2 * radius + 2
-        if len(counts) != LEVELS or len(radius) != LEVELS or widths.max() > counts.shape[1] or radius.min() < 1:
+        if (
+            len(counts) != SCALE_ENTRIES
+            or len(radius) != SCALE_ENTRIES
+            or widths.max() > counts.shape[1]
+            or radius.min() < 1
+        ):
             raise SetupError("weights of hci-learned are damaged: wrong probability tables; install the package again")
         rows = [row[:width] for row, width in zip(counts, widths, strict=True)]
         if any(row.min() < 1 for row in rows):
@@ -243,7 +249,9 @@ class LearnedHciCoder:
             BitstreamError: the payload was not made by ``encode`` for a picture of this size.
         """
         if not allowed(width, height):
-            raise BitstreamError(f"a learned HCI of {width}x{height}: sides must be {SIDE_MIN} to {SIDE_MAX}")
+            raise BitstreamError(
+                f"a learned HCI of {width}x{height}: sides must be {MIN_SMALL_SIDE} to {LEARNED_MAX_SIDE}"
+            )
         if not payload or payload[0] not in self.qualities:
             raise BitstreamError(
                 f"learned HCI payload of {len(payload)} bytes: its first byte must be a quality, 0..31"
@@ -262,7 +270,9 @@ class LearnedHciCoder:
             raise PictureError(f"a small picture of {small.dtype} {small.shape}: must be uint8 [h, w, 3] or [h, w]")
         height, width = small.shape[:2]
         if not allowed(width, height):
-            raise PictureError(f"a small picture of {width}x{height}: sides must be {SIDE_MIN} to {SIDE_MAX}")
+            raise PictureError(
+                f"a small picture of {width}x{height}: sides must be {MIN_SMALL_SIDE} to {LEARNED_MAX_SIDE}"
+            )
         latent, hyper = self.encoder.latents(padded(small).to(self.device), quality)
         sender = Sender(hyper, latent, self.tables)
         agreed = self._latent(sender, quality, latent.shape[2], latent.shape[3])
@@ -288,15 +298,13 @@ class LearnedHciCoder:
 
 def allowed(width: int, height: int) -> bool:
     """Whether both sides are within what the coder takes."""
-    return SIDE_MIN <= width <= SIDE_MAX and SIDE_MIN <= height <= SIDE_MAX
+    return MIN_SMALL_SIDE <= width <= LEARNED_MAX_SIDE and MIN_SMALL_SIDE <= height <= LEARNED_MAX_SIDE
 
 
 def padded(small: NDArray[np.uint8]) -> Tensor:
     """Return ``[1, 3, 16h, 16w]`` (0..1): grey as three equal planes, the last row and column repeated."""
-    planes = small if small.ndim == 3 else np.repeat(small[..., None], 3, axis=2)
-    bottom, right = -planes.shape[0] % STRIDE, -planes.shape[1] % STRIDE
-    whole = np.pad(planes, ((0, bottom), (0, right), (0, 0)), mode="edge")
-    return torch.from_numpy(whole.transpose(2, 0, 1)[None].astype(np.float32) / 255)
+    bottom, right = -small.shape[0] % STRIDE, -small.shape[1] % STRIDE
+    return to_tensor(np.pad(grey_to_rgb(small), ((0, bottom), (0, right), (0, 0)), mode="edge"))[None]
 
 
 def cropped(picture: Tensor, width: int, height: int, *, grey: bool) -> NDArray[np.uint8]:

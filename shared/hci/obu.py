@@ -27,7 +27,7 @@ MAX_TILE_SUPERBLOCKS = 4096 * 2304 // SUPERBLOCK**2
 MAX_LEVEL = 31  # seq_level_idx "maximum parameters": decoding does not depend on it
 TRAILING = b"\x80"  # a last byte with nothing but the arithmetic coder's trailing one bit (section 8.2.4)
 
-LEVELS, LEVEL_STEP = 16, 4  # loop_filter_level 0, 4 .. 60 in four bits
+DEBLOCKING_LEVELS, LEVEL_STEP = 16, 4  # loop_filter_level 0, 4 .. 60 in four bits
 CDEF_STRENGTHS = ((0, 0), (1, 0), (2, 0), (3, 1), (5, 1), (7, 1), (10, 2), (15, 3))  # (primary, secondary)
 
 

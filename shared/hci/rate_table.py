@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # Up to this many bits per pixel of the full picture, 1/scale measured best. Ever finer pictures, so scales fall.
-SCALES = {
+BEST_SCALES = {
     "av1": ((0.005, 16), (0.009, 8), (0.015, 6), (0.025, 5), (0.06, 4), (0.1, 3), (0.3, 2)),
     "learned": ((0.005, 8), (0.011, 5), (0.03, 3), (0.3, 2)),
 }
@@ -13,7 +13,7 @@ LEARNED_BELOW_BYTES = 90
 
 def best_scale(coder: str, bpp: float) -> int:
     """Return the scale of ``coder`` that measured best at ``bpp``."""
-    return next((scale for max_bpp, scale in SCALES[coder] if bpp <= max_bpp), 1)
+    return next((scale for max_bpp, scale in BEST_SCALES[coder] if bpp <= max_bpp), 1)
 
 
 def coders_by_merit(budget_bytes: int) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from PIL import Image
 
 from shared.bitstream import MAX_SIDE, MIN_SIDE
 from shared.errors import BitstreamError, BudgetError, ConfigError, PictureError, SetupError, UnknownNameError
+from shared.hci.coder import AV1_MAX_SIDE, LEARNED_MAX_SIDE, MIN_SMALL_SIDE
 from shared.hci.rate_table import best_scale, coders_by_merit
 
 if TYPE_CHECKING:
@@ -31,9 +32,8 @@ if TYPE_CHECKING:
 
     from shared.hci.coder import HciCoder
 
-MIN_SMALL_SIDE = 8
-SCALES = (1, 2, 3, 4, 5, 6, 8, 16)  # the position is the scale code on the wire
-HEADER_BYTES = 1
+HCI_SCALES = (1, 2, 3, 4, 5, 6, 8, 16)  # the position is the scale code on the wire
+HCI_HEADER_BYTES = 1
 # A coder's qualities span about this many doublings of the payload; the search starts at a third of them.
 DOUBLINGS = 6
 
@@ -47,8 +47,8 @@ class _Entry(NamedTuple):
 
 
 _CODERS = {
-    "av1": _Entry("shared.hci.av1", "Av1Coder", 4096),
-    "learned": _Entry("shared.hci.learned", "LearnedHciCoder", 2048),
+    "av1": _Entry("shared.hci.av1", "Av1Coder", AV1_MAX_SIDE),
+    "learned": _Entry("shared.hci.learned", "LearnedHciCoder", LEARNED_MAX_SIDE),
 }
 CODER_NAMES = tuple(_CODERS)
 
@@ -97,8 +97,8 @@ def encode_hci_at(picture: NDArray[np.uint8], coder: str, scale: int, quality: i
         UnknownNameError, ConfigError: no such coder, scale or quality.
     """
     _check_picture(picture)
-    if scale not in SCALES:
-        raise ConfigError(f"HCI scale {scale}; there are {', '.join(map(str, SCALES))}")
+    if scale not in HCI_SCALES:
+        raise ConfigError(f"HCI scale {scale}; there are {', '.join(map(str, HCI_SCALES))}")
     made_by = coder_named(coder)
     return _params(coder, scale) + made_by.encode(down_sampled(picture, scale), quality)
 
@@ -119,11 +119,11 @@ def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | No
     fewest: list[int] = []
     for name, scale in _candidates(width, height, budget_bytes, coder):
         small = down_sampled(picture, scale)
-        payloads = [_largest_fitting(one, small, budget_bytes - HEADER_BYTES) for one in _encoders_named(name)]
-        fitting = [payload for payload in payloads if len(payload) + HEADER_BYTES <= budget_bytes]
+        payloads = [_largest_fitting(one, small, budget_bytes - HCI_HEADER_BYTES) for one in _encoders_named(name)]
+        fitting = [payload for payload in payloads if len(payload) + HCI_HEADER_BYTES <= budget_bytes]
         if fitting:
             return _params(name, scale) + min(fitting, key=lambda payload: _squared_error(name, payload, small))
-        fewest.extend(len(payload) + HEADER_BYTES for payload in payloads)
+        fewest.extend(len(payload) + HCI_HEADER_BYTES for payload in payloads)
     raise BudgetError(
         f"{budget_bytes} bytes are too few for the HCI of this {width}x{height} picture; it takes {min(fewest)} or more"
     )
@@ -149,7 +149,7 @@ def hci_candidates(
     for name, scale in (offered[step] for step in steps if step in offered):
         small = down_sampled(picture, scale)
         for one in _encoders_named(name):
-            payload = _params(name, scale) + _largest_fitting(one, small, budget_bytes - HEADER_BYTES)
+            payload = _params(name, scale) + _largest_fitting(one, small, budget_bytes - HCI_HEADER_BYTES)
             if len(payload) <= budget_bytes and payload not in made:
                 made.append(payload)
     return made
@@ -167,9 +167,9 @@ def decode_hci(payload: bytes, width: int, height: int, *, grey: bool = False) -
     number, code, reserved = payload[0] >> 6, payload[0] >> 3 & 7, payload[0] & 7
     if number >= len(CODER_NAMES) or reserved:
         raise BitstreamError(f"HCI payload starts with {payload[0]:#04x}, which names no coder of this version")
-    name, scale = CODER_NAMES[number], SCALES[code]
+    name, scale = CODER_NAMES[number], HCI_SCALES[code]
     small_width, small_height = _small_size(width, height, scale)
-    pixels = coder_named(name).decode(payload[HEADER_BYTES:], small_width, small_height, grey=grey)
+    pixels = coder_named(name).decode(payload[HCI_HEADER_BYTES:], small_width, small_height, grey=grey)
     return HciImage(pixels, name, scale)
 
 
@@ -186,7 +186,7 @@ def _check_picture(picture: NDArray[np.uint8]) -> None:
 
 def _params(coder: str, scale: int) -> bytes:
     """Return the first byte of an HCI payload."""
-    return bytes([CODER_NAMES.index(coder) << 6 | SCALES.index(scale) << 3])
+    return bytes([CODER_NAMES.index(coder) << 6 | HCI_SCALES.index(scale) << 3])
 
 
 def _small_size(width: int, height: int, scale: int) -> tuple[int, int]:
@@ -214,7 +214,7 @@ def _finer(width: int, height: int, name: str, scale: int) -> list[tuple[str, in
 
 def _scales_of(name: str, width: int, height: int) -> list[int]:
     """Return the scales at which coder ``name`` can code a picture, the finest first."""
-    sizes = {scale: _small_size(width, height, scale) for scale in SCALES}
+    sizes = {scale: _small_size(width, height, scale) for scale in HCI_SCALES}
     longest = _CODERS[name].max_side
     return [scale for scale, size in sizes.items() if min(size) >= MIN_SMALL_SIDE and max(size) <= longest]
 

@@ -30,7 +30,7 @@ WEIGHT_BITS: Final = 10
 """Weights and thresholds are in units of 2⁻¹⁰."""
 FRACTIONS: Final = 8
 """Of a step of the quantiser, by which the mean's place is told apart."""
-LEVELS: Final = 24
+SCALE_LEVELS: Final = 24
 """Scales."""
 RADIUS: Final = 8
 """Symbols are whole steps from the mean's, -8 to 8; the last symbol says that the value itself follows."""
@@ -41,8 +41,8 @@ SHAPES: Final = {
     "scale_bias": (len(STEPS), LATENT_CHANNELS),
     "scale_near": (len(STEPS), LATENT_CHANNELS, NEIGHBOURS),
     "scale_cross": (len(STEPS), LATENT_CHANNELS, LATENT_CHANNELS, 2),
-    "thresholds": (LEVELS - 1,),
-    "counts": (LEVELS, FRACTIONS, SYMBOLS),
+    "thresholds": (SCALE_LEVELS - 1,),
+    "counts": (SCALE_LEVELS, FRACTIONS, SYMBOLS),
     "chosen": (LATENT_CHANNELS, LATENT_CHANNELS + 1, 2),
     "number": (LATENT_CHANNELS,),
 }

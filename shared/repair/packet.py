@@ -11,7 +11,15 @@ from typing import Final
 from spacepackets.ccsds.spacepacket import SequenceFlags  # type: ignore[import-untyped]
 
 from shared.errors import PacketError
-from shared.packets import APID_BASE, PACKET_OVERHEAD_BYTES, SEQUENCE_COUNTS, checked_primary_header, space_packet
+from shared.packets import (
+    APID_BASE,
+    PACKET_CRC_BYTES,
+    PACKET_OVERHEAD_BYTES,
+    PRIMARY_HEADER_BYTES,
+    SEQUENCE_COUNTS,
+    checked_primary_header,
+    space_packet,
+)
 from shared.streams import StreamKind
 
 REPAIR_APID: Final = APID_BASE + 0x20
@@ -19,10 +27,10 @@ MAX_SOURCE_PACKETS: Final = 1024  # 10 bits of a run; also bounds the time and m
 MAX_REPAIR_PACKETS: Final = 2048  # 11 bits of the symbol's index
 DIGEST_BYTES: Final = 4
 END_MARK_BYTES: Final = 1
-CONTENT_BYTES: Final = slice(7, -2)  # of a stream's packet: all but primary header, picture id and CRC
+CONTENT_BYTES: Final = slice(
+    PRIMARY_HEADER_BYTES + 1, -PACKET_CRC_BYTES
+)  # of a stream's packet: all but primary header, picture id and CRC
 
-_PRIMARY_BYTES: Final = 6
-_CRC_BYTES: Final = 2
 _INDEX_AND_KINDS: Final = slice(7, 9)
 _RUNS_START: Final = 9
 _RUN_BYTES: Final = 3
@@ -116,16 +124,16 @@ class RepairPacket:
         word = int.from_bytes(data[_INDEX_AND_KINDS], "big")
         kinds = [kind for kind in StreamKind if word >> kind - 1 & 1]
         symbol_start = _RUNS_START + _RUN_BYTES * len(kinds) + DIGEST_BYTES
-        if not kinds or symbol_start >= len(data) - _CRC_BYTES:
+        if not kinds or symbol_start >= len(data) - PACKET_CRC_BYTES:
             raise PacketError(f"a repair packet of {len(data)} bytes for {len(kinds)} streams holds no repair symbol")
         starts = range(_RUNS_START, symbol_start - DIGEST_BYTES, _RUN_BYTES)
         runs = tuple(
             StreamRun.unpack(kind, data[start : start + _RUN_BYTES]) for kind, start in zip(kinds, starts, strict=True)
         )
-        header = ObjectHeader(data[_PRIMARY_BYTES], runs, data[symbol_start - DIGEST_BYTES : symbol_start])
+        header = ObjectHeader(data[PRIMARY_HEADER_BYTES], runs, data[symbol_start - DIGEST_BYTES : symbol_start])
         if header.source_packets > MAX_SOURCE_PACKETS:
             raise PacketError(f"{header.source_packets} packets in one object; the link repairs {MAX_SOURCE_PACKETS}")
-        return cls(header, primary.seq_count, word >> _KIND_BITS, data[symbol_start:-_CRC_BYTES])
+        return cls(header, primary.seq_count, word >> _KIND_BITS, data[symbol_start:-PACKET_CRC_BYTES])
 
 
 def is_repair(data: bytes) -> bool:
@@ -145,4 +153,4 @@ def kinds_of(data: bytes) -> tuple[StreamKind, ...]:
 def repair_packet_bytes(longest: int, streams: int) -> int:
     """Return the bytes of a repair packet for an object of ``streams`` streams and packets of at most ``longest``."""
     symbol_bytes = longest - PACKET_OVERHEAD_BYTES + END_MARK_BYTES
-    return _RUNS_START + _RUN_BYTES * streams + DIGEST_BYTES + symbol_bytes + _CRC_BYTES
+    return _RUNS_START + _RUN_BYTES * streams + DIGEST_BYTES + symbol_bytes + PACKET_CRC_BYTES

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from shared.codecs.registry import OURS, codecs
+from shared.codecs.builtin import BUILTIN_CODECS
+from shared.codecs.registry import codecs
 from shared.errors import LinkError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def _known_codecs() -> Collection[str]:
     try:
         return codecs()
     except LinkError:  # a broken package: told where its codec is asked for, no reason to fail here
-        return OURS
+        return BUILTIN_CODECS
 
 
 def snr_label(es_n0_db: float | None) -> str:

@@ -19,7 +19,7 @@ from shared.range_coding import RangeReader, RangeWriter, table_model
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LEVELS: Final = (4, 4, 4)
+QUANTISER_LEVELS: Final = (4, 4, 4)
 CODES: Final = 64
 MIN_TOKENS, MAX_TOKENS = 8, 64
 
@@ -56,8 +56,8 @@ class Tokens:
     def numbers(self) -> NDArray[np.float32]:
         """Return ``[N, 3]``, the codes as the quantiser's numbers, -1 to 0.5 in steps of 0.5."""
         codes = np.array(self.codes, np.int64)[:, None]
-        steps = np.array(LEVELS)
-        basis = np.cumprod([1, *LEVELS[:-1]])
+        steps = np.array(QUANTISER_LEVELS)
+        basis = np.cumprod([1, *QUANTISER_LEVELS[:-1]])
         numbers: NDArray[np.float32] = ((codes // basis % steps - steps // 2) / (steps // 2)).astype(np.float32)
         return numbers
 

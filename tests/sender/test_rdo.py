@@ -7,9 +7,8 @@ from receiver.guidance import guidance_in
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from sender.rdo import best_choice, latent_choices
-from shared.codecs.changes import changed
-from shared.codecs.gsc import GSC
-from shared.codecs.recipe import TradeOff
+from shared.codecs.builtin import GSC
+from shared.codecs.recipe import TradeOff, change_recipe
 from shared.errors import SetupError
 from shared.latent.coder import decode_latent, encode_latent
 from shared.picture import encode_png, load_picture
@@ -60,7 +59,7 @@ def picture():
 
 
 def traded(alpha, beta):
-    return changed(GSC, {"trade_off": {"alpha": alpha, "beta": beta}})
+    return change_recipe(GSC, {"trade_off": {"alpha": alpha, "beta": beta}})
 
 
 def sent(picture, codec, analyst, budget_bytes=2000):

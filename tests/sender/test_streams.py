@@ -8,7 +8,7 @@ from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from sender.extractors.tokens import TokenEncoder, new_token_network, save_token_network
 from shared.bitstream import Bitstream
-from shared.codecs.layered import LAYERED
+from shared.codecs.builtin import LAYERED
 from shared.codecs.recipe import Codec
 from shared.errors import BudgetError, SetupError
 from shared.picture import encode_png, load_picture

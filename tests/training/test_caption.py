@@ -17,7 +17,7 @@ from PIL import Image
 
 from sender.extractors.caption_network import MAX_WORDS, START, VOCABULARY
 from sender.extractors.captioner import caption_network
-from sender.extractors.features import CHANNELS, PLACES
+from sender.extractors.features import FEATURE_CHANNELS, PLACES
 from shared.caption.coder import caption_coder
 from shared.caption.ngram import END, ESCAPE, FIRST
 from shared.errors import SetupError
@@ -41,7 +41,7 @@ def pictures():
 
 @pytest.fixture(scope="module")
 def features(pictures):
-    return np.random.default_rng(0).random((len(pictures), PLACES, CHANNELS)).astype(np.float16)
+    return np.random.default_rng(0).random((len(pictures), PLACES, FEATURE_CHANNELS)).astype(np.float16)
 
 
 def recipe(pictures, features):
@@ -81,7 +81,7 @@ def test_killed_and_resumed_run_takes_the_same_steps(pictures, features, tmp_pat
 def test_batch_asks_for_the_next_word(pictures, features):
     batch = recipe(pictures, features).batch(np.random.default_rng(3), 4, 0)
     symbols, targets = batch["symbols"], batch["targets"]
-    assert batch["features"].shape == (4, 48, CHANNELS)
+    assert batch["features"].shape == (4, 48, FEATURE_CHANNELS)
     assert symbols.shape == targets.shape
     assert symbols.shape[:2] == (4, 5)
     assert (symbols[..., 0] == START).all()
@@ -132,7 +132,7 @@ def test_captioned_pictures_and_features_of_a_parquet_file(tmp_path, pictures):
     found = captioned(tmp_path, "train-*.parquet")
     assert [p.captions for p in found] == [p.captions for p in pictures[:2]]
     maps = features_of(found, tmp_path / "runs" / "features.npy")
-    assert maps.shape == (2, PLACES, CHANNELS)
+    assert maps.shape == (2, PLACES, FEATURE_CHANNELS)
     assert (np.abs(maps).max(axis=(1, 2)) > 0).all()
     (tmp_path / "runs" / "features.done").write_text("1")
     maps[1] = 0

@@ -57,9 +57,9 @@ def features_of(pictures: list[Captioned], path: Path) -> NDArray[np.float16]:
 
     A killed run goes on where it was.
     """
-    from sender.extractors.features import CHANNELS, PLACES  # noqa: PLC0415 - seconds to import
+    from sender.extractors.features import FEATURE_CHANNELS, PLACES  # noqa: PLC0415 - seconds to import
 
-    shape = (len(pictures), PLACES, CHANNELS)
+    shape = (len(pictures), PLACES, FEATURE_CHANNELS)
     done_file = path.with_suffix(".done")
     done = int(done_file.read_text()) if done_file.exists() and path.exists() else 0
     if path.exists() and np.load(path, mmap_mode="r").shape != shape:

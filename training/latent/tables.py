@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from shared.latent.context import NEIGHBOURS, STEPS, cross_planes, neighbours
 from shared.latent.layout import CHANNEL_COUNTS, LATENT_CHANNELS, VALUE_MAX
-from shared.latent.tables import FRACTIONS, LEVELS, RADIUS, SYMBOLS, WEIGHT_BITS, table_places
+from shared.latent.tables import FRACTIONS, RADIUS, SCALE_LEVELS, SYMBOLS, WEIGHT_BITS, table_places
 from training.latent.dropout import kept_planes
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def integer_tables(model: ContextModel, parts: list[Latents]) -> dict[str, NDArr
     }
     for name in ("mean_cross", "scale_cross"):
         rounded[name] = rounded[name] * BEFORE.numpy().astype(np.int16)
-    scales = np.geomspace(SCALE_MIN, SCALE_MAX, LEVELS - 1)
+    scales = np.geomspace(SCALE_MIN, SCALE_MAX, SCALE_LEVELS - 1)
     # The inverse of forward's softplus: levels are told apart by the score itself.
     thresholds = np.rint(np.log(np.expm1(scales - SCALE_MIN / 2)) * 2**WEIGHT_BITS).astype(np.int32)
     found = sum(_counted(rounded, thresholds, part) for part in parts)
@@ -154,7 +154,7 @@ def _counted(
 ) -> NDArray[np.float64]:
     """Return how often each symbol ``[24, 8, 18]`` followed each context, by the coder's own integer sums."""
     whole = {name: value.astype(np.int64) for name, value in weights.items()}
-    counts = np.zeros((LEVELS * FRACTIONS, SYMBOLS))
+    counts = np.zeros((SCALE_LEVELS * FRACTIONS, SYMBOLS))
     for planes, kept in zip(part.planes, part.kept, strict=True):
         ids = np.flatnonzero(kept)
         signed, absolute = cross_planes(planes[ids])
@@ -172,7 +172,7 @@ def _counted(
             apart = planes[ids][:, rows, columns] - nearest
             symbol = np.where(np.abs(apart) > RADIUS, SYMBOLS - 1, apart + RADIUS)
             np.add.at(counts, (table.ravel(), symbol.ravel()), 1)
-    return counts.reshape(LEVELS, FRACTIONS, SYMBOLS)
+    return counts.reshape(SCALE_LEVELS, FRACTIONS, SYMBOLS)
 
 
 def _smooth_counts(scales: NDArray[np.float64]) -> NDArray[np.float64]:

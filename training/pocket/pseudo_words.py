@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shared.tokens.stream import LEVELS, MAX_TOKENS
+from shared.tokens.stream import MAX_TOKENS, QUANTISER_LEVELS
 from training.pocket.flow import TOKEN_COUNTS
 from training.pocket.report import grid_of
 
@@ -36,7 +36,7 @@ class PseudoWordNetwork(nn.Module):
         self.spw = spw
         self.classifier = classifier.requires_grad_(requires_grad=False)
         self.places = nn.Parameter(torch.randn(MAX_TOKENS, WIDTH) / 8)
-        self.enter = nn.Linear(len(LEVELS), WIDTH)
+        self.enter = nn.Linear(len(QUANTISER_LEVELS), WIDTH)
         layer = nn.TransformerEncoderLayer(WIDTH, 8, WIDTH, 0.0, "gelu", batch_first=True, norm_first=True)
         self.reader = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
         self.leave = nn.Linear(WIDTH, classifier.in_features)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from receiver.pocket.rrdbnet import RRDBNet
 
-SCALES = (4, 6, 8)
+ESRGAN_SCALES = (4, 6, 8)
 QUANTIZERS = 64
 SPEED = 2
 
@@ -40,7 +40,7 @@ class AvifEsrgan:
 
     def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
         """Return AV1's OBUs."""
-        return next(files_fitting(pixels, budget_bytes, QUANTIZERS, _encoded, SCALES))
+        return next(files_fitting(pixels, budget_bytes, QUANTIZERS, _encoded, ESRGAN_SCALES))
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
         """Return the picture."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semlink.encoder_search.hci import GRID, SIDE, PocketJudge, window_in
-from shared.hci.stream import SCALES, encode_hci
+from shared.hci.stream import HCI_SCALES, encode_hci
 
 
 @given(height=st.integers(64, 8192), width=st.integers(64, 8192))
@@ -16,7 +16,7 @@ def test_a_window_is_inside_the_picture_and_whole_at_every_scale(height, width):
     assert 0 <= window.left <= width - window.width
     assert window.height == min(SIDE, height)
     assert window.width == min(SIDE, width)
-    for scale in SCALES:
+    for scale in HCI_SCALES:
         assert window.top % scale == window.left % scale == 0
         small = window.shrunk(scale)
         assert small.top + small.height <= -(-height // scale)

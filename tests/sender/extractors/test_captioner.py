@@ -12,7 +12,7 @@ import torch
 
 from sender.extractors.caption_network import MAX_WORDS, START, VOCABULARY, CaptionNetwork
 from sender.extractors.captioner import Captioner, Search, best_captions, caption_network
-from sender.extractors.features import CHANNELS, PLACES, FeatureExtractor
+from sender.extractors.features import FEATURE_CHANNELS, PLACES, FeatureExtractor
 from shared.caption.coder import caption_coder, decode_caption, encode_caption
 from shared.caption.ngram import END, ESCAPE
 from shared.errors import PictureError, SetupError
@@ -65,7 +65,7 @@ def test_grey_is_seen_as_three_equal_channels():
     extractor = FeatureExtractor()
     grey = skimage.data.camera()
     features = extractor(grey)
-    assert features.shape == (PLACES, CHANNELS)
+    assert features.shape == (PLACES, FEATURE_CHANNELS)
     assert torch.equal(features, extractor(np.repeat(grey[..., None], 3, axis=2)))
 
 
@@ -90,7 +90,7 @@ def test_a_price_on_bits_makes_captions_cheaper(network, features):
 
 
 def test_captions_hold_words_only(network):
-    noise = torch.randn(1, PLACES, CHANNELS, generator=torch.Generator().manual_seed(1)).abs()
+    noise = torch.randn(1, PLACES, FEATURE_CHANNELS, generator=torch.Generator().manual_seed(1)).abs()
     for candidate in best_captions(network, noise, Search(beams=4)):
         assert 1 <= len(candidate.symbols) <= MAX_WORDS
         assert not {END, ESCAPE, START} & set(candidate.symbols)

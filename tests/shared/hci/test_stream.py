@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import BitstreamError, BudgetError, ConfigError, PictureError, UnknownNameError
-from shared.hci.stream import SCALES, coder_named, decode_hci, down_sampled, encode_hci, encode_hci_at, upsample
+from shared.hci.stream import HCI_SCALES, coder_named, decode_hci, down_sampled, encode_hci, encode_hci_at, upsample
 
 
 def scene(width, height, *, grey=False):
@@ -48,7 +48,7 @@ def test_budget_is_used():
     assert len(encode_hci(picture, 600, coder="av1")) > 500
 
 
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("scale", HCI_SCALES)
 def test_every_scale(scale):
     picture = scene(161, 130)
     payload = encode_hci_at(picture, "av1", scale, 40)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from vector_quantize_pytorch import FSQ
 
 from shared.errors import BitstreamError, ConfigError
-from shared.tokens.stream import CODES, LEVELS, TokenKind, Tokens, decode_tokens, encode_tokens
+from shared.tokens.stream import CODES, QUANTISER_LEVELS, TokenKind, Tokens, decode_tokens, encode_tokens
 
 ANY_TOKENS = st.builds(
     Tokens, st.sampled_from(TokenKind), st.lists(st.integers(0, CODES - 1), min_size=8, max_size=64).map(tuple)
@@ -63,6 +63,6 @@ def test_a_code_out_of_range_is_refused(code):
 
 
 def test_numbers_are_those_of_the_training_library():
-    fsq = FSQ(levels=list(LEVELS))
+    fsq = FSQ(levels=list(QUANTISER_LEVELS))
     numbers = Tokens(TokenKind.SPW, tuple(range(CODES))).numbers()
     assert np.array_equal(numbers, fsq.indices_to_codes(torch.arange(CODES)).numpy())

@@ -1,4 +1,4 @@
-"""A codec as one caller wants it."""
+"""Recipes, and changed copies of them."""
 
 import math
 import re
@@ -7,22 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.codecs.adaptive import ADAPTIVE
-from shared.codecs.changes import changed
-from shared.codecs.gsc import GSC
-from shared.codecs.hci import HCI
-from shared.codecs.mtgc import MTGC
-from shared.codecs.recipe import Codec, TradeOff
+from shared.codecs.builtin import ADAPTIVE, BUILTIN_CODECS, GSC, HCI, MTGC
+from shared.codecs.recipe import Codec, TradeOff, change_recipe
 from shared.errors import ConfigError
 from shared.validation import checked
 
 
 def test_a_changed_copy_differs_in_what_was_asked_for_alone():
-    few = changed(MTGC, {"tokens": 8})
+    few = change_recipe(MTGC, {"tokens": 8})
     assert few == MTGC.model_copy(update={"tokens": 8})
     assert MTGC.tokens == 16
-    assert changed(GSC, {"planes": 1}).planes == 1
-    assert changed(HCI, {}) is HCI
+    assert change_recipe(GSC, {"planes": 1}).planes == 1
+    assert change_recipe(HCI, {}) is HCI
 
 
 @pytest.mark.parametrize(
@@ -31,35 +27,35 @@ def test_a_changed_copy_differs_in_what_was_asked_for_alone():
 @given(value=st.integers())
 def test_any_number_is_kept_or_refused_by_name_and_value(codec, name, offered, value):
     if value in offered:
-        assert getattr(changed(codec, {name: value}), name) == value
+        assert getattr(change_recipe(codec, {name: value}), name) == value
     else:
         with pytest.raises(ConfigError, match=f"^{name} = {value}"[:20]):
-            changed(codec, {name: value})
+            change_recipe(codec, {name: value})
 
 
 @pytest.mark.parametrize(
     ("codec", "name", "line"),
     [
-        (MTGC, "planes", "codec 'mtgc' sends no planes of a latent; .* (gsc, layered, adaptive)"),
+        (MTGC, "planes", "codec 'mtgc' sends no latent channels; .* (gsc, layered, adaptive)"),
         (GSC, "tokens", "codec 'gsc' sends no tokens; .* (mtgc, sdgic)"),
-        (HCI, "trade_off", "codec 'hci' sends no planes of a latent; .* (gsc, layered)"),
+        (HCI, "trade_off", "codec 'hci' sends no latent channels; .* (gsc, layered)"),
         (ADAPTIVE, "trade_off", "codec 'adaptive' fills its budget; .* (gsc, layered)"),
     ],
 )
 def test_what_a_codec_has_no_use_for_is_refused_with_codecs_that_have(codec, name, line):
     before, after = line.split(".*")
     with pytest.raises(ConfigError, match=f"^{name} = 8: {re.escape(before)}.*{re.escape(after)}$"):
-        changed(codec, {name: 8})
+        change_recipe(codec, {name: 8}, BUILTIN_CODECS.values())
 
 
 @given(alpha=st.floats(), beta=st.floats())
 def test_a_trade_off_has_two_finite_weights_none_negative(alpha, beta):
     wanted = {"trade_off": {"alpha": alpha, "beta": beta}}
     if 0 <= alpha < math.inf and 0 <= beta < math.inf:
-        assert changed(GSC, wanted).trade_off == TradeOff(alpha=alpha, beta=beta)
+        assert change_recipe(GSC, wanted).trade_off == TradeOff(alpha=alpha, beta=beta)
     else:
         with pytest.raises(ConfigError, match=r"^trade_off\.(alpha|beta) = "):
-            changed(GSC, wanted)
+            change_recipe(GSC, wanted)
 
 
 def test_a_recipe_with_a_trade_off_has_planes_to_choose():
