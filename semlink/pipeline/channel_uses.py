@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from channel.phy.mcs import mcs, transport_block
-from shared.bitstream import PICTURE_HEADER_BYTES, MAX_BITSTREAM_BYTES
+from shared.bitstream import MAX_BITSTREAM_BYTES, PICTURE_HEADER_BYTES
 from shared.errors import BudgetError, ConfigError
 from shared.packets import DEFAULT_PACKET_BYTES, PACKET_OVERHEAD_BYTES
 
