@@ -8,8 +8,8 @@ from semlink._client import DEFAULT_CHANNEL, DEFAULT_CODEC, default_client
 
 if TYPE_CHECKING:
     from semlink._client import Link
-    from semlink._inputs import ChannelInput, PictureInput, StreamInput
-    from semlink._values import Encoded, Reconstruction, Transfer
+    from semlink._inputs import ChannelInput, PictureInput
+    from semlink._values import Encoded, Reconstruction, StreamInput, Transfer
 
 
 def encode(

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from semlink._client import Client
-    from semlink._inputs import ChannelInput, PictureInput, StreamInput
-    from semlink._values import Encoded, Received, Reconstruction, Transfer
+    from semlink._inputs import ChannelInput, PictureInput
+    from semlink._values import Encoded, Received, Reconstruction, StreamInput, Transfer
     from shared.bitstream import Bitstream
 
 

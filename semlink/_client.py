@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
-from semlink._inputs import container_bytes, picture_bytes
-from semlink._values import Encoded, Transfer, encoded_from, received_from, reconstruction_from
+from semlink._inputs import picture_bytes
+from semlink._values import Encoded, Transfer, container_bytes, encoded_from, received_from, reconstruction_from
 from shared.bitstream import Bitstream
 from shared.errors import NothingReceivedError
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from semlink._inputs import ChannelInput, PictureInput, StreamInput
-    from semlink._values import Received, Reconstruction
+    from semlink._inputs import ChannelInput, PictureInput
+    from semlink._values import Received, Reconstruction, StreamInput
     from semlink.client.session import Session
     from shared.rpc.semlink.v1 import channel_pb2
     from shared.streams import StreamKind

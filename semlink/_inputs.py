@@ -1,12 +1,12 @@
-"""What a caller of the Python API may hand in: pictures, containers and channels in their usual forms."""
+"""What a caller of the Python API may hand in: pictures and channels in their usual forms."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from shared.bitstream import Bitstream
 from shared.errors import InputError
+from shared.files import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,10 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from semlink._values import Encoded, Received
-
     PictureInput: TypeAlias = str | Path | bytes | Image.Image | NDArray[np.uint8]
-    StreamInput: TypeAlias = Received | Encoded | Bitstream | bytes | str | Path
     ChannelInput: TypeAlias = str | Path | Mapping[str, Any]
 
 
@@ -31,7 +28,7 @@ def picture_bytes(picture: PictureInput) -> bytes:
     if isinstance(picture, bytes):
         return picture
     if isinstance(picture, str | Path):
-        return read_bytes(Path(picture))
+        return read_file(Path(picture))
     import numpy as np  # noqa: PLC0415
 
     from shared.picture import encode_png  # noqa: PLC0415 - imports Pillow
@@ -43,39 +40,6 @@ def picture_bytes(picture: PictureInput) -> bytes:
             )
         return encode_png(picture)
     return _image_bytes(picture)
-
-
-def container_bytes(stream: StreamInput) -> bytes:
-    """Return ``stream`` as the bytes of a ``.sem`` container.
-
-    Raises:
-        InputError: it is no stream, or the file cannot be read.
-        NothingReceivedError: nothing of the picture was received.
-    """
-    from semlink._values import Encoded, Received  # noqa: PLC0415 - that module imports this one
-
-    if isinstance(stream, Received):
-        return stream.require_bitstream().pack()
-    if isinstance(stream, Encoded):
-        return stream.data
-    if isinstance(stream, Bitstream):
-        return stream.pack()
-    if isinstance(stream, bytes):
-        return stream
-    if isinstance(stream, str | Path):
-        return read_bytes(Path(stream))
-    raise InputError(f"{type(stream).__name__} is no stream: give what encode or Link.send returns, bytes or a path")
-
-
-def read_bytes(path: Path) -> bytes:
-    """Return the bytes of a file.
-
-    Raises:
-        InputError: it is not a regular file, cannot be read, or is larger than the link takes.
-    """
-    from shared.files import read_file  # noqa: PLC0415
-
-    return read_file(path)
 
 
 def _image_bytes(image: Any) -> bytes:

@@ -6,10 +6,11 @@ import io
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from shared.bitstream import Bitstream
-from shared.errors import NothingReceivedError
+from shared.errors import InputError, NothingReceivedError
+from shared.files import read_file, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,8 +63,6 @@ class Encoded:
         Raises:
             InputError: the file cannot be written.
         """
-        from shared.files import write_file  # noqa: PLC0415 - imports Pillow
-
         write_file(path, self.data)
         return Path(path)
 
@@ -190,10 +189,11 @@ class Reconstruction:
         Raises:
             InputError: the file cannot be written.
         """
-        from shared.files import write_file  # noqa: PLC0415 - imports Pillow
-
         write_file(path, self.png)
         return Path(path)
+
+
+StreamInput: TypeAlias = Received | Encoded | Bitstream | bytes | str | Path
 
 
 @dataclass(frozen=True)
@@ -203,6 +203,26 @@ class Transfer:
     encoded: Encoded
     received: Received
     picture: Reconstruction | None
+
+
+def container_bytes(stream: StreamInput) -> bytes:
+    """Return ``stream`` as the bytes of a ``.sem`` container.
+
+    Raises:
+        InputError: it is no stream, or the file cannot be read.
+        NothingReceivedError: nothing of the picture was received.
+    """
+    if isinstance(stream, Received):
+        return stream.require_bitstream().pack()
+    if isinstance(stream, Encoded):
+        return stream.data
+    if isinstance(stream, Bitstream):
+        return stream.pack()
+    if isinstance(stream, bytes):
+        return stream
+    if isinstance(stream, str | Path):
+        return read_file(Path(stream))
+    raise InputError(f"{type(stream).__name__} is no stream: give what encode or Link.send returns, bytes or a path")
 
 
 def encoded_from(report: sender_pb2.SendReport, order: tuple[StreamKind, ...]) -> Encoded:
