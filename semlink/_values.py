@@ -279,6 +279,5 @@ def reconstruction_from(decoded: Decoded) -> Reconstruction:
 def _open(data: bytes) -> Image.Image:
     from PIL import Image  # noqa: PLC0415
 
-    image = Image.open(io.BytesIO(data))
-    image.load()
-    return image
+    with Image.open(io.BytesIO(data)) as image:
+        return image.copy()
