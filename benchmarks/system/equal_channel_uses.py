@@ -27,8 +27,9 @@ from receiver.metrics.distances import lpips_form
 from receiver.metrics.measures import batch_of
 from receiver.metrics.pixel import ms_ssim, psnr_db
 from semlink.pipeline.channel_uses import fit_container
+from semlink.pipeline.coding_spec import parse_coding_spec
 from semlink.pipeline.pipeline import receive, transmit
-from semlink.pipeline.separate_coding import Files, best_mcs, mean_colour, separate_coding, separately_coded
+from semlink.pipeline.separate_coding import FileCache, choose_best_mcs, mean_colour, send_file
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from sender.packets import make_packets
@@ -88,7 +89,7 @@ class Run:
     def __init__(self, seeds: int) -> None:
         self._seeds = {"awgn": 1, "rayleigh": seeds}
         self._network = efficientnet_lite()
-        self._chains, self._files, self._extractors = ChainCache(), Files(), Extractors()
+        self._chains, self._files, self._extractors = ChainCache(), FileCache(), Extractors()
         self._ours: dict[tuple[bytes, int], Bitstream | None] = {}
         self._measured: dict[tuple[bytes, bytes], tuple[float, float, float]] = {}
 
@@ -110,22 +111,22 @@ class Run:
     def _sent_separately(
         self, original: NDArray[np.uint8], config: ChannelConfig, index: int, codec: str, code: str
     ) -> tuple[NDArray[np.uint8], bool, int, int, int | None]:
-        sent = separately_coded(
+        sent = send_file(
             original,
-            separate_coding(codec + CODES[code]),
+            parse_coding_spec(codec + CODES[code]),
             config,
             channel_uses=CHANNEL_USES,
             picture_index=index,
             chains=self._chains,
             files=self._files,
         )
-        return sent.pixels, sent.whole, sent.file_bytes, sent.channel_uses, sent.mcs_index
+        return sent.pixels, sent.complete, sent.file_bytes, sent.channel_uses, sent.mcs_index
 
     def _sent_by_us(
         self, original: NDArray[np.uint8], config: ChannelConfig, index: int, codec: str, code: str
     ) -> tuple[NDArray[np.uint8], bool, int, int, int | None]:
         if code == "best":
-            config = config.model_copy(update={"mcs": best_mcs(CHANNEL_USES, config).index})
+            config = config.model_copy(update={"mcs": choose_best_mcs(CHANNEL_USES, config).index})
         bitstream = self._encoded(original, config, codec)
         if bitstream is None:
             return mean_colour(original), False, 0, 0, config.mcs

@@ -12,7 +12,7 @@ from semlink.evaluate.report import cell_rows, markdown, plot_missing, plot_png
 from semlink.evaluate.results import Results
 from semlink.evaluate.run import Evaluation
 from semlink.evaluate.summary import PATCH_FID, PatchFid, cells_of, differences, mean_cell, stream_bytes
-from semlink.pipeline.coding_spec import names_in
+from semlink.pipeline.coding_spec import split_codec_names
 from shared.files import write_file
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def evaluate(
         InputError: pictures, codecs, budgets or the folder are not as they must be.
         SetupError: none of the codecs can be had, or there is no such device.
     """
-    names, wanted, files = names_in(codecs), budgets_in(budgets), picture_files(paths)
+    names, wanted, files = split_codec_names(codecs), budgets_in(budgets), picture_files(paths)
     results = Results(save)
     from receiver.metrics.measures import Measures  # noqa: PLC0415 - imports torch; arguments are checked first
     from receiver.metrics.tasks import tasks_in  # noqa: PLC0415

@@ -7,10 +7,10 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from receiver.guidance import options_for
 from receiver.pocket.config import weights_folder
 from semlink.evaluate.codec import enlarged
-from semlink.pipeline.coding_spec import REAL_ESRGAN, LinkSpec
+from semlink.pipeline.coding_spec import REAL_ESRGAN
+from semlink.pipeline.spec_decoding import decode_as_specified, remove_dropped_streams
 from shared.bitstream import Bitstream
 from shared.codecs.registry import codec_named, codecs
 from shared.errors import DataError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from semlink.pipeline.coding_spec import CodingSpec
     from semlink.pipeline.pipeline import Pipeline
 
 WEIGHTS = (".safetensors", ".json", ".npz", ".npy")
@@ -31,7 +32,7 @@ class LinkCodec:
 
     suffix = ".sem"
 
-    def __init__(self, spec: LinkSpec, pipeline: Pipeline) -> None:
+    def __init__(self, spec: CodingSpec, pipeline: Pipeline) -> None:
         self.name = spec.name
         self.coder = spec.codec
         self._spec = spec
@@ -53,26 +54,16 @@ class LinkCodec:
             DataError: the decoder makes no picture of these streams.
         """
         del width, height
-        spec = self._spec
-        options = options_for(
-            self._pipeline.decoder(spec.decoder), steps=spec.steps, fidelity=spec.fidelity, seed=spec.seed
-        )
-        rebuilt = self._pipeline.decode(self._without_dropped(data), spec.decoder, options)
+        rebuilt = decode_as_specified(self._pipeline, self._spec, Bitstream.unpack(data))
         if rebuilt.pixels is None:
-            raise DataError(f"not rebuilt: decoder '{spec.decoder}' can start from none of the streams")
+            raise DataError(f"not rebuilt: decoder '{self._spec.decoder}' can start from none of the streams")
         return grey_to_rgb(rebuilt.pixels)
-
-    def _without_dropped(self, data: bytes) -> Bitstream:
-        """Return the container without the streams that the specification drops."""
-        bitstream = Bitstream.unpack(data)
-        streams = tuple(stream for stream in bitstream.streams if stream.kind not in self._spec.dropped)
-        return Bitstream(bitstream.header, streams)
 
 
 class LinkEsrganCodec(LinkCodec):
     """The link's HCI, enlarged by Real-ESRGAN as published: what the decoder adds to it is measured against this."""
 
-    def __init__(self, spec: LinkSpec, pipeline: Pipeline) -> None:
+    def __init__(self, spec: CodingSpec, pipeline: Pipeline) -> None:
         """Load the network.
 
         Raises:
@@ -89,13 +80,13 @@ class LinkEsrganCodec(LinkCodec):
         from receiver.pocket.sizes import quarter_size  # noqa: PLC0415
         from semlink.evaluate.baselines.avif_esrgan import four_times  # noqa: PLC0415
 
-        hci = guidance_in(self._without_dropped(data)).hci
+        hci = guidance_in(remove_dropped_streams(self._spec, Bitstream.unpack(data))).hci
         if hci is None:
             raise DataError("not rebuilt: there is no HCI to enlarge")
         return enlarged(four_times(enlarged(grey_to_rgb(hci.pixels), *quarter_size(width, height))), width, height)
 
 
-def link_codec(spec: LinkSpec, pipeline: Pipeline) -> LinkCodec:
+def link_codec(spec: CodingSpec, pipeline: Pipeline) -> LinkCodec:
     """Return the codec that ``spec`` describes.
 
     Raises:

@@ -7,8 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from semlink.evaluate.baselines.vvc import NAME as VVC
-from semlink.evaluate.baselines.vvc import VvcPicture, vvc_pictures
+from semlink.evaluate.baselines.vvc import VVC, VvcPicture, vvc_pictures
 from shared.errors import BudgetError, ConfigError, InputError, PictureError
 from shared.files import read_file
 from shared.picture import load_picture

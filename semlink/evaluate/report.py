@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from semlink.cli.output import markdown_table, number
 from semlink.evaluate.summary import FRAMING, PATCH_FID
-from semlink.pipeline.coding_spec import CEILING
+from semlink.pipeline.coding_spec import AUTOENCODER
 from shared.streams import StreamKind
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def plot_png(cells: Sequence[Cell]) -> bytes:
                 for cell in cells
                 if cell.codec == codec and (value := cell.measures.get(name)) is not None
             )
-            if codec == CEILING:  # knows no rate
+            if codec == AUTOENCODER:  # knows no rate
                 for _, value in points:
                     panel.axhline(value, label=codec, color="black", linestyle="--", linewidth=1)
                 continue

@@ -8,14 +8,15 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from semlink.evaluate.baselines.vvc import NAME as VVC
+from semlink.evaluate.baselines.registry import BASELINES, load_baseline
+from semlink.evaluate.baselines.vvc import VVC
 from semlink.evaluate.codec import picture_in
 from semlink.evaluate.link import link_codec, recipe_of, weights_digest
 from semlink.evaluate.pictures import Budget, Source, VvcRates, source_in
 from semlink.evaluate.results import Results, Row, finite, key_of
-from semlink.pipeline.coding_spec import BASELINES, CEILING, baseline_named, link_spec
+from semlink.pipeline.coding_spec import AUTOENCODER, parse_coding_spec
 from shared.bitstream import bpp
-from shared.errors import BudgetError, DataError, InputError, PictureError, ServiceError, SetupError
+from shared.errors import BudgetError, ConfigError, DataError, InputError, PictureError, ServiceError, SetupError
 from shared.files import write_file
 from shared.picture import encode_png
 from shared.pixels import grey_to_rgb
@@ -60,7 +61,9 @@ class Evaluation:
         self.wants_vvc = VVC in names
         self._results = results
         self._measures = measures
-        self._codecs = [codec for name in names if name != VVC and (codec := self._made(name, pipeline)) is not None]
+        self._codecs = [
+            codec for name in names if name != VVC and (codec := self._make_codec(name, pipeline)) is not None
+        ]
         if not self._codecs and not self.wants_vvc:
             raise SetupError(" ".join(f"{name}: {why}." for name, why in self.outcome.unavailable.items()).rstrip("."))
         ours = any(codec.name not in BASELINES for codec in self._codecs)
@@ -104,12 +107,12 @@ class Evaluation:
                 self.outcome.failed.append((VVC, one.label, source.name, str(error)))
         if not vvc and (self.wants_vvc or at_vvc):
             self.outcome.failed.append((VVC, "", source.name, "there is no VVC picture in the folder vvc beside it"))
-        for codec in [codec for codec in self._codecs if codec.name == CEILING]:
+        for codec in [codec for codec in self._codecs if codec.name == AUTOENCODER]:
             self._try(codec, source, UNBOUNDED, {}, measured)
         of_vvc = [Budget(one.label, bytes=one.bytes) for one in vvc]
         for budget in of_vvc if isinstance(budgets, VvcRates) else budgets:
             encoded: dict[str, tuple[Path, float]] = {}
-            for codec in [codec for codec in self._codecs if codec.name != CEILING]:
+            for codec in [codec for codec in self._codecs if codec.name != AUTOENCODER]:
                 self._try(codec, source, budget, encoded, measured)
 
     def _try(
@@ -210,13 +213,16 @@ class Evaluation:
         self._results.add(row)
         return row
 
-    def _made(self, name: str, pipeline: Pipeline) -> EvaluatedCodec | None:
+    def _make_codec(self, name: str, pipeline: Pipeline) -> EvaluatedCodec | None:
+        spec = parse_coding_spec(name)
+        if spec.has_channel_code:
+            raise ConfigError(f"{name}: semlink evaluate has no channel; write {spec.source}, or use semlink sweep")
         try:
-            if name == CEILING:
+            if spec.codec == AUTOENCODER:
                 from semlink.evaluate.ceiling import Autoencoder  # noqa: PLC0415 - imports torch
 
                 return Autoencoder()
-            return baseline_named(name) if name in BASELINES else link_codec(link_spec(name), pipeline)
+            return load_baseline(spec.codec) if spec.is_classical else link_codec(spec, pipeline)
         except SetupError as error:
             self.outcome.unavailable[name] = str(error)
             return None

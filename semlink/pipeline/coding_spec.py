@@ -1,110 +1,174 @@
-"""From what the user writes to codecs: ``avif``, ``hci``, ``hci@hci``, ``hci@pocket:steps=4,fidelity=0,drop=HCI``."""
+"""The grammar of codec names: ``CODEC[@DECODER[:OPTION=VALUE,...]][+CHANNEL_CODE]``.
+
+::
+
+    hci                                       a codec of the link, by the receiver's default decoder
+    hci@pocket:steps=4,fidelity=0             a codec of the link, by a decoder with options
+    hci@hci:drop=CAPTION+TOKENS               streams removed before decoding
+    avif                                      a classical codec (semlink/evaluate/baselines)
+    hci@hci+ldpc:mcs=4                        LDPC at row 4 of the MCS table
+    avif+ldpc:best                            LDPC at the fastest MCS that is reliable at this SNR
+    avif+ideal                                a code that achieves capacity
+
+``semlink evaluate``, ``semlink sweep`` and separate coding all read names here, and each refuses what it cannot use.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import Final
 
+from channel.phy.mcs import MCS_INDICES
 from receiver.guidance import DECODER_NAMES, DEFAULT_DECODER, DecodeOptions
-from shared.codecs.registry import codec_named, codecs
+from semlink.evaluate.baselines.registry import BASELINES
+from semlink.evaluate.baselines.vvc import VVC
+from shared.codecs.registry import codecs
 from shared.errors import ConfigError, UnknownNameError
 from shared.streams import StreamKind
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+AUTOENCODER: Final = "autoencoder"
+"""A codec of the evaluation only: the pocket decoder's autoencoder alone, an upper bound of its quality."""
+REAL_ESRGAN: Final = "real-esrgan"
+"""A decoder of the evaluation only: Real-ESRGAN as published, in place of the link's own restorer."""
+OPTION_NAMES: Final = ("steps", "fidelity", "seed", "drop")
+_OPTION: Final = re.compile(r"\w+=")
+_FIXED_MCS: Final = re.compile(r"ldpc:mcs=([0-9]{1,3})")
 
-    from semlink.evaluate.codec import EvaluatedCodec
 
-VVC = "vvc"
-CEILING = "autoencoder"
-REAL_ESRGAN = "real-esrgan"
-"""A decoder of the evaluation only: Real-ESRGAN as published, in the place of the link's own restorer."""
-OPTION_NAMES = ("steps", "fidelity", "seed", "drop")
+class ChannelCode(StrEnum):
+    """What codes the bytes for the channel."""
+
+    PROFILE = "profile"
+    """LDPC at the MCS of the channel profile: ``+ldpc``, or no channel code written."""
+    FIXED = "fixed"
+    """LDPC at one row of the MCS table: ``+ldpc:mcs=4``."""
+    BEST = "best"
+    """LDPC at the fastest MCS that is reliable at the SNR: ``+ldpc:best``."""
+    IDEAL = "ideal"
+    """A code that achieves capacity: ``+ideal``."""
 
 
 @dataclass(frozen=True, slots=True)
-class LinkSpec:
-    """A codec of the link and how to decode it: absent options are the decoder's own defaults.
+class CodingSpec:
+    """One codec as a user writes it.
 
-    ``dropped`` streams are thrown away before decoding; their bytes count all the same.
+    Args:
+        name: the text as written.
+        source: the text before the channel code. Specifications of one source make the same bytes at equal budgets.
+        codec: a codec of the link, a classical codec, ``vvc`` or ``autoencoder``.
+        decoder: what decodes the link's streams; empty: the receiver's default decoder.
+        steps: steps of the flow; None: the decoder's default.
+        fidelity: 0 to 1; None: the decoder's choice.
+        seed: of the decoder's noise.
+        dropped: streams that are removed before decoding. Their bytes still count.
+        channel_code: what codes the bytes for the channel.
+        mcs_index: row of the MCS table, for a fixed MCS only.
     """
 
     name: str
+    source: str
     codec: str
     decoder: str = ""
     steps: int | None = None
     fidelity: float | None = None
     seed: int = 0
     dropped: tuple[StreamKind, ...] = ()
+    channel_code: ChannelCode = ChannelCode.PROFILE
+    mcs_index: int | None = None
+
+    @property
+    def is_classical(self) -> bool:
+        """Whether the bytes are one file of a classical codec."""
+        return self.codec in BASELINES
+
+    @property
+    def has_channel_code(self) -> bool:
+        """Whether a channel code is written."""
+        return self.name != self.source
 
 
-def names_in(text: str) -> list[str]:
-    """Return the codec names in ``text``; commas separate names, and the options within one.
+def split_codec_names(text: str) -> list[str]:
+    """Return the codec names in ``text``. Commas separate names, and also the options within one name.
 
     Raises:
-        ConfigError: there is none, or one comes twice.
+        ConfigError: ``text`` holds no name, or one name twice.
     """
     names: list[str] = []
     for part in (part.strip() for part in text.split(",")):
-        if names and "=" in part and "@" not in part:
+        if names and _OPTION.match(part):  # an option of the name before: no name starts with WORD=
             names[-1] += f",{part}"
         elif part:
             names.append(part)
     if not names:
-        raise ConfigError("--codec names no codec; give names with commas between, such as hci,avif")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ConfigError(f"--codec names {twice} twice; leave one out")
+        raise ConfigError("no codec is named; give names separated by commas, such as hci,avif")
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise ConfigError(f"codec {repeated} is named twice; leave one out")
     return names
 
 
-def link_spec(name: str) -> LinkSpec:
-    """Return what ``name``, such as ``hci@pocket:steps=4``, asks for.
+def parse_coding_spec(name: str) -> CodingSpec:
+    """Return what ``name``, such as ``hci@pocket:steps=4+ldpc:best``, specifies.
 
     Raises:
         UnknownNameError: no codec or decoder of that name.
-        ConfigError: an unknown option, or a value outside its rule.
+        ConfigError: an unknown option or channel code, or a value out of range.
     """
-    codec, at, rest = name.partition("@")
-    if codec not in (known_codecs := codecs()) and codec != "":
-        known = ", ".join([*BASELINES, VVC, CEILING, *known_codecs])
+    source, channel_code, mcs_index = _split_channel_code(name)
+    codec, at, rest = source.partition("@")
+    if codec in (*BASELINES, VVC, AUTOENCODER):
+        if at:
+            raise ConfigError(f"{name}: {codec} has a decoder of its own; leave '@{rest}' out")
+        return CodingSpec(name, source, codec, channel_code=channel_code, mcs_index=mcs_index)
+    if codec not in (link_codecs := codecs()):
+        known = ", ".join([*BASELINES, VVC, AUTOENCODER, *link_codecs])
         raise UnknownNameError(f"unknown codec '{codec}'; known are {known}")
     decoder, _, options = rest.partition(":")
     decoders = *DECODER_NAMES, REAL_ESRGAN
     if at and decoder not in decoders:
         raise UnknownNameError(f"unknown decoder '{decoder}' in {name}; known are {', '.join(decoders)}")
-    values = _options(name, options)
+    values = _parse_options(name, options)
     if decoder != DEFAULT_DECODER and (unused := set(values) - {"drop"}):
-        raise ConfigError(f"{name}: decoder {decoder} knows no {min(unused)}; leave it out, or use @{DEFAULT_DECODER}")
+        raise ConfigError(
+            f"{name}: decoder {decoder} has no option {min(unused)}; leave it out, or use @{DEFAULT_DECODER}"
+        )
     try:
-        spec = LinkSpec(
+        spec = CodingSpec(
             name,
-            codec_named(codec).name,
+            source,
+            codec,
             decoder,
             steps=int(values["steps"]) if "steps" in values else None,
             fidelity=float(values["fidelity"]) if "fidelity" in values else None,
             seed=int(values.get("seed", "0")),
-            dropped=tuple(_stream_named(one, name) for one in values["drop"].split("+")) if "drop" in values else (),
+            dropped=tuple(_parse_stream(one, name) for one in values["drop"].split("+")) if "drop" in values else (),
+            channel_code=channel_code,
+            mcs_index=mcs_index,
         )
     except ValueError as error:
         raise ConfigError(f"{name}: {error}; steps and seed are whole numbers, fidelity is 0 to 1") from error
-    if spec.seed < 0:
-        raise ConfigError(f"{name}: seed {spec.seed}; give 0 or more")
-    DecodeOptions(steps=spec.steps or 0, fidelity=spec.fidelity)
+    _check_ranges(spec)
     return spec
 
 
-def baseline_named(name: str) -> EvaluatedCodec | None:
-    """Return the baseline called ``name``, None where there is none.
+def _split_channel_code(name: str) -> tuple[str, ChannelCode, int | None]:
+    """Return the text before the channel code, the channel code, and the row of the MCS table if it names one."""
+    source, plus, code = name.rpartition("+")
+    if not plus or code.isupper():  # upper case is the name of a stream: drop=HCI+CAPTION
+        return name, ChannelCode.PROFILE, None
+    named = {"ldpc": ChannelCode.PROFILE, "ldpc:best": ChannelCode.BEST, "ideal": ChannelCode.IDEAL}
+    if code in named:
+        return source, named[code], None
+    fixed = _FIXED_MCS.fullmatch(code)
+    if fixed and int(fixed[1]) in MCS_INDICES:
+        return source, ChannelCode.FIXED, int(fixed[1])
+    rows = f"+ldpc:mcs={MCS_INDICES[0]} to +ldpc:mcs={MCS_INDICES[-1]}"
+    raise ConfigError(f"{name}: unknown channel code '+{code}'; write +ldpc, {rows}, +ldpc:best or +ideal")
 
-    Raises:
-        SetupError: it needs something that is not installed.
-    """
-    make = BASELINES.get(name)
-    return None if make is None else make()
 
-
-def _options(name: str, text: str) -> dict[str, str]:
+def _parse_options(name: str, text: str) -> dict[str, str]:
     values: dict[str, str] = {}
     for part in text.split(",") if text else ():
         key, equals, value = part.partition("=")
@@ -114,48 +178,18 @@ def _options(name: str, text: str) -> dict[str, str]:
     return values
 
 
-def _stream_named(kind: str, name: str) -> StreamKind:
+def _parse_stream(kind: str, name: str) -> StreamKind:
     try:
         return StreamKind[kind]
     except KeyError as error:
         known = ", ".join(one.name for one in StreamKind)
-        raise ConfigError(f"{name}: no stream '{kind}' to drop; known are {known}, with + between") from error
+        raise ConfigError(f"{name}: no stream '{kind}' to drop; known are {known}, separated by +") from error
 
 
-def _jpeg2000() -> EvaluatedCodec:
-    from semlink.evaluate.baselines.jpeg2000 import Jpeg2000  # noqa: PLC0415 - each imports what it alone needs
-
-    return Jpeg2000()
-
-
-def _webp() -> EvaluatedCodec:
-    from semlink.evaluate.baselines.webp import WebP  # noqa: PLC0415
-
-    return WebP()
-
-
-def _avif() -> EvaluatedCodec:
-    from semlink.evaluate.baselines.avif import Avif  # noqa: PLC0415
-
-    return Avif()
-
-
-def _hevc() -> EvaluatedCodec:
-    from semlink.evaluate.baselines.hevc import Hevc  # noqa: PLC0415
-
-    return Hevc()
-
-
-def _avif_esrgan() -> EvaluatedCodec:
-    from semlink.evaluate.baselines.avif_esrgan import AvifEsrgan  # noqa: PLC0415
-
-    return AvifEsrgan()
-
-
-BASELINES: dict[str, Callable[[], EvaluatedCodec]] = {
-    "jpeg2000": _jpeg2000,
-    "webp": _webp,
-    "avif": _avif,
-    "hevc": _hevc,
-    "avif-esrgan": _avif_esrgan,
-}
+def _check_ranges(spec: CodingSpec) -> None:
+    if spec.seed < 0:
+        raise ConfigError(f"{spec.name}: seed {spec.seed}; give 0 or more")
+    try:
+        DecodeOptions(steps=spec.steps or 0, fidelity=spec.fidelity)
+    except ConfigError as error:
+        raise ConfigError(f"{spec.name}: {error}") from None

@@ -1,22 +1,21 @@
-"""Separate source and channel coding, to compare the link with at equal channel uses; see ``docs/comparison.md``.
+"""Separate source and channel coding: a classical file at equal channel uses; see ``docs/comparison.md``.
 
-A classical codec fills the bytes that a channel code leaves in so many channel uses. Three channel codes::
+The classical codec makes the largest file that the channel code can carry in the given channel uses::
 
-    avif+ldpc:mcs=8    one MCS whatever the SNR: a cliff
-    avif+ldpc:best     the fastest MCS that brings the whole file across: a staircase
-    avif+ideal         a code that achieves capacity: what no channel code passes
+    avif+ldpc:mcs=8    one MCS at every SNR: quality falls off a cliff
+    avif+ldpc:best     the fastest MCS that delivers the complete file: quality climbs in steps
+    avif+ideal         a code that achieves capacity: an upper bound for every channel code
 
-A file that misses a packet does not decode; the picture is then one colour, the original's mean, which the receiver
-is given for nothing.
+A file that misses a packet does not decode. The picture is then a single colour, the original's mean, which the
+receiver gets at no cost.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from channel.phy.capacity import awgn_capacity
 from channel.phy.mcs import MCS_INDICES, Mcs, mcs
 from channel.phy.outage import outage_capacity
 from channel.propagation.kinds import Awgn, Rayleigh, Rician
+from semlink.evaluate.baselines.registry import BASELINES, load_baseline
 from semlink.pipeline.channel_uses import (
     PACKET_BYTES,
     check_channel_uses,
@@ -32,11 +32,11 @@ from semlink.pipeline.channel_uses import (
     packet_uses,
     payload_within,
 )
-from semlink.pipeline.coding_spec import BASELINES, baseline_named
+from semlink.pipeline.coding_spec import ChannelCode
 from semlink.pipeline.pipeline import receive, transmit
 from sender.packets import make_packets
 from shared.bitstream import Bitstream, PictureHeader
-from shared.errors import BudgetError, ConfigError, UnknownNameError
+from shared.errors import BudgetError, ConfigError
 from shared.streams import Stream, StreamKind
 
 if TYPE_CHECKING:
@@ -49,34 +49,30 @@ if TYPE_CHECKING:
     from channel.link.outcome import Fate
     from channel.phy.coding import ChainCache
     from semlink.evaluate.codec import EvaluatedCodec
+    from semlink.pipeline.coding_spec import CodingSpec
 
-WHOLE_SHARE: Final = 0.9
-"""Of the pictures, ``best`` and under fading ``ideal`` mean to bring so many across whole."""
+TARGET_DELIVERY: Final = 0.9
+"""Probability of a complete file that ``best``, and under fading ``ideal``, aim at."""
 _FADES_AT_ONCE: Final = 1 << 18
-_SPEC: Final = re.compile(r"([a-z0-9-]+)\+(?:ldpc:(?:mcs=(\d{1,3})|(best))|(ideal))")
 
 
 @dataclass(frozen=True, slots=True)
-class SeparateCoding:
-    """A classical codec and a channel code; ``mcs_index`` is there for ``fixed`` alone."""
+class FileTransmission:
+    """Result of sending one picture as one file.
 
-    name: str
-    codec: str
-    code: Literal["fixed", "best", "ideal"]
-    mcs_index: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SeparatelyCoded:
-    """What came of one picture.
-
-    ``pixels`` ``[H, W, 3]`` uint8: the decoded file if it came ``whole``, else the original's mean colour, and
-    ``reason`` says why. ``channel_uses`` are those that were paid for. ``mcs_index`` and ``account`` are None for the
-    ideal code, which has no packets, and the account where nothing was sent; ``fates`` counts packets by what they met.
+    Args:
+        pixels: ``[H, W, 3]`` uint8: the decoded file if it is ``complete``, else the original's mean colour.
+        complete: whether the file arrived complete and was decoded.
+        reason: why it was not; empty if it was.
+        file_bytes: size of the file, 0 if no file fits.
+        channel_uses: complex symbols spent.
+        mcs_index: row of the MCS table; None for the ideal code, which has no packets.
+        account: cost by purpose; None for the ideal code and where nothing was sent.
+        fates: number of packets by what happened to them.
     """
 
     pixels: NDArray[np.uint8]
-    whole: bool
+    complete: bool
     reason: str
     file_bytes: int
     channel_uses: int
@@ -86,123 +82,111 @@ class SeparatelyCoded:
 
 
 @dataclass(slots=True)
-class Files:
-    """Files that were made before, by codec, picture and budget: runs that share them encode once."""
+class FileCache:
+    """Files by codec, picture and budget. Transmissions that share a cache encode each file once."""
 
     _codecs: dict[str, EvaluatedCodec] = field(default_factory=dict)
-    _made: dict[tuple[str, bytes, int], bytes | None] = field(default_factory=dict)
+    _files: dict[tuple[str, bytes, int], bytes | None] = field(default_factory=dict)
 
     def codec(self, name: str) -> EvaluatedCodec:
         """Return the classical codec called ``name``.
 
         Raises:
-            UnknownNameError: there is none.
-            SetupError: it needs something that is not installed.
+            UnknownNameError, SetupError: as ``load_baseline``.
         """
         if name not in self._codecs:
-            codec = baseline_named(name)
-            if codec is None:
-                raise UnknownNameError(f"unknown classical codec '{name}'; known are {', '.join(BASELINES)}")
-            self._codecs[name] = codec
+            self._codecs[name] = load_baseline(name)
         return self._codecs[name]
 
-    def encoded(self, name: str, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes | None:
-        """Return the best file within ``budget_bytes``, None where nothing fits; as ``codec``."""
+    def encode(self, name: str, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes | None:
+        """Return the best file within ``budget_bytes``, None if no file fits.
+
+        Raises:
+            UnknownNameError, SetupError: as ``codec``.
+        """
         key = (name, hashlib.sha256(pixels.tobytes()).digest(), budget_bytes)
-        if key not in self._made:
+        if key not in self._files:
             try:
-                self._made[key] = self.codec(name).encode(pixels, budget_bytes) if budget_bytes > 0 else None
+                self._files[key] = self.codec(name).encode(pixels, budget_bytes) if budget_bytes > 0 else None
             except BudgetError:
-                self._made[key] = None
-        return self._made[key]
+                self._files[key] = None
+        return self._files[key]
 
 
-def separate_coding(text: str) -> SeparateCoding:
-    """Return what ``text`` asks for, such as ``avif+ldpc:mcs=8``, ``avif+ldpc:best`` or ``avif+ideal``.
-
-    Raises:
-        ConfigError: it is written otherwise.
-        UnknownNameError: there is no such codec or MCS.
-    """
-    found = _SPEC.fullmatch(text)
-    if found is None:
-        raise ConfigError(f"separate coding '{text}': write CODEC+ldpc:mcs=8, CODEC+ldpc:best or CODEC+ideal")
-    codec, index, best, _ = found.groups()
-    if codec not in BASELINES:
-        raise UnknownNameError(f"unknown classical codec '{codec}' in {text}; known are {', '.join(BASELINES)}")
-    if index is not None:
-        return SeparateCoding(text, codec, "fixed", mcs(int(index)).index)
-    return SeparateCoding(text, codec, "best" if best else "ideal")
-
-
-def separately_coded(
+def send_file(
     pixels: NDArray[np.uint8],
-    coding: SeparateCoding,
+    spec: CodingSpec,
     config: ChannelConfig,
     *,
     channel_uses: int,
     picture_index: int = 0,
     chains: ChainCache | None = None,
-    files: Files | None = None,
-) -> SeparatelyCoded:
+    files: FileCache | None = None,
+) -> FileTransmission:
     """Send ``pixels`` ``[H, W, 3]`` uint8 as a classical file over ``config`` within ``channel_uses``.
 
-    ``config`` gives SNR, propagation, losses and seed; its own MCS does not count. Under an LDPC code the file travels
-    in the link's own packets and transport blocks, without repair, and meets all that they meet. The ideal code holds
-    ``channel_uses`` · R / 8 bytes: over AWGN R is the capacity and nothing is ever lost; under block fading R is the
-    rate that one code word over all of the picture's fades carries but for a share 1 - ``WHOLE_SHARE``, and the file is
-    lost where the capacity over the fades of this picture is less. It pays no packets and meets no other losses.
-    Without a coherence time each packet of the link meets a fade of its own; the code word then meets as many as the
-    channel uses hold packets of ``PACKET_BYTES`` under the fastest MCS: no code that goes by packets meets more.
+    Under an LDPC code the file travels in the link's own packets and transport blocks, without repair, and is subject
+    to the same losses. The MCS is that of ``config``, or the one that ``spec`` names or asks to choose.
+
+    The ideal code holds ``channel_uses`` · R / 8 bytes. Over AWGN, R is the capacity and nothing is lost. Under block
+    fading, one code word spans all fades of the picture; R is the capacity over these fades that is exceeded with
+    probability ``TARGET_DELIVERY``. The file is lost if the fades drawn for this picture have less capacity. The ideal
+    code spends nothing on packets and is subject to no other losses. Without a coherence time, each packet of the link
+    has a fade of its own. The code word then has as many fades as the channel uses hold packets of ``PACKET_BYTES``
+    under the fastest MCS. No packet-based code has more.
 
     Raises:
-        ConfigError: ``channel_uses`` is out of range, ``best`` at an Eb/N0, or ``ideal`` where no capacity is known.
-        UnknownNameError, SetupError: as ``Files.codec``.
+        ConfigError: ``spec`` is not of a classical codec, ``channel_uses`` is out of range, ``best`` at an Eb/N0, or
+            ``ideal`` where no capacity is known.
+        SetupError: the codec needs something that is not installed.
     """
     check_channel_uses(channel_uses)
-    files = files or Files()
-    if coding.code == "ideal":
-        return _ideal(pixels, coding, config, channel_uses, picture_index, files)
-    scheme = mcs(coding.mcs_index) if coding.code == "fixed" else best_mcs(channel_uses, config)
-    data = files.encoded(coding.codec, pixels, payload_within(channel_uses, scheme, config))
+    if not spec.is_classical:
+        raise ConfigError(f"{spec.name}: separate coding needs a classical codec: {', '.join(BASELINES)}")
+    files = files or FileCache()
+    if spec.channel_code is ChannelCode.IDEAL:
+        return _send_ideally(pixels, spec, config, channel_uses, picture_index, files)
+    scheme = _choose_scheme(spec, config, channel_uses)
+    data = files.encode(spec.codec, pixels, payload_within(channel_uses, scheme, config))
     if data is None:
-        return _lost(pixels, f"{channel_uses} channel uses at MCS {scheme.index} hold no file", 0, 0, scheme.index)
+        return _lose(pixels, f"{channel_uses} channel uses at MCS {scheme.index} hold no file", 0, 0, scheme.index)
     height, width = pixels.shape[:2]
     bitstream = Bitstream(PictureHeader(width, height), (Stream(StreamKind.HCI, data),))
-    own = config.model_copy(update={"mcs": scheme.index, "stream_mcs": {}})
-    sent = transmit(make_packets(bitstream).all, own, picture_index=picture_index, chains=chains)
+    file_config = config.model_copy(update={"mcs": scheme.index, "stream_mcs": {}})
+    sent = transmit(make_packets(bitstream).all, file_config, picture_index=picture_index, chains=chains)
     received = receive(sent.arrivals).bitstream()
     account = sent.report.account
     uses = account.total.channel_uses
     if received is None or not received.streams:
-        return _lost(pixels, "the file missed a packet", len(data), uses, scheme.index, account, sent.report.fates)
-    decoded = files.codec(coding.codec).decode(received.streams[0].payload, width, height)
-    return SeparatelyCoded(decoded, True, "", len(data), uses, scheme.index, account, sent.report.fates)
+        return _lose(pixels, "a packet of the file was lost", len(data), uses, scheme.index, account, sent.report.fates)
+    decoded = files.codec(spec.codec).decode(received.streams[0].payload, width, height)
+    return FileTransmission(decoded, True, "", len(data), uses, scheme.index, account, sent.report.fates)
 
 
-def best_mcs(channel_uses: int, config: ChannelConfig) -> Mcs:
-    """Return the fastest MCS whose file arrives whole with probability ``WHOLE_SHARE`` (``channel.link.loss_model``).
+def choose_best_mcs(channel_uses: int, config: ChannelConfig) -> Mcs:
+    """Return the fastest MCS whose file arrives complete with probability ``TARGET_DELIVERY``.
 
-    Where none does, the one whose file most probably arrives.
+    The probability is predicted by ``channel.link.loss_model``. If no MCS reaches it, the most reliable one is
+    returned.
 
     Raises:
-        ConfigError: ``channel_uses`` is out of range or more than a file takes at the fastest MCS, or the SNR is an
-            Eb/N0.
+        ConfigError: ``channel_uses`` is out of range, the fastest MCS would make the file larger than a bitstream
+            may be, or the SNR is an Eb/N0.
     """
     if config.snr_kind != "esn0":
         raise ConfigError("the best MCS needs snr_kind esn0: at one Eb/N0 each MCS has another SNR")
-    shares = {}
-    for scheme in map(mcs, reversed(MCS_INDICES)):  # the fastest first: what is too much for a file fails there
+    delivery = {}
+    for scheme in map(mcs, reversed(MCS_INDICES)):  # the fastest first: it is the one that exceeds the largest file
         packets = len(packet_lengths(payload_within(channel_uses, scheme, config)))
-        shares[scheme] = (1 - packet_loss(config, scheme, PACKET_BYTES)) ** packets
-    enough = [scheme for scheme, share in shares.items() if share >= WHOLE_SHARE]
-    if enough:
-        return max(enough, key=lambda scheme: scheme.spectral_efficiency)
-    return max(shares, key=lambda scheme: (shares[scheme], -scheme.spectral_efficiency))
+        delivery[scheme] = (1 - packet_loss(config, scheme, PACKET_BYTES)) ** packets
+    reliable = [scheme for scheme, probability in delivery.items() if probability >= TARGET_DELIVERY]
+    if reliable:
+        return max(reliable, key=lambda scheme: scheme.spectral_efficiency)
+    return max(delivery, key=lambda scheme: (delivery[scheme], -scheme.spectral_efficiency))
 
 
 def ideal_rate(config: ChannelConfig, channel_uses: int) -> float:
-    """Return the rate of the ideal code in bits per channel use; see ``separately_coded``.
+    """Return the rate of the ideal code in bits per channel use; see ``send_file``.
 
     Raises:
         ConfigError: the propagation is neither AWGN nor Rayleigh or Rician block fading.
@@ -211,51 +195,58 @@ def ideal_rate(config: ChannelConfig, channel_uses: int) -> float:
     if isinstance(propagation, Awgn):
         return awgn_capacity(config.es_n0_db)
     if not isinstance(propagation, Rayleigh | Rician):
-        raise ConfigError(f"the ideal code knows awgn, rayleigh and rician, not {propagation.kind}; take one of them")
-    return outage_capacity(config.es_n0_db, propagation.k_ratio, _fades(config, channel_uses), 1 - WHOLE_SHARE)
+        raise ConfigError(f"the ideal code needs awgn, rayleigh or rician, not {propagation.kind}; use one of them")
+    fades = _count_fades(config, channel_uses)
+    return outage_capacity(config.es_n0_db, propagation.k_ratio, fades, 1 - TARGET_DELIVERY)
 
 
 def mean_colour(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a picture of the size of ``pixels`` ``[H, W, 3]`` in their mean colour: what a lost file leaves."""
+    """Return ``[H, W, 3]``, the mean colour of ``pixels`` ``[H, W, 3]`` everywhere. It stands in for a lost picture."""
     mean = pixels.reshape(-1, pixels.shape[2]).mean(axis=0).round().astype(np.uint8)
     return np.broadcast_to(mean, pixels.shape).copy()
 
 
-def _ideal(
+def _choose_scheme(spec: CodingSpec, config: ChannelConfig, channel_uses: int) -> Mcs:
+    if spec.channel_code is ChannelCode.BEST:
+        return choose_best_mcs(channel_uses, config)
+    return config.scheme if spec.mcs_index is None else mcs(spec.mcs_index)
+
+
+def _send_ideally(
     pixels: NDArray[np.uint8],
-    coding: SeparateCoding,
+    spec: CodingSpec,
     config: ChannelConfig,
     channel_uses: int,
     picture_index: int,
-    files: Files,
-) -> SeparatelyCoded:
+    files: FileCache,
+) -> FileTransmission:
     rate = ideal_rate(config, channel_uses)
-    data = files.encoded(coding.codec, pixels, int(channel_uses * rate / 8))
+    data = files.encode(spec.codec, pixels, int(channel_uses * rate / 8))
     if data is None:
-        return _lost(pixels, f"{channel_uses} channel uses at {rate:.3g} bits each hold no file", 0, 0)
-    if _capacity_met(config, channel_uses, picture_index) < rate:
-        return _lost(pixels, "outage: the fades of this picture carry less", len(data), channel_uses)
+        return _lose(pixels, f"{channel_uses} channel uses at {rate:.3g} bits each hold no file", 0, 0)
+    if _draw_capacity(config, channel_uses, picture_index) < rate:
+        return _lose(pixels, "outage: the fades of this picture have less capacity", len(data), channel_uses)
     height, width = pixels.shape[:2]
-    decoded = files.codec(coding.codec).decode(data, width, height)
-    return SeparatelyCoded(decoded, True, "", len(data), channel_uses)
+    decoded = files.codec(spec.codec).decode(data, width, height)
+    return FileTransmission(decoded, True, "", len(data), channel_uses)
 
 
-def _fades(config: ChannelConfig, channel_uses: int) -> float:
-    """Return how many fades a code word over ``channel_uses`` meets, a last shorter one as a fraction."""
+def _count_fades(config: ChannelConfig, channel_uses: int) -> float:
+    """Return the number of fades that a code word of ``channel_uses`` spans; a last, shorter one is a fraction."""
     propagation = config.propagation
     if isinstance(propagation, Rayleigh | Rician) and propagation.coherence_symbols is None:
         return max(1.0, channel_uses / packet_uses(PACKET_BYTES, mcs(MCS_INDICES[-1]), config))
     return propagation.fades(channel_uses)
 
 
-def _capacity_met(config: ChannelConfig, channel_uses: int, picture_index: int) -> float:
-    """Return the capacity over the fades that this picture meets, drawn by the key of its first packet."""
+def _draw_capacity(config: ChannelConfig, channel_uses: int, picture_index: int) -> float:
+    """Return the capacity over the fades of this picture, drawn with the key of its first packet."""
     propagation = config.propagation
     if isinstance(propagation, Awgn):
         return awgn_capacity(config.es_n0_db)
     from channel.propagation.fading import draw_fading  # noqa: PLC0415 - imports torch, seconds
 
-    fades, snr = _fades(config, channel_uses), 10 ** (config.es_n0_db / 10)
+    fades, snr = _count_fades(config, channel_uses), 10 ** (config.es_n0_db / 10)
     drawn = draw_fading(config.run_seed, picture_index, [0], math.ceil(fades), k_ratio=propagation.k_ratio)[0]
 
     def capacities(part: NDArray[np.complex64]) -> NDArray[np.float64]:
@@ -266,7 +257,7 @@ def _capacity_met(config: ChannelConfig, channel_uses: int, picture_index: int) 
     return (total - (len(drawn) - fades) * float(capacities(drawn[-1:])[0])) / fades
 
 
-def _lost(
+def _lose(
     pixels: NDArray[np.uint8],
     reason: str,
     file_bytes: int,
@@ -274,6 +265,6 @@ def _lost(
     mcs_index: int | None = None,
     account: Account | None = None,
     fates: Mapping[Fate, int] | None = None,
-) -> SeparatelyCoded:
+) -> FileTransmission:
     colour = mean_colour(pixels)
-    return SeparatelyCoded(colour, False, reason, file_bytes, channel_uses, mcs_index, account, fates or {})
+    return FileTransmission(colour, False, reason, file_bytes, channel_uses, mcs_index, account, fates or {})

@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 from channel.phy.mcs import MCS_INDICES
 from channel.profile.registry import profile_named, profile_of
 from semlink.client.settings import FILE_ENDINGS, profile_text
+from semlink.evaluate.baselines.vvc import VVC
 from semlink.evaluate.pictures import picture_files, source_in
+from semlink.pipeline.coding_spec import (
+    AUTOENCODER,
+    REAL_ESRGAN,
+    ChannelCode,
+    CodingSpec,
+    parse_coding_spec,
+)
 from semlink.pipeline.separate_coding import ideal_rate
-from semlink.sweep.codecs import BEST, IDEAL, PROFILE, SweptCodec, swept_codec
 from semlink.sweep.version import code_digest, weights_digest
 from shared.errors import ConfigError
 from shared.yaml_text import yaml_text
@@ -39,7 +46,7 @@ class Point:
     """
 
     key: str
-    codec: SweptCodec
+    codec: CodingSpec
     channel: str
     profile: str
     changes: tuple[tuple[str, str], ...]
@@ -109,7 +116,9 @@ def plan_of(sweep: Sweep) -> Plan:
         InputError: pictures or profiles that cannot be read.
         UnknownNameError, ConfigError: a codec, channel or setting that there is not, or too large a grid.
     """
-    codecs = [swept_codec(name) for name in sweep.codecs]
+    codecs = [parse_coding_spec(name) for name in sweep.codecs]
+    for codec in codecs:
+        check_sweepable(codec)
     files = picture_files([Path(one) for one in sweep.pictures])
     count = len(codecs) * len(sweep.channels) * max(1, len(sweep.snr_db)) * len(sweep.rates)
     if count * len(files) * len(sweep.seeds) > MAX_TASKS:
@@ -134,6 +143,20 @@ def plan_of(sweep: Sweep) -> Plan:
     return Plan(sweep, points, tuple(pictures), code, weights)
 
 
+def check_sweepable(codec: CodingSpec) -> None:
+    """Check that a sweep can send the bytes of ``codec`` with its channel code.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if codec.codec in (VVC, AUTOENCODER):
+        raise ConfigError(f"{codec.name}: {codec.codec} makes no file to send over a channel; leave it out")
+    if codec.decoder == REAL_ESRGAN:
+        raise ConfigError(f"{codec.name}: decoder {REAL_ESRGAN} is for semlink evaluate only; leave it out")
+    if codec.channel_code is ChannelCode.IDEAL and not codec.is_classical:
+        raise ConfigError(f"{codec.name}: only classical files have an ideal code; write {codec.source}+ldpc:best")
+
+
 def hash_of(*parts: Any) -> str:
     """Return a hash of ``parts`` in canonical JSON: sorted keys, no spaces."""
     text = json.dumps([VERSION, *parts], sort_keys=True, separators=(",", ":"))
@@ -142,7 +165,7 @@ def hash_of(*parts: Any) -> str:
 
 def _point(
     sweep: Sweep,
-    codec: SweptCodec,
+    codec: CodingSpec,
     channel: str,
     text: str,
     snr_db: float | None,
@@ -152,8 +175,8 @@ def _point(
     changes = {name: yaml_text(value) for name, value in sweep.set.items()}
     if snr_db is not None:
         changes["snr_db"] = yaml_text(snr_db)
-    if codec.scheme != PROFILE:  # best and ideal are found by what a picture may take: any row stands in for them
-        changes["mcs"] = codec.scheme if codec.scheme.isdigit() else str(MCS_INDICES[0])
+    if codec.channel_code is not ChannelCode.PROFILE:  # best and ideal depend on the picture's size: any row will do
+        changes["mcs"] = str(MCS_INDICES[0] if codec.mcs_index is None else codec.mcs_index)
     profile = _profile(channel, text, changes)
     config = profile.resolved().config
     _require_carried(codec, config, rate[0])
@@ -181,13 +204,13 @@ def _point(
     )
 
 
-def _require_carried(codec: SweptCodec, config: ChannelConfig, rate_kind: str) -> None:
+def _require_carried(codec: CodingSpec, config: ChannelConfig, rate_kind: str) -> None:
     """Refuse a codec that this kind of rate, or this channel, leaves open."""
-    if rate_kind == "budget_bytes" and (codec.classical or codec.scheme == BEST):
+    if rate_kind == "budget_bytes" and (codec.is_classical or codec.channel_code is ChannelCode.BEST):
         raise ConfigError(f"{codec.name} is fitted to channel uses: give channel_uses or cbr, not budget_bytes")
-    if codec.scheme == BEST and config.snr_kind == "ebn0":
+    if codec.channel_code is ChannelCode.BEST and config.snr_kind == "ebn0":
         raise ConfigError(f"{codec.name} needs snr_kind esn0: at one Eb/N0 each MCS has another SNR")
-    if codec.scheme == IDEAL:
+    if codec.channel_code is ChannelCode.IDEAL:
         ideal_rate(config, 1)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from channel.config import SnrDb  # noqa: TC001 - pydantic reads it
+from semlink.pipeline.coding_spec import split_codec_names
 from shared.errors import ConfigError
 from shared.files import read_file
 from shared.packets import MAX_PACKET_BYTES, MIN_PACKET_BYTES
@@ -172,13 +173,11 @@ def sweep_of(file: Path | None, flags: Mapping[str, Any]) -> Sweep:
     rates = [name for name in RATES if flags.get(name) is not None]
     if rates:  # a flag takes the place of whatever rate the file has
         values = {name: one for name, one in values.items() if name not in RATES or name in rates}
-    if isinstance(values.get("codecs"), str):
-        from semlink.sweep.codecs import codec_names  # noqa: PLC0415 - only for a text
-
-        values["codecs"] = codec_names(values["codecs"])
     if not values.get("pictures") and set(values) <= set(Sweep.model_fields):  # not misspelt
         raise ConfigError(f"{where}pictures is missing: name files or folders of pictures, as semlink sweep photos/")
     try:
+        if isinstance(values.get("codecs"), str):
+            values["codecs"] = split_codec_names(values["codecs"])
         return checked(Sweep, values)
     except ConfigError as error:
         raise ConfigError(f"{where}{error}") from None

@@ -11,23 +11,14 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from receiver.guidance import options_for
 from semlink.pipeline.channel_uses import fit_container
-from semlink.pipeline.coding_spec import link_spec
+from semlink.pipeline.coding_spec import ChannelCode
 from semlink.pipeline.pipeline import Pipeline, Transmitted, receive
-from semlink.pipeline.separate_coding import (
-    Files,
-    SeparateCoding,
-    best_mcs,
-    mean_colour,
-    separate_coding,
-    separately_coded,
-)
-from semlink.sweep.codecs import BEST, PROFILE
+from semlink.pipeline.separate_coding import FileCache, choose_best_mcs, mean_colour, send_file
+from semlink.pipeline.spec_decoding import decode_as_specified
 from semlink.sweep.outcome import INVENTED, LOST, REBUILT, TOO_SMALL, Outcome, Shown, kept_file, pixel_digest, row_of
 from semlink.sweep.quality import Original, Quality
 from sender.packets import make_packets
-from shared.bitstream import Bitstream
 from shared.codecs.registry import codec_named
 from shared.errors import BudgetError
 from shared.picture import load_picture
@@ -41,6 +32,7 @@ if TYPE_CHECKING:
 
     from channel.config import ChannelConfig
     from semlink.sweep.plan import Task
+    from shared.bitstream import Bitstream
     from shared.codecs.recipe import Codec
     from shared.picture import Picture
 
@@ -109,7 +101,7 @@ class Engine:
     def __init__(self, device: str = "cpu") -> None:
         self._pipeline = Pipeline(device)
         self._quality = Quality(device)
-        self._files = Files()
+        self._files = FileCache()
         self._pictures, self._originals = Kept(KEPT_PICTURES), Kept(KEPT_PICTURES)
         self._channels, self._bitstreams, self._sent = Kept(), Kept(), Kept()
         self._transmitted, self._shown = Kept(), Kept()
@@ -124,7 +116,7 @@ class Engine:
         for task in tasks:
             started_s = time.perf_counter()
             picture = self._pictures.get(task.picture.digest, lambda: load_picture(data))
-            outcome, shown = (self._file if task.point.codec.classical else self._streams)(picture, task)
+            outcome, shown = (self._file if task.point.codec.is_classical else self._streams)(picture, task)
             if task.kept:
                 made.pictures[shown.digest] = shown.file
             made.rows.append(row_of(task, outcome, shown, {"wall_s": time.perf_counter() - started_s}))
@@ -166,15 +158,9 @@ class Engine:
     def _file(self, picture: Picture, task: Task) -> tuple[Outcome, Shown]:
         """Return what becomes of a picture as one file of a classical codec."""
         config = self._channel(task).config.model_copy(update={"run_seed": task.seed})
-        codec = task.point.codec
-        coding = (
-            SeparateCoding(codec.name, codec.source, "fixed", config.mcs)
-            if codec.scheme == PROFILE
-            else separate_coding(codec.name)
-        )
-        coded = separately_coded(
+        coded = send_file(
             grey_to_rgb(picture.pixels),
-            coding,
+            task.point.codec,
             config,
             channel_uses=uses_allowed(task),
             picture_index=picture_index(task),
@@ -183,7 +169,7 @@ class Engine:
         )
         packets = coded.account.total.packets if coded.account else 0
         outcome = Outcome(coded.mcs_index, packets, coded.fates, coded.channel_uses, coded.file_bytes)
-        ending = REBUILT if coded.whole else LOST if coded.channel_uses else TOO_SMALL
+        ending = REBUILT if coded.complete else LOST if coded.channel_uses else TOO_SMALL
         return outcome, self._measured(picture, task, coded.pixels, ending)
 
     def _packets_of(self, picture: Picture, task: Task, channel: _Channel) -> _Sent:
@@ -201,7 +187,7 @@ class Engine:
         return self._sent.get(key, lambda: self._packetised(picture, task, channel))
 
     def _packetised(self, picture: Picture, task: Task, channel: _Channel) -> _Sent:
-        codec = codec_named(link_spec(task.point.codec.source).codec)
+        codec = codec_named(task.point.codec.codec)
 
         def make(budget: int) -> tuple[_Sent, tuple[bytes, ...]]:
             bitstream = self._bitstream(picture, task, codec, budget)
@@ -227,11 +213,7 @@ class Engine:
 
     def _decoded(self, picture: Picture, task: Task, received: Bitstream) -> Shown:
         """Return what the receiver makes of ``received``, measured."""
-        spec = link_spec(task.point.codec.source)
-        decoder = self._pipeline.decoder(spec.decoder)
-        options = options_for(decoder, steps=spec.steps, fidelity=spec.fidelity, seed=spec.seed)
-        kept = tuple(one for one in received.streams if one.kind not in spec.dropped)
-        rebuilt = self._pipeline.decode(Bitstream(received.header, kept), spec.decoder, options)
+        rebuilt = decode_as_specified(self._pipeline, task.point.codec, received)
         if rebuilt.pixels is None:
             return self._shown_without(picture, task, LOST)
         return self._measured(picture, task, rebuilt.pixels, INVENTED if rebuilt.invented else REBUILT)
@@ -257,8 +239,8 @@ class Engine:
         def resolved() -> _Channel:
             profile = task.point.loaded_profile()
             config = profile.resolved().config
-            if task.point.codec.scheme == BEST:
-                index = best_mcs(uses_allowed(task), config).index
+            if task.point.codec.channel_code is ChannelCode.BEST:
+                index = choose_best_mcs(uses_allowed(task), config).index
                 config = config.model_copy(update={"mcs": index})
             return _Channel(config, {int(kind): one for kind, one in profile.repair_overheads().items()})
 

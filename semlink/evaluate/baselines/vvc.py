@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NAME = "vvc"
+VVC = "vvc"
 PATTERN = re.compile(r"(?P<picture>.+)_(?P<label>q\d+)_(?P<bytes>\d+)bytes\.webp")
 
 
@@ -45,7 +45,7 @@ class VvcPicture:
 
 def vvc_pictures(picture: Path) -> tuple[VvcPicture, ...]:
     """Return what there is of ``picture`` in the folder ``vvc`` beside the folder that holds it, by quantiser."""
-    folder = picture.absolute().parent.parent / NAME
+    folder = picture.absolute().parent.parent / VVC
     found = []
     for file in sorted(folder.glob("*.webp")) if folder.is_dir() else ():
         match = PATTERN.fullmatch(file.name)

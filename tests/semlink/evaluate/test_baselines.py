@@ -10,8 +10,8 @@ from PIL import Image
 
 from receiver.metrics.pixel import psnr_db
 from semlink.evaluate.baselines.frames import decoded_frame
+from semlink.evaluate.baselines.registry import BASELINES, load_baseline
 from semlink.evaluate.baselines.vvc import vvc_pictures
-from semlink.pipeline.coding_spec import BASELINES, baseline_named
 from shared.errors import BudgetError, DataError, InputError
 
 BUDGETS = (420, 900)
@@ -19,7 +19,7 @@ BUDGETS = (420, 900)
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_more_bytes_give_a_nearer_picture_of_the_right_size(name, synthetic_pixels):
-    codec, pixels = baseline_named(name), synthetic_pixels(203, 131)
+    codec, pixels = load_baseline(name), synthetic_pixels(203, 131)
     found = []
     for budget in BUDGETS:
         data = codec.encode(pixels, budget)
@@ -34,7 +34,7 @@ def test_more_bytes_give_a_nearer_picture_of_the_right_size(name, synthetic_pixe
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_budget_below_the_floor_is_told_with_the_floor(name, synthetic_pixels):
     with pytest.raises(BudgetError, match=r"20 bytes are too few .* it takes \d+"):
-        baseline_named(name).encode(synthetic_pixels(96, 64), 20)
+        load_baseline(name).encode(synthetic_pixels(96, 64), 20)
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -42,11 +42,11 @@ def test_a_budget_below_the_floor_is_told_with_the_floor(name, synthetic_pixels)
 @given(data=st.binary(max_size=200))
 def test_foreign_bytes_are_refused(name, data):
     with pytest.raises(DataError):
-        baseline_named(name).decode(data, 64, 64)
+        load_baseline(name).decode(data, 64, 64)
 
 
 def test_a_cut_stream_is_refused(synthetic_pixels):
-    data = baseline_named("hevc").encode(synthetic_pixels(96, 64), 600)
+    data = load_baseline("hevc").encode(synthetic_pixels(96, 64), 600)
     with pytest.raises(DataError):
         decoded_frame(data[:40], "hevc")
 

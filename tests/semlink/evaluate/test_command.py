@@ -125,6 +125,7 @@ def test_vvc_gives_the_budgets_picture_by_picture(synthetic_pixels, tmp_path, ca
     ("codecs", "budgets", "told"),
     [
         ("nothing", "400", "unknown codec 'nothing'"),
+        ("webp+ldpc:best", "400", "semlink evaluate has no channel; write webp, or use semlink sweep"),
         ("webp", "few", "--bytes few"),
         ("webp", "5", "5 bytes are too few"),
         ("hci-learned@hci", "0.0001bpp", "0.0001bpp is less than a byte for 180x170 pixels"),

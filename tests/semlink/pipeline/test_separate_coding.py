@@ -22,17 +22,17 @@ from semlink.pipeline.channel_uses import (
     payload_within,
     uses_of,
 )
+from semlink.pipeline.coding_spec import parse_coding_spec
 from semlink.pipeline.separate_coding import (
-    WHOLE_SHARE,
-    Files,
-    best_mcs,
+    TARGET_DELIVERY,
+    FileCache,
+    choose_best_mcs,
     ideal_rate,
     mean_colour,
-    separate_coding,
-    separately_coded,
+    send_file,
 )
 from shared.bitstream import MAX_BITSTREAM_BYTES, Bitstream, PictureHeader
-from shared.errors import BudgetError, ConfigError, UnknownNameError
+from shared.errors import BudgetError, ConfigError
 from shared.packets import Packetiser
 from shared.streams import Stream, StreamKind
 
@@ -53,8 +53,8 @@ def chains() -> ChainCache:
 
 
 @pytest.fixture(scope="module")
-def files() -> Files:
-    return Files()
+def files() -> FileCache:
+    return FileCache()
 
 
 def config_at(snr_db: float, channel: str = "awgn", **changes: str):
@@ -62,7 +62,7 @@ def config_at(snr_db: float, channel: str = "awgn", **changes: str):
 
 
 @given(payload_bytes=st.integers(1, 3000), packet_bytes=st.integers(32, 1024))
-def test_lengths_are_those_of_the_packetiser(payload_bytes: int, packet_bytes: int) -> None:
+def test_packet_lengths_are_those_of_the_packetiser(payload_bytes: int, packet_bytes: int) -> None:
     bitstream = Bitstream(PictureHeader(64, 64), (Stream(StreamKind.HCI, bytes(payload_bytes)),))
     packets = Packetiser(packet_bytes).packetise(bitstream, 0)
     assert packet_lengths(payload_bytes, packet_bytes) == [len(packet) for packet in packets]
@@ -70,7 +70,7 @@ def test_lengths_are_those_of_the_packetiser(payload_bytes: int, packet_bytes: i
 
 @pytest.mark.parametrize("channel", ["awgn", "tdl-a"])
 @pytest.mark.parametrize("index", [3, 8, 28])
-def test_the_payload_within_so_many_uses_fits_and_no_larger_one_does(channel: str, index: int) -> None:
+def test_payload_within_returns_the_largest_payload_that_fits(channel: str, index: int) -> None:
     config, scheme = config_at(10, channel), mcs(index)
     payload = payload_within(20_000, scheme, config)
     uses = [sum(packet_uses(n, scheme, config) for n in packet_lengths(payload + more)) for more in (0, 1)]
@@ -78,7 +78,7 @@ def test_the_payload_within_so_many_uses_fits_and_no_larger_one_does(channel: st
 
 
 @pytest.mark.parametrize("channel", ["awgn", "tdl-a"])
-def test_channel_uses_that_hold_more_than_a_bitstream_are_refused_with_the_most_that_there_may_be(channel: str) -> None:
+def test_channel_uses_that_hold_more_than_a_bitstream_are_refused_with_the_limit(channel: str) -> None:
     config, scheme = config_at(10, channel), mcs(28)
     with pytest.raises(ConfigError, match=r"channel_uses = 16777216: at MCS 28 .* give at most (\d+)") as refused:
         payload_within(1 << 24, scheme, config)
@@ -87,10 +87,10 @@ def test_channel_uses_that_hold_more_than_a_bitstream_are_refused_with_the_most_
     with pytest.raises(ConfigError):
         payload_within(most + 1, scheme, config)
     with pytest.raises(ConfigError, match="at MCS 28"):
-        best_mcs(1 << 23, config_at(10))
+        choose_best_mcs(1 << 23, config_at(10))
 
 
-def test_what_the_link_sends_takes_no_more_channel_uses_than_it_may() -> None:
+def test_a_fitted_container_takes_at_most_the_given_channel_uses() -> None:
     def two_streams(budget_bytes: int) -> tuple[list[bytes], list[bytes]]:
         caption = bytes(min(40, budget_bytes // 4))
         hci = bytes(max(1, budget_bytes - len(caption) - 10))
@@ -105,16 +105,17 @@ def test_what_the_link_sends_takes_no_more_channel_uses_than_it_may() -> None:
         fit_container(two_streams, 10, config_at(10))
 
 
-def test_one_mcs_has_a_cliff(pixels: np.ndarray, chains: ChainCache, files: Files) -> None:
-    coding = separate_coding("jpeg2000+ldpc:mcs=8")
+def test_a_fixed_mcs_delivers_the_file_above_its_threshold_and_nothing_below(
+    pixels: np.ndarray, chains: ChainCache, files: FileCache
+) -> None:
+    coding = parse_coding_spec("jpeg2000+ldpc:mcs=8")
     below, above = (
-        separately_coded(pixels, coding, config_at(snr_db), channel_uses=USES, chains=chains, files=files)
-        for snr_db in (0, 6)
+        send_file(pixels, coding, config_at(snr_db), channel_uses=USES, chains=chains, files=files) for snr_db in (0, 6)
     )
-    assert not below.whole
+    assert not below.complete
     assert "packet" in below.reason
     assert np.array_equal(below.pixels, mean_colour(pixels))
-    assert above.whole
+    assert above.complete
     assert np.abs(above.pixels.astype(int) - pixels).mean() < 10
     assert below.file_bytes == above.file_bytes
     for one in (below, above):
@@ -122,100 +123,97 @@ def test_one_mcs_has_a_cliff(pixels: np.ndarray, chains: ChainCache, files: File
         assert one.account.total.channel_uses == one.channel_uses <= USES
 
 
-def test_the_best_mcs_climbs_with_the_snr_and_brings_the_file_across(
-    pixels: np.ndarray, chains: ChainCache, files: Files
+def test_the_best_mcs_rises_with_the_snr_and_delivers_the_file(
+    pixels: np.ndarray, chains: ChainCache, files: FileCache
 ) -> None:
-    indices = [best_mcs(USES, config_at(snr_db)).spectral_efficiency for snr_db in (0, 5, 10, 15, 22)]
+    indices = [choose_best_mcs(USES, config_at(snr_db)).spectral_efficiency for snr_db in (0, 5, 10, 15, 22)]
     assert indices == sorted(set(indices))
-    sent = separately_coded(
-        pixels, separate_coding("jpeg2000+ldpc:best"), config_at(10), channel_uses=USES, chains=chains, files=files
+    sent = send_file(
+        pixels, parse_coding_spec("jpeg2000+ldpc:best"), config_at(10), channel_uses=USES, chains=chains, files=files
     )
-    assert sent.whole
-    assert sent.mcs_index == best_mcs(USES, config_at(10)).index
-    assert best_mcs(USES, config_at(-30)).index == MCS_INDICES[0]
+    assert sent.complete
+    assert sent.mcs_index == choose_best_mcs(USES, config_at(10)).index
+    assert choose_best_mcs(USES, config_at(-30)).index == MCS_INDICES[0]
 
 
-def test_under_fading_the_best_mcs_is_slower() -> None:
+def test_the_best_mcs_is_slower_under_fading() -> None:
     assert (
-        best_mcs(USES, config_at(15, "rayleigh")).spectral_efficiency
-        < best_mcs(USES, config_at(15)).spectral_efficiency
+        choose_best_mcs(USES, config_at(15, "rayleigh")).spectral_efficiency
+        < choose_best_mcs(USES, config_at(15)).spectral_efficiency
     )
 
 
-def test_the_ideal_code_fills_capacity_and_beats_every_mcs(pixels: np.ndarray, files: Files) -> None:
+def test_the_ideal_code_fills_capacity_and_carries_more_than_every_mcs(pixels: np.ndarray, files: FileCache) -> None:
     config = config_at(6)
-    sent = separately_coded(pixels, separate_coding("jpeg2000+ideal"), config, channel_uses=USES, files=files)
-    assert sent.whole
+    sent = send_file(pixels, parse_coding_spec("jpeg2000+ideal"), config, channel_uses=USES, files=files)
+    assert sent.complete
     assert (sent.account, sent.mcs_index, sent.channel_uses) == (None, None, USES)
     assert sent.file_bytes <= USES * awgn_capacity(6.0) / 8
-    assert payload_within(USES, best_mcs(USES, config), config) < USES * ideal_rate(config, USES) / 8
+    assert payload_within(USES, choose_best_mcs(USES, config), config) < USES * ideal_rate(config, USES) / 8
 
 
-def test_under_block_fading_the_ideal_code_is_in_outage_one_time_in_ten(pixels: np.ndarray, files: Files) -> None:
-    coding = separate_coding("jpeg2000+ideal")
+def test_under_block_fading_the_ideal_code_is_in_outage_one_time_in_ten(pixels: np.ndarray, files: FileCache) -> None:
+    coding = parse_coding_spec("jpeg2000+ideal")
     config = config_at(10, "rayleigh")
     outcomes = [
-        separately_coded(pixels, coding, config, channel_uses=USES, picture_index=index, files=files).whole
+        send_file(pixels, coding, config, channel_uses=USES, picture_index=index, files=files).complete
         for index in range(300)
     ]
     assert 0.85 < np.mean(outcomes) < 0.95
 
 
 @pytest.mark.parametrize("snr_db", [0.0, 8.0, 16.0, 24.0])
-def test_where_each_packet_has_a_fade_of_its_own_the_ideal_code_beats_every_packet_that_mostly_arrives(
+def test_with_one_fade_per_packet_the_ideal_rate_exceeds_that_of_every_reliable_mcs(
     snr_db: float,
 ) -> None:
     config = config_at(snr_db, "rayleigh")
     assert config.propagation.coherence_symbols is None
-    mostly = [
+    reliable = [
         scheme.spectral_efficiency
         for scheme in map(mcs, MCS_INDICES)
-        if packet_loss(config, scheme, PACKET_BYTES) < 1 - WHOLE_SHARE
+        if packet_loss(config, scheme, PACKET_BYTES) < 1 - TARGET_DELIVERY
     ]
-    assert ideal_rate(config, 1) == outage_capacity(snr_db, 0.0, 1, 1 - WHOLE_SHARE) > max(mostly, default=0.0)
-    assert ideal_rate(config, 374 * 5) == outage_capacity(snr_db, 0.0, 5, 1 - WHOLE_SHARE) > ideal_rate(config, 374)
+    assert ideal_rate(config, 1) == outage_capacity(snr_db, 0.0, 1, 1 - TARGET_DELIVERY) > max(reliable, default=0.0)
+    assert ideal_rate(config, 374 * 5) == outage_capacity(snr_db, 0.0, 5, 1 - TARGET_DELIVERY) > ideal_rate(config, 374)
 
 
-def test_the_ideal_code_meets_the_fades_of_the_pictures_first_packet_each_by_its_symbols(
-    pixels: np.ndarray, files: Files
+def test_the_ideal_code_weighs_the_fades_of_the_first_packet_by_their_symbols(
+    pixels: np.ndarray, files: FileCache
 ) -> None:
-    coding, weights = separate_coding("jpeg2000+ideal"), [1024, 1024, 1024, 1024, 400]
+    coding, weights = parse_coding_spec("jpeg2000+ideal"), [1024, 1024, 1024, 1024, 400]
     config = config_at(10, "rayleigh", **{"propagation.coherence_symbols": "1024"})
     rate = ideal_rate(config, sum(weights))
     outcomes = []
     for index in range(60):
         power = np.abs(draw_fading(1, index, [0], 5)[0]).astype(float) ** 2
-        sent = separately_coded(pixels, coding, config, channel_uses=sum(weights), picture_index=index, files=files)
-        assert sent.whole == (np.average(np.log2(1 + 10 * power), weights=weights) >= rate)
-        outcomes.append(sent.whole)
+        sent = send_file(pixels, coding, config, channel_uses=sum(weights), picture_index=index, files=files)
+        assert sent.complete == (np.average(np.log2(1 + 10 * power), weights=weights) >= rate)
+        outcomes.append(sent.complete)
     assert set(outcomes) == {True, False}
 
 
-def test_too_few_channel_uses_leave_the_mean_colour(pixels: np.ndarray, files: Files) -> None:
+def test_too_few_channel_uses_leave_the_mean_colour(pixels: np.ndarray, files: FileCache) -> None:
     for coding in ("avif+ldpc:mcs=8", "avif+ideal"):
-        sent = separately_coded(pixels, separate_coding(coding), config_at(6), channel_uses=50, files=files)
-        assert not sent.whole
+        sent = send_file(pixels, parse_coding_spec(coding), config_at(6), channel_uses=50, files=files)
+        assert not sent.complete
         assert "hold no file" in sent.reason
         assert sent.file_bytes == 0
 
 
-@pytest.mark.parametrize("text", ["avif", "avif+ldpc", "avif+ldpc:mcs=", "avif+ldpc:best,", "+ideal", "avif+turbo"])
-def test_another_way_of_writing_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="CODEC"):
-        separate_coding(text)
+def test_without_a_row_of_the_table_the_mcs_of_the_profile_codes_the_file(
+    pixels: np.ndarray, chains: ChainCache, files: FileCache
+) -> None:
+    for name in ("jpeg2000", "jpeg2000+ldpc"):
+        sent = send_file(pixels, parse_coding_spec(name), config_at(6), channel_uses=USES, chains=chains, files=files)
+        assert (sent.mcs_index, sent.complete) == (8, True)
 
 
-def test_names_that_there_are_not_are_refused() -> None:
-    with pytest.raises(UnknownNameError, match="jpeg2000"):
-        separate_coding("gif+ideal")
-    with pytest.raises(UnknownNameError, match="MCS 99"):
-        separate_coding("avif+ldpc:mcs=99")
-
-
-def test_settings_that_it_cannot_work_with_are_refused(pixels: np.ndarray) -> None:
+def test_settings_that_separate_coding_cannot_use_are_refused(pixels: np.ndarray) -> None:
+    with pytest.raises(ConfigError, match=r"hci\+ldpc:best: separate coding needs a classical codec: jpeg2000"):
+        send_file(pixels, parse_coding_spec("hci+ldpc:best"), config_at(6), channel_uses=USES)
     with pytest.raises(ConfigError, match="channel_uses = 0"):
-        separately_coded(pixels, separate_coding("avif+ldpc:mcs=8"), config_at(6), channel_uses=0)
+        send_file(pixels, parse_coding_spec("avif+ldpc:mcs=8"), config_at(6), channel_uses=0)
     with pytest.raises(ConfigError, match="not tdl"):
-        separately_coded(pixels, separate_coding("avif+ideal"), config_at(6, "tdl-a"), channel_uses=USES)
+        send_file(pixels, parse_coding_spec("avif+ideal"), config_at(6, "tdl-a"), channel_uses=USES)
     with pytest.raises(ConfigError, match="esn0"):
-        best_mcs(USES, config_at(6, snr_kind="ebn0"))
+        choose_best_mcs(USES, config_at(6, snr_kind="ebn0"))

@@ -127,7 +127,7 @@ def test_a_run_is_noted_so_that_it_can_be_repeated(swept, settings):
             ConfigError,
             "give channel_uses or cbr",
         ),
-        ({"codecs": ["hevc+ideal"], "channels": ["tdl-a"]}, ConfigError, "the ideal code knows awgn"),
+        ({"codecs": ["hevc+ideal"], "channels": ["tdl-a"]}, ConfigError, "the ideal code needs awgn"),
     ],
 )
 def test_what_is_not_there_is_told_before_anything_is_made(tmp_path, settings, further, error, told):
