@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from shared.bitstream import Bitstream, PictureHeader
     from shared.hci.stream import HciImage
-    from shared.latent.coder import LatentPlanes
+    from shared.latent.coder import LatentChannels
     from shared.regions.region import Region
     from shared.tokens.stream import Tokens
 
@@ -42,14 +42,14 @@ class Guidance:
     hci: HciImage | None = None
     caption: str | None = None
     tokens: Tokens | None = None
-    planes: LatentPlanes | None = None
+    latent: LatentChannels | None = None
     regions: tuple[Region, ...] | None = None
     damaged: tuple[StreamKind, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is known of the picture but its size."""
-        return all(one is None for one in (self.hci, self.caption, self.tokens, self.planes, self.regions))
+        return all(one is None for one in (self.hci, self.caption, self.tokens, self.latent, self.regions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ def guidance_in(bitstream: Bitstream) -> Guidance:
         StreamKind.HCI: ("hci", lambda data: decode_hci(data, header.width, header.height, grey=header.grey)),
         StreamKind.CAPTION: ("caption", decode_caption),
         StreamKind.TOKENS: ("tokens", decode_tokens),
-        StreamKind.LATENT: ("planes", lambda data: decode_latent(data, header.width, header.height)),
+        StreamKind.LATENT: ("latent", lambda data: decode_latent(data, header.width, header.height)),
         StreamKind.REGIONS: ("regions", decode_regions),
     }
     found: dict[str, Any] = {}

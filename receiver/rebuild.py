@@ -149,8 +149,8 @@ def contents(guidance: Guidance) -> dict[StreamKind, str]:
         said[StreamKind.CAPTION] = guidance.caption
     if guidance.tokens is not None:
         said[StreamKind.TOKENS] = f"{len(guidance.tokens.codes)} {guidance.tokens.kind.name}s"
-    if guidance.planes is not None:
-        said[StreamKind.LATENT] = f"planes {', '.join(map(str, guidance.planes.ids))}"
+    if guidance.latent is not None:
+        said[StreamKind.LATENT] = f"planes {', '.join(map(str, guidance.latent.ids))}"
     if guidance.regions is not None:
         said[StreamKind.REGIONS] = ", ".join(
             f"{region.name or 'unnamed'} ({region.detail or 'no detail'})" for region in guidance.regions

@@ -1,4 +1,4 @@
-"""Which HCI to send: tried at the sender, with the receiver's decoder in the loop."""
+"""Chooses the highly compressed image (HCI) to send, with the receiver's decoder in the loop where there is one."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from shared.codecs.recipe import Codec
 
 STEPS_TRIED: Final = range(3)
-"""The scale that measured best up-sampled and the next two coarser ones; which of them is best behind the pocket
-decoder depends on the picture (docs/results/adaptive.md)."""
+"""The scale that measured best up-sampled and the next two coarser ones. Which of them the pocket decoder restores best
+depends on the picture (docs/results/adaptive.md)."""
 
 
-class Judge(Protocol):
-    """Says how far what a decoder makes of an HCI is from the picture; the service is given one by who starts it."""
+class DecoderInTheLoop(Protocol):
+    """Measures how far a decoded HCI is from the original. Whoever starts the sender passes one in."""
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Callable[[bytes], float]:
-        """Return what measures the distance of an HCI's payload to ``pixels`` ``[H, W, 3]`` or ``[H, W]``.
+        """Return a function from an HCI's payload to the distance of its decoded picture to ``pixels``.
+
+        ``pixels`` are uint8 ``[H, W, 3]`` or ``[H, W]``.
 
         Raises:
             SetupError: the decoder is not installed, or its weights are missing or damaged.
@@ -31,45 +33,57 @@ class Judge(Protocol):
         ...
 
 
-def hci_for(codec: Codec, pixels: NDArray[np.uint8], budget_bytes: int, judge: Judge | None) -> bytes:
-    """Return the HCI payload that ``codec`` chooses within ``budget_bytes``; without a ``judge``, the best up-sampled.
+def choose_hci(
+    codec: Codec,
+    pixels: NDArray[np.uint8],
+    decoder_in_the_loop: DecoderInTheLoop | None,
+    budget_bytes: int,
+    fills: Callable[[bytes], bool] | None = None,
+) -> bytes:
+    """Return the HCI payload that ``codec`` chooses within ``budget_bytes``; if possible one that ``fills`` accepts.
+
+    Without a decoder in the loop, the choice is the one that measured best up-sampled.
 
     Raises:
         BudgetError: nothing fits.
-        SetupError: the judge's decoder or the coder is not there.
+        SetupError: the decoder or the coder is not installed, or weights are missing or damaged.
     """
-    if codec.hci_choice == "decoder" and judge is not None:
+    loop = decoder_in_the_loop if codec.hci_choice == "decoder" else None
+    if fills is not None:
+        return _choose_filling_hci(codec, pixels, loop, budget_bytes, fills)
+    if loop is not None:
         candidates = hci_candidates(pixels, budget_bytes, coder=codec.hci_coder, steps=STEPS_TRIED)
         if candidates:
-            return candidates[0] if len(candidates) == 1 else min(candidates, key=judge(pixels))
+            return candidates[0] if len(candidates) == 1 else min(candidates, key=loop(pixels))
     return encode_hci(pixels, budget_bytes, coder=codec.hci_coder)
 
 
-def filling_hci_for(
-    codec: Codec, pixels: NDArray[np.uint8], budget_bytes: int, judge: Judge | None, fills: Callable[[bytes], bool]
+def _choose_filling_hci(
+    codec: Codec,
+    pixels: NDArray[np.uint8],
+    loop: DecoderInTheLoop | None,
+    budget_bytes: int,
+    fills: Callable[[bytes], bool],
 ) -> bytes:
-    """Return as ``hci_for`` the best payload, but of those that ``fills`` accepts, if there are any.
+    """Return the best payload of those that ``fills`` accepts, or of all where it accepts none.
 
-    Where none of the scales that are usual at this rate has one, finer scales are tried, one by one. A picture that is
-    said in full in fewer bytes has none at any scale.
-
-    Raises:
-        BudgetError, SetupError: as ``hci_for``.
+    If none of the usual scales for this rate is accepted, finer scales are tried one by one. A picture that takes fewer
+    bytes at full quality is accepted at no scale.
     """
-    best = judge(pixels) if codec.hci_choice == "decoder" and judge is not None else None
-    if best is None and fills(up_sampled := encode_hci(pixels, budget_bytes, coder=codec.hci_coder)):
+    distance = None if loop is None else loop(pixels)
+    if distance is None and fills(up_sampled := encode_hci(pixels, budget_bytes, coder=codec.hci_coder)):
         return up_sampled
     candidates: list[bytes] = []
     for steps in (STEPS_TRIED, *([-finer] for finer in range(1, len(HCI_SCALES)))):
         here = hci_candidates(pixels, budget_bytes, coder=codec.hci_coder, steps=steps)
         filling = [payload for payload in here if fills(payload)]
         if filling:
-            return min(filling, key=best or _of_most_bytes)
+            return min(filling, key=distance or _prefer_longest)
         candidates += here
     if not candidates:
         return encode_hci(pixels, budget_bytes, coder=codec.hci_coder)
-    return min(candidates, key=best or _of_most_bytes)
+    return min(candidates, key=distance or _prefer_longest)
 
 
-def _of_most_bytes(payload: bytes) -> float:
+def _prefer_longest(payload: bytes) -> float:
     return -len(payload)

@@ -1,6 +1,6 @@
-"""How many planes of the latent to send where GSC's equation (2) decides: the rate-task trade-off.
+"""Rate-task optimisation: how many latent channels to send, by the bytes they take and what the picture loses.
 
-Chen et al., "Generative Semantic Coding" (arXiv 2510.27324), section 3.2.
+Chen et al., "Generative Semantic Coding" (GSC, arXiv 2510.27324), section 3.2, equation (2).
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from shared.latent.coder import LatentPlanes, encode_latent
+from shared.latent.coder import LatentChannels, encode_latent
 from shared.latent.layout import CHANNEL_COUNTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from shared.codecs.recipe import TradeOff
 
 
-class Analyst(Protocol):
-    """Says what planes lose of a picture's visual analysis; the service is given one by who starts it."""
+class FeatureDistortion(Protocol):
+    """Measures what the decoded picture loses of the original's features. Whoever starts the sender passes one in."""
 
-    def __call__(self, pixels: NDArray[np.uint8], caption: str) -> Callable[[LatentPlanes], float]:
-        """Return |V(x_hat) - V(x)| as a function of the planes, x being ``pixels`` ``[H, W, 3]`` or ``[H, W]``.
+    def __call__(self, pixels: NDArray[np.uint8], caption: str) -> Callable[[LatentChannels], float]:
+        """Return abs(V(x_hat) - V(x)) as a function of the latent channels that are sent.
 
-        x_hat is what a decoder makes of planes and ``caption``; "" is none.
+        x is ``pixels`` ``[H, W, 3]`` or ``[H, W]``, V a network's features, and x_hat the picture that the decoder
+        makes of the channels and ``caption`` ("": no caption).
 
         Raises:
             SetupError: the decoder or the network of V is not installed, or weights are missing or damaged.
@@ -35,31 +36,31 @@ class Analyst(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class LatentChoice:
-    """Planes that may be sent, and their payload."""
+class LatentCandidate:
+    """Latent channels that may be sent, and their payload."""
 
-    arrived: LatentPlanes
+    channels: LatentChannels
     payload: bytes
 
 
-def latent_choices(values: NDArray[np.int16], ranked: tuple[int, ...]) -> Iterator[LatentChoice]:
-    """Yield the first 16, 8, 4, 2, 1 of the channels ``ranked`` of ``values`` ``[32, h, w]``, as many as there are."""
+def latent_candidates(values: NDArray[np.int16], ranked: tuple[int, ...]) -> Iterator[LatentCandidate]:
+    """Yield the first 16, 8, 4, 2 and 1 of the channels ``ranked`` of ``values`` ``[32, h, w]``, if there are as many."""
     for count in reversed(CHANNEL_COUNTS):
         if count <= len(ranked):
             ids = tuple(sorted(ranked[:count]))
-            yield LatentChoice(LatentPlanes(ids, values[list(ids)]), encode_latent(values, ids))
+            yield LatentCandidate(LatentChannels(ids, values[list(ids)]), encode_latent(values, ids))
 
 
-def best_choice(
-    choices: list[LatentChoice], lost: Callable[[LatentPlanes], float], trade_off: TradeOff
-) -> LatentChoice:
-    """Return the choice of the least alpha * |V(x_hat) - V(x)| + beta * bytes; of equal costs, that of fewer planes.
+def least_cost(
+    candidates: Sequence[LatentCandidate], distortion: Callable[[LatentChannels], float], weights: TradeOff
+) -> LatentCandidate:
+    """Return the candidate of the least alpha * abs(V(x_hat) - V(x)) + beta * bytes; of equal costs, fewer channels.
 
-    GSC's equation (2), in which B counts the latent's bytes alone: a caption costs the same whatever is chosen here.
-    ``lost`` returns |V(x_hat) - V(x)|; it is called once per choice, of which there must be one at least.
+    This is GSC's equation (2). B counts the bytes of the latent alone, because the caption costs the same for every
+    candidate. ``distortion`` returns abs(V(x_hat) - V(x)) and is called once per candidate; there must be at least one.
     """
 
-    def cost(choice: LatentChoice) -> float:
-        return trade_off.alpha * lost(choice.arrived) + trade_off.beta * len(choice.payload)
+    def cost(candidate: LatentCandidate) -> float:
+        return weights.alpha * distortion(candidate.channels) + weights.beta * len(candidate.payload)
 
-    return min(sorted(choices, key=lambda one: len(one.arrived.ids)), key=cost)
+    return min(sorted(candidates, key=lambda one: len(one.channels.ids)), key=cost)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
-    from sender.hci_search import Judge
-    from sender.rdo import Analyst
+    from sender.hci_search import DecoderInTheLoop
+    from sender.rdo import FeatureDistortion
     from shared.telemetry.telemetry import CallTelemetry
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -36,10 +36,15 @@ if TYPE_CHECKING:
 class SenderService(sender_pb2_grpc.SenderServiceServicer):
     """Extracts guidance, codes it and packetises it. Keeps no state between calls but what ``telemetry`` counts."""
 
-    def __init__(self, judge: Judge | None, telemetry: Telemetry, analyst: Analyst | None) -> None:
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        decoder_in_the_loop: DecoderInTheLoop | None,
+        feature_distortion: FeatureDistortion | None,
+    ) -> None:
         self._telemetry = telemetry
         self._metrics = SenderMetrics(telemetry.registry)
-        self._extractors = Extractors(judge, telemetry.loading, analyst)
+        self._extractors = Extractors(decoder_in_the_loop, telemetry.loading, feature_distortion)
         self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="encode")
         telemetry.watch("encode", self._workers._work_queue.qsize)  # noqa: SLF001 - the executor has no public one
 
@@ -92,17 +97,20 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
 
 
 def sender_spec(
-    judge: Judge | None = None, telemetry: Telemetry | None = None, analyst: Analyst | None = None
+    telemetry: Telemetry | None = None,
+    decoder_in_the_loop: DecoderInTheLoop | None = None,
+    feature_distortion: FeatureDistortion | None = None,
 ) -> ServiceSpec:
     """Return the sender as a service to run.
 
-    Without a ``judge`` the codec `adaptive` chooses by its table; without an ``analyst`` trade-offs are refused.
+    Without a ``decoder_in_the_loop`` the codec `adaptive` chooses its HCI by a table. Without a ``feature_distortion``
+    a rate-task optimisation is refused.
     """
     telemetry = telemetry or Telemetry()
     return ServiceSpec(
         sender_pb2.DESCRIPTOR.services_by_name["SenderService"].full_name,
         lambda server: sender_pb2_grpc.add_SenderServiceServicer_to_server(
-            SenderService(judge, telemetry, analyst), server
+            SenderService(telemetry, decoder_in_the_loop, feature_distortion), server
         ),
         telemetry,
     )

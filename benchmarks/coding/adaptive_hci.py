@@ -2,7 +2,7 @@
 
 BSDS500 pictures of train-4-of-8.parquet, beyond the crops that the decoder learnt from. Per picture and rate: the HCI
 that is best when up-sampled (codec `hci`), the best at each scale that is tried, and the best of them all (codec
-`adaptive`), by the judge. It looks at EfficientNet-Lite2 and VGG16: the network of the EfficientNet-Lite0 columns had
+`adaptive`), with the decoder in the loop. It compares by EfficientNet-Lite2 and VGG16: the network of the EfficientNet-Lite0 columns had
 no part in the choice. Writes docs/results/adaptive.md.
 
 Usage: python -m benchmarks.coding.adaptive_hci [--count 8] [--data ../shared/data/train]
@@ -23,7 +23,7 @@ from receiver.guidance import Guidance, options_for
 from receiver.metrics.measures import Measures
 from receiver.pocket.decoder import PocketDecoder
 from semlink.cli.output import markdown_table
-from semlink.encoder_search.hci import PocketJudge
+from semlink.encoder_search.hci import PocketDecoderInTheLoop
 from sender.hci_search import STEPS_TRIED
 from shared.bitstream import PictureHeader
 from shared.files import write_file
@@ -44,10 +44,10 @@ SHOWN = {
 }
 
 
-def choices(pixels: NDArray[np.uint8], budget_bytes: int, judge: PocketJudge) -> dict[str, bytes]:
+def choices(pixels: NDArray[np.uint8], budget_bytes: int, loop: PocketDecoderInTheLoop) -> dict[str, bytes]:
     """Return the HCI payloads to compare, by name."""
     made = {"hci: best up-sampled": encode_hci(pixels, budget_bytes)}
-    distance = functools.cache(judge(pixels))
+    distance = functools.cache(loop(pixels))
     candidates = []
     for step in STEPS_TRIED:
         here = hci_candidates(pixels, budget_bytes, steps=[step])
@@ -63,13 +63,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "train")
     options = parser.parse_args()
     pictures = parquet_pictures([options.data / "train-4-of-8.parquet"], "bsds500", MIN_SIDE, options.count)
-    decoder, judge, measures = PocketDecoder(), PocketJudge(), Measures()
+    decoder, loop, measures = PocketDecoder(), PocketDecoderInTheLoop(), Measures()
     rows: dict[tuple[float, str], list[dict[str, float]]] = defaultdict(list)
     for pixels in pictures:
         height, width = pixels.shape[:2]
         reference = measures.reference(pixels)
         for bpp in BPPS:
-            for name, payload in choices(pixels, int(bpp * height * width / 8), judge).items():
+            for name, payload in choices(pixels, int(bpp * height * width / 8), loop).items():
                 guidance = Guidance(PictureHeader(width, height), hci=decode_hci(payload, width, height))
                 made = decoder.reconstruct(guidance, options_for(decoder))
                 found = measures.compared(made.pixels, reference)

@@ -20,9 +20,9 @@ from benchmarks.common.hci_curves import RESULTS, machine, table
 from receiver.guidance import Guidance, options_for
 from receiver.metrics.distances import lpips_form
 from receiver.pocket.decoder import PocketDecoder
-from semlink.encoder_search.latent import PocketAnalyst, visual_analysis
+from semlink.encoder_search.latent import PocketFeatureDistortion, visual_features
 from sender.extractors.extractors import Extractors
-from sender.rdo import LatentChoice, best_choice, latent_choices
+from sender.rdo import LatentCandidate, latent_candidates, least_cost
 from shared.bitstream import PictureHeader
 from shared.codecs.recipe import TradeOff
 from shared.efficientnet import efficientnet_lite
@@ -33,7 +33,7 @@ from shared.pixels import to_tensor
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shared.latent.coder import LatentPlanes
+    from shared.latent.coder import LatentChannels
 
 ROOT = Path(__file__).parents[2]
 SKIPPED, COUNT = 4, 6
@@ -46,7 +46,7 @@ COLOURS = {"green": (30, 160, 60), "red": (200, 30, 30), "blue": (40, 60, 200), 
 class Tried:
     """One number of planes of one picture: what it loses by V, LPIPS' form on Lite0, and Lite2's classes."""
 
-    choice: LatentChoice
+    choice: LatentCandidate
     lost: float
     lpips: float
     classes: float
@@ -56,24 +56,24 @@ class Trials:
     """The sender's choices and the receiver's pictures."""
 
     def __init__(self) -> None:
-        self.extractors, self.decoder, self.analyst = Extractors(), PocketDecoder(), PocketAnalyst()
+        self.extractors, self.decoder, self.distortion = Extractors(), PocketDecoder(), PocketFeatureDistortion()
         self.judge, self.seen = efficientnet_lite(0), efficientnet_lite(2)
 
-    def decoded(self, pixels: NDArray[np.uint8], caption: str, planes: LatentPlanes) -> NDArray[np.uint8]:
+    def decoded(self, pixels: NDArray[np.uint8], caption: str, channels: LatentChannels) -> NDArray[np.uint8]:
         """Return what the receiver shows, by its defaults."""
-        guidance = Guidance(PictureHeader(pixels.shape[1], pixels.shape[0]), caption=caption or None, planes=planes)
+        guidance = Guidance(PictureHeader(pixels.shape[1], pixels.shape[0]), caption=caption or None, latent=channels)
         return self.decoder.reconstruct(guidance, options_for(self.decoder)).pixels
 
     def tried(self, pixels: NDArray[np.uint8]) -> dict[int, Tried]:
         """Return every number of planes of the picture."""
         caption = self.extractors.caption(pixels)
-        lost = self.analyst(pixels, caption)
+        lost = self.distortion(pixels, caption)
         found = {}
-        for choice in latent_choices(*self.extractors.planes(pixels, CHANNEL_COUNTS[-1])):
-            made = self.decoded(pixels, caption, choice.arrived)
-            lpips = float(lpips_form(visual_analysis(self.judge, made), visual_analysis(self.judge, pixels)))
+        for choice in latent_candidates(*self.extractors.latent(pixels, CHANNEL_COUNTS[-1])):
+            made = self.decoded(pixels, caption, choice.channels)
+            lpips = float(lpips_form(visual_features(self.judge, made), visual_features(self.judge, pixels)))
             apart = float((self.classes(made) - self.classes(pixels)).abs().sum()) / 2
-            found[len(choice.arrived.ids)] = Tried(choice, lost(choice.arrived), lpips, apart)
+            found[len(choice.channels.ids)] = Tried(choice, lost(choice.channels), lpips, apart)
         return found
 
     def classes(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
@@ -84,16 +84,16 @@ class Trials:
     def even_colour(self, colour: tuple[int, int, int]) -> list[str]:
         """Return the mean colours in which an even picture of ``colour`` comes back, without its caption and with."""
         pixels = np.full((192, 256, 3), colour, np.uint8)
-        most = next(latent_choices(*self.extractors.planes(pixels, CHANNEL_COUNTS[-1])))
+        most = next(latent_candidates(*self.extractors.latent(pixels, CHANNEL_COUNTS[-1])))
         captions = "", self.extractors.caption(pixels)
-        means = [self.decoded(pixels, caption, most.arrived).mean((0, 1)) for caption in captions]
+        means = [self.decoded(pixels, caption, most.channels).mean((0, 1)) for caption in captions]
         return [", ".join(f"{level:.0f}" for level in mean) for mean in (colour, *means)]
 
 
 def chosen(tried: dict[int, Tried], trade_off: TradeOff) -> int:
     choices = [one.choice for one in tried.values()]
-    best = best_choice(choices, lambda planes: tried[len(planes.ids)].lost, trade_off)
-    return len(best.arrived.ids)
+    best = least_cost(choices, lambda channels: tried[len(channels.ids)].lost, trade_off)
+    return len(best.channels.ids)
 
 
 def row(name: str, taken: list[Tried], counts: str) -> list[str]:

@@ -110,7 +110,7 @@ def _neutral(stream: Stream, whole: Bitstream, budget_bytes: int) -> bytes | Non
         return max((one for one in made if len(one) <= room), key=len, default=None)
     if stream.kind is StreamKind.LATENT:
         found = decode_latent(stream.payload, whole.header.width, whole.header.height)
-        values = np.zeros((32, *found.planes.shape[1:]), np.int16)
+        values = np.zeros((32, *found.values.shape[1:]), np.int16)
         return encode_latent(values, found.ids)
     return None
 

@@ -98,7 +98,7 @@ class PocketDecoder:
         groups: dict[object, list[int]] = {}
         for index, (guidance, options) in enumerate(requests):
             header = guidance.header
-            key = (header.width, header.height, guidance.hci is None, guidance.planes is None, options.steps)
+            key = (header.width, header.height, guidance.hci is None, guidance.latent is None, options.steps)
             groups.setdefault(key, []).append(index)
         made: dict[int, Reconstruction] = {}
         for members in groups.values():

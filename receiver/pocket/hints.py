@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from receiver.guidance import Guidance
-    from shared.latent.coder import LatentPlanes
+    from shared.latent.coder import LatentChannels
     from shared.regions.region import Region
     from shared.text import TextEncoder
     from shared.tokens.stream import TokenKind
@@ -51,7 +51,7 @@ def hints_of(guidance: Guidance, text: Callable[[], TextEncoder]) -> Hints:
     Raises:
         SetupError: the text encoder is not installed.
     """
-    tokens, planes = guidance.tokens, guidance.planes
+    tokens, planes = guidance.tokens, guidance.latent
     return Hints(
         caption=text()(guidance.caption) if guidance.caption else None,
         tokens=None if tokens is None else (tokens.kind, torch.from_numpy(tokens.numbers())),
@@ -74,10 +74,10 @@ def _regions_of(regions: Sequence[Region], text: TextEncoder) -> tuple[Tensor, T
     return torch.stack(words) if words else torch.zeros(0, TEXT_WIDTH), masks
 
 
-def _all_planes(planes: LatentPlanes) -> Tensor:
+def _all_planes(planes: LatentChannels) -> Tensor:
     """Return ``[32, h, w]`` with zeros for the channels that were not sent."""
-    whole = torch.zeros(LATENT_CHANNELS, *planes.planes.shape[1:])
-    whole[list(planes.ids)] = torch.from_numpy(plane_values(planes.planes).astype(np.float32))
+    whole = torch.zeros(LATENT_CHANNELS, *planes.values.shape[1:])
+    whole[list(planes.ids)] = torch.from_numpy(plane_values(planes.values).astype(np.float32))
     return whole
 
 

@@ -57,15 +57,15 @@ def service_named(name: str, run: RunSettings | None = None) -> ServiceSpec:
     # Imported one by one, so that a machine needs only what its own service needs.
     if name == "sender":
         from semlink.encoder_search.decoder import pocket_decoder  # noqa: PLC0415
-        from semlink.encoder_search.hci import PocketJudge  # noqa: PLC0415
-        from semlink.encoder_search.latent import PocketAnalyst  # noqa: PLC0415
+        from semlink.encoder_search.hci import PocketDecoderInTheLoop  # noqa: PLC0415
+        from semlink.encoder_search.latent import PocketFeatureDistortion  # noqa: PLC0415
         from sender.service import sender_spec  # noqa: PLC0415
 
         # Where only the sender is installed, `adaptive` chooses by its table, and there are no trade-offs.
         if not importlib.util.find_spec("receiver"):
             return sender_spec(telemetry=telemetry)
         trials = pocket_decoder(run.device)
-        return sender_spec(PocketJudge(trials), telemetry, PocketAnalyst(trials))
+        return sender_spec(telemetry, PocketDecoderInTheLoop(trials), PocketFeatureDistortion(trials))
     if name == "channel":
         from channel.service.service import channel_spec  # noqa: PLC0415
 

@@ -1,1 +1,4 @@
-"""Encoder choices that try the receiver's decoder: which HCI, which latent channels."""
+"""The receiver's decoder in the loop of the sender: it helps to choose the HCI and the number of latent channels.
+
+Sender and receiver do not import each other. Whoever starts a sender passes these objects in.
+"""

@@ -1,4 +1,4 @@
-"""The decoder that trials at the sender run, loaded at the first of them."""
+"""The pocket decoder for trials at the sender, loaded at the first trial."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def pocket_decoder(device: str = "") -> Lazy[PocketDecoder]:
-    """Return the receiver's decoder for trials at the sender, on ``device``; the empty one is its own choice."""
+    """Return the receiver's decoder on ``device``; "" takes CUDA where there is one."""
 
     def load() -> PocketDecoder:
         from receiver.pocket.decoder import PocketDecoder  # noqa: PLC0415 - imports torch

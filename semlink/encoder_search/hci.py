@@ -1,4 +1,4 @@
-"""The judge that `adaptive` tries HCIs with: the pocket decoder, and what its picture looks like to two networks."""
+"""Measures what the pocket decoder makes of an HCI (highly compressed image), to choose the best one of several."""
 
 from __future__ import annotations
 
@@ -19,51 +19,57 @@ if TYPE_CHECKING:
 
     from receiver.pocket.decoder import PocketDecoder
 
-GRID: Final = 240
-"""Windows begin at multiples of this: at every scale a whole number of the HCI's pixels."""
-SIDE: Final = 480
-"""Of the window in the middle that is judged: to decode more takes longer and seldom changes the choice."""
+WINDOW_GRID: Final = 240
+"""Windows start at multiples of this many pixels, which are whole HCI pixels at every scale."""
+WINDOW_SIDE: Final = 480
+"""Longest side of the window in the middle that is compared. Decoding more takes longer and seldom changes the choice.
+"""
 
 
 @dataclass(frozen=True)
 class Window:
-    """The part of a picture that is judged, in its pixels."""
+    """The part of a picture that is compared, in pixels of the picture."""
 
     top: int
     left: int
     height: int
     width: int
 
-    def cut(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def crop(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return this part of ``pixels`` ``[H, W, 3]`` or ``[H, W]``."""
         return pixels[self.top : self.top + self.height, self.left : self.left + self.width]
 
-    def shrunk(self, scale: int) -> Window:
+    def downscale(self, scale: int) -> Window:
         """Return the same part of a picture at 1/``scale``."""
         return Window(self.top // scale, self.left // scale, -(-self.height // scale), -(-self.width // scale))
 
 
 def window_in(height: int, width: int) -> Window:
-    """Return the window of a picture of ``height`` × ``width``: all of it, or at most 480 pixels about its middle."""
-    (top, rows), (left, columns) = (_middle(side) for side in (height, width))
+    """Return the window of a picture of ``height`` × ``width``: the whole picture, or 480 pixels around its middle."""
+    (top, rows), (left, columns) = (_middle_part(side) for side in (height, width))
     return Window(top, left, rows, columns)
 
 
-def _middle(side: int) -> tuple[int, int]:
-    start = max(0, (side - SIDE) // 2) // GRID * GRID
-    return start, min(SIDE, side - start)
+def _middle_part(side: int) -> tuple[int, int]:
+    start = max(0, (side - WINDOW_SIDE) // 2) // WINDOW_GRID * WINDOW_GRID
+    return start, min(WINDOW_SIDE, side - start)
 
 
-class PocketJudge:
-    """Loads decoder and networks when it is first asked; several threads may call it."""
+class PocketDecoderInTheLoop:
+    """``DecoderInTheLoop`` with the pocket decoder. Decoder and networks load at the first use; several threads may call.
+
+    The distance is LPIPS' form on EfficientNet-Lite2 times DISTS' form on VGG16 (``receiver/metrics/distances.py``).
+    """
 
     def __init__(self, decoder: Lazy[PocketDecoder] | None = None) -> None:
-        """Try HCIs with ``decoder``; without one, with one of its own on the device of its choice."""
+        """Decode with ``decoder``; None loads one on the default device."""
         self._decoder = decoder or pocket_decoder()
         self._networks = Lazy(_Networks)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Callable[[bytes], float]:
-        """Return what measures an HCI's payload: LPIPS' form on EfficientNet times DISTS' form on VGG16.
+        """Return a function from an HCI's payload to the distance of its decoded picture to ``pixels``.
+
+        ``pixels`` are uint8 ``[H, W, 3]`` or ``[H, W]``. The window in the middle is compared.
 
         Raises:
             SetupError: the decoder or a network is not installed, or weights are missing or damaged.
@@ -73,21 +79,21 @@ class PocketJudge:
         decoder, networks = self._decoder(), self._networks()
         height, width = pixels.shape[:2]
         window = window_in(height, width)
-        original = networks.maps(window.cut(pixels))
+        original = networks.maps(window.crop(pixels))
         header = PictureHeader(window.width, window.height, pixels.ndim == 2)
         options = options_for(decoder, trust=False)
 
         def distance(payload: bytes) -> float:
             hci = decode_hci(payload, width, height, grey=header.grey)
-            part: HciImage = replace(hci, pixels=window.shrunk(hci.scale).cut(hci.pixels))
-            made = decoder.reconstruct(Guidance(header, hci=part), options)
-            return networks.distance(networks.maps(made.pixels), original)
+            part: HciImage = replace(hci, pixels=window.downscale(hci.scale).crop(hci.pixels))
+            decoded = decoder.reconstruct(Guidance(header, hci=part), options)
+            return networks.distance(networks.maps(decoded.pixels), original)
 
         return distance
 
 
 class _Networks:
-    """Frozen, on the CPU."""
+    """EfficientNet-Lite2 and VGG16, frozen, on the CPU."""
 
     def __init__(self) -> None:
         from receiver.metrics.vgg import vgg_features  # noqa: PLC0415 - these import torch
@@ -107,7 +113,7 @@ class _Networks:
 
     @staticmethod
     def distance(maps: tuple[Any, Any], originals: tuple[Any, Any]) -> float:
-        """Return the product of both distances, so that neither's scale matters."""
+        """Return the product of both distances, so that the scale of neither matters."""
         from receiver.metrics.distances import dists_form, lpips_form  # noqa: PLC0415
 
         return float(lpips_form(maps[0], originals[0])) * float(dists_form(maps[1], originals[1]))

@@ -1,7 +1,8 @@
-"""What planes of the latent lose of a picture's visual analysis: the pocket decoder, and what a network then sees.
+"""Measures what a picture loses when only some latent channels are sent.
 
-V, which GSC's equation (2) leaves to the user, is here what EfficientNet-Lite2 sees: the unit feature vectors at every
-place of its five stages. abs(V(x_hat) - V(x)) is the mean square of their difference: LPIPS' form (docs/latent.md).
+Equation (2) of "Generative Semantic Coding" (GSC) leaves the visual analysis V to its user. Here V are the features of
+EfficientNet-Lite2: unit vectors at every place of its five stages. abs(V(x_hat) - V(x)) is their mean squared difference,
+which is LPIPS' form (docs/latent.md).
 """
 
 from __future__ import annotations
@@ -21,24 +22,26 @@ if TYPE_CHECKING:
 
     from receiver.pocket.decoder import PocketDecoder
     from shared.efficientnet import EfficientNetLite
-    from shared.latent.coder import LatentPlanes
+    from shared.latent.coder import LatentChannels
 
-LONGEST: Final = 480
-"""Pixels of the longer side at which V looks at a picture; smaller pictures stay as they are."""
-SHORTEST: Final = 64
-"""Pixels that the shorter side keeps, for the coarsest features."""
+LONGEST_SIDE: Final = 480
+"""Larger pictures are down-sampled until their longer side has this many pixels."""
+SHORTEST_SIDE: Final = 64
+"""The shorter side keeps at least this many pixels, which the coarsest features need."""
 
 
-class PocketAnalyst:
-    """Loads decoder and network when it is first asked; several threads may call it."""
+class PocketFeatureDistortion:
+    """``FeatureDistortion`` with the pocket decoder. Decoder and network load at the first use; several threads may call."""
 
     def __init__(self, decoder: Lazy[PocketDecoder] | None = None) -> None:
-        """Try planes with ``decoder``; without one, with one of its own on the device of its choice."""
+        """Decode with ``decoder``; None loads one on the default device."""
         self._decoder = decoder or pocket_decoder()
-        self._network = Lazy(_network)
+        self._network = Lazy(_load_network)
 
-    def __call__(self, pixels: NDArray[np.uint8], caption: str) -> Callable[[LatentPlanes], float]:
-        """Return |V(x_hat) - V(x)| as a function of the planes that arrive, with ``caption`` and without an HCI.
+    def __call__(self, pixels: NDArray[np.uint8], caption: str) -> Callable[[LatentChannels], float]:
+        """Return abs(V(x_hat) - V(x)) as a function of the latent channels that are sent.
+
+        x is ``pixels`` ``[H, W, 3]`` or ``[H, W]``. x_hat is decoded from the channels and ``caption``, without an HCI.
 
         Raises:
             SetupError: the decoder or the network is not installed, or weights are missing or damaged.
@@ -50,23 +53,23 @@ class PocketAnalyst:
         height, width = pixels.shape[:2]
         header = PictureHeader(width, height, pixels.ndim == 2)
         options = options_for(decoder)
-        wanted = visual_analysis(network, pixels)
+        original = visual_features(network, pixels)
 
-        def lost(planes: LatentPlanes) -> float:
-            made = decoder.reconstruct(Guidance(header, caption=caption or None, planes=planes), options)
-            return float(lpips_form(visual_analysis(network, made.pixels), wanted))
+        def distortion(channels: LatentChannels) -> float:
+            decoded = decoder.reconstruct(Guidance(header, caption=caption or None, latent=channels), options)
+            return float(lpips_form(visual_features(network, decoded.pixels), original))
 
-        return lost
+        return distortion
 
 
-def _network() -> EfficientNetLite:
+def _load_network() -> EfficientNetLite:
     from shared.efficientnet import SENDER_NETWORK, efficientnet_lite  # noqa: PLC0415 - imports torch
 
     return efficientnet_lite(SENDER_NETWORK)
 
 
-def visual_analysis(network: EfficientNetLite, pixels: NDArray[np.uint8]) -> list[Tensor]:
-    """Return the feature maps ``[1, C, h, w]`` of ``pixels`` ``[H, W, 3]`` or ``[H, W]``, at 480 pixels at most."""
+def visual_features(network: EfficientNetLite, pixels: NDArray[np.uint8]) -> list[Tensor]:
+    """Return the feature maps ``[1, C, h, w]`` of ``pixels`` ``[H, W, 3]`` or ``[H, W]``, at most 480 pixels a side."""
     import torch  # noqa: PLC0415
     from torch.nn import functional  # noqa: PLC0415
 
@@ -74,7 +77,7 @@ def visual_analysis(network: EfficientNetLite, pixels: NDArray[np.uint8]) -> lis
 
     picture = to_tensor(pixels)[None]
     sides = pixels.shape[:2]
-    factor = min(1.0, max(LONGEST / max(sides), SHORTEST / min(sides)))
+    factor = min(1.0, max(LONGEST_SIDE / max(sides), SHORTEST_SIDE / min(sides)))
     with torch.inference_mode():
         if factor < 1:
             size = [round(side * factor) for side in sides]

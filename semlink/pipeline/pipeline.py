@@ -20,8 +20,8 @@ from channel.link.transmission import Transmission
 from receiver.guidance import DECODER_NAMES, DEFAULT_DECODER, DecodeOptions, decoder_named, options_for
 from receiver.rebuild import Rebuilt, rebuild
 from receiver.reception import Reception
-from semlink.encoder_search.hci import PocketJudge
-from semlink.encoder_search.latent import PocketAnalyst
+from semlink.encoder_search.hci import PocketDecoderInTheLoop
+from semlink.encoder_search.latent import PocketFeatureDistortion
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from shared.errors import UnknownNameError
@@ -62,7 +62,9 @@ class Pipeline:
         self._decoders = {name: Lazy(partial(decoder_named, name, device)) for name in DECODER_NAMES}
         # Trials at the sender run the receiver's own decoder: one set of weights in memory.
         trials = cast("Lazy[PocketDecoder]", self._decoders["pocket"])
-        self._extractors = Extractors(PocketJudge(trials), analyst=PocketAnalyst(trials))
+        self._extractors = Extractors(
+            PocketDecoderInTheLoop(trials), feature_distortion=PocketFeatureDistortion(trials)
+        )
 
     def encode(self, picture: Picture, codec: Codec, max_bytes: int = 0, caption: str | None = None) -> Bitstream:
         """Return the streams of ``picture`` whose container has at most ``max_bytes``; 0: the codec's default rate.

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from sender.extractors.latent import LatentEncoder
     from sender.extractors.regions import RegionFinder
     from sender.extractors.tokens import TokenEncoder
-    from sender.hci_search import Judge
-    from sender.rdo import Analyst
+    from sender.hci_search import DecoderInTheLoop
+    from sender.rdo import FeatureDistortion
     from shared.regions.region import Region
     from shared.tokens.stream import TokenKind, Tokens
 
@@ -35,18 +35,19 @@ class Extractors:
     """Captioner, token encoder, latent encoder and region finder; several threads may call them.
 
     Args:
-        judge: tries HCIs.
+        decoder_in_the_loop: measures what the decoder makes of an HCI, for recipes that choose the HCI so.
         loading: a context manager around the loading of each extractor, given its name. Telemetry measures with it.
-        analyst: says what planes lose, for recipes with a trade-off.
+        feature_distortion: measures what the decoder loses with a choice of latent channels, for the rate-task
+            optimisation.
     """
 
     def __init__(
         self,
-        judge: Judge | None = None,
+        decoder_in_the_loop: DecoderInTheLoop | None = None,
         loading: Callable[[str], AbstractContextManager[None]] = _ignore,
-        analyst: Analyst | None = None,
+        feature_distortion: FeatureDistortion | None = None,
     ) -> None:
-        self.judge, self.analyst = judge, analyst
+        self.decoder_in_the_loop, self.feature_distortion = decoder_in_the_loop, feature_distortion
 
         def lazy(name: str, load: Callable[[], T]) -> Lazy[T]:
             def load_measured() -> T:
@@ -78,7 +79,7 @@ class Extractors:
         """
         return self._token_encoder()(kind, count, pixels, hci, caption)
 
-    def planes(self, pixels: NDArray[np.uint8], count: int) -> tuple[NDArray[np.int16], tuple[int, ...]]:
+    def latent(self, pixels: NDArray[np.uint8], count: int) -> tuple[NDArray[np.int16], tuple[int, ...]]:
         """Return all channels ``[32, H / 16, W / 16]`` of the latent, and the ``count`` that show most, best first.
 
         Raises:

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class LatentPlanes:
-    """What arrives: ``planes`` int16 ``[C, h, w]`` in steps of the quantiser, plane k being channel ``ids[k]``."""
+class LatentChannels:
+    """Some channels of a latent: ``values`` int16 ``[C, h, w]`` in quantiser steps, ``values[k]`` of channel ``ids[k]``."""
 
     ids: tuple[int, ...]
-    planes: NDArray[np.int16]
+    values: NDArray[np.int16]
 
 
 def encode_latent(values: NDArray[np.integer], ids: Sequence[int], tables: LatentTables | None = None) -> bytes:
@@ -58,7 +58,7 @@ def encode_latent(values: NDArray[np.integer], ids: Sequence[int], tables: Laten
     return _encoded(chosen, planes, tables or shipped_tables())
 
 
-def decode_latent(payload: bytes, width: int, height: int, tables: LatentTables | None = None) -> LatentPlanes:
+def decode_latent(payload: bytes, width: int, height: int, tables: LatentTables | None = None) -> LatentChannels:
     """Return the planes in ``payload`` of a picture of ``width`` x ``height`` pixels, ids ascending.
 
     Raises:
@@ -78,7 +78,7 @@ def decode_latent(payload: bytes, width: int, height: int, tables: LatentTables 
         raise BitstreamError(
             f"the latent payload is damaged: {len(payload)} bytes are not what its planes are coded in"
         )
-    return LatentPlanes(ids, planes.astype(np.int16))
+    return LatentChannels(ids, planes.astype(np.int16))
 
 
 @functools.cache

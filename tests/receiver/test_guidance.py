@@ -24,13 +24,13 @@ from shared.streams import Stream, StreamKind
 
 streams = tuple(Stream(StreamKind[kind], bytes.fromhex(payload)) for kind, payload in case["streams"].items())
 guidance = guidance_in(Bitstream(PictureHeader(case["width"], case["height"]), streams))
-planes = guidance.planes.planes
+planes = guidance.latent.values
 print(json.dumps({
     "damaged": list(guidance.damaged),
     "caption": guidance.caption,
     "codes": list(guidance.tokens.codes),
     "regions": [[one.name, one.detail] for one in guidance.regions],
-    "ids": list(guidance.planes.ids),
+    "ids": list(guidance.latent.ids),
     "planes": hashlib.sha256(planes.astype("<i2").tobytes()).hexdigest(),
 }))
 """

@@ -1,11 +1,11 @@
-"""What `adaptive` sends: the HCI that its judge likes best, and a budget that is used up."""
+"""The HCI that `adaptive` chooses, and how it fills its budget."""
 
 import numpy as np
 import pytest
 
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
-from sender.hci_search import STEPS_TRIED, filling_hci_for, hci_for
+from sender.hci_search import STEPS_TRIED, choose_hci
 from shared.codecs.registry import codec_named
 from shared.errors import BudgetError
 from shared.hci.stream import decode_hci, hci_candidates
@@ -32,12 +32,12 @@ def scale_of(payload, picture):
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_the_hci_that_the_judge_likes_is_sent(sign, picture):
-    payload = hci_for(
+def test_the_hci_of_the_least_distance_is_sent(sign, picture):
+    payload = choose_hci(
         codec_named("adaptive"),
         picture.pixels,
-        BUDGET_BYTES,
         lambda _: lambda payload: sign * scale_of(payload, picture),
+        BUDGET_BYTES,
     )
     candidates = hci_candidates(picture.pixels, BUDGET_BYTES, steps=STEPS_TRIED)
     assert payload in candidates
@@ -46,16 +46,16 @@ def test_the_hci_that_the_judge_likes_is_sent(sign, picture):
     assert scale_of(payload, picture) == (min(scales) if sign > 0 else max(scales))
 
 
-def test_without_a_judge_the_hci_is_that_of_codec_hci(picture):
+def test_without_a_decoder_the_hci_is_the_one_of_codec_hci(picture):
     with_adaptive, with_hci = (
-        hci_for(codec_named(name), picture.pixels, BUDGET_BYTES, None) for name in ("adaptive", "hci")
+        choose_hci(codec_named(name), picture.pixels, None, BUDGET_BYTES) for name in ("adaptive", "hci")
     )
     assert with_adaptive == with_hci
 
 
-def test_too_small_a_budget_is_refused_with_the_bytes_that_it_takes(picture):
+def test_too_small_a_budget_is_refused_with_the_bytes_that_are_needed(picture):
     with pytest.raises(BudgetError, match=r"it takes \d+ or more"):
-        hci_for(codec_named("adaptive"), picture.pixels, 3, None)
+        choose_hci(codec_named("adaptive"), picture.pixels, None, 3)
 
 
 @pytest.mark.parametrize("name", ["chelsea", "astronaut", "coffee", "camera"])
@@ -69,15 +69,15 @@ def test_a_budget_is_filled_within_three_percent_and_never_exceeded(name, extrac
         assert bitstream.stream(StreamKind.HCI) is not None
 
 
-def test_of_the_hcis_that_fill_the_budget_the_judge_likes_one_best(picture, extractors):
+def test_of_the_hcis_that_fill_the_budget_the_one_of_the_least_distance_is_sent(picture, extractors):
     def coarse_first(payload):
         return -scale_of(payload, picture)
 
-    liked = encode_picture(picture, codec_named("adaptive"), Extractors(lambda _: coarse_first), BUDGET_BYTES)
+    chosen = encode_picture(picture, codec_named("adaptive"), Extractors(lambda _: coarse_first), BUDGET_BYTES)
     usual = encode_picture(picture, codec_named("adaptive"), extractors, BUDGET_BYTES)
-    scales = [scale_of(one.stream(StreamKind.HCI).payload, picture) for one in (liked, usual)]
+    scales = [scale_of(one.stream(StreamKind.HCI).payload, picture) for one in (chosen, usual)]
     assert scales[0] > scales[1]
-    assert len(liked.pack()) >= 0.97 * BUDGET_BYTES
+    assert len(chosen.pack()) >= 0.97 * BUDGET_BYTES
 
 
 def test_finer_scales_are_tried_where_the_usual_ones_cannot_fill_the_budget(picture):
@@ -86,12 +86,12 @@ def test_finer_scales_are_tried_where_the_usual_ones_cannot_fill_the_budget(pict
     def fills(payload):
         return scale_of(payload, picture) < min(usual)
 
-    payload = filling_hci_for(codec_named("adaptive"), picture.pixels, BUDGET_BYTES, None, fills)
+    payload = choose_hci(codec_named("adaptive"), picture.pixels, None, BUDGET_BYTES, fills)
     assert 1 <= scale_of(payload, picture) < min(usual)
     assert len(payload) <= BUDGET_BYTES
 
 
-def test_a_picture_that_is_said_in_full_in_fewer_bytes_is_not_padded(extractors):
+def test_a_picture_that_needs_fewer_bytes_is_not_padded(extractors):
     even = load_picture(encode_png(np.full((128, 128, 3), (30, 160, 60), np.uint8)))
     bitstream = encode_picture(even, codec_named("adaptive"), extractors, 4000)
     assert len(bitstream.pack()) < 0.97 * 4000
@@ -99,12 +99,12 @@ def test_a_picture_that_is_said_in_full_in_fewer_bytes_is_not_padded(extractors)
     assert np.abs(decode_hci(hci.payload, 128, 128).pixels.astype(int) - (30, 160, 60)).max() <= 3
 
 
-def test_no_tokens_are_sent_because_they_do_not_pay(picture, extractors):
+def test_adaptive_sends_no_tokens(picture, extractors):
     bitstream = encode_picture(picture, codec_named("adaptive"), extractors, 1500)
     assert bitstream.stream(StreamKind.TOKENS) is None
 
 
-def test_a_callers_caption_comes_before_the_hci_takes_the_rest(picture, extractors):
+def test_a_callers_caption_is_sent_and_the_hci_takes_the_rest(picture, extractors):
     words = "a brown cat with green eyes looks past the camera " * 2
     bitstream = encode_picture(picture, codec_named("adaptive"), extractors, BUDGET_BYTES, words.strip())
     assert bitstream.stream(StreamKind.CAPTION) is not None

@@ -45,7 +45,7 @@ def test_what_is_sent_is_what_is_found_and_the_budget_holds(budget_bytes, pictur
     assert guidance.damaged == ()
     assert guidance.caption == CAPTION
     assert guidance.hci is not None
-    assert (guidance.planes is None) == (bitstream.stream(StreamKind.LATENT) is None)
+    assert (guidance.latent is None) == (bitstream.stream(StreamKind.LATENT) is None)
     assert (guidance.regions is None) == (bitstream.stream(StreamKind.REGIONS) is None)
 
 
@@ -53,7 +53,7 @@ def test_planes_alone_fill_what_they_can(picture, extractors):
     codec = FOUR.model_copy(update={"streams": (StreamKind.LATENT,), "planes": 4})
     guidance = guidance_in(encode_picture(picture, codec, extractors, 2000))
     assert guidance.hci is None
-    assert len(guidance.planes.ids) == 4
+    assert len(guidance.latent.ids) == 4
     with pytest.raises(BudgetError, match="30 bytes hold no stream of four"):
         encode_picture(picture, codec, extractors, 30)
 
@@ -62,7 +62,7 @@ def test_a_base_layer_takes_its_bytes_before_the_image_and_leaves_first(picture,
     whole = encode_picture(picture, LAYERED, extractors, 600)
     assert {stream.kind for stream in whole.streams} >= {StreamKind.HCI, StreamKind.LATENT}
     assert len(whole.stream(StreamKind.HCI).payload) >= 0.6 * 600
-    assert len(guidance_in(whole).planes.ids) <= LAYERED.planes
+    assert len(guidance_in(whole).latent.ids) <= LAYERED.planes
     tight = encode_picture(picture, LAYERED, extractors, 100)
     assert tight.stream(StreamKind.LATENT) is None
 

@@ -81,7 +81,7 @@ def test_pseudo_words_tell_pictures_apart_and_depend_on_nothing_else(cat, cup, e
 
 def test_of_planes_as_many_are_sent_as_fit(cat, extractors):
     counts = [
-        len(guidance_in(encode_picture(cat, codec_named("gsc"), extractors, budget_bytes)).planes.ids)
+        len(guidance_in(encode_picture(cat, codec_named("gsc"), extractors, budget_bytes)).latent.ids)
         for budget_bytes in (60, 100, 300)
     ]
     assert counts == sorted(counts)

@@ -52,7 +52,7 @@ def test_the_coder_takes_what_the_tables_promise(latents, trained):
     tables = tables_of(trained[1])
     values, ids = latents.planes[0], np.flatnonzero(latents.kept[0])
     payload = encode_latent(values, ids, tables)
-    assert np.array_equal(decode_latent(payload, 12 * 16, 10 * 16, tables).planes, values[ids])
+    assert np.array_equal(decode_latent(payload, 12 * 16, 10 * 16, tables).values, values[ids])
     promised_bits = table_bits(trained[1], Latents(latents.planes[:1], latents.kept[:1])) * values[ids].size
     # Which channels there are costs a few bytes more, which the tables' bits leave out.
     assert promised_bits / 8 <= len(payload) <= promised_bits / 8 + 6

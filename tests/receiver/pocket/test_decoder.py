@@ -19,7 +19,7 @@ from sender.extractors.latent import LatentEncoder, chosen_channels
 from shared.bitstream import PictureHeader
 from shared.errors import ServiceError
 from shared.hci.stream import down_sampled
-from shared.latent.coder import LatentPlanes
+from shared.latent.coder import LatentChannels
 from shared.regions.region import Region
 from shared.tokens.stream import TokenKind, Tokens
 
@@ -99,8 +99,8 @@ def test_without_an_hci_the_planes_draw_the_picture():
     correlations = []
     for count in (1, 16):
         ids = tuple(sorted(chosen_channels(values, original, count)))
-        planes = LatentPlanes(ids, values[list(ids)].astype(np.int16))
-        made = shipped.reconstruct(Guidance(PictureHeader(160, 96), planes=planes), DecodeOptions(steps=0))
+        planes = LatentChannels(ids, values[list(ids)].astype(np.int16))
+        made = shipped.reconstruct(Guidance(PictureHeader(160, 96), latent=planes), DecodeOptions(steps=0))
         assert made.trust == 0
         seen, wanted = (np.asarray(down_sampled(one, 8), float).ravel() for one in (made.pixels, original))
         correlations.append(np.corrcoef(seen, wanted)[0, 1])

@@ -15,7 +15,7 @@ from shared.tokens.stream import TokenKind
 CALLS = {
     "captioner": lambda extractors, pixels: extractors.caption(pixels),
     "tokens": lambda extractors, pixels: extractors.tokens(TokenKind.SPW, 8, pixels, None, ""),
-    "latent": lambda extractors, pixels: extractors.planes(pixels, 1),
+    "latent": lambda extractors, pixels: extractors.latent(pixels, 1),
     "regions": lambda extractors, pixels: extractors.regions(pixels),
 }
 
@@ -60,6 +60,6 @@ def test_threads_share_one_load_and_get_the_same(synthetic_pixels):
     with ThreadPoolExecutor(2) as threads:
         captions = list(threads.map(extractors.caption, [pixels] * 4))
     assert len(set(captions)) == 1
-    extractors.planes(pixels, 1)
-    extractors.planes(pixels, 2)
+    extractors.latent(pixels, 1)
+    extractors.latent(pixels, 2)
     assert loads.told == [("captioner", "loaded"), ("latent", "loaded")]

@@ -33,7 +33,7 @@ IDS = st.lists(st.integers(0, LATENT_CHANNELS - 1), min_size=1, max_size=LATENT_
 def test_golden_payload(case):
     arrived = decode_latent(bytes.fromhex(case["payload"]), case["width"], case["height"])
     assert list(arrived.ids) == case["ids"]
-    assert golden_maker.digest_of(arrived.planes) == case["sha256"]
+    assert golden_maker.digest_of(arrived.values) == case["sha256"]
     values = golden_maker.values_of(case["width"], case["height"])
     assert encode_latent(values, case["ids"]).hex() == case["payload"]
 
@@ -50,8 +50,8 @@ def test_any_planes_come_back(ids, width, height, seed, spread):
     values = np.random.default_rng(seed).integers(-spread, spread + 1, (LATENT_CHANNELS, *latent_size(width, height)))
     arrived = decode_latent(encode_latent(values, ids), width, height)
     assert arrived.ids == tuple(sorted(ids))
-    assert arrived.planes.dtype == np.int16
-    assert np.array_equal(arrived.planes, values[sorted(ids)])
+    assert arrived.values.dtype == np.int16
+    assert np.array_equal(arrived.values, values[sorted(ids)])
 
 
 def decodes_or_says_why(payload, width, height):
@@ -59,7 +59,7 @@ def decodes_or_says_why(payload, width, height):
         arrived = decode_latent(payload, width, height)
     except BitstreamError as error:
         return str(error).isprintable()
-    return arrived.planes.shape == (len(arrived.ids), *latent_size(width, height))
+    return arrived.values.shape == (len(arrived.ids), *latent_size(width, height))
 
 
 @given(payload=st.binary(max_size=80), width=st.integers(1, 130), height=st.integers(1, 130))

@@ -1,0 +1,238 @@
+"""Splits the byte budget of one picture among its streams.
+
+``allocate`` reads no pixels and depends on its arguments alone: the same candidates and budget give the same payloads.
+Three candidates are functions, because they depend on what was allocated before them:
+
+- ``hci`` codes the highly compressed image (HCI) for the bytes that are left.
+- ``tokens`` extracts tokens beside the caption and the HCI that are sent. Reconstruction-aware semantic residual tokens
+  (RSRTs) describe what those two leave out.
+- ``latent_distortion`` runs the receiver's decoder with the caption that is sent. Only a rate-task optimisation calls
+  it.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Final, Protocol
+
+from sender.rdo import least_cost
+from shared.bitstream import Bitstream
+from shared.errors import BudgetError
+from shared.streams import Stream, StreamKind
+from shared.tokens.stream import MIN_TOKENS, Tokens, encode_tokens, longest_payload_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sender.rdo import LatentCandidate
+    from shared.bitstream import PictureHeader
+    from shared.codecs.recipe import Codec
+    from shared.latent.coder import LatentChannels
+
+    Payloads = dict[StreamKind, bytes]
+
+HCI_SHARE: Final = 0.6
+"""Least share of a budget for the HCI. A caption, regions or latent channels that would take more are left out."""
+FULL_SHARE: Final = 0.97
+"""Share of a budget that a recipe with ``fills`` should use."""
+
+
+class HciSource(Protocol):
+    """Codes the HCI of one picture."""
+
+    def __call__(self, budget_bytes: int, fills: Callable[[bytes], bool] | None = None) -> bytes:
+        """Return the best payload within ``budget_bytes``; if possible one that ``fills`` accepts.
+
+        Raises:
+            BudgetError: nothing fits.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionCandidate:
+    """A caption and its payload. A ``required`` one comes from the caller: it is sent, or the picture is refused."""
+
+    text: str
+    payload: bytes
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What a sender may send of one picture by the recipe ``codec``. None or empty: nothing of that kind.
+
+    Attributes:
+        codec: the recipe.
+        caption: a sentence about the picture.
+        regions: payload of named regions.
+        latent: choices of latent channels, most channels first.
+        hci: codes the HCI for a number of bytes.
+        tokens: returns the tokens to send beside an HCI payload (None: no HCI) and a caption ("": no caption).
+        latent_distortion: returns, for a caption, what a choice of latent channels loses of the picture's features.
+    """
+
+    codec: Codec
+    caption: CaptionCandidate | None = None
+    regions: bytes = b""
+    latent: tuple[LatentCandidate, ...] = ()
+    hci: HciSource | None = None
+    tokens: Callable[[bytes | None, str], Tokens] | None = None
+    latent_distortion: Callable[[str], Callable[[LatentChannels], float]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most bytes that the container of a picture may have, header and checksum included."""
+
+    header: PictureHeader
+    total_bytes: int
+
+    def container(self, payloads: Mapping[StreamKind, bytes]) -> Bitstream:
+        """Return the container of ``payloads``."""
+        return Bitstream(self.header, tuple(Stream(kind, payloads[kind]) for kind in sorted(payloads)))
+
+    def size(self, payloads: Mapping[StreamKind, bytes]) -> int:
+        """Return the bytes of the container of ``payloads``."""
+        return len(self.container(payloads).pack())
+
+    def room(self, payloads: Payloads, kind: StreamKind) -> int:
+        """Return how many bytes a stream of ``kind`` may have beside ``payloads``; 0 or less: none."""
+        room = self.total_bytes - self.size(payloads | {kind: b""})
+        if room <= 0:
+            return room
+        # The length of a long payload takes more bytes in the container than the length of an empty one.
+        return room - max(0, self.size(payloads | {kind: bytes(room)}) - self.total_bytes)
+
+
+def allocate(candidates: Candidates, budget: Budget) -> Payloads:
+    """Return the payloads to send: together, in their container, they keep ``budget``.
+
+    Raises:
+        BudgetError: not even the smallest payload fits, or a required caption leaves no room.
+    """
+    payloads = _fill(candidates, budget) if candidates.codec.fills else _share(candidates, budget)
+    if candidates.tokens is not None:
+        payloads |= _tokens_beside(payloads, candidates, budget)
+    if not payloads:
+        name = candidates.codec.name
+        raise BudgetError(f"{budget.total_bytes} bytes hold no stream of {name}; raise the budget")
+    return payloads
+
+
+def _share(candidates: Candidates, budget: Budget) -> Payloads:
+    """Return the small streams that leave the HCI its share, then the HCI in the bytes that are left."""
+    payloads = _caption_within(candidates, budget)
+    if candidates.regions and _leaves_share(payloads, StreamKind.REGIONS, candidates.regions, candidates, budget):
+        payloads[StreamKind.REGIONS] = candidates.regions
+    fitting = [
+        one for one in candidates.latent if _leaves_share(payloads, StreamKind.LATENT, one.payload, candidates, budget)
+    ]
+    if fitting:
+        payloads[StreamKind.LATENT] = _choose_latent(fitting, payloads, candidates).payload
+    if candidates.hci is not None:
+        room = budget.room(payloads, StreamKind.HCI) - _token_reserve(payloads, candidates, budget)
+        payloads[StreamKind.HCI] = _code_hci(candidates.hci, room, payloads, budget)
+    return payloads
+
+
+def _fill(candidates: Candidates, budget: Budget) -> Payloads:
+    """Return the HCI, and those of the other streams that use most of the bytes that it leaves."""
+    payloads = _caption_within(candidates, budget, optional=False)
+    fillers = _filler_sets(candidates)
+
+    def fullest(hci: bytes) -> Payloads:
+        beside = payloads | {StreamKind.HCI: hci}
+        fitting = [one for one in (beside | filler for filler in fillers) if budget.size(one) <= budget.total_bytes]
+        return max(fitting, key=budget.size, default=beside)
+
+    def fills(hci: bytes) -> bool:
+        return budget.size(fullest(hci)) >= FULL_SHARE * budget.total_bytes
+
+    assert candidates.hci is not None  # a recipe that fills has an HCI
+    room = budget.room(payloads, StreamKind.HCI)
+    return fullest(_code_hci(candidates.hci, room, payloads, budget, fills))
+
+
+def _filler_sets(candidates: Candidates) -> list[Payloads]:
+    """Return every set of payloads that may stand beside the HCI, tokens excepted; the empty set too."""
+    caption = candidates.caption
+    choices = {
+        StreamKind.CAPTION: [caption.payload] if caption is not None and not caption.required else [],
+        StreamKind.REGIONS: [candidates.regions] if candidates.regions else [],
+        StreamKind.LATENT: [one.payload for one in candidates.latent],
+    }
+    offered = [[{}, *({kind: payload} for payload in choices.get(kind, []))] for kind in candidates.codec.streams]
+    return [dict(ChainMap(*chosen)) for chosen in product(*offered)]
+
+
+def _caption_within(candidates: Candidates, budget: Budget, *, optional: bool = True) -> Payloads:
+    """Return the caption if it leaves the HCI its share; without ``optional``, only one that is required."""
+    caption = candidates.caption
+    if caption is None or not (caption.required or optional):
+        return {}
+    if _leaves_share({}, StreamKind.CAPTION, caption.payload, candidates, budget):
+        return {StreamKind.CAPTION: caption.payload}
+    if caption.required:
+        used = f"the caption takes {len(caption.payload)} bytes of {budget.total_bytes}"
+        raise BudgetError(f"{used} and leaves the picture too few: shorten it or raise the budget")
+    return {}
+
+
+def _leaves_share(payloads: Payloads, kind: StreamKind, payload: bytes, candidates: Candidates, budget: Budget) -> bool:
+    """Whether ``payload`` fits beside ``payloads`` and an HCI of its share, where an HCI follows."""
+    share = HCI_SHARE if candidates.hci is not None else 0
+    return len(payload) <= budget.room(payloads, kind) - share * budget.total_bytes
+
+
+def _choose_latent(fitting: list[LatentCandidate], payloads: Payloads, candidates: Candidates) -> LatentCandidate:
+    """Return the most channels that fit, or what the rate-task optimisation chooses of them."""
+    weights, distortion = candidates.codec.trade_off, candidates.latent_distortion
+    if weights is None or distortion is None:
+        return fitting[0]
+    return least_cost(fitting, distortion(_sent_caption(payloads, candidates)), weights)
+
+
+def _code_hci(
+    code: HciSource, room: int, payloads: Payloads, budget: Budget, fills: Callable[[bytes], bool] | None = None
+) -> bytes:
+    """Return the HCI's payload in ``room`` bytes; errors state what else the budget must hold."""
+    whole = budget.room(payloads, StreamKind.HCI)
+    used = budget.total_bytes - whole
+    if whole <= 0:
+        raise BudgetError(f"{budget.total_bytes} bytes: header and checksum alone take {used}; raise the budget")
+    try:
+        return code(room, fills)
+    except BudgetError as error:
+        message = f"budget of {budget.total_bytes} bytes, {used} of them header and checksum: {error}"
+        raise BudgetError(message) from error
+
+
+def _token_reserve(payloads: Payloads, candidates: Candidates, budget: Budget) -> int:
+    """Return the bytes that the HCI leaves to the tokens: none where they would take more than its share allows."""
+    if candidates.tokens is None:
+        return 0
+    overhead = budget.size(payloads | {StreamKind.TOKENS: b""}) - budget.size(payloads)
+    reserve = overhead + longest_payload_bytes(candidates.codec.tokens)
+    return reserve if reserve <= (1 - HCI_SHARE) * budget.total_bytes else 0
+
+
+def _tokens_beside(payloads: Payloads, candidates: Candidates, budget: Budget) -> Payloads:
+    """Return the tokens that fit beside ``payloads``, the last ones left out; none if fewer than eight fit."""
+    assert candidates.tokens is not None
+    room = budget.room(payloads, StreamKind.TOKENS)
+    if room < longest_payload_bytes(MIN_TOKENS):
+        return {}
+    tokens = candidates.tokens(payloads.get(StreamKind.HCI), _sent_caption(payloads, candidates))
+    while len(payload := encode_tokens(tokens)) > room:
+        if len(tokens.codes) == MIN_TOKENS:  # these tokens are rarer, and so longer, than the estimate above
+            return {}
+        tokens = Tokens(tokens.kind, tokens.codes[:-1])
+    return {StreamKind.TOKENS: payload}
+
+
+def _sent_caption(payloads: Payloads, candidates: Candidates) -> str:
+    """Return the caption that is among ``payloads``; "" without one."""
+    return candidates.caption.text if candidates.caption is not None and StreamKind.CAPTION in payloads else ""
