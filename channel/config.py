@@ -35,8 +35,8 @@ class LinkSettings(Settings):
     """Settings that a channel profile and a channel configuration share.
 
     ``snr_kind`` says whether the SNR is Es/N0 per complex symbol or Eb/N0 per information bit; under fading it is the
-    mean SNR. ``short_packet_code`` is the code of the shortest packets (``channel.phy.mcs.polar_pays``); all others use
-    LDPC. A packet that has not arrived ``lifetime_s`` seconds after its departure expires; None: packets never expire.
+    mean SNR. ``short_packet_code`` is the code of the shortest packets (``channel.phy.mcs.prefers_polar``); all others
+    use LDPC. A packet that has not arrived ``lifetime_s`` seconds after its departure expires; None: never.
     ``transmit_power_w`` is used for the accounting only.
     """
 

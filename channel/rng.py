@@ -1,9 +1,9 @@
-"""The random numbers of the channel, drawn on the CPU and keyed by (run, picture, packet).
+"""The random numbers of the channel: drawn on the CPU, with a key for every (run, picture, packet).
 
 Philox is a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11). Its 128-bit
 key holds the run's seed and the picture's index, its 256-bit counter the packet's index and the purpose of the draw;
-the lowest word of the counter counts the numbers of one stream. Streams therefore never overlap, and a packet meets
-the same noise whatever is sent beside it, before it or on whatever device.
+the lowest word of the counter counts the numbers of one stream. Streams therefore never overlap, and the noise of a
+packet does not depend on other packets, on their order or on the device.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Purpose(IntEnum):
-    """What a stream of random numbers is for."""
+    """What a stream of random numbers is used for."""
 
     NOISE = 0
     ERASURE = 1
@@ -30,14 +30,14 @@ class Purpose(IntEnum):
 
 
 def packet_generator(run_seed: int, picture_index: int, packet_index: int, purpose: Purpose) -> np.random.Generator:
-    """Return the generator of one packet; all three numbers are unsigned 64-bit integers."""
+    """Return the generator of one packet for one purpose; all three numbers are unsigned 64-bit integers."""
     key = np.array([run_seed, picture_index], dtype=np.uint64)
     counter = np.array([0, 0, packet_index, purpose], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
 def is_erased(run_seed: int, picture_index: int, packet_index: int, erasure_rate: float) -> bool:
-    """Say whether the erasure process drops this packet, which it does with probability ``erasure_rate``."""
+    """Return whether this packet is erased, which happens with probability ``erasure_rate``."""
     return packet_generator(run_seed, picture_index, packet_index, Purpose.ERASURE).random() < erasure_rate
 
 

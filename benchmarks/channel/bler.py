@@ -19,7 +19,7 @@ from scipy.stats import binomtest
 
 from channel.config import ChannelConfig
 from channel.link.link import Link
-from channel.link.outcome import Fate
+from channel.link.outcome import PacketOutcome
 from channel.phy.coding import ChainCache
 from channel.phy.mcs import mcs
 from channel.snr import eb_n0_from_es_n0_db
@@ -61,7 +61,7 @@ def measured(index: int, es_n0_db: float, chains: ChainCache, packets: int, erro
         batch = [header + random.bytes(PACKET_BYTES - len(header)) for _ in range(BATCH)]
         arrivals = link.transmit(batch, picture_index=index, first_index=sent)
         sent += len(arrivals)
-        failed += sum(arrival.fate is not Fate.DELIVERED for arrival in arrivals)
+        failed += sum(arrival.outcome is not PacketOutcome.DELIVERED for arrival in arrivals)
     interval = binomtest(failed, sent).proportion_ci(0.95, method="exact")
     eb_n0 = eb_n0_from_es_n0_db(es_n0_db, mcs(index).spectral_efficiency)
     return Point(index, es_n0_db, eb_n0, sent, failed, failed / sent, interval.low, interval.high)

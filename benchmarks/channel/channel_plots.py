@@ -16,11 +16,11 @@ import numpy as np
 from scipy.stats import ncx2
 
 from channel.phy.mcs import transport_block
-from channel.profile.registry import channel_names, profile_named
+from channel.profile.registry import channel_names, load_profile
 from channel.propagation.fading import draw_fading
-from channel.propagation.impairments import impaired
+from channel.propagation.impairments import apply_impairments
 from channel.propagation.kinds import Awgn, Rayleigh, Rician, Tdl
-from channel.propagation.timing import passages
+from channel.propagation.timing import schedule_packets
 from channel.rng import draw_noise, is_erased
 from channel.snr import noise_variance
 
@@ -79,13 +79,15 @@ def response(axes: Axes, config: ChannelConfig) -> None:
 def losses(axes: Axes, config: ChannelConfig) -> None:
     """Draw which packets of which pictures are lost, block errors left out."""
     uses = transport_block(PACKET_BYTES, config.scheme).channel_uses
-    times = passages([uses] * PACKETS, symbol_rate_hz=config.symbol_rate_hz, propagation_delay_s=0.0)
+    times = schedule_packets([uses] * PACKETS, symbol_rate_hz=config.symbol_rate_hz, propagation_delay_s=0.0)
     lost = np.zeros((PICTURES, PACKETS))
     for picture in range(PICTURES):
-        befallen = impaired(config.impairments, times, run_seed=config.run_seed, picture_index=picture, first_index=0)
+        impaired = apply_impairments(
+            config.impairments, times, run_seed=config.run_seed, picture_index=picture, first_index=0
+        )
         lost[picture] = [
             one.lost or is_erased(config.run_seed, picture, index, config.erasure_rate)
-            for index, one in enumerate(befallen)
+            for index, one in enumerate(impaired)
         ]
     axes.imshow(lost, aspect="auto", cmap="Greys", interpolation="nearest")
     axes.set(
@@ -98,11 +100,11 @@ def losses(axes: Axes, config: ChannelConfig) -> None:
 def delays(axes: Axes, config: ChannelConfig) -> None:
     """Draw when packets arrive after their departure, and the deadline."""
     uses = transport_block(PACKET_BYTES, config.scheme).channel_uses
-    times = passages(
+    times = schedule_packets(
         [uses] * PACKETS, symbol_rate_hz=config.symbol_rate_hz, propagation_delay_s=config.propagation_delay_s
     )
-    befallen = impaired(config.impairments, times, run_seed=config.run_seed, picture_index=0, first_index=0)
-    late_ms = [1e3 * (one.arrival_s - time.departure_s) for one, time in zip(befallen, times, strict=True)]
+    impaired = apply_impairments(config.impairments, times, run_seed=config.run_seed, picture_index=0, first_index=0)
+    late_ms = [1e3 * (one.arrival_s - time.departure_s) for one, time in zip(impaired, times, strict=True)]
     axes.plot(late_ms, ".", label="arrival after departure")
     axes.axhline(1e3 * (config.lifetime_s or np.nan), color="C3", label="expires")
     axes.set(xlabel="packet", ylabel="ms")
@@ -127,7 +129,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=channel_names())
     OUT.mkdir(parents=True, exist_ok=True)
     for name in parser.parse_args().names:
-        config = profile_named(name).config(run_seed=1)
+        config = load_profile(name).config(run_seed=1)
         figure, axes = plt.subplots(figsize=(5, 3), layout="constrained")
         axes.set_title(name, fontsize=10)
         what_to_draw(config)(axes, config)

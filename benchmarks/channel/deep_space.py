@@ -12,10 +12,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from channel.deep_space.bodies import BODIES, STATIONS, Lander
-from channel.deep_space.geometry import Sight, elevation_deg, sight
-from channel.deep_space.link_budget import LinkBudgetConfig, link_budget, markdown_table
-from channel.deep_space.scintillation import Scintillation, scintillation
-from channel.deep_space.windows import Window, blocked, clear_of_sun, earth_over, next_window, over_stations, windows
+from channel.deep_space.geometry import LineOfSight, elevation_deg, find_line_of_sight
+from channel.deep_space.link_budget import LinkBudgetConfig, compute_link_budget, markdown_table
+from channel.deep_space.scintillation import Scintillation, predict_scintillation
+from channel.deep_space.windows import (
+    Window,
+    find_next_window,
+    find_windows,
+    lander_sees_earth,
+    negate,
+    path_clear_of_sun,
+    station_sees_body,
+)
 
 OUT = Path(__file__).parents[2] / "docs" / "results"
 START = datetime(2027, 1, 1, tzinfo=UTC)
@@ -30,32 +38,34 @@ LANDER_TEXT = "4.59° S, 137.44° E"
 class Day:
     """Mars on one day: its geometry, the budget's result and the scintillation."""
 
-    sight: Sight
+    path: LineOfSight
     es_n0_db: float
     fading: Scintillation
 
 
 def main() -> None:
     config = LinkBudgetConfig()
-    days = [measured(config, START + timedelta(days=day)) for day in range(DAYS)]
-    conjunctions = windows("mars", START, START + timedelta(days=DAYS), [blocked(clear_of_sun(2.0))], step_s=6 * 3600)
+    days = [compute_day(config, START + timedelta(days=day)) for day in range(DAYS)]
+    conjunctions = find_windows(
+        "mars", START, START + timedelta(days=DAYS), [negate(path_clear_of_sun(2.0))], step_s=6 * 3600
+    )
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "deep-space.md").write_text(report(config, days, conjunctions), encoding="utf-8")
     draw(days, conjunctions, OUT / "deep-space.png")
     print(f"Look at {OUT / 'deep-space.md'} and {OUT / 'deep-space.png'}")
 
 
-def measured(config: LinkBudgetConfig, date: datetime) -> Day:
-    seen = sight("mars", date)
-    budget = link_budget(config, body="mars", range_km=seen.range_km, elevation_deg=ELEVATION_DEG)
+def compute_day(config: LinkBudgetConfig, date: datetime) -> Day:
+    seen = find_line_of_sight("mars", date)
+    budget = compute_link_budget(config, body="mars", range_km=seen.range_km, elevation_deg=ELEVATION_DEG)
     angle_deg = seen.sun_angle_deg if seen.behind_sun else 180.0
-    return Day(seen, budget.es_n0_db, scintillation(angle_deg, config.frequency_hz))
+    return Day(seen, budget.es_n0_db, predict_scintillation(angle_deg, config.frequency_hz))
 
 
 def report(config: LinkBudgetConfig, days: list[Day], conjunctions: list[Window]) -> str:
-    nearest = min(days, key=lambda day: day.sight.range_km)
-    farthest = max(days, key=lambda day: day.sight.range_km)
-    closest_to_sun = min(days, key=lambda day: day.sight.sun_angle_deg)
+    nearest = min(days, key=lambda day: day.path.range_km)
+    farthest = max(days, key=lambda day: day.path.range_km)
+    closest_to_sun = min(days, key=lambda day: day.path.sun_angle_deg)
     return "\n".join(
         [
             "# A deep-space link in numbers",
@@ -78,10 +88,10 @@ def report(config: LinkBudgetConfig, days: list[Day], conjunctions: list[Window]
             "",
             *scintillation_table(),
             "",
-            f"## Link budget on {nearest.sight.departure:%Y-%m-%d}, when Mars is nearest",
+            f"## Link budget on {nearest.path.departure:%Y-%m-%d}, when Mars is nearest",
             "",
             markdown_table(
-                link_budget(config, body="mars", range_km=nearest.sight.range_km, elevation_deg=ELEVATION_DEG)
+                compute_link_budget(config, body="mars", range_km=nearest.path.range_km, elevation_deg=ELEVATION_DEG)
             ),
             "",
             f"## The bodies on {EXAMPLE:%Y-%m-%d}",
@@ -98,9 +108,9 @@ def report(config: LinkBudgetConfig, days: list[Day], conjunctions: list[Window]
 
 def mars_table(days: list[Day]) -> list[str]:
     rows = [
-        f"| {day.sight.departure:%Y-%m-%d} | {day.sight.range_km / 1e6:.1f} | {day.sight.light_time_s:.1f} "
-        f"| {day.sight.sun_angle_deg:.1f} | {day.es_n0_db:.2f} | {day.fading.index:.2f} ({day.fading.regime}) |"
-        for day in sorted(days, key=lambda day: day.sight.departure)
+        f"| {day.path.departure:%Y-%m-%d} | {day.path.range_km / 1e6:.1f} | {day.path.light_time_s:.1f} "
+        f"| {day.path.sun_angle_deg:.1f} | {day.es_n0_db:.2f} | {day.fading.index:.2f} ({day.fading.regime}) |"
+        for day in sorted(days, key=lambda day: day.path.departure)
     ]
     return [
         "| leaves | range, 10^6 km | light time, s | Sun angle, ° | Es/N0, dB | scintillation index |",
@@ -112,7 +122,7 @@ def mars_table(days: list[Day]) -> list[str]:
 def scintillation_table() -> list[str]:
     rows = []
     for angle_deg in (0.5, 0.7, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0):
-        bands = [scintillation(angle_deg, frequency_hz) for frequency_hz in (8.42e9, 32.0e9)]
+        bands = [predict_scintillation(angle_deg, frequency_hz) for frequency_hz in (8.42e9, 32.0e9)]
         rows.append(
             f"| {angle_deg} | " + " | ".join(f"{x.index:.3f} | {x.k_db:.1f} | {x.regime}" for x in bands) + " |"
         )
@@ -126,7 +136,7 @@ def scintillation_table() -> list[str]:
 def body_table() -> list[str]:
     rows = []
     for body in BODIES:
-        seen = sight(body, EXAMPLE)
+        seen = find_line_of_sight(body, EXAMPLE)
         elevations = " | ".join(f"{elevation_deg(body, station, EXAMPLE):.1f}" for station in STATIONS)
         rows.append(
             f"| {body} | {seen.range_km:,.0f} | {seen.light_time_s:.3f} | {seen.arrival:%Y-%m-%dT%H:%M:%SZ} "
@@ -142,15 +152,15 @@ def body_table() -> list[str]:
 
 
 def window_table() -> list[str]:
-    conditions = {f"{station} above 10°": [over_stations([station])] for station in STATIONS}
+    conditions = {f"{station} above 10°": [station_sees_body([station])] for station in STATIONS}
     conditions["any station, Earth 10° over a lander at " + LANDER_TEXT] = [
-        over_stations(list(STATIONS)),
-        earth_over(LANDER),
-        clear_of_sun(),
+        station_sees_body(list(STATIONS)),
+        lander_sees_earth(LANDER),
+        path_clear_of_sun(),
     ]
     rows = []
     for name, wanted in conditions.items():
-        found = next_window("mars", EXAMPLE, wanted)
+        found = find_next_window("mars", EXAMPLE, wanted)
         edges = f"{found.start:%Y-%m-%d %H:%M:%S} | {found.end:%Y-%m-%d %H:%M:%S}"
         rows.append(f"| {name} | {edges} | {found.duration_s / 3600:.2f} |")
     return ["| from Mars to | leaves from | until | hours |", "| --- | --- | --- | ---: |", *rows]
@@ -162,13 +172,13 @@ def draw(days: list[Day], conjunctions: list[Window], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    dates = [day.sight.departure for day in days]
+    dates = [day.path.departure for day in days]
     figure, axes = plt.subplots(3, 1, figsize=(8, 8), sharex=True, layout="constrained")
-    axes[0].plot(dates, [day.sight.light_time_s / 60 for day in days])
+    axes[0].plot(dates, [day.path.light_time_s / 60 for day in days])
     axes[0].set(ylabel="one-way light time [min]", ylim=(0, None), title="Mars to Earth, X-band, 34 m antenna, 30°")
     axes[1].plot(dates, [day.es_n0_db for day in days], color="tab:green")
     axes[1].set(ylabel="Es/N0 at 1 Msymbol/s [dB]")
-    axes[2].plot(dates, [day.sight.sun_angle_deg for day in days], color="tab:orange")
+    axes[2].plot(dates, [day.path.sun_angle_deg for day in days], color="tab:orange")
     axes[2].set(ylabel="Sun-Earth-Probe angle [°]", ylim=(0, 180), yticks=range(0, 181, 45))
     for axis in axes:
         axis.grid(alpha=0.3)

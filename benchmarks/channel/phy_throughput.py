@@ -37,7 +37,7 @@ from sionna.phy.ofdm import (
 
 from channel.link.link import Link
 from channel.phy.mcs import transport_block
-from channel.profile.registry import profile_named
+from channel.profile.registry import load_profile
 from channel.propagation.kinds import Awgn, Tdl
 from channel.snr import noise_variance
 
@@ -187,7 +187,7 @@ def main() -> None:
     for name, index, es_n0_db in CASES:
         if name not in options.channels:
             continue
-        config = profile_named(name, {"mcs": str(index), "snr_db": str(es_n0_db)}).config()
+        config = load_profile(name, {"mcs": str(index), "snr_db": str(es_n0_db)}).config()
         for batch in options.batches:
             bare_s, link_s = best_seconds([bare_sionna(config, batch), link(config, batch)], options.seconds)
             kilobits = 8 * PACKET_BYTES * batch / 1000

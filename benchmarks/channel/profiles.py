@@ -19,11 +19,11 @@ import numpy as np
 from scipy.stats import binomtest
 
 from channel.link.link import Link
-from channel.link.outcome import Fate
+from channel.link.outcome import PacketOutcome
 from channel.link.transmission import Transmission
 from channel.phy.coding import ChainCache
 from channel.profile.profile import AUTO
-from channel.profile.registry import channel_names, profile_named
+from channel.profile.registry import channel_names, load_profile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,11 +52,11 @@ def measured(packets: int) -> list[Point]:
     points = []
     for name in channel_names():
         for snr_db in SNRS_DB:
-            changes = {"snr_db": str(snr_db)} | ({"mcs": str(MCS)} if profile_named(name).mcs == AUTO else {})
-            transmission = Transmission(Link(profile_named(name, changes).config(run_seed=1), chains), 0)
+            changes = {"snr_db": str(snr_db)} | ({"mcs": str(MCS)} if load_profile(name).mcs == AUTO else {})
+            transmission = Transmission(Link(load_profile(name, changes).config(run_seed=1), chains), 0)
             transmission.carry(sent)
-            transmission.rest()
-            delivered = transmission.report().fates[Fate.DELIVERED]
+            transmission.finish()
+            delivered = transmission.report().outcomes[PacketOutcome.DELIVERED]
             interval = binomtest(delivered, packets).proportion_ci(0.95, method="exact")
             points.append(Point(name, snr_db, delivered / packets, interval.low, interval.high))
         print(name, [point.delivered for point in points[-len(SNRS_DB) :]], flush=True)

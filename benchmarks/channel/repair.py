@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import binomtest
 
-from channel.propagation.impairments import gilbert
+from channel.propagation.impairments import make_gilbert_chain
 from shared.bitstream import Bitstream, PictureHeader
 from shared.packets import Packetiser
 from shared.repair.encoder import RepairEncoder, repair_count
@@ -97,9 +97,11 @@ def measured(trials: int) -> list[Point]:
     points = []
     for bursts in (False, True):
         for loss_rate in LOSS_RATES:
-            chain = gilbert(loss_rate, BURST_PACKETS if bursts else 1 / (1 - loss_rate))
+            chain = make_gilbert_chain(loss_rate, BURST_PACKETS if bursts else 1 / (1 - loss_rate))
             losses = [
-                chain.lost(run_seed=RUN_SEED, picture_index=trial, first_index=0, packets=SOURCE_PACKETS + len(repairs))
+                chain.draw_losses(
+                    run_seed=RUN_SEED, picture_index=trial, first_index=0, packets=SOURCE_PACKETS + len(repairs)
+                )
                 for trial in range(trials)
             ]
             for overhead in OVERHEADS:

@@ -65,14 +65,14 @@ def failures(size: int, index: int, packets: int, offset_db: float) -> Compariso
     variance = noise_variance(es_n0_db)
     payloads = np.random.default_rng(size).integers(0, 256, (packets, size), dtype=np.uint8)
     noise = torch.from_numpy(draw_noise(1, size, range(packets), block.channel_uses, variance))
-    bits = chain.crc(torch.from_numpy(np.unpackbits(payloads, axis=1)).float())
+    bits = chain.add_crc(payloads)
     believed = torch.tensor(variance)
     with torch.inference_mode():
         started = time.process_time()
-        decoded, valid = chain.decoded(chain.llrs(chain.symbols(chain.codewords(payloads)) + noise, believed))
+        decoded, valid = chain.decode(chain.demap(chain.modulate(chain.encode(payloads)) + noise, believed))
         ldpc_s = time.process_time() - started
         started = time.process_time()
-        polar_bits = decoder(chain.llrs(chain.symbols(polar(bits)) + noise, believed))
+        polar_bits = decoder(chain.demap(chain.modulate(polar(bits)) + noise, believed))
         polar_s = time.process_time() - started
     ldpc_failed = ~(valid & (decoded == payloads).all(axis=1))
     polar_failed = (polar_bits != bits).any(dim=1).numpy()

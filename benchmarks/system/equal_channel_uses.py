@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.common.points import measure_or_draw
 from channel.phy.coding import ChainCache
-from channel.profile.registry import profile_named
+from channel.profile.registry import load_profile
 from receiver.guidance import DecodeOptions, HciDecoder, guidance_in
 from receiver.metrics.distances import lpips_form
 from receiver.metrics.measures import batch_of
@@ -80,7 +80,7 @@ def config_of(channel: str, es_n0_db: float, seed: int) -> ChannelConfig:
     changes = {"snr_db": str(es_n0_db), "mcs": str(FIXED_MCS)}
     if channel == "rayleigh":
         changes["propagation.coherence_symbols"] = str(COHERENCE_SYMBOLS)
-    return profile_named(channel, changes).config(run_seed=seed)
+    return load_profile(channel, changes).config(run_seed=seed)
 
 
 class Run:
@@ -132,7 +132,7 @@ class Run:
             return mean_colour(original), False, 0, 0, config.mcs
         sent = transmit(make_packets(bitstream).all, config, picture_index=index, chains=self._chains)
         received = receive(sent.arrivals).bitstream()
-        size, uses = len(bitstream.pack()), sent.report.account.total.channel_uses
+        size, uses = len(bitstream.pack()), sent.report.cost.total.channel_uses
         made = None if received is None else HciDecoder().reconstruct(guidance_in(received), DecodeOptions())
         if made is None:
             return mean_colour(original), False, size, uses, config.mcs

@@ -62,7 +62,7 @@ def bare(plan: Plan) -> None:
     """Encode, transmit, decode and measure every picture of ``plan`` in the plainest way."""
     extractors, chains, quality, decoder = Extractors(), ChainCache(), Quality("cpu"), HciDecoder()
     point = plan.points[0]
-    config = point.loaded_profile().resolved().config
+    config = point.loaded_profile().resolve().config
     for task in plan.round_of(point, plan.sweep.seeds[0]):
         picture = load_picture(task.picture.file.read_bytes())
 

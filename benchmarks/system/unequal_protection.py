@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.common.points import measure_or_draw
 from benchmarks.decoder.stream_importance import DATA, Judge
 from channel.phy.coding import ChainCache
-from channel.profile.registry import profile_named
+from channel.profile.registry import load_profile
 from semlink.pipeline.channel_uses import uses_of
 from semlink.pipeline.pipeline import receive, transmit
 from semlink.pipeline.protection import (
@@ -138,10 +138,10 @@ class Run:
         settings = {"snr_db": str(es_n0_db), "mcs": str(MCS)}
         for index, packets in enumerate(self._packets):
             lengths = stream_lengths(packets)
-            chosen = _chosen(way, lengths, profile_named(channel, settings).config())
+            chosen = _chosen(way, lengths, load_profile(channel, settings).config())
             expected = measured_importance().expected_loss({kind: one.whole for kind, one in chosen.items()})
             changes = settings_of(chosen, lengths)
-            profile = profile_named(channel, settings | changes)
+            profile = load_profile(channel, settings | changes)
             streams = [packet for packet in packets if kinds_of(packet)[0] in chosen]
             sent = [*streams, *repair_packets(streams, profile.repair_overheads(), RepairEncoder())]
             for seed in range(self._seeds[channel]):

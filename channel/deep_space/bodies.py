@@ -1,4 +1,4 @@
-"""What the deep-space link knows by name: bodies to send from, ground stations to receive at, landers on Mars."""
+"""Bodies to send from, ground stations to receive at, and landers on Mars."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body that a signal can leave.
+    """A body that signals are sent from.
 
-    ``target`` is its name in DE421. For Jupiter and Saturn that is the barycentre of planet and moons, because DE421
-    holds no other. ``brightness_k`` is the disc's radio brightness temperature that ``link_budget`` takes as hot body
-    noise, ``diameter_km`` the equatorial diameter of IAU WGCCRE 2009.
+    ``target`` is its name in JPL's ephemeris DE421. For Jupiter and Saturn that is the barycentre of planet and moons,
+    because DE421 has no other. ``brightness_k`` is the radio brightness temperature of the disc, the hot body noise in
+    ``link_budget``. ``diameter_km`` is the equatorial diameter of IAU WGCCRE 2009.
     """
 
     name: str
@@ -41,10 +41,10 @@ class Station:
 
 @dataclass(frozen=True, slots=True)
 class Lander:
-    """A place on Mars: planetocentric degrees north and degrees east.
+    """A lander on Mars, by planetocentric degrees north and degrees east.
 
     Raises:
-        ConfigError: latitude outside ±90°, longitude outside ±360°, or either not finite.
+        ConfigError: the latitude is outside ±90°, the longitude outside ±360°, or either is not finite.
     """
 
     latitude_deg: float
@@ -55,7 +55,7 @@ class Lander:
         check_in_range("longitude_deg", self.longitude_deg, -360, 360)
 
 
-# Brightness: discs of Mars, Jupiter (radiation belts included) and Saturn at 6 cm, measured in 1965 and 1966
+# Brightness temperatures: Mars, Jupiter (radiation belts included) and Saturn at 6 cm, measured in 1965 and 1966
 # ("Planetary observations at a wavelength of 6 cm"); the Moon's is the full Moon at 23 GHz ("2-D Lunar Microwave
 # Radiance Observations From the NOAA-20 ATMS", 2020), an upper bound at X-band because it rises with frequency.
 BODIES: Mapping[str, Body] = MappingProxyType(
@@ -70,8 +70,8 @@ BODIES: Mapping[str, Body] = MappingProxyType(
     }
 )
 
-# The 70 m antennas DSS-14, DSS-63 and DSS-43 stand for their complexes. Geodetic coordinates of the Cartesian ones in
-# J. Astron. Space Sci. 40(2), 79 (2023), table 1, which are those of DSN 810-005, module 301.
+# The 70 m antennas DSS-14, DSS-63 and DSS-43 represent their complexes of the Deep Space Network (DSN). Geodetic
+# coordinates from the Cartesian ones in J. Astron. Space Sci. 40(2), 79 (2023), table 1, after DSN 810-005, module 301.
 STATIONS: Mapping[str, Station] = MappingProxyType(
     {
         station.name: station
@@ -84,15 +84,23 @@ STATIONS: Mapping[str, Station] = MappingProxyType(
 )
 
 
-def body_named(name: str) -> Body:
-    """Return the body called ``name``; raises ``UnknownNameError`` with the names that there are."""
+def find_body(name: str) -> Body:
+    """Return the body called ``name``.
+
+    Raises:
+        UnknownNameError: there is none; the message lists the known names.
+    """
     if name not in BODIES:
         raise UnknownNameError(f"body = {short_repr(name)}: must be one of {', '.join(BODIES)}")
     return BODIES[name]
 
 
-def station_named(name: str) -> Station:
-    """Return the station called ``name``; raises ``UnknownNameError`` with the names that there are."""
+def find_station(name: str) -> Station:
+    """Return the station called ``name``.
+
+    Raises:
+        UnknownNameError: there is none; the message lists the known names.
+    """
     if name not in STATIONS:
         raise UnknownNameError(f"station = {short_repr(name)}: must be one of {', '.join(STATIONS)}")
     return STATIONS[name]

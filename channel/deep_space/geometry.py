@@ -1,9 +1,9 @@
-"""Range, light time, Sun angle and elevation of a signal on its way from a body to Earth, from JPL's DE421.
+"""Range, light time, Sun angle and elevation of a signal from a body to Earth, from JPL's ephemeris DE421.
 
-Positions are those of ``skyfield`` in the barycentric frame; ephemeris and time scales are data of installed packages,
-nothing is downloaded. Every date is the moment at which the signal *leaves* the body, in UTC. The light time solves
-``c · tau = |r_body(t) - r_earth(t + tau)|`` by fixed-point iteration, body and Earth taken at their centres: at most
-21 ms from the time to a station. The relativistic (Shapiro) delay, below a millisecond, is left out.
+Positions are those of ``skyfield`` in the barycentric frame. Ephemeris and time scales are data of installed packages;
+nothing is downloaded. Every date is the moment at which the signal *leaves* the body, in UTC. The light time tau solves
+``c · tau = |r_body(t) - r_earth(t + tau)|`` by fixed-point iteration. Body and Earth are taken at their centres, which
+is at most 21 ms from the light time to a station. The relativistic (Shapiro) delay, below 1 ms, is not modelled.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from channel.constants import SPEED_OF_LIGHT_M_S
-from channel.deep_space.bodies import Body, Lander, Station, body_named, station_named
+from channel.deep_space.bodies import Body, Lander, Station, find_body, find_station
 from shared.errors import ConfigError
 from shared.validation import short_repr
 
@@ -29,17 +29,17 @@ SECONDS_PER_DAY = 86_400.0
 # DE421 runs from 1899-07-28 to 2053-10-08; the bounds leave room for the light time to Saturn.
 FIRST_DATE = datetime(1900, 1, 1, tzinfo=UTC)
 LAST_DATE = datetime(2053, 10, 1, tzinfo=UTC)
-# Each step shrinks the error by the Earth's speed over that of light, 1e-4: four leave under a nanosecond of 1.5 h.
+# Each step shrinks the error by the Earth's speed over that of light, 1e-4: after four, 1.5 h is right to 1 ns.
 _LIGHT_TIME_STEPS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """How a signal from ``body`` reaches Earth.
+class LineOfSight:
+    """The path of one signal from ``body`` to Earth.
 
-    ``range_km`` is from the body at departure to the Earth at arrival, centre to centre. ``sun_angle_deg`` is the
-    Sun-Earth-Probe angle seen at arrival; with ``behind_sun`` the Sun is nearer than the body, so that at a small
-    angle the signal crosses the corona.
+    ``range_km`` is the distance from the body at departure to the Earth at arrival, centre to centre. ``sun_angle_deg``
+    is the Sun-Earth-Probe angle at arrival. With ``behind_sun`` the Sun is nearer than the body, so that the signal
+    crosses the corona at small angles.
     """
 
     body: str
@@ -52,10 +52,11 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
-class Flight:
-    """Signals leaving one body at ``n`` dates: skyfield times and arrays ``[n]``.
+class SignalPaths:
+    """The paths of signals that leave one body at ``n`` dates: skyfield times and arrays ``[n]``.
 
-    ``path_km`` ``[3, n]`` points from the Earth at arrival to the body at departure, along the axes of the ICRF.
+    ``path_km`` ``[3, n]`` points from the Earth at arrival to the body at departure, along the axes of the ICRF
+    (International Celestial Reference Frame).
     """
 
     body: Body
@@ -65,11 +66,11 @@ class Flight:
     path_km: NDArray[np.float64]
 
 
-def utc(value: datetime | str, field: str = "date") -> datetime:
-    """Return a date in UTC; text is ISO 8601, and a date without a zone is taken as UTC.
+def parse_utc(value: datetime | str, field: str = "date") -> datetime:
+    """Return a date in UTC. Text must be ISO 8601; a date without a time zone is UTC.
 
     Raises:
-        ConfigError: not a date, or one outside the ephemeris.
+        ConfigError: ``value`` is not a date, or is outside the ephemeris.
     """
     try:
         date = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -84,18 +85,18 @@ def utc(value: datetime | str, field: str = "date") -> datetime:
     return date
 
 
-def sight(body: str, departure: datetime | str) -> Sight:
+def find_line_of_sight(body: str, departure: datetime | str) -> LineOfSight:
     """Return range, light time and Sun angle of a signal that leaves ``body`` at ``departure`` (UTC).
 
     Raises:
-        UnknownNameError: no such body.
-        ConfigError: a date outside the ephemeris.
+        UnknownNameError: there is no such body.
+        ConfigError: the date is outside the ephemeris.
     """
-    target, date = body_named(body), utc(departure)
-    one = flight(target, time_scale().from_datetimes([date]))
-    light_time_s = float(one.light_time_s[0])
-    angle_deg, behind = sun_angles_deg(one)
-    return Sight(
+    target, date = find_body(body), parse_utc(departure)
+    paths = trace_signals(target, load_time_scale().from_datetimes([date]))
+    light_time_s = float(paths.light_time_s[0])
+    angle_deg, behind = sun_angles_deg(paths)
+    return LineOfSight(
         body=body,
         departure=date,
         arrival=date + timedelta(seconds=light_time_s),
@@ -107,65 +108,65 @@ def sight(body: str, departure: datetime | str) -> Sight:
 
 
 def elevation_deg(body: str, station: str, departure: datetime | str) -> float:
-    """Return how high ``body`` stands over ``station`` when the signal that left at ``departure`` arrives.
+    """Return the elevation of ``body`` at ``station`` when the signal that left at ``departure`` arrives, in degrees.
 
-    The apparent position without refraction, which would add 0.1° at 10°.
+    It is the apparent elevation without refraction, which would add 0.1° at 10°.
 
     Raises:
-        UnknownNameError: no such body or station.
-        ConfigError: a date outside the ephemeris.
+        UnknownNameError: there is no such body or station.
+        ConfigError: the date is outside the ephemeris.
     """
-    target, place, date = body_named(body), station_named(station), utc(departure)
-    return float(station_elevations_deg(flight(target, time_scale().from_datetimes([date])), place)[0])
+    target, place, date = find_body(body), find_station(station), parse_utc(departure)
+    return float(station_elevations_deg(trace_signals(target, load_time_scale().from_datetimes([date])), place)[0])
 
 
 def lander_elevation_deg(lander: Lander, departure: datetime | str) -> float:
-    """Return how high the Earth stands over a lander on Mars for a signal leaving at ``departure``.
+    """Return the elevation of the Earth at a lander on Mars for a signal that leaves at ``departure``, in degrees.
 
     Raises:
-        ConfigError: a date outside the ephemeris.
+        ConfigError: the date is outside the ephemeris.
     """
-    one = flight(body_named("mars"), time_scale().from_datetimes([utc(departure)]))
-    return float(lander_elevations_deg(one, lander)[0])
+    paths = trace_signals(find_body("mars"), load_time_scale().from_datetimes([parse_utc(departure)]))
+    return float(lander_elevations_deg(paths, lander)[0])
 
 
-def flight(body: Body, departure: Any) -> Flight:
-    """Return the flights of signals that leave ``body`` at a skyfield time of ``n`` dates."""
-    ephemeris = _ephemeris()
+def trace_signals(body: Body, departure: Any) -> SignalPaths:
+    """Return the paths of signals that leave ``body`` at a skyfield time of ``n`` dates."""
+    ephemeris = _load_ephemeris()
     start_km = ephemeris[body.target].at(departure).position.km
     light_time_s = np.zeros(start_km.shape[1])
     for _ in range(_LIGHT_TIME_STEPS):
         arrival = departure + light_time_s / SECONDS_PER_DAY
         path_km = start_km - ephemeris["earth"].at(arrival).position.km
         light_time_s = np.linalg.norm(path_km, axis=0) / SPEED_OF_LIGHT_KM_S
-    return Flight(body, departure, departure + light_time_s / SECONDS_PER_DAY, light_time_s, path_km)
+    return SignalPaths(body, departure, departure + light_time_s / SECONDS_PER_DAY, light_time_s, path_km)
 
 
-def sun_angles_deg(flights: Flight) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the Sun-Earth-Probe angle at arrival, degrees ``[n]``, and where the body is farther than the Sun."""
-    ephemeris = _ephemeris()
-    to_sun_km = ephemeris["earth"].at(flights.arrival).observe(ephemeris["sun"]).position.km
-    behind = np.linalg.norm(flights.path_km, axis=0) > np.linalg.norm(to_sun_km, axis=0)
-    return _angle_deg(flights.path_km, to_sun_km), behind
+def sun_angles_deg(paths: SignalPaths) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the Sun-Earth-Probe angle at arrival in degrees ``[n]``, and whether the body is farther than the Sun."""
+    ephemeris = _load_ephemeris()
+    to_sun_km = ephemeris["earth"].at(paths.arrival).observe(ephemeris["sun"]).position.km
+    behind = np.linalg.norm(paths.path_km, axis=0) > np.linalg.norm(to_sun_km, axis=0)
+    return _angle_deg(paths.path_km, to_sun_km), behind
 
 
-def station_elevations_deg(flights: Flight, station: Station) -> NDArray[np.float64]:
-    """Return the body's elevation over the station at arrival, degrees ``[n]``."""
-    from skyfield.api import wgs84  # noqa: PLC0415 - commands and services start without it
+def station_elevations_deg(paths: SignalPaths, station: Station) -> NDArray[np.float64]:
+    """Return the body's elevation at the station at arrival, in degrees ``[n]``."""
+    from skyfield.api import wgs84  # noqa: PLC0415 - only deep-space channels need it
 
-    ephemeris = _ephemeris()
+    ephemeris = _load_ephemeris()
     place = ephemeris["earth"] + wgs84.latlon(station.latitude_deg, station.longitude_deg, station.height_m)
-    altitude, _, _ = place.at(flights.arrival).observe(ephemeris[flights.body.target]).apparent().altaz()
+    altitude, _, _ = place.at(paths.arrival).observe(ephemeris[paths.body.target]).apparent().altaz()
     return np.asarray(altitude.degrees)
 
 
-def lander_elevations_deg(flights: Flight, lander: Lander) -> NDArray[np.float64]:
-    """Return the Earth's elevation over the lander at departure, degrees ``[n]``, Mars taken as a sphere."""
-    return 90.0 - _angle_deg(-flights.path_km, _mars_zenith(lander, flights.departure))
+def lander_elevations_deg(paths: SignalPaths, lander: Lander) -> NDArray[np.float64]:
+    """Return the Earth's elevation at the lander at departure, in degrees ``[n]``; Mars is taken as a sphere."""
+    return 90.0 - _angle_deg(-paths.path_km, _mars_zenith(lander, paths.departure))
 
 
 def _mars_zenith(lander: Lander, departure: Any) -> NDArray[np.float64]:
-    """Return the lander's zenith along the ICRF's axes ``[3, n]``; pole and rotation of IAU WGCCRE 2009, table 1."""
+    """Return the lander's zenith along the axes of the ICRF ``[3, n]``; pole and rotation: IAU WGCCRE 2009, table 1."""
     days = np.asarray(departure.tdb) - 2_451_545.0
     centuries = days / 36_525.0
     pole_ra = np.radians(317.68143 - 0.1061 * centuries)
@@ -182,22 +183,22 @@ def _mars_zenith(lander: Lander, departure: Any) -> NDArray[np.float64]:
 
 
 def _angle_deg(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the angles between columns of ``[3, n]``, exact also for small ones."""
+    """Return the angles between the columns of two arrays ``[3, n]`` in degrees, accurate for small angles too."""
     across = np.linalg.norm(np.cross(one, other, axis=0), axis=0)
     return np.asarray(np.degrees(np.arctan2(across, np.sum(one * other, axis=0))))
 
 
 @cache
-def time_scale() -> Any:
+def load_time_scale() -> Any:
     """Return skyfield's time scale, from the tables in its package."""
-    from skyfield.api import load  # noqa: PLC0415 - commands and services start without it
+    from skyfield.api import load  # noqa: PLC0415 - only deep-space channels need it
 
     return load.timescale(builtin=True)
 
 
 @cache
-def _ephemeris() -> Any:
-    from skyfield.api import load_file  # noqa: PLC0415 - commands and services start without it
+def _load_ephemeris() -> Any:
+    from skyfield.api import load_file  # noqa: PLC0415 - only deep-space channels need it
 
-    # Not get_skyfield_data_path(): it warns about Earth rotation tables, which are not read here, once they are old.
+    # Not get_skyfield_data_path(): it warns when the Earth rotation tables are old, which are not used here.
     return load_file(str(files("skyfield_data") / "data" / "de421.bsp"))

@@ -1,7 +1,7 @@
-"""Link budget of a deep-space downlink: from transmit power and range to Eb/N0 and Es/N0, every line of it printable.
+"""Link budget of a deep-space downlink: from transmit power and range to Eb/N0 and Es/N0, line by line.
 
-Logarithmic lines add up: gains are positive, losses negative. Antennas are Gaussian beams of their gain G, whose solid
-angle is 4π / G; half-power beamwidth, pointing loss and the noise of a body in the beam follow from that alone.
+Logarithmic lines add up: gains are positive, losses negative. Antennas are Gaussian beams with their gain G and solid
+angle 4π / G. Half-power beamwidth, pointing loss and the noise of a body in the beam follow from G.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import Field
 
 from channel.checks import Settings, check_in_range, check_positive
 from channel.constants import SPEED_OF_LIGHT_M_S
-from channel.deep_space.bodies import Body, body_named
+from channel.deep_space.bodies import Body, find_body
 
 BOLTZMANN_J_K = 1.380649e-23  # exact, SI 2019
 COSMIC_BACKGROUND_K = 2.725  # Stelzried, Freiley and Reid, "System Noise Concepts with DSN Applications", 2.1
@@ -27,7 +27,7 @@ Decibel = Annotated[float, Field(ge=0, le=100)]
 
 
 class LinkBudgetConfig(Settings):
-    """Both ends of a downlink and what lies between them.
+    """Parameters of a downlink: both ends, and the losses between them.
 
     The defaults are a Mars orbiter's X-band link (100 W, 3 m antenna; NASA's page on MRO's communications) into a 34 m
     antenna with the gain and, together with the sky, the 28 K at 30° that Mars Pathfinder's budget gives. The zenith
@@ -55,7 +55,7 @@ class LinkBudgetConfig(Settings):
 
 @dataclass(frozen=True, slots=True)
 class BudgetLine:
-    """One line: ``how`` says in words or by a formula where the value comes from."""
+    """One line: ``how`` states in words or as a formula where the value comes from."""
 
     name: str
     value: float
@@ -84,14 +84,14 @@ class LinkBudget:
         return self["Eb/N0"]
 
 
-def link_budget(config: LinkBudgetConfig, *, body: str, range_km: float, elevation_deg: float) -> LinkBudget:
+def compute_link_budget(config: LinkBudgetConfig, *, body: str, range_km: float, elevation_deg: float) -> LinkBudget:
     """Return the budget of a link from ``body`` over ``range_km`` to a station that sees it at ``elevation_deg``.
 
     Raises:
-        UnknownNameError: no such body.
-        ConfigError: a range outside 1 to 1e12 km, or an elevation outside 5° to 90°.
+        UnknownNameError: there is no such body.
+        ConfigError: the range is outside 1 to 1e12 km, or the elevation outside 5° to 90°.
     """
-    target = body_named(body)
+    target = find_body(body)
     check_in_range("range_km", range_km, 1, MAX_RANGE_KM)
     check_in_range("elevation_deg", elevation_deg, MIN_ELEVATION_DEG, 90)
     transmit = _transmit_lines(config)
@@ -116,7 +116,7 @@ def link_budget(config: LinkBudgetConfig, *, body: str, range_km: float, elevati
 
 
 def markdown_table(budget: LinkBudget) -> str:
-    """Return the budget as a Markdown table, one row a line."""
+    """Return the budget as a Markdown table, one row per line of the budget."""
     rows = [f"| {line.name} | {line.value:z.3f} | {line.unit} | {line.how} |" for line in budget.lines]
     return "\n".join(["| line | value | unit | how |", "| --- | ---: | --- | --- |", *rows])
 
@@ -125,7 +125,7 @@ def free_space_loss_db(range_km: float, frequency_hz: float) -> float:
     """Return 20 log10(4π d f / c), a positive number (ITU-R P.525).
 
     Raises:
-        ConfigError: a range or frequency that is not positive and finite.
+        ConfigError: the range or frequency is not positive and finite.
     """
     wavelength_m = SPEED_OF_LIGHT_M_S / check_positive("frequency_hz", frequency_hz)
     return 20 * math.log10(4 * math.pi * check_positive("range_km", range_km) * 1e3 / wavelength_m)
@@ -135,7 +135,7 @@ def dish_gain_dbi(diameter_m: float, frequency_hz: float, efficiency: float) -> 
     """Return the gain of a dish, 10 log10(η (π D f / c)²), for an aperture efficiency η from 0 to 1.
 
     Raises:
-        ConfigError: a diameter, frequency or efficiency that is not positive and finite, or an efficiency above 1.
+        ConfigError: the diameter, frequency or efficiency is not positive and finite, or the efficiency is above 1.
     """
     check_positive("efficiency", check_in_range("efficiency", efficiency, 0, 1))
     wavelength_m = SPEED_OF_LIGHT_M_S / check_positive("frequency_hz", frequency_hz)
@@ -191,8 +191,8 @@ def _path_lines(config: LinkBudgetConfig, range_km: float, elevation_deg: float)
 def _noise_lines(config: LinkBudgetConfig, body: Body, range_km: float, elevation_deg: float) -> list[BudgetLine]:
     """Return the parts of the system noise temperature and, last, their sum; sky noise as in ITU-R P.618-13, section 3.
 
-    What comes from behind the atmosphere is weakened by its loss. The body is taken as centred in the beam, of which
-    it fills 1 - exp(-G d² / (16 R²)): exact for a Gaussian beam, and G d² / (16 R²) for a small disc.
+    Noise from beyond the atmosphere is attenuated by its loss. The body is centred in the beam and fills a share
+    1 - exp(-G d² / (16 R²)) of it: exact for a Gaussian beam, and about G d² / (16 R²) for a small disc.
     """
     passed = 10 ** (-(_atmospheric_loss_db(config, elevation_deg) + config.rain_loss_db) / 10)
     gain = 10 ** (config.receive_gain_dbi / 10)

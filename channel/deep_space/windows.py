@@ -1,13 +1,14 @@
-"""When a signal may leave a body: station passes, the Sun in front, a lander turned away.
+"""Transmission windows: when a signal that leaves a body reaches a ground station.
 
-Three things come between a body and a ground station, each a ``Condition`` here:
+Three things can block the path. Each has a ``Condition`` here that holds while the path is free:
 
-- the Earth turns: the body is below the station's lowest elevation when the signal arrives (``over_stations``);
-- the Sun is in front: the path crosses the corona within a Sun-Earth-Probe angle (``clear_of_sun``); below 0.27° the
-  disc itself is in the way. A body nearer than the Sun, as the Moon always is, is never blocked so;
-- Mars turns: the Earth is below a lander's horizon when the signal leaves (``earth_over``).
+- The Earth rotates: the body must be above the station's lowest elevation when the signal arrives
+  (``station_sees_body``).
+- The Sun is in front: the path must keep a Sun-Earth-Probe angle from the corona (``path_clear_of_sun``); below 0.27°
+  the disc itself blocks it. A body nearer than the Sun, as the Moon always is, is never blocked by it.
+- Mars rotates: the Earth must be above a lander's horizon when the signal leaves (``lander_sees_earth``).
 
-Orbiters behind their planet, moons in front of a planet and eclipses are left out. Windows are times of departure.
+Orbiters behind their planet, moons in front of a planet and eclipses are not modelled. Windows are times of departure.
 """
 
 from __future__ import annotations
@@ -21,32 +22,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from channel.checks import check_in_range
-from channel.deep_space.bodies import Lander, body_named, station_named
+from channel.deep_space.bodies import Lander, find_body, find_station
 from channel.deep_space.geometry import (
     LAST_DATE,
     SECONDS_PER_DAY,
-    Flight,
-    flight,
+    SignalPaths,
     lander_elevations_deg,
+    load_time_scale,
+    parse_utc,
     station_elevations_deg,
     sun_angles_deg,
-    time_scale,
-    utc,
+    trace_signals,
 )
 from shared.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Condition = Callable[[Flight], NDArray[np.bool_]]
+Condition = Callable[[SignalPaths], NDArray[np.bool_]]
 
-_SAMPLES_AT_ONCE = 256  # bounds memory: the nutation series takes 687 terms per sample
+_SAMPLES_AT_ONCE = 256  # limits memory: the nutation series has 687 terms per sample
 _EDGE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Signals that leave from ``start`` to ``end`` (UTC) meet every condition; edges are good to a second."""
+    """Signals that leave from ``start`` to ``end`` (UTC) meet every condition; the edges are accurate to a second."""
 
     start: datetime
     end: datetime
@@ -57,53 +58,51 @@ class Window:
         return (self.end - self.start).total_seconds()
 
 
-def over_stations(stations: Sequence[str], min_elevation_deg: float = 10.0) -> Condition:
+def station_sees_body(stations: Sequence[str], min_elevation_deg: float = 10.0) -> Condition:
     """Return the condition that any of ``stations`` sees the body at ``min_elevation_deg`` or higher at arrival.
 
     Raises:
-        UnknownNameError: no such station.
-        ConfigError: an elevation outside 0° to 90°.
+        UnknownNameError: there is no such station.
+        ConfigError: the elevation is outside 0° to 90°.
     """
-    places = [station_named(name) for name in stations]
+    places = [find_station(name) for name in stations]
     check_in_range("min_elevation_deg", min_elevation_deg, 0, 90)
-    return lambda flights: np.any(
-        [station_elevations_deg(flights, place) >= min_elevation_deg for place in places], axis=0
-    )
+    return lambda paths: np.any([station_elevations_deg(paths, place) >= min_elevation_deg for place in places], axis=0)
 
 
-def clear_of_sun(min_angle_deg: float = 2.0) -> Condition:
+def path_clear_of_sun(min_angle_deg: float = 2.0) -> Condition:
     """Return the condition that the path does not pass behind the Sun's corona within ``min_angle_deg`` of the Sun.
 
     2° is where frames begin to be lost at X-band (Morabito, IPN Progress Report 42-153).
 
     Raises:
-        ConfigError: an angle outside 0° to 90°.
+        ConfigError: the angle is outside 0° to 90°.
     """
     check_in_range("min_angle_deg", min_angle_deg, 0, 90)
 
-    def clear(flights: Flight) -> NDArray[np.bool_]:
-        angle_deg, behind = sun_angles_deg(flights)
+    def is_clear(paths: SignalPaths) -> NDArray[np.bool_]:
+        angle_deg, behind = sun_angles_deg(paths)
         return ~(behind & (angle_deg < min_angle_deg))
 
-    return clear
+    return is_clear
 
 
-def earth_over(lander: Lander, min_elevation_deg: float = 10.0) -> Condition:
-    """Return the condition that the Earth stands at ``min_elevation_deg`` or higher over a lander on Mars.
+def lander_sees_earth(lander: Lander, min_elevation_deg: float = 10.0) -> Condition:
+    """Return the condition that a lander on Mars sees the Earth at ``min_elevation_deg`` or higher.
 
     Raises:
-        ConfigError: an elevation outside 0° to 90°.
+        ConfigError: the elevation is outside 0° to 90°.
     """
     check_in_range("min_elevation_deg", min_elevation_deg, 0, 90)
-    return lambda flights: lander_elevations_deg(flights, lander) >= min_elevation_deg
+    return lambda paths: lander_elevations_deg(paths, lander) >= min_elevation_deg
 
 
-def blocked(condition: Condition) -> Condition:
-    """Return the opposite of ``condition``, whose windows are its occultations."""
-    return lambda flights: ~condition(flights)
+def negate(condition: Condition) -> Condition:
+    """Return the opposite of ``condition``; its windows are the occultations."""
+    return lambda paths: ~condition(paths)
 
 
-def windows(
+def find_windows(
     body: str,
     start: datetime | str,
     end: datetime | str,
@@ -113,19 +112,19 @@ def windows(
 ) -> list[Window]:
     """Return the windows between two departures in which every condition holds, in order.
 
-    ``step_s`` is the distance of the first samples: a window, or a gap between two, that is shorter may be missed.
+    ``step_s`` is the time between samples: a shorter window, or a shorter gap between two windows, may be missed.
 
     Raises:
-        UnknownNameError: no such body.
-        ConfigError: a date outside the ephemeris, an end that is not after the start, a step outside 1 s to 1 day.
+        UnknownNameError: there is no such body.
+        ConfigError: a date is outside the ephemeris, the end is not after the start, or the step is not 1 s to 1 day.
     """
-    low, high = utc(start, "start"), utc(end, "end")
+    low, high = parse_utc(start, "start"), parse_utc(end, "end")
     if high <= low:
         raise ConfigError(f"end = {high:%Y-%m-%dT%H:%M:%SZ}: must be after start, {low:%Y-%m-%dT%H:%M:%SZ}")
-    return list(_openings(body, low, high, conditions, step_s))
+    return list(_iterate_windows(body, low, high, conditions, step_s))
 
 
-def next_window(
+def find_next_window(
     body: str,
     after: datetime | str,
     conditions: Sequence[Condition],
@@ -135,16 +134,17 @@ def next_window(
 ) -> Window:
     """Return the first window that is open at ``after`` or opens within ``search_days`` of it.
 
-    One that is open already starts at ``after``; one still open when the search ends, ends there.
+    A window that is open already starts at ``after``; one that is still open when the search ends, ends there.
 
     Raises:
-        UnknownNameError: no such body.
-        ConfigError: a date outside the ephemeris, a search outside 0.01 to 3660 days, a step outside 1 s to 1 day.
+        UnknownNameError: there is no such body.
+        ConfigError: the date is outside the ephemeris, the search is not 0.01 to 3660 days, or the step is not 1 s to
+            1 day.
         InputError: no window opens.
     """
-    low = utc(after, "after")
+    low = parse_utc(after, "after")
     high = min(low + timedelta(days=check_in_range("search_days", search_days, 0.01, 3660)), LAST_DATE)
-    found = next(_openings(body, low, high, conditions, step_s), None)
+    found = next(_iterate_windows(body, low, high, conditions, step_s), None)
     if found is None:
         raise InputError(
             f"no window from {body} opens between {low:%Y-%m-%dT%H:%MZ} and {high:%Y-%m-%dT%H:%MZ}: "
@@ -153,24 +153,24 @@ def next_window(
     return found
 
 
-def _openings(
+def _iterate_windows(
     body: str, start: datetime, end: datetime, conditions: Sequence[Condition], step_s: float
 ) -> Iterator[Window]:
-    """Yield the windows in order, looking no further ahead than is asked for."""
-    target = body_named(body)
+    """Yield the windows in order; the search goes only as far as windows are asked for."""
+    target = find_body(body)
     check_in_range("step_s", step_s, 1, SECONDS_PER_DAY)
 
     def holds(departure: Any) -> NDArray[np.bool_]:
-        flights = flight(target, departure)
-        met = np.ones(flights.light_time_s.shape, bool)
+        paths = trace_signals(target, departure)
+        all_hold = np.ones(paths.light_time_s.shape, bool)
         for condition in conditions:
-            met &= condition(flights)
-        return met
+            all_hold &= condition(paths)
+        return all_hold
 
-    opened = start if holds(time_scale().from_datetimes([start]))[0] else None
+    opened = start if holds(load_time_scale().from_datetimes([start]))[0] else None
     while start < end:
         until = min(end, start + timedelta(seconds=_SAMPLES_AT_ONCE * step_s))
-        for moment, opens in _changes(start, until, holds, step_s):
+        for moment, opens in _find_changes(start, until, holds, step_s):
             if opens:
                 opened = opened or moment
             elif opened:
@@ -181,16 +181,16 @@ def _openings(
         yield Window(opened, end)
 
 
-def _changes(
+def _find_changes(
     start: datetime, end: datetime, holds: Callable[[Any], NDArray[np.bool_]], step_s: float
 ) -> list[tuple[datetime, bool]]:
     """Return the moments at which ``holds`` changes, each with its new value."""
-    from skyfield.searchlib import find_discrete  # noqa: PLC0415 - commands and services start without it
+    from skyfield.searchlib import find_discrete  # noqa: PLC0415 - only deep-space channels need it
 
     def values(departure: Any) -> NDArray[np.int8]:
         return holds(departure).astype(np.int8)
 
     values.step_days = step_s / SECONDS_PER_DAY  # type: ignore[attr-defined]
-    low, high = time_scale().from_datetimes([start, end])
+    low, high = load_time_scale().from_datetimes([start, end])
     times, states = find_discrete(low, high, values, epsilon=_EDGE_S / SECONDS_PER_DAY)
     return [(moment, bool(state)) for moment, state in zip(times.utc_datetime(), states, strict=True)]

@@ -1,4 +1,4 @@
-"""What a picture cost on air, bit by bit and channel use by channel use, for each of its streams.
+"""What a picture costs on air, in bits and channel uses, for each of its streams.
 
 Every bit on air has one purpose, so the parts add up exactly::
 
@@ -8,10 +8,10 @@ Every bit on air has one purpose, so the parts add up exactly::
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from channel.checks import check_not_negative, check_positive
 from channel.phy.mcs import CRC_BITS, transport_block
 from shared.errors import ConfigError, PacketError
 from shared.packets import PACKET_CRC_BYTES, Packet
@@ -22,32 +22,18 @@ if TYPE_CHECKING:
 
     from channel.phy.mcs import Mcs
 
-_COLUMNS: Final = (
-    "stream",
-    "packets",
-    "source",
-    "header",
-    "check",
-    "repair",
-    "padding",
-    "parity",
-    "bits on air",
-    "pilot uses",
-    "grid uses",
-    "channel uses",
-    "source bits per use",
-)
-
 
 @dataclass(frozen=True, slots=True)
-class Charge:
-    """What the packets under one name cost.
+class Cost:
+    """Cost of the packets under one name.
 
-    Bits on air by purpose: ``source`` is entropy-coded payload, ``header`` primary headers, picture ids, picture
-    headers and the description of a repaired object, ``check`` the packets' CRC-16, the transport blocks' CRC-24A and
-    the objects' hash, ``repair`` RaptorQ symbols, ``padding`` the zeros that fill a transport block, ``parity`` what
-    the channel code adds. ``data_uses`` complex symbols carry these bits, ``pilot_uses`` are known to the receiver,
-    ``grid_uses`` are what else of an OFDM grid goes on air: prefixes, empty carriers, data elements left over.
+    Bits on air by purpose: ``source`` is entropy-coded payload. ``header`` are primary headers, picture ids, picture
+    headers and the descriptions of repaired objects. ``check`` are the packets' CRC-16, the transport blocks' CRC-24A
+    and the hashes of repaired objects. ``repair`` are RaptorQ symbols, ``padding`` the zeros that fill a transport
+    block, ``parity`` the bits that the channel code adds.
+
+    Channel uses: ``data_uses`` complex symbols carry these bits, ``pilot_uses`` are pilots, ``grid_uses`` the rest of
+    an OFDM grid: cyclic prefixes, empty carriers, unused data elements.
     """
 
     name: str
@@ -81,40 +67,33 @@ class Charge:
 
     @property
     def spectral_efficiency(self) -> float:
-        """Source bits sent per channel use; 0 where nothing is sent."""
+        """Source bits per channel use; 0 if nothing is sent."""
         return self.source_bits / self.channel_uses if self.channel_uses else 0.0
 
-    def under(self, name: str, other: Charge) -> Charge:
-        """Return the sum of both charges as ``name``."""
-        return Charge(
-            name,
-            self.packets + other.packets,
-            self.source_bits + other.source_bits,
-            self.header_bits + other.header_bits,
-            self.check_bits + other.check_bits,
-            self.repair_bits + other.repair_bits,
-            self.padding_bits + other.padding_bits,
-            self.parity_bits + other.parity_bits,
-            self.data_uses + other.data_uses,
-            self.pilot_uses + other.pilot_uses,
-            self.grid_uses + other.grid_uses,
-        )
+
+_NUMBERS: Final = tuple(name for name in Cost.__slots__ if name != "name")
 
 
-def packet_charge(packet: bytes, scheme: Mcs, *, pilot_uses: int = 0, grid_uses: int = 0) -> Charge:
-    """Return what one packet costs under ``scheme``, with pilots and other elements of a grid of its own.
+def add_costs(name: str, costs: Iterable[Cost]) -> Cost:
+    """Return the sum of ``costs`` under ``name``."""
+    held = tuple(costs)
+    return Cost(name, *(sum(getattr(cost, number) for cost in held) for number in _NUMBERS))
 
-    A stream's packet is charged to its kind, a repair packet to ``repair`` and the kinds that it repairs; what is no
-    packet of this link counts as payload of ``other``.
+
+def packet_cost(packet: bytes, scheme: Mcs, *, pilot_uses: int = 0, grid_uses: int = 0) -> Cost:
+    """Return the cost of one packet under ``scheme``, with the pilots and other elements of its OFDM grid.
+
+    The name of a stream's packet is its kind, that of a repair packet ``repair`` and the kinds that it repairs. Bytes
+    that are not a packet of this link count as payload of ``other``.
 
     Raises:
-        ConfigError: longer than ``scheme`` carries, or a negative number of pilots or grid elements.
+        ConfigError: the packet is longer than ``scheme`` carries, or a number of pilots or grid elements is negative.
     """
     if min(pilot_uses, grid_uses) < 0:
         raise ConfigError(f"{pilot_uses} pilot symbols and {grid_uses} of the grid: give 0 or more")
-    name, source_bytes, repair_bytes, check_bytes = _parts(packet)
+    name, source_bytes, repair_bytes, check_bytes = _count_bytes(packet)
     block = transport_block(len(packet), scheme)
-    return Charge(
+    return Cost(
         name=name,
         packets=1,
         source_bits=8 * source_bytes,
@@ -129,8 +108,8 @@ def packet_charge(packet: bytes, scheme: Mcs, *, pilot_uses: int = 0, grid_uses:
     )
 
 
-def _parts(packet: bytes) -> tuple[str, int, int, int]:
-    """Return whom a packet is charged to, and its bytes of payload, repair symbol and checks."""
+def _count_bytes(packet: bytes) -> tuple[str, int, int, int]:
+    """Return the name of a packet's cost, and its bytes of payload, repair symbol and checks."""
     try:
         if is_repair(packet):
             repair = RepairPacket.unpack(packet)
@@ -143,15 +122,15 @@ def _parts(packet: bytes) -> tuple[str, int, int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """The cost of one picture: ``charges`` by name, and what turns channel uses into ratios, seconds and joules.
+class CostBreakdown:
+    """The cost of one picture: ``costs`` by name, and what turns channel uses into ratios, seconds and joules.
 
-    ``symbol_energy_j`` is Es, the energy of one channel use in joules at the place of interest (at the transmitter,
+    ``symbol_energy_j`` is Es, the energy of one channel use in joules at the place of interest (at the transmitter:
     transmit power over symbol rate); 1 counts energy in units of Es. Pilots have the energy of any other symbol.
-    ``width`` and ``height`` are 0 where no packet told the picture's size.
+    ``width`` and ``height`` are 0 if no packet contained the picture's size.
     """
 
-    charges: tuple[Charge, ...]
+    costs: tuple[Cost, ...]
     width: int
     height: int
     symbol_rate_hz: float
@@ -159,12 +138,9 @@ class Account:
     light_time_s: float
 
     @property
-    def total(self) -> Charge:
+    def total(self) -> Cost:
         """The sum over all names."""
-        total = Charge("total", *[0] * 9)
-        for charge in self.charges:
-            total = total.under("total", charge)
-        return total
+        return add_costs("total", self.costs)
 
     @property
     def cbr(self) -> float | None:
@@ -181,68 +157,29 @@ class Account:
         """Seconds on air: channel uses / symbol rate."""
         return self.total.channel_uses / self.symbol_rate_hz
 
-    def markdown(self) -> str:
-        """Return the breakdown as a Markdown table, and the picture's ratios in a line below it."""
-        lines = [_row(*_COLUMNS), _row(*["---"] * len(_COLUMNS))]
-        lines += [_charge_row(charge) for charge in (*self.charges, self.total)]
-        cbr = "unknown" if self.cbr is None else f"{self.cbr:.6f}"
-        return "\n".join(lines) + (
-            f"\n\nCBR {cbr} complex uses / (3·H·W) at {self.width}×{self.height}; "
-            f"energy {self.energy_j:.6g} J at Es = {self.symbol_energy_j:.6g} J per use; "
-            f"air time {self.air_time_s:.6g} s at {self.symbol_rate_hz:.6g} symbols/s; "
-            f"light time {self.light_time_s:.6g} s.\n"
-        )
 
-
-def account(
-    charges: Iterable[Charge],
+def break_down_costs(
+    costs: Iterable[Cost],
     *,
     width: int,
     height: int,
     symbol_rate_hz: float,
     symbol_energy_j: float,
     light_time_s: float = 0.0,
-) -> Account:
-    """Return the account of one picture from the charges of its packets, added up by name.
+) -> CostBreakdown:
+    """Return the cost breakdown of one picture from the costs of its packets, added up by name.
 
     Raises:
-        ConfigError: a side below 1 pixel (0 by 0 stands for an unknown size), a symbol rate or energy that is not
-            positive, a negative light time.
+        ConfigError: a side is below 1 pixel (0 by 0 stands for an unknown size), a symbol rate or energy is not
+            positive, or a light time is negative.
     """
     if (width, height) != (0, 0) and min(width, height) < 1:
         raise ConfigError(f"a picture of {width}x{height} pixels: give sides of at least 1")
-    _require(symbol_rate_hz > 0, "symbol_rate_hz", symbol_rate_hz, "more than 0")
-    _require(symbol_energy_j > 0, "symbol_energy_j", symbol_energy_j, "more than 0")
-    _require(light_time_s >= 0, "light_time_s", light_time_s, "0 or more")
-    by_name: dict[str, Charge] = {}
-    for charge in charges:
-        held = by_name.get(charge.name)
-        by_name[charge.name] = held.under(charge.name, charge) if held else charge
-    return Account(tuple(by_name.values()), width, height, symbol_rate_hz, symbol_energy_j, light_time_s)
-
-
-def _require(holds: bool, name: str, value: float, rule: str) -> None:
-    if not (holds and math.isfinite(value)):
-        raise ConfigError(f"{name} = {value}: give {rule}")
-
-
-def _charge_row(charge: Charge) -> str:
-    return _row(
-        charge.name,
-        charge.packets,
-        charge.source_bits,
-        charge.header_bits,
-        charge.check_bits,
-        charge.repair_bits,
-        charge.padding_bits,
-        charge.parity_bits,
-        charge.bits_on_air,
-        charge.pilot_uses,
-        charge.grid_uses,
-        charge.channel_uses,
-        f"{charge.spectral_efficiency:.4f}",
-    )
-
-
-def _row(*cells: object) -> str:
-    return f"| {' | '.join(map(str, cells))} |"
+    check_positive("symbol_rate_hz", symbol_rate_hz)
+    check_positive("symbol_energy_j", symbol_energy_j)
+    check_not_negative("light_time_s", light_time_s)
+    by_name: dict[str, list[Cost]] = {}
+    for cost in costs:
+        by_name.setdefault(cost.name, []).append(cost)
+    sums = tuple(add_costs(name, held) for name, held in by_name.items())
+    return CostBreakdown(sums, width, height, symbol_rate_hz, symbol_energy_j, light_time_s)

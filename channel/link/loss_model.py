@@ -1,8 +1,8 @@
-"""How likely a packet is lost, foretold from the measured requirement of its scheme: for choices, not for results.
+"""Predicted packet loss from measured SNR thresholds. Used to choose parameters, never to simulate.
 
 Over AWGN the block error rate is Q((Es/N0 - μ) / σ) in dB, with μ and σ from ``mcs_thresholds.json``. Under fading it
-is the mean of that over the SNR that a packet meets: that of an AWGN channel which carries as much as the packet's
-fades do together (``channel.phy.outage``). Nothing here imports torch.
+is the mean of that over the effective SNR of a packet: the SNR of an AWGN channel with the same rate as the packet's
+fades together (``channel.phy.outage``). Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from channel.phy.capacity import required_es_n0_db
 from channel.phy.mcs import transport_block
-from channel.phy.mcs_selection import DEFAULT_MARGIN_DB, requirements
+from channel.phy.mcs_selection import DEFAULT_MARGIN_DB, load_thresholds
 from channel.phy.outage import es_n0_db_at, mean_rate
 
 if TYPE_CHECKING:
@@ -22,61 +22,65 @@ if TYPE_CHECKING:
     from channel.phy.mcs import Mcs
     from channel.propagation.base import PropagationSettings
 
-_MEASURED_BYTES: Final = 256  # the packets of mcs_thresholds.json
+_MEASURED_BYTES: Final = 256  # packet size of mcs_thresholds.json
 _NORMAL: Final = NormalDist()
 _Z_1E1, _Z_1E3 = _NORMAL.inv_cdf(1 - 0.1), _NORMAL.inv_cdf(1 - 0.001)
 
 
-def packet_loss(config: ChannelConfig, scheme: Mcs, packet_bytes: int) -> float:
-    """Return the probability that a packet of ``packet_bytes`` under ``scheme`` does not arrive over ``config``.
+def predict_packet_loss(config: ChannelConfig, scheme: Mcs, packet_bytes: int) -> float:
+    """Return the predicted probability that a packet of ``packet_bytes`` under ``scheme`` is lost over ``config``.
 
-    Block errors ``DEFAULT_MARGIN_DB`` below the given SNR, independent erasures and the mean loss of bursts; outages
-    and expiry are left out, and so is what a Polar code gains.
+    It includes block errors at ``DEFAULT_MARGIN_DB`` below the given SNR, independent erasures and the mean loss of
+    bursts. Outages, expiry and the gain of a Polar code are not modelled.
     """
     es_n0_db = config.es_n0_db - DEFAULT_MARGIN_DB
-    arrives = 1 - block_error_rate(scheme, es_n0_db, config.propagation, packet_bytes)
+    decoded = 1 - predict_block_error_rate(scheme, es_n0_db, config.propagation, packet_bytes)
     bursts = config.impairments.bursts
-    return 1 - arrives * (1 - config.erasure_rate) * (1 - (bursts.loss_rate if bursts else 0.0))
+    return 1 - decoded * (1 - config.erasure_rate) * (1 - (bursts.loss_rate if bursts else 0.0))
 
 
 @lru_cache(maxsize=4096)
-def block_error_rate(scheme: Mcs, es_n0_db: float, propagation: PropagationSettings, packet_bytes: int) -> float:
-    """Return the block error rate of a packet of ``packet_bytes`` bytes at the mean ``es_n0_db``.
+def predict_block_error_rate(
+    scheme: Mcs, es_n0_db: float, propagation: PropagationSettings, packet_bytes: int
+) -> float:
+    """Return the predicted block error rate of a packet of ``packet_bytes`` bytes at the mean ``es_n0_db``.
 
-    Fades within a packet count by their mean mutual information, each by its symbols. A tapped delay line is taken for
-    one flat fade, which leaves out its diversity over frequency.
+    Several fades in a packet count by their mean mutual information, weighted by symbols. A tapped delay line counts as
+    one flat fade; its diversity over frequency is not modelled.
     """
     block = transport_block(packet_bytes, scheme)
-    at_1e1_db, at_1e3_db = _required_db(scheme, block.payload_bytes)
+    at_1e1_db, at_1e3_db = _thresholds_db(scheme, block.payload_bytes)
     sigma_db = (at_1e3_db - at_1e1_db) / (_Z_1E3 - _Z_1E1)
     middle_db = at_1e1_db - _Z_1E1 * sigma_db
     if math.isinf(propagation.k_ratio):
         return 0.5 * math.erfc((es_n0_db - middle_db) / (sigma_db * math.sqrt(2)))
     order = scheme.modulation_order
-    met = mean_rate(es_n0_db, propagation.k_ratio, propagation.fades(block.channel_uses), order)
+    rate = mean_rate(es_n0_db, propagation.k_ratio, propagation.fades(block.channel_uses), order)
     from scipy.special import ndtr  # noqa: PLC0415 - keeps --help quick
 
-    return float(met.masses @ ndtr((middle_db - es_n0_db_at(met.rates, order)) / sigma_db))
+    return float(rate.masses @ ndtr((middle_db - es_n0_db_at(rate.rates, order)) / sigma_db))
 
 
 @lru_cache(maxsize=4096)
-def _required_db(scheme: Mcs, payload_bytes: int) -> tuple[float, float]:
+def _thresholds_db(scheme: Mcs, payload_bytes: int) -> tuple[float, float]:
     """Return the Es/N0 in dB for block error rates of 1e-1 and 1e-3.
 
-    Measured for 256 bytes; other sizes need as much more or less as the normal approximation says that they do.
+    They were measured for 256 bytes. For other sizes they are shifted by the difference of the normal approximations.
     """
-    row = next(row for row in requirements() if row.scheme == scheme)
+    row = next(row for row in load_thresholds() if row.scheme == scheme)
     measured = row.es_n0_db_at_1e1, row.es_n0_db_at_1e3
     if payload_bytes == _MEASURED_BYTES:
         return measured
     first, second = (
-        known + _least_db(scheme, payload_bytes, bler) - _least_db(scheme, _MEASURED_BYTES, bler)
+        known
+        + _normal_approximation_db(scheme, payload_bytes, bler)
+        - _normal_approximation_db(scheme, _MEASURED_BYTES, bler)
         for known, bler in zip(measured, (0.1, 0.001), strict=True)
     )
     return first, second
 
 
 @lru_cache(maxsize=4096)
-def _least_db(scheme: Mcs, payload_bytes: int, bler: float) -> float:
+def _normal_approximation_db(scheme: Mcs, payload_bytes: int, bler: float) -> float:
     block = transport_block(payload_bytes, scheme)
     return required_es_n0_db(block.information_bits, block.channel_uses, bler, scheme.modulation_order)

@@ -1,8 +1,8 @@
-"""Modulation and coding schemes, and the transport block that one packet becomes under one of them.
+"""Modulation and coding schemes (MCS), and the transport block of one packet under one of them.
 
 The schemes are rows of 3GPP TS 38.214 table 5.1.3.1-1 under the standard's own indices. Rows 0 to 2 (R < 1/5) are
-missing: the lower base graph of TS 38.212 ends at R = 1/5, below it the standard repeats coded bits, and Sionna's
-``LDPC5GEncoder`` does not. Nothing here imports torch.
+missing: the lower base graph of TS 38.212 ends at R = 1/5. Below that rate the standard repeats coded bits, which
+Sionna's ``LDPC5GEncoder`` does not do. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from shared.errors import ConfigError, UnknownNameError
 from shared.packets import MAX_PACKET_BYTES
 
 CRC_BITS = 24  # CRC-24A of TS 38.212, section 5.1
-PAYLOAD_STEP_BYTES = 8  # payloads are padded to this step, so that few distinct codes have to be built
+PAYLOAD_STEP_BYTES = 8  # payloads are padded to multiples of this, so that few codes have to be built
 
-# Sionna codes a transport block as one code block. Above 3,824 bits TS 38.212 takes base graph 1, which ends at
-# R = 1/3 and below that repeats (R > 1/4) or segments (R <= 1/4); neither is in Sionna's encoder.
+# Sionna encodes a transport block as one code block. Above 3,824 bits TS 38.212 uses base graph 1, which ends at
+# R = 1/3. Below that rate the standard repeats (R > 1/4) or segments (R <= 1/4); Sionna's encoder does neither.
 _LARGEST_LOW_RATE_BITS = 3824
 _LOW_RATE = 1 / 3
 
-# Where the Polar code of TS 38.212 measurably beats LDPC at equal rate, see docs/radio.md.
+# Here the Polar code of TS 38.212 loses measurably fewer packets than LDPC at equal rate; see docs/radio.md.
 _POLAR_MAX_PAYLOAD_BYTES = 8
 _POLAR_MAX_INDEX = 8
 
@@ -82,7 +82,7 @@ class Mcs:
 
     @property
     def max_packet_bytes(self) -> int:
-        """The largest packet that fits one code block at this rate."""
+        """Largest packet that fits into one code block at this rate."""
         if self.rate >= _LOW_RATE:
             return MAX_PACKET_BYTES
         return (_LARGEST_LOW_RATE_BITS - CRC_BITS) // 8 // PAYLOAD_STEP_BYTES * PAYLOAD_STEP_BYTES
@@ -90,7 +90,7 @@ class Mcs:
 
 @dataclass(frozen=True, slots=True)
 class TransportBlock:
-    """The sizes of one packet on its way through the chain.
+    """The sizes of one packet in the physical layer.
 
     ``information_bits`` (k of the LDPC code) are the padded payload and its CRC-24A; ``coded_bits`` (n) fill
     ``channel_uses`` complex symbols exactly (on an OFDM grid the packet takes more: pilots, guards, cyclic prefixes).
@@ -106,7 +106,7 @@ def mcs(index: int) -> Mcs:
     """Return row ``index`` of TS 38.214 table 5.1.3.1-1.
 
     Raises:
-        UnknownNameError: no such row, or one that the LDPC encoder cannot do.
+        UnknownNameError: there is no such row, or the LDPC encoder does not support it.
     """
     if index not in _TABLE_5_1_3_1_1:
         raise UnknownNameError(
@@ -136,6 +136,6 @@ def transport_block(packet_bytes: int, scheme: Mcs) -> TransportBlock:
     return TransportBlock(payload_bytes, information_bits, channel_uses * scheme.modulation_order, channel_uses)
 
 
-def polar_pays(scheme: Mcs, block: TransportBlock) -> bool:
-    """Say whether ``block`` fails less often with the Polar code than with LDPC: the shortest packets on QPSK."""
+def prefers_polar(scheme: Mcs, block: TransportBlock) -> bool:
+    """Return whether ``block`` fails less often with the Polar code than with LDPC: the shortest packets on QPSK."""
     return block.payload_bytes <= _POLAR_MAX_PAYLOAD_BYTES and scheme.index <= _POLAR_MAX_INDEX

@@ -1,6 +1,6 @@
-"""The modulation and coding scheme for an SNR: the fastest whose measured requirement lies a margin below it.
+"""Selects the fastest modulation and coding scheme whose measured SNR threshold lies a margin below the given SNR.
 
-Requirements are data, ``mcs_thresholds.json`` beside this file, measured over AWGN by
+The thresholds are data, ``mcs_thresholds.json`` beside this file. They were measured over AWGN by
 ``python -m benchmarks.channel.mcs_thresholds`` for the packet size that the file states. Nothing here imports torch.
 """
 
@@ -21,7 +21,7 @@ _FILE = Path(__file__).with_name("mcs_thresholds.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Requirement:
+class SnrThreshold:
     """Es/N0 in dB that one scheme needs over AWGN for a block error rate of 1e-1 and of 1e-3."""
 
     scheme: Mcs
@@ -34,26 +34,25 @@ class Requirement:
 
 
 @lru_cache(maxsize=1)
-def requirements() -> tuple[Requirement, ...]:
-    """Return the measured requirement of every scheme, in the order of the MCS table."""
+def load_thresholds() -> tuple[SnrThreshold, ...]:
+    """Return the measured SNR threshold of every scheme, in the order of the MCS table."""
     rows = json.loads(_FILE.read_text(encoding="utf-8"))["schemes"]
-    return tuple(Requirement(mcs(row["mcs"]), row["es_n0_db_at_1e-1"], row["es_n0_db_at_1e-3"]) for row in rows)
+    return tuple(SnrThreshold(mcs(row["mcs"]), row["es_n0_db_at_1e-1"], row["es_n0_db_at_1e-3"]) for row in rows)
 
 
 def fastest_mcs(es_n0_db: float, *, target_bler: float = 0.001, margin_db: float = DEFAULT_MARGIN_DB) -> Mcs:
-    """Return the scheme of highest spectral efficiency whose requirement plus ``margin_db`` is at most ``es_n0_db``.
+    """Return the scheme of highest spectral efficiency whose threshold plus ``margin_db`` is at most ``es_n0_db``.
 
-    Of schemes of equal requirement the faster one, so that no scheme is chosen that another one beats on both
-    counts. The requirements are for AWGN and a mean SNR: under fading, put the fading margin into ``margin_db``.
+    The thresholds hold for AWGN. Under fading ``es_n0_db`` is a mean SNR: include the fading margin in ``margin_db``.
 
     Raises:
-        ConfigError: ``target_bler`` was not measured, or not even the most robust scheme is reliable there.
+        ConfigError: ``target_bler`` was not measured, or even the most robust scheme needs a higher SNR.
     """
     if target_bler not in TARGET_BLERS:
-        raise ConfigError(f"target_bler = {target_bler}: requirements are measured for 0.1 and 0.001")
-    within = [row for row in requirements() if row.es_n0_db(target_bler) + margin_db <= es_n0_db]
+        raise ConfigError(f"target_bler = {target_bler}: thresholds are measured for 0.1 and 0.001: take one of them")
+    within = [row for row in load_thresholds() if row.es_n0_db(target_bler) + margin_db <= es_n0_db]
     if not within:
-        least = min(requirements(), key=lambda row: row.es_n0_db(target_bler))
+        least = min(load_thresholds(), key=lambda row: row.es_n0_db(target_bler))
         raise ConfigError(
             f"Es/N0 = {es_n0_db:g} dB: MCS {least.scheme.index}, the most robust, needs "
             f"{least.es_n0_db(target_bler):.2f} dB and a margin of {margin_db:g} dB for BLER {target_bler:g}: "

@@ -1,9 +1,9 @@
-"""What a packet's fades carry together: the distribution of the mean of their rates, and its outage.
+"""The rate of a code over several fades: the distribution of the mean over the fades, and outage capacity.
 
 One fade of power g carries I(g · Es/N0) bits per symbol, with I the capacity of the Gaussian channel or the mutual
-information of QAM; a code over several fades carries their mean, each weighed by its symbols (Ozarow, Shamai and Wyner,
-"Information theoretic considerations for cellular mobile radio", IEEE Trans. Veh. Technol. 43(2), 1994). The
-distribution is computed, not drawn: the closed form of one fade, convolved with itself. Nothing here imports torch.
+information of QAM. A code over several fades carries their mean, each weighted by its number of symbols (Ozarow, Shamai
+and Wyner, "Information theoretic considerations for cellular mobile radio", IEEE Trans. Veh. Technol. 43(2), 1994). The
+distribution is computed by convolving the closed form of one fade with itself, not sampled. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from channel.phy.capacity import bicm_capacity
+from channel.phy.capacity import awgn_capacity, bicm_capacity
 from shared.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 MOST_FADES: Final = 512
-"""Beyond so many fades their mean is taken as normal, with the variance that it has."""
-_MOST_STEPS, _MOST_SUM_STEPS = 4096, 1 << 17  # of the rate of one fade, and of the sum over all
-_AMPLITUDE_DEVIATIONS = 8.0  # a fade lies further from its line of sight with a probability of e^-32
-_NORMAL_K: Final = 1000.0  # from here on a Rician amplitude is as good as normal, and its series slow
+"""Above this number of fades their mean is approximated by a normal distribution of the same mean and variance."""
+_MOST_STEPS, _MOST_SUM_STEPS = 4096, 1 << 17  # of the rate of one fade, and of the sum over all fades
+_AMPLITUDE_DEVIATIONS = 8.0  # a fade is further from its line of sight with probability e^-32
+_NORMAL_K: Final = 1000.0  # above this a Rician amplitude is nearly normal, and its series is slow
 _TABLE_DB: Final = np.arange(-60.0, 60.01, 0.25)
-_FINEST: Final = 1e-12  # bits; rates closer than that are one
+_FINEST: Final = 1e-12  # bits; rates closer than this count as equal
 
 
 @dataclass(frozen=True, slots=True)
 class RateDistribution:
-    """Rates ``[steps]`` in bits per symbol, ascending, and the probability ``[steps]`` of each; ``width`` apart."""
+    """Rates ``[steps]`` in bits per symbol, ascending and ``width`` apart, and the probability ``[steps]`` of each."""
 
     rates: Array
     masses: Array
@@ -50,17 +50,17 @@ class RateDistribution:
 
 
 def outage_capacity(es_n0_db: float, k_ratio: float, fades: float, outage: float) -> float:
-    """Return the rate in bits per complex channel use that a code over ``fades`` fades exceeds but for ``outage``.
+    """Return the rate in bits per complex channel use that a code over ``fades`` fades exceeds, except for ``outage``.
 
-    The ``outage`` quantile of the mean over the fades of log2(1 + g · Es/N0). ``fades`` need not be whole: a last fade
-    of half the symbols counts half. g is that of a Rician fade of factor ``k_ratio`` (0: Rayleigh, infinite: none, then
-    it is the capacity).
+    It is the ``outage`` quantile of the mean over the fades of log2(1 + g · Es/N0). ``fades`` need not be an integer: a
+    last fade with half the symbols counts half. g is the power of a Rician fade of K factor ``k_ratio`` (0: Rayleigh
+    fading; infinite: no fading, the result is the capacity).
 
     Raises:
-        ConfigError: ``outage`` is not a probability, or there is no fade.
+        ConfigError: ``outage`` is not between 0 and 1, or ``fades`` is not a positive number.
     """
     if not (0 < outage < 1 and 0 < fades < math.inf):
-        raise ConfigError(f"outage = {outage}, fades = {fades}: give a probability above 0 and below 1, and fades")
+        raise ConfigError(f"outage = {outage}, fades = {fades}: give a probability between 0 and 1, and fades above 0")
     return mean_rate(es_n0_db, k_ratio, fades).quantile(outage)
 
 
@@ -68,8 +68,8 @@ def outage_capacity(es_n0_db: float, k_ratio: float, fades: float, outage: float
 def mean_rate(es_n0_db: float, k_ratio: float, fades: float, modulation_order: int = 0) -> RateDistribution:
     """Return the distribution of the mean rate of ``fades`` fades at the mean ``es_n0_db``.
 
-    ``modulation_order`` 0 takes the Gaussian channel's capacity as the rate of one fade, otherwise the mutual
-    information of Gray-mapped QAM of so many bits per symbol (``channel.phy.capacity.bicm_capacity``).
+    The rate of one fade is the Gaussian channel's capacity for ``modulation_order`` 0, otherwise the mutual information
+    of Gray-mapped QAM with that many bits per symbol (``channel.phy.capacity.bicm_capacity``).
     """
     lowest, highest = (rate_at(db, modulation_order) for db in _range_db(es_n0_db, k_ratio))
     if highest - lowest < _FINEST:
@@ -79,15 +79,17 @@ def mean_rate(es_n0_db: float, k_ratio: float, fades: float, modulation_order: i
     width = (highest - lowest) / steps
 
     def masses(weight: float) -> Array:
-        """Return those of one fade of ``weight``, over steps of ``width`` from ``weight`` · ``lowest`` on."""
+        """Return the probabilities of one fade of ``weight``, in steps of ``width`` from ``weight`` · ``lowest`` on."""
         edges = lowest + width / weight * np.arange(1, math.ceil(weight * steps), dtype=np.float64)
         power = np.power(10.0, (es_n0_db_at(edges, modulation_order) - es_n0_db) / 10)
         return np.diff(np.concatenate([[0.0], power_cdf(power, k_ratio), [1.0]]))
 
     if whole > MOST_FADES:
-        return _normal(masses(1.0), lowest + width * (np.arange(steps, dtype=np.float64) + 0.5), whole, last)
+        return _approximate_as_normal(
+            masses(1.0), lowest + width * (np.arange(steps, dtype=np.float64) + 0.5), whole, last
+        )
     parts = [(masses(1.0), whole), (masses(last), 1)] if last * steps >= 1 else [(masses(1.0), whole)]
-    together = _convolved(parts)
+    together = _convolve(parts)
     weight = whole + (last if len(parts) > 1 else 0.0)
     copies = sum(count for _, count in parts)
     rates = (lowest * weight + width * (np.arange(len(together), dtype=np.float64) + copies / 2)) / weight
@@ -95,14 +97,14 @@ def mean_rate(es_n0_db: float, k_ratio: float, fades: float, modulation_order: i
 
 
 def rate_at(es_n0_db: float, modulation_order: int) -> float:
-    """Return the bits per symbol that the Gaussian channel (order 0) or QAM carries at ``es_n0_db``."""
+    """Return the bits per symbol of the Gaussian channel (order 0) or of QAM at ``es_n0_db``."""
     if modulation_order == 0:
-        return math.log1p(math.pow(10.0, es_n0_db / 10)) / math.log(2)
+        return awgn_capacity(es_n0_db)
     return float(np.interp(es_n0_db, _TABLE_DB, _qam_rates(modulation_order)))
 
 
 def es_n0_db_at(rates: Array, modulation_order: int) -> Array:
-    """Return the Es/N0 in dB at which ``rates`` of any shape are carried: the inverse of ``rate_at``."""
+    """Return the Es/N0 in dB for ``rates`` of any shape: the inverse of ``rate_at``."""
     if modulation_order == 0:
         return np.asarray(10 * np.log10(np.maximum(np.expm1(rates * math.log(2)), 1e-30)))
     return np.asarray(np.interp(rates, _qam_rates(modulation_order), _TABLE_DB), dtype=np.float64)
@@ -111,9 +113,9 @@ def es_n0_db_at(rates: Array, modulation_order: int) -> Array:
 def power_cdf(power: Array, k_ratio: float) -> Array:
     """Return P(g < ``power``), of any shape, of a Rician fade of unit mean power (K = 0: 1 - exp(-power)).
 
-    2 (K + 1) g has the non-central chi-square distribution of two degrees of freedom and non-centrality 2 K. From K =
-    1000 on the amplitude is taken as normal about sqrt(1 - 1 / (2 (K + 1))): good to a per cent of the probability down
-    to 1e-5.
+    2 (K + 1) g has the non-central chi-square distribution with two degrees of freedom and non-centrality 2 K. From
+    K = 1000 on the amplitude is approximated as normal with mean sqrt(1 - 1 / (2 (K + 1))): within one per cent of the
+    probability down to 1e-5.
     """
     if k_ratio == 0:
         return np.asarray(-np.expm1(-power))
@@ -126,7 +128,7 @@ def power_cdf(power: Array, k_ratio: float) -> Array:
 
 
 def _range_db(es_n0_db: float, k_ratio: float) -> tuple[float, float]:
-    """Return the least and the greatest Es/N0 in dB that one fade leaves but for a probability of e^-32."""
+    """Return the least and the greatest Es/N0 in dB of one fade, except for a probability of e^-32."""
     if math.isinf(k_ratio):
         return es_n0_db, es_n0_db
     sight, spread = math.sqrt(k_ratio / (k_ratio + 1)), math.sqrt(0.5 / (k_ratio + 1))
@@ -135,8 +137,8 @@ def _range_db(es_n0_db: float, k_ratio: float) -> tuple[float, float]:
     return es_n0_db + 20 * math.log10(least), es_n0_db + 20 * math.log10(greatest)
 
 
-def _convolved(parts: Sequence[tuple[Array, int]]) -> Array:
-    """Return the masses of the sum of all, each taken so many times."""
+def _convolve(parts: Sequence[tuple[Array, int]]) -> Array:
+    """Return the probabilities of the sum of independent variables, each taken the given number of times."""
     total = 1 + sum((len(masses) - 1) * count for masses, count in parts)
     length = 1 << (total - 1).bit_length()
     spectrum = np.prod([np.fft.rfft(masses, length) ** count for masses, count in parts], axis=0)
@@ -145,8 +147,8 @@ def _convolved(parts: Sequence[tuple[Array, int]]) -> Array:
     return shares
 
 
-def _normal(masses: Array, rates: Array, whole: int, last: float) -> RateDistribution:
-    """Return the normal distribution of the mean of ``whole`` fades and of one that counts ``last``."""
+def _approximate_as_normal(masses: Array, rates: Array, whole: int, last: float) -> RateDistribution:
+    """Return the normal distribution of the mean of ``whole`` fades and one of weight ``last``."""
     mean = float(masses @ rates)
     deviation = math.sqrt(float(masses @ (rates - mean) ** 2) * (whole + last**2)) / (whole + last)
     edges = np.linspace(-8.0, 8.0, _MOST_STEPS + 1)
@@ -157,6 +159,6 @@ def _normal(masses: Array, rates: Array, whole: int, last: float) -> RateDistrib
 
 @lru_cache(maxsize=8)
 def _qam_rates(modulation_order: int) -> Array:
-    """Return the mutual information at ``_TABLE_DB``, never falling: it saturates."""
+    """Return the mutual information at ``_TABLE_DB``, made monotonic where it saturates."""
     rates: Array = np.maximum.accumulate([bicm_capacity(db, modulation_order) for db in _TABLE_DB.tolist()])
     return rates

@@ -1,4 +1,4 @@
-"""Channel profiles: what a link is like, as a YAML document that pydantic checks; see ``docs/profiles.md``."""
+"""Channel profiles: the settings of a channel as a YAML document, checked by pydantic; see ``docs/profiles.md``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from channel.checks import Settings
 from channel.config import MAX_SNR_DB, ChannelConfig, DelayS, LinkSettings, McsIndex, SnrDb
-from channel.deep_space.contact import DeepSpace, budget_of, closing_with, contact
+from channel.deep_space.contact import DeepSpace, add_window_end, compute_budget, find_contact
 from channel.phy.mcs import mcs
 from channel.phy.mcs_selection import DEFAULT_MARGIN_DB, fastest_mcs
 from channel.propagation.kinds import Awgn, Rician
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 Overhead = Annotated[float, Field(ge=0, le=MAX_OVERHEAD)]
 _NO_PARAMETERS: Final[Any] = {"summary": True, "deep_space": {"budget": {"symbol_rate_hz", "data_rate_bps"}}}
 AUTO: Final = "auto"
-"""The MCS that ``channel.phy.mcs_selection.fastest_mcs`` chooses for the SNR."""
+"""Asks for the MCS that ``channel.phy.mcs_selection.fastest_mcs`` selects for the SNR."""
 
 
-def _mcs_or_auto(value: Any) -> Any:
+def _check_mcs_or_auto(value: Any) -> Any:
     if value == AUTO:
         return value
     if not isinstance(value, int) or isinstance(value, bool):
@@ -41,8 +41,8 @@ def _mcs_or_auto(value: Any) -> Any:
         raise ValueError(f"{error}, or auto") from None
 
 
-class Protection(Settings):
-    """What one kind of stream gets that differs from the others; None: what all get."""
+class StreamProtection(Settings):
+    """MCS and repair overhead of one stream kind; None: the value for all streams."""
 
     mcs: McsIndex | None = None
     repair_overhead: Overhead | None = None
@@ -51,64 +51,69 @@ class Protection(Settings):
 class Profile(LinkSettings):
     """One channel profile, checked. ``mcs`` is a row of the table, or ``auto``: the fastest that the SNR allows.
 
-    ``mcs_target_bler`` and ``mcs_margin_db`` are for ``auto``; the margin is over what AWGN needs, so fading asks for
-    a larger one. ``repair_overhead`` is repair packets over packets of a picture, which the sender adds;
-    ``protection`` says by kind of stream where MCS or overhead differ. With ``deep_space`` the SNR, the delay and the
-    fading follow from the link budget and the geometry, where they are not given.
+    ``mcs_target_bler`` and ``mcs_margin_db`` are parameters of ``auto``. The margin is above the SNR that AWGN needs;
+    fading needs a larger one. ``repair_overhead`` is repair packets over packets of a picture; the sender adds them.
+    ``protection`` sets another MCS or overhead for a stream kind. With ``deep_space`` the SNR, the delay and the fading
+    follow from link budget and geometry unless they are given.
     """
 
     summary: Annotated[str, Field(max_length=200)] = ""
     snr_db: SnrDb | None = None
-    mcs: Annotated[int | Literal["auto"], BeforeValidator(_mcs_or_auto)] = AUTO
+    mcs: Annotated[int | Literal["auto"], BeforeValidator(_check_mcs_or_auto)] = AUTO
     mcs_target_bler: Annotated[float, Field(gt=0, lt=1)] = 0.001
     mcs_margin_db: Annotated[float, Field(ge=-30, le=60)] = DEFAULT_MARGIN_DB
     propagation_delay_s: DelayS | None = None
     repair_overhead: Overhead = 0.0
     deep_space: DeepSpace | None = None
-    protection: dict[Literal["HCI", "CAPTION", "TOKENS", "LATENT", "REGIONS"], Protection] = Field(default_factory=dict)
+    protection: dict[Literal["HCI", "CAPTION", "TOKENS", "LATENT", "REGIONS"], StreamProtection] = Field(
+        default_factory=dict
+    )
 
     @model_validator(mode="after")
-    def _snr_is_given_or_follows(self) -> Self:
+    def _check_snr_is_known(self) -> Self:
         if self.snr_db is None and self.deep_space is None:
-            raise ValueError("snr_db is missing: give the SNR in dB, or deep_space, from which it follows")
+            raise ValueError("snr_db is missing: give the SNR in dB, or deep_space settings, from which it is computed")
         if self.snr_db is None and self.snr_kind == "ebn0":
-            raise ValueError("snr_kind = 'ebn0' needs snr_db: the link budget gives Es/N0")
+            raise ValueError("snr_kind = 'ebn0' needs snr_db: the link budget results in Es/N0")
         return self
 
     @model_validator(mode="after")
-    def _snr_is_known_before_the_mcs(self) -> Self:
+    def _check_snr_does_not_depend_on_mcs(self) -> Self:
         if self.snr_kind == "ebn0" and self.mcs == AUTO:
-            raise ValueError("mcs = 'auto' needs snr_kind esn0: Eb/N0 depends on the MCS that is to be chosen")
+            raise ValueError("mcs = 'auto' needs snr_kind esn0: Eb/N0 depends on the MCS that is to be selected")
         if self.snr_kind == "ebn0" and self._stream_mcs():
-            raise ValueError("an mcs under protection needs snr_kind esn0: at one Eb/N0 each MCS has another SNR")
+            raise ValueError(
+                "an mcs under protection needs snr_kind esn0: at a fixed Eb/N0 each MCS has a different Es/N0"
+            )
         return self
 
-    def resolved(self, **run: Any) -> Resolved:
-        """Return what one transmission meets; ``run`` holds seed, time scale and device.
+    def resolve(self, **run: Any) -> ResolvedProfile:
+        """Return the configuration of one transmission; ``run`` holds its seed, time scale and device.
 
         Raises:
-            ConfigError: ``auto`` finds no MCS for the SNR, something in ``run`` is outside its rule, or as ``contact``.
-            UnknownNameError, InputError: as ``channel.deep_space.contact.contact``.
+            ConfigError: ``auto`` finds no MCS for the SNR, a value in ``run`` is outside its rule, or as
+                ``find_contact``.
+            UnknownNameError, InputError: as ``channel.deep_space.contact.find_contact``.
         """
-        found = None if self.deep_space is None else contact(self.deep_space)
+        found = None if self.deep_space is None else find_contact(self.deep_space)
         snr_db, delay_s = self.snr_db, self.propagation_delay_s
         settings: dict[str, Any] = {name: getattr(self, name) for name in LinkSettings.model_fields}
         if self.deep_space is not None and found is not None:
-            budget = budget_of(self.deep_space, found, symbol_rate_hz=self.symbol_rate_hz)
-            snr_db = _es_n0_db(budget) if snr_db is None else snr_db
-            delay_s = found.sight.light_time_s if delay_s is None else delay_s
-            outages = closing_with(self.impairments.outages, found)
+            budget = compute_budget(self.deep_space, found, symbol_rate_hz=self.symbol_rate_hz)
+            snr_db = _check_es_n0_db(budget) if snr_db is None else snr_db
+            delay_s = found.line_of_sight.light_time_s if delay_s is None else delay_s
+            outages = add_window_end(self.impairments.outages, found)
             settings["impairments"] = self.impairments.model_copy(update={"outages": outages})
             settings["transmit_power_w"] = self.transmit_power_w or self.deep_space.budget.transmit_power_w
             if found.fading is not None and isinstance(self.propagation, Awgn):
                 settings["propagation"] = Rician(k_factor_db=found.fading.k_db)
-        own = {"snr_db": snr_db, "mcs": self._mcs_at(snr_db), "propagation_delay_s": delay_s or 0.0}
+        own = {"snr_db": snr_db, "mcs": self._select_mcs(snr_db), "propagation_delay_s": delay_s or 0.0}
         config = checked(ChannelConfig, settings | own | {"stream_mcs": self._stream_mcs()} | run)
-        return Resolved(config, found, self._budget(found, config))
+        return ResolvedProfile(config, found, self._compute_budget(found, config))
 
     def config(self, **run: Any) -> ChannelConfig:
-        """Return the configuration of one transmission; as ``resolved``."""
-        return self.resolved(**run).config
+        """Return the channel configuration of one transmission; raises as ``resolve``."""
+        return self.resolve(**run).config
 
     def repair_overheads(self) -> dict[StreamKind, float]:
         """Return the ratio of repair packets to packets for each kind of stream that gets any."""
@@ -122,18 +127,18 @@ class Profile(LinkSettings):
         return {StreamKind[name]: one.mcs for name, one in self.protection.items() if one.mcs is not None}
 
     def parameters(self) -> list[tuple[str, Any]]:
-        """Return every setting under its dotted name, with what it is set to; what is not set is left out."""
+        """Return the dotted name and the value of every setting that has a value."""
         values = self.model_dump(mode="json", exclude=_NO_PARAMETERS, exclude_none=True)
         own_first = sorted(values, key=lambda name: name in LinkSettings.model_fields)
-        return list(_flat({name: values[name] for name in own_first}, ""))
+        return list(_flatten({name: values[name] for name in own_first}, ""))
 
-    def _budget(self, found: Contact | None, config: ChannelConfig) -> LinkBudget | None:
+    def _compute_budget(self, found: Contact | None, config: ChannelConfig) -> LinkBudget | None:
         if self.deep_space is None or found is None:
             return None
         bits = config.scheme.spectral_efficiency
-        return budget_of(self.deep_space, found, symbol_rate_hz=self.symbol_rate_hz, bits_per_symbol=bits)
+        return compute_budget(self.deep_space, found, symbol_rate_hz=self.symbol_rate_hz, bits_per_symbol=bits)
 
-    def _mcs_at(self, es_n0_db: float | None) -> int:
+    def _select_mcs(self, es_n0_db: float | None) -> int:
         if self.mcs != AUTO or es_n0_db is None:
             return int(self.mcs)
         try:
@@ -145,27 +150,27 @@ class Profile(LinkSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
-    """A profile as a transmission meets it; ``contact`` and ``budget`` are there for a deep-space link."""
+class ResolvedProfile:
+    """A profile with all values computed; ``contact`` and ``budget`` are those of a deep-space link, else None."""
 
     config: ChannelConfig
     contact: Contact | None
     budget: LinkBudget | None
 
 
-def _es_n0_db(budget: LinkBudget) -> float:
-    """Return the Es/N0 in dB that ``budget`` comes to; raises ``ConfigError`` where no channel is simulated at it."""
+def _check_es_n0_db(budget: LinkBudget) -> float:
+    """Return the Es/N0 of ``budget`` in dB; raises ``ConfigError`` if it is outside the simulated range."""
     if not abs(budget.es_n0_db) <= MAX_SNR_DB:
         raise ConfigError(
-            f"deep_space: its link budget comes to Es/N0 = {budget.es_n0_db:g} dB, simulated are {-MAX_SNR_DB:g} to "
-            f"{MAX_SNR_DB:g} dB: change deep_space.distance_km or deep_space.budget, or give snr_db"
+            f"deep_space: its link budget results in Es/N0 = {budget.es_n0_db:g} dB, but the simulation covers "
+            f"{-MAX_SNR_DB:g} to {MAX_SNR_DB:g} dB: change deep_space.distance_km or deep_space.budget, or give snr_db"
         )
     return budget.es_n0_db
 
 
-def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _flatten(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flatten(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value

@@ -1,4 +1,4 @@
-"""Where channel profiles come from: those that ship, those of installed packages, and documents that a user gives."""
+"""Finds channel profiles: those that ship, those of installed packages, and YAML documents of users."""
 
 from __future__ import annotations
 
@@ -19,47 +19,49 @@ _ENDING: Final = ".yaml"
 
 
 def channel_names() -> list[str]:
-    """Return the names of all channels: those that ship, then those that installed packages add."""
-    shipped = sorted(entry.name.removesuffix(_ENDING) for entry in _shipped().iterdir() if entry.name.endswith(_ENDING))
+    """Return the names of all channels: first those that ship, then those that installed packages add."""
+    shipped = sorted(
+        entry.name.removesuffix(_ENDING) for entry in _data_folder().iterdir() if entry.name.endswith(_ENDING)
+    )
     return [*shipped, *(name for name in plugin_names(CHANNELS) if name not in shipped)]
 
 
-def profile_named(name: str, changes: Mapping[str, str] | None = None) -> Profile:
+def load_profile(name: str, changes: Mapping[str, str] | None = None) -> Profile:
     """Return the channel called ``name``, with ``changes`` (dotted setting to YAML value) made to it.
 
     Raises:
-        UnknownNameError: no such channel, propagation, body or station.
-        ConfigError: a setting outside its rule.
-        SetupError: the package that adds it is broken.
+        UnknownNameError: there is no such channel, propagation, body or station.
+        ConfigError: a setting is outside its rule.
+        SetupError: the package that adds the channel is broken.
     """
-    return profile_of(_text(name), f"channel '{name}'", changes)
+    return parse_profile(_read_profile_text(name), f"channel '{name}'", changes)
 
 
-def profile_of(text: str, what: str, changes: Mapping[str, str] | None = None) -> Profile:
+def parse_profile(text: str, what: str, changes: Mapping[str, str] | None = None) -> Profile:
     """Return the profile in a YAML document, with ``changes`` made to it; ``what`` names the document in messages.
 
     Raises:
-        UnknownNameError, ConfigError, SetupError: as ``profile_named``.
+        UnknownNameError, ConfigError, SetupError: as ``load_profile``.
     """
     document = yaml_mapping(text, what)
     _check_deep_space(document, what, changes or {})
     for setting, value in (changes or {}).items():
-        _set(document, setting, yaml_value(value, setting))
+        _set_value(document, setting, yaml_value(value, setting))
     return checked(Profile, document)
 
 
-def _text(name: str) -> str:
-    """Return the YAML of a channel that has a name."""
+def _read_profile_text(name: str) -> str:
+    """Return the YAML of a channel by its name."""
     if name in channel_names():
-        shipped = _shipped() / f"{name}{_ENDING}"
-        return shipped.read_text(encoding="utf-8") if shipped.is_file() else _plugin_text(name)
+        shipped = _data_folder() / f"{name}{_ENDING}"
+        return shipped.read_text(encoding="utf-8") if shipped.is_file() else _read_plugin_text(name)
     raise UnknownNameError(
         f"unknown channel '{name}'; known are {', '.join(channel_names())}; "
         f"for a file give a name that ends in {_ENDING}"
     )
 
 
-def _plugin_text(name: str) -> str:
+def _read_plugin_text(name: str) -> str:
     function = load_plugin(CHANNELS, name)
     try:
         text = function() if callable(function) else None
@@ -75,17 +77,17 @@ def _plugin_text(name: str) -> str:
 
 
 def _check_deep_space(document: Mapping[str, Any], what: str, changes: Mapping[str, str]) -> None:
-    """Check that ``changes`` to deep space, unless they name a body, go to a profile that is a deep-space link."""
+    """Check that changes of deep-space settings have a body: the profile's, or one among the changes."""
     changed = [setting for setting in changes if setting.startswith("deep_space.")]
     if changed and not document.get("deep_space") and "deep_space.body" not in changed:
         raise ConfigError(
-            f"{changed[0]} = {changes[changed[0]]}: {what} is no deep-space link; "
-            "take --channel deep-space, or give deep_space.body and deep_space.date too"
+            f"{changed[0]} = {changes[changed[0]]}: {what} is not a deep-space link; "
+            "use --channel deep-space, or give deep_space.body and deep_space.date too"
         )
 
 
-def _set(document: dict[str, Any], setting: str, value: Any) -> None:
-    """Put ``value`` at a dotted place, making the mappings on the way."""
+def _set_value(document: dict[str, Any], setting: str, value: Any) -> None:
+    """Set the value at a dotted name, adding mappings where they are missing."""
     *path, last = setting.split(".")
     for part in path:
         if document.get(part) is None:
@@ -93,10 +95,10 @@ def _set(document: dict[str, Any], setting: str, value: Any) -> None:
         document = document[part]
         if not isinstance(document, dict):
             raise ConfigError(
-                f"{setting}: {part} holds a value, not settings; semlink channels NAME shows what there is"
+                f"{setting}: {part} is a value, not a group of settings; semlink channels NAME lists the settings"
             )
     document[last] = value
 
 
-def _shipped() -> Any:
+def _data_folder() -> Any:
     return files("channel.profile") / "data"

@@ -1,4 +1,4 @@
-"""The signal-to-noise ratio that symbols really had, measured with the symbols known."""
+"""Estimates the signal-to-noise ratio of transmitted symbols from the known symbols."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from channel.propagation.base import ChannelModel, PacketKeys
 
 
-class SnrMeter:
-    """Adds up signal and noise of symbols at the demapper.
+class SnrEstimator:
+    """Data-aided Es/N0 estimate over all symbols at the demapper.
 
-    With x sent, y equalised and σ² the variance that the demapper is told, Es/N0 is the mean of |x|²/σ² over the mean
-    of |y - x|²/σ². Under AWGN that is the energy of the symbols over that of the noise drawn; under fading, where σ² is
-    N0/|h|², the mean |h|² of the blocks met counts as well. It is data-aided: no real receiver knows x.
+    With x sent, y equalised and σ² the noise variance that the demapper uses, Es/N0 is the mean of |x|²/σ² over the
+    mean of |y - x|²/σ². Under AWGN that is the energy of the symbols over that of the noise. Under fading σ² is
+    N0/|h|², so that the mean |h|² of the fades counts as well. A real receiver does not know x.
     """
 
     def __init__(self) -> None:
@@ -31,20 +31,20 @@ class SnrMeter:
         return 10 * math.log10(self._signal / self._noise)
 
     def add(self, sent: torch.Tensor, equalised: torch.Tensor, variance: torch.Tensor) -> None:
-        """Take in symbols ``[packets, symbols]`` and the variance of their noise, one for all or one each."""
+        """Add symbols ``[packets, symbols]`` with the variance of their noise, one value for all or one per symbol."""
         self._signal += float((sent.abs().square() / variance).double().sum())
         self._noise += float(((equalised - sent).abs().square() / variance).double().sum())
 
 
 class ObservedChannel:
-    """A channel model that also shows its symbols to an SNR estimator."""
+    """A channel model that also passes its symbols to an SNR estimator."""
 
-    def __init__(self, model: ChannelModel, meter: SnrMeter) -> None:
+    def __init__(self, model: ChannelModel, estimator: SnrEstimator) -> None:
         self._model = model
-        self._meter = meter
+        self._estimator = estimator
 
     def apply(self, symbols: torch.Tensor, keys: PacketKeys) -> tuple[torch.Tensor, torch.Tensor]:
         """See ``channel.propagation.base.ChannelModel``."""
         equalised, variance = self._model.apply(symbols, keys)
-        self._meter.add(symbols, equalised, variance)
+        self._estimator.add(symbols, equalised, variance)
         return equalised, variance

@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
-    """One packet's times in simulated seconds."""
+class PacketTiming:
+    """The times of one packet in simulated seconds."""
 
     departure_s: float
     air_time_s: float
     arrival_s: float
 
 
-def passages(
+def schedule_packets(
     channel_uses: Sequence[int], *, symbol_rate_hz: float, propagation_delay_s: float, uses_before: int = 0
-) -> list[Passage]:
+) -> list[PacketTiming]:
     """Return the times of packets sent without a gap, each taking ``channel_uses``, after ``uses_before`` others.
 
     A packet arrives with its last symbol: arrival = departure + air time + propagation delay. Departures come from
@@ -32,13 +32,14 @@ def passages(
     for before, uses in zip(symbols_before, channel_uses, strict=False):
         departure_s = before / symbol_rate_hz
         air_time_s = uses / symbol_rate_hz
-        times.append(Passage(departure_s, air_time_s, departure_s + air_time_s + propagation_delay_s))
+        times.append(PacketTiming(departure_s, air_time_s, departure_s + air_time_s + propagation_delay_s))
     return times
 
 
 def wall_wait_s(simulated_s: float, elapsed_wall_s: float, time_scale: float) -> float:
-    """Return the wall seconds to wait until simulated time ``simulated_s``, having spent ``elapsed_wall_s`` so far.
+    """Return the wall-clock seconds to wait until simulated time ``simulated_s``.
 
-    ``time_scale`` is wall seconds per simulated second; at 0 there is never anything to wait for.
+    ``elapsed_wall_s`` wall-clock seconds have passed so far. ``time_scale`` is wall-clock time over simulated time;
+    0 does not wait.
     """
     return max(0.0, simulated_s * time_scale - elapsed_wall_s) if time_scale > 0 else 0.0

@@ -1,4 +1,4 @@
-"""The channel's gRPC service: reads packets into a bounded queue, transmits them in batches, paces their arrival."""
+"""The channel's gRPC service: reads packets into a bounded queue, transmits them in batches, paces their arrivals."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from weakref import WeakSet
 
 from channel.link.link import Link
 from channel.link.transmission import Transmission
-from channel.propagation.snr_estimator import SnrMeter
+from channel.propagation.snr_estimator import SnrEstimator
 from channel.propagation.timing import wall_wait_s
 from channel.service.messages import (
     arrival_message,
     describe_channel,
     list_channels,
+    read_profile,
     report_message,
-    requested_profile,
 )
 from channel.service.telemetry import ChannelMetrics, channel_label
 from shared.errors import InputError, LinkError
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from channel.config import ChannelConfig
     from channel.phy.coding import ChainCache
-    from channel.profile.profile import Resolved
+    from channel.profile.profile import ResolvedProfile
     from shared.telemetry.telemetry import CallTelemetry
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -48,7 +48,7 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
 
     Args:
         device: where the physical layer runs, ``cpu`` or ``cuda:N``.
-        telemetry: counts what is carried.
+        telemetry: where packets, bits and times are counted.
     """
 
     def __init__(self, device: str, telemetry: Telemetry) -> None:
@@ -66,36 +66,36 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         self, request_iterator: AsyncIterator[channel_pb2.TransmitRequest], context: Context
     ) -> AsyncIterator[channel_pb2.TransmitResponse]:
         """Carry one transmission; see ``proto/semlink/v1/channel.proto``."""
-        settings = await _settings(request_iterator)
+        settings = await _read_settings(request_iterator)
         with self._telemetry.call("Transmit", settings.session, context) as call:
-            async for response in self._transmitted(settings, request_iterator, call):
+            async for response in self._transmit(settings, request_iterator, call):
                 yield response
 
-    async def _transmitted(
+    async def _transmit(
         self,
         settings: channel_pb2.ChannelSettings,
         request_iterator: AsyncIterator[channel_pb2.TransmitRequest],
         call: CallTelemetry,
     ) -> AsyncIterator[channel_pb2.TransmitResponse]:
-        resolved = await asyncio.to_thread(_resolved, settings, self._device)
+        resolved = await asyncio.to_thread(_resolve, settings, self._device)
         config = resolved.config
-        label, meter = channel_label(settings), SnrMeter()
-        self._metrics.begun(label, config.es_n0_db)
+        label, estimator = channel_label(settings), SnrEstimator()
+        self._metrics.show_outcomes(label, config.es_n0_db)
         queue: Queue = asyncio.Queue(QUEUE_PACKETS)
         self._queues.add(queue)
         reading = asyncio.create_task(_read_packets(request_iterator, queue))
         started_s = time.perf_counter()
         try:
-            # Importing Sionna takes seconds: begun while the sender still encodes.
-            link: Link = await self._run(self._link, config, meter)
+            # Importing Sionna takes seconds: start while the sender still encodes.
+            link: Link = await self._run(self._build_link, config, estimator)
             transmission = Transmission(link, settings.picture_index)
             async for batch in _batches(queue):
                 with call.stage("transmit"):
-                    carried = await self._run(transmission.carry, batch) if batch else transmission.rest()
+                    carried = await self._run(transmission.carry, batch) if batch else transmission.finish()
                 for arrival in carried:
                     elapsed_s = time.perf_counter() - started_s
                     await asyncio.sleep(wall_wait_s(arrival.arrival_s, elapsed_s, config.time_scale))
-                    self._metrics.arrived(label, config.es_n0_db, arrival)
+                    self._metrics.count_arrival(label, config.es_n0_db, arrival)
                     yield channel_pb2.TransmitResponse(arrival=arrival_message(arrival))
         except LinkError:
             await _read_out(queue, reading)
@@ -103,14 +103,14 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         finally:
             reading.cancel()
         report = transmission.report()
-        self._metrics.ended(label, config, report, meter)
+        self._metrics.count_transmission(label, config, report, estimator)
         yield channel_pb2.TransmitResponse(report=report_message(resolved, report))
 
     @answers
     async def ListChannels(  # noqa: N802 - gRPC's name
         self, request: channel_pb2.ListChannelsRequest, context: Context
     ) -> channel_pb2.ListChannelsResponse:
-        """Return the channels by name, those that cannot be used with the reason."""
+        """Return the channels by name; one that cannot be used has the reason as its fault."""
         del request, context
         return await asyncio.to_thread(list_channels)
 
@@ -118,17 +118,17 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
     async def DescribeChannel(  # noqa: N802 - gRPC's name
         self, request: channel_pb2.DescribeChannelRequest, context: Context
     ) -> channel_pb2.DescribeChannelResponse:
-        """Return what a transmission with these settings would meet."""
+        """Return the channel that a transmission with these settings would use."""
         del context
         return await asyncio.to_thread(describe_channel, request.settings)
 
-    def _link(self, config: ChannelConfig, meter: SnrMeter) -> Link:
+    def _build_link(self, config: ChannelConfig, estimator: SnrEstimator) -> Link:
         if self._chains is None:
             with TORCH_IMPORTS, self._telemetry.loading("phy"):
                 from channel.phy.coding import ChainCache  # noqa: PLC0415 - imports Sionna
 
             self._chains = ChainCache()
-        return Link(config, self._chains, meter)
+        return Link(config, self._chains, estimator)
 
     async def _run(self, function: Any, *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._worker, function, *args)
@@ -144,27 +144,25 @@ def channel_spec(device: str = "cpu", telemetry: Telemetry | None = None) -> Ser
     )
 
 
-async def _settings(requests: AsyncIterator[channel_pb2.TransmitRequest]) -> channel_pb2.ChannelSettings:
+async def _read_settings(requests: AsyncIterator[channel_pb2.TransmitRequest]) -> channel_pb2.ChannelSettings:
     async for request in requests:
         if request.WhichOneof("part") == "settings":
             return request.settings
         break
-    raise InputError("the first message of a transmission must be its settings")
+    raise InputError("the first message of a transmission must contain its settings")
 
 
-def _resolved(settings: channel_pb2.ChannelSettings, device: str) -> Resolved:
-    return requested_profile(settings).resolved(
-        time_scale=settings.time_scale, run_seed=settings.run_seed, device=device
-    )
+def _resolve(settings: channel_pb2.ChannelSettings, device: str) -> ResolvedProfile:
+    return read_profile(settings).resolve(time_scale=settings.time_scale, run_seed=settings.run_seed, device=device)
 
 
 async def _read_packets(requests: AsyncIterator[channel_pb2.TransmitRequest], queue: Queue) -> None:
-    """Feed the queue; waiting for room in it stops the reading, and gRPC's flow control then stops the caller."""
+    """Put packets into the queue. While it is full nothing is read, and gRPC's flow control stops the caller."""
     end: Exception | None = None
     try:
         async for request in requests:
             if request.WhichOneof("part") != "packet":
-                end = InputError("settings came twice: after them only packets")
+                end = InputError("settings came twice: send settings once, then packets only")
                 break
             await queue.put(request.packet.data)
     except Exception as error:  # noqa: BLE001 - handed to the consumer, who raises it
@@ -173,7 +171,7 @@ async def _read_packets(requests: AsyncIterator[channel_pb2.TransmitRequest], qu
 
 
 async def _read_out(queue: Queue, reading: asyncio.Task[None]) -> None:
-    """Empty the queue while the caller still sends, for a while, so that it sees the status of the failed call."""
+    """Empty the queue for a while as the caller still sends, so that it receives the status of the failed call."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(READ_OUT_S):
             while not (reading.done() and queue.empty()):
@@ -181,7 +179,7 @@ async def _read_out(queue: Queue, reading: asyncio.Task[None]) -> None:
 
 
 async def _batches(queue: Queue) -> AsyncIterator[list[bytes]]:
-    """Yield what is waiting, at least one packet, until the end mark; then, to end with, nothing."""
+    """Yield the waiting packets, at least one, until the end mark; then yield an empty list once."""
     while True:
         items = [await queue.get()]
         while not queue.empty():

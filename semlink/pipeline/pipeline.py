@@ -114,7 +114,7 @@ def transmit(
 ) -> Transmitted:
     """Send ``packets`` over ``config``, as ``Pipeline.transmit``; ``chains`` are codes that are built already."""
     transmission = Transmission(Link(config, chains), picture_index)
-    return Transmitted((*transmission.carry(packets), *transmission.rest()), transmission.report())
+    return Transmitted((*transmission.carry(packets), *transmission.finish()), transmission.report())
 
 
 def receive(arrivals: Sequence[Arrival], *, picture_index: int = 0) -> Reception:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from channel.profile.registry import DEFAULT_CHANNEL, profile_named, profile_of
+from channel.profile.registry import DEFAULT_CHANNEL, load_profile, parse_profile
 from semlink.pipeline.channel_uses import PACKET_BYTES, uses_of
 from semlink.pipeline.protection import require_measured, settings_of, stream_lengths, unequal_protection
 from sender.repair import repair_packets
@@ -33,7 +33,7 @@ def protect_unequally(
         LinkError: the picture, the codec or the channel is refused.
     """
     named = channel.profile or DEFAULT_CHANNEL, dict(channel.changes)
-    profile = profile_of(channel.profile_yaml, *named) if channel.profile_yaml else profile_named(*named)
+    profile = parse_profile(channel.profile_yaml, *named) if channel.profile_yaml else load_profile(*named)
     config = profile.config(run_seed=channel.run_seed)
     if config.snr_kind != "esn0":
         raise ConfigError("--protect unequal needs snr_kind esn0: at one Eb/N0 each MCS has another SNR")

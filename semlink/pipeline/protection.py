@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from channel.link.loss_model import packet_loss
+from channel.link.loss_model import predict_packet_loss
 from channel.phy.mcs import MCS_INDICES, Mcs, mcs
 from semlink.pipeline.channel_uses import packet_uses
 from shared.errors import BudgetError, ConfigError, PacketError
@@ -247,7 +247,7 @@ def _choices(lengths: Sequence[int], scheme: Mcs, repairs: Sequence[int], config
     counts = np.array(repairs)
     plain = sum(packet_uses(size, scheme, config) * number for size, number in Counter(lengths).items())
     one_more = packet_uses(repair_packet_bytes(max(lengths), 1), scheme, config) if counts.any() else 0
-    whole = binom.cdf(counts, len(lengths) + counts, packet_loss(config, scheme, max(lengths)))
+    whole = binom.cdf(counts, len(lengths) + counts, predict_packet_loss(config, scheme, max(lengths)))
     return _Choices([scheme] * len(counts), counts, plain + counts * one_more, whole)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from channel.link.loss_model import packet_loss
+from channel.link.loss_model import predict_packet_loss
 from channel.phy.capacity import awgn_capacity
 from channel.phy.mcs import MCS_INDICES, Mcs, mcs
 from channel.phy.outage import outage_capacity
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from channel.config import ChannelConfig
-    from channel.link.accounting import Account
-    from channel.link.outcome import Fate
+    from channel.link.accounting import CostBreakdown
+    from channel.link.outcome import PacketOutcome
     from channel.phy.coding import ChainCache
     from semlink.evaluate.codec import EvaluatedCodec
     from semlink.pipeline.coding_spec import CodingSpec
@@ -67,8 +67,8 @@ class FileTransmission:
         file_bytes: size of the file, 0 if no file fits.
         channel_uses: complex symbols spent.
         mcs_index: row of the MCS table; None for the ideal code, which has no packets.
-        account: cost by purpose; None for the ideal code and where nothing was sent.
-        fates: number of packets by what happened to them.
+        cost: cost by purpose; None for the ideal code and where nothing was sent.
+        packet_outcomes: number of packets by outcome.
     """
 
     pixels: NDArray[np.uint8]
@@ -77,8 +77,8 @@ class FileTransmission:
     file_bytes: int
     channel_uses: int
     mcs_index: int | None = None
-    account: Account | None = None
-    fates: Mapping[Fate, int] = field(default_factory=dict)
+    cost: CostBreakdown | None = None
+    packet_outcomes: Mapping[PacketOutcome, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -155,12 +155,12 @@ def send_file(
     file_config = config.model_copy(update={"mcs": scheme.index, "stream_mcs": {}})
     sent = transmit(make_packets(bitstream).all, file_config, picture_index=picture_index, chains=chains)
     received = receive(sent.arrivals).bitstream()
-    account = sent.report.account
-    uses = account.total.channel_uses
+    cost = sent.report.cost
+    uses = cost.total.channel_uses
     if received is None or not received.streams:
-        return _lose(pixels, "a packet of the file was lost", len(data), uses, scheme.index, account, sent.report.fates)
+        return _lose(pixels, "a packet of the file was lost", len(data), uses, scheme.index, cost, sent.report.outcomes)
     decoded = files.codec(spec.codec).decode(received.streams[0].payload, width, height)
-    return FileTransmission(decoded, True, "", len(data), uses, scheme.index, account, sent.report.fates)
+    return FileTransmission(decoded, True, "", len(data), uses, scheme.index, cost, sent.report.outcomes)
 
 
 def choose_best_mcs(channel_uses: int, config: ChannelConfig) -> Mcs:
@@ -178,7 +178,7 @@ def choose_best_mcs(channel_uses: int, config: ChannelConfig) -> Mcs:
     delivery = {}
     for scheme in map(mcs, reversed(MCS_INDICES)):  # the fastest first: it is the one that exceeds the largest file
         packets = len(packet_lengths(payload_within(channel_uses, scheme, config)))
-        delivery[scheme] = (1 - packet_loss(config, scheme, PACKET_BYTES)) ** packets
+        delivery[scheme] = (1 - predict_packet_loss(config, scheme, PACKET_BYTES)) ** packets
     reliable = [scheme for scheme, probability in delivery.items() if probability >= TARGET_DELIVERY]
     if reliable:
         return max(reliable, key=lambda scheme: scheme.spectral_efficiency)
@@ -263,8 +263,8 @@ def _lose(
     file_bytes: int,
     channel_uses: int,
     mcs_index: int | None = None,
-    account: Account | None = None,
-    fates: Mapping[Fate, int] | None = None,
+    cost: CostBreakdown | None = None,
+    packet_outcomes: Mapping[PacketOutcome, int] | None = None,
 ) -> FileTransmission:
     colour = mean_colour(pixels)
-    return FileTransmission(colour, False, reason, file_bytes, channel_uses, mcs_index, account, fates or {})
+    return FileTransmission(colour, False, reason, file_bytes, channel_uses, mcs_index, cost, packet_outcomes or {})

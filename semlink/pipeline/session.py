@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from channel.propagation.timing import wall_wait_s
-from channel.service.messages import arrival_message, describe_channel, list_channels, report_message, requested_profile
+from channel.service.messages import arrival_message, describe_channel, list_channels, read_profile, report_message
 from receiver.guidance import DEFAULT_DECODER, DecodeOptions, options_for
 from receiver.rebuild import draft_decoders, measured, rebuild, repair_report, report_of
 from receiver.reception import Reception
@@ -22,7 +22,7 @@ from shared.streams import StreamKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from channel.profile.profile import Resolved
+    from channel.profile.profile import ResolvedProfile
     from receiver.guidance import Decoder
     from receiver.rebuild import Rebuilt
     from semlink.pipeline.transfer import OnPreview, OnStage
@@ -113,7 +113,7 @@ class LocalSession:
         receive = receive or receiver_pb2.ReceiveSettings()
         _check_options(receive)
         codec, loaded, resolved = requested_codec(send), load_picture(picture), _resolve(channel)
-        overheads = requested_profile(channel).repair_overheads()
+        overheads = read_profile(channel).repair_overheads()
         with ThreadPoolExecutor(max_workers=1) as loader:
             loading = loader.submit(self.pipeline.decoder, receive.decoder or DEFAULT_DECODER)
             bitstream, encode_s = self._encode(loaded, codec, send, on_stage)
@@ -204,10 +204,8 @@ def _drafts(bitstream: Bitstream, decoder: Decoder, options: DecodeOptions) -> I
             yield rebuild(bitstream, draft, draft_options)
 
 
-def _resolve(settings: channel_pb2.ChannelSettings) -> Resolved:
-    return requested_profile(settings).resolved(
-        time_scale=settings.time_scale, run_seed=settings.run_seed, device="cpu"
-    )
+def _resolve(settings: channel_pb2.ChannelSettings) -> ResolvedProfile:
+    return read_profile(settings).resolve(time_scale=settings.time_scale, run_seed=settings.run_seed, device="cpu")
 
 
 def _check_options(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from PIL import Image
 
-from channel.link.outcome import Fate
+from channel.link.outcome import PacketOutcome
 from semlink.sweep.settings import MEASURES
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Outcome:
 
     mcs: int | None = None
     packets: int = 0
-    fates: Mapping[Fate, int] = field(default_factory=dict)
+    packet_outcomes: Mapping[PacketOutcome, int] = field(default_factory=dict)
     channel_uses: int = 0
     container_bytes: int = 0
     streams_sent: tuple[str, ...] = ()
@@ -77,10 +77,10 @@ def row_of(task: Task, outcome: Outcome, shown: Shown, walls: Mapping[str, float
         "height": picture.height,
         "seed": task.seed,
         "packets": outcome.packets,
-        "delivered": outcome.fates.get(Fate.DELIVERED, 0),
-        "fec_failed": outcome.fates.get(Fate.FEC_FAILED, 0),
-        "erased": outcome.fates.get(Fate.ERASED, 0),
-        "expired": outcome.fates.get(Fate.EXPIRED, 0),
+        "delivered": outcome.packet_outcomes.get(PacketOutcome.DELIVERED, 0),
+        "fec_failed": outcome.packet_outcomes.get(PacketOutcome.FEC_FAILED, 0),
+        "erased": outcome.packet_outcomes.get(PacketOutcome.ERASED, 0),
+        "expired": outcome.packet_outcomes.get(PacketOutcome.EXPIRED, 0),
         "channel_uses": outcome.channel_uses,
         "container_bytes": outcome.container_bytes,
         "streams_sent": " ".join(outcome.streams_sent),

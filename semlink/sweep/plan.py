@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from channel.phy.mcs import MCS_INDICES
-from channel.profile.registry import profile_named, profile_of
+from channel.profile.registry import load_profile, parse_profile
 from semlink.client.settings import FILE_ENDINGS, profile_text
 from semlink.evaluate.baselines.vvc import VVC
 from semlink.evaluate.pictures import picture_files, source_in
@@ -178,7 +178,7 @@ def _point(
     if codec.channel_code is not ChannelCode.PROFILE:  # best and ideal depend on the picture's size: any row will do
         changes["mcs"] = str(MCS_INDICES[0] if codec.mcs_index is None else codec.mcs_index)
     profile = _profile(channel, text, changes)
-    config = profile.resolved().config
+    config = profile.resolve().config
     _require_carried(codec, config, rate[0])
     document = {
         "codec": codec.name,
@@ -216,6 +216,6 @@ def _require_carried(codec: CodingSpec, config: ChannelConfig, rate_kind: str) -
 
 def _profile(channel: str, text: str, changes: dict[str, str]) -> Profile:
     try:
-        return profile_of(text, channel, changes) if text else profile_named(channel, changes)
+        return parse_profile(text, channel, changes) if text else load_profile(channel, changes)
     except ConfigError as error:  # a sweep has many channels: say which
         raise ConfigError(str(error) if channel in str(error) else f"{channel}: {error}") from None

@@ -138,8 +138,8 @@ class Engine:
         outcome = Outcome(
             config.mcs,
             transmitted.report.packets,
-            transmitted.report.fates,
-            transmitted.report.account.total.channel_uses,
+            transmitted.report.outcomes,
+            transmitted.report.cost.total.channel_uses,
             sent.container_bytes,
             sent.kinds,
             tuple(one.kind.name for one in complete),
@@ -167,8 +167,8 @@ class Engine:
             chains=self._pipeline.chains(),
             files=self._files,
         )
-        packets = coded.account.total.packets if coded.account else 0
-        outcome = Outcome(coded.mcs_index, packets, coded.fates, coded.channel_uses, coded.file_bytes)
+        packets = coded.cost.total.packets if coded.cost else 0
+        outcome = Outcome(coded.mcs_index, packets, coded.packet_outcomes, coded.channel_uses, coded.file_bytes)
         ending = REBUILT if coded.complete else LOST if coded.channel_uses else TOO_SMALL
         return outcome, self._measured(picture, task, coded.pixels, ending)
 
@@ -238,7 +238,7 @@ class Engine:
     def _channel(self, task: Task) -> _Channel:
         def resolved() -> _Channel:
             profile = task.point.loaded_profile()
-            config = profile.resolved().config
+            config = profile.resolve().config
             if task.point.codec.channel_code is ChannelCode.BEST:
                 index = choose_best_mcs(uses_allowed(task), config).index
                 config = config.model_copy(update={"mcs": index})

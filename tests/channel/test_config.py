@@ -44,7 +44,7 @@ GOOD = {"snr_db": 3.0, "mcs": 8}
         ({"fading": "rayleigh"}, "unknown setting; known are"),
     ],
 )
-def test_a_setting_outside_its_rule_is_one_line_naming_field_value_and_rule(setting, rule):
+def test_a_setting_outside_its_rule_is_refused_with_field_value_and_rule(setting, rule):
     with pytest.raises(ConfigError, match=rule) as caught:
         checked(ChannelConfig, GOOD | setting)
     message = str(caught.value)

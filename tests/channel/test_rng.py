@@ -17,7 +17,7 @@ def test_golden_noise():
     assert digest == "9de4caf79157f9c3124db63c7d0a456af58c26127a80e69baab9ba5f6f3c4bd6"
 
 
-def test_a_packet_meets_the_same_noise_in_any_company():
+def test_noise_of_a_packet_does_not_depend_on_other_packets():
     together = draw_noise(7, 1, [0, 1, 2, 99], 64, 1.0)
     for row, index in zip(together, [0, 1, 2, 99], strict=True):
         assert np.array_equal(row, draw_noise(7, 1, [index], 64, 1.0)[0])
@@ -27,7 +27,7 @@ def test_a_longer_packet_begins_with_the_same_noise():
     assert np.array_equal(draw_noise(7, 1, [5], 64, 1.0)[0], draw_noise(7, 1, [5], 640, 1.0)[0, :64])
 
 
-def test_every_part_of_the_key_matters_and_nothing_overlaps():
+def test_every_part_of_the_key_changes_the_draws_and_streams_do_not_overlap():
     keys = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (2**64 - 1, 0, 0), (0, 2**64 - 1, 0), (0, 0, 2**64 - 1)]
     keys += [(2**32, 0, 0), (0, 2**32, 0), (0, 0, 2**32)]
     draws = [packet_generator(*key, purpose).random(256) for key in keys for purpose in Purpose]

@@ -18,10 +18,10 @@ from channel.deep_space.geometry import (
     LAST_DATE,
     SPEED_OF_LIGHT_KM_S,
     elevation_deg,
+    find_line_of_sight,
     lander_elevation_deg,
-    sight,
-    time_scale,
-    utc,
+    load_time_scale,
+    parse_utc,
 )
 from shared.errors import ConfigError, UnknownNameError
 
@@ -77,7 +77,7 @@ ASTROPY_DEG = {"moon": 0.02, "mars": 0.02, "jupiter": 0.027, "saturn": 0.028}
 @settings(max_examples=40, deadline=None)
 @given(bodies, recent_dates)
 def test_light_time_agrees_with_astropys_own_ephemeris(body, date):
-    ours = sight(body, date)
+    ours = find_line_of_sight(body, date)
     theirs_s = np.linalg.norm(astropy_path_km(body, date)) / SPEED_OF_LIGHT_KM_S
     assert ours.light_time_s == pytest.approx(theirs_s, rel=ASTROPY_RELATIVE[body])
 
@@ -88,7 +88,7 @@ def test_sun_angle_agrees_with_astropys_own_ephemeris(body, date):
     import astropy.units as u
     from astropy.coordinates import get_body_barycentric
 
-    ours = sight(body, date)
+    ours = find_line_of_sight(body, date)
     path = astropy_path_km(body, date)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -109,7 +109,7 @@ def test_elevation_agrees_with_astropy(body, station):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         location = EarthLocation.from_geodetic(place.longitude_deg, place.latitude_deg, place.height_m)
-        arrive = astropy_time(sight(body, date).arrival)
+        arrive = astropy_time(find_line_of_sight(body, date).arrival)
         seen = get_body(body, arrive, location, ephemeris="builtin")
         theirs_deg = seen.transform_to(AltAz(obstime=arrive, location=location)).alt.to_value(u.deg)
     assert elevation_deg(body, station, date) == pytest.approx(theirs_deg, abs=0.02)
@@ -117,10 +117,10 @@ def test_elevation_agrees_with_astropy(body, station):
 
 @settings(max_examples=60, deadline=None)
 @given(bodies, dates)
-def test_a_signal_is_received_when_the_body_is_seen_where_it_left(body, date):
+def test_light_time_agrees_with_skyfields_solution_from_the_receiver(body, date):
     """Skyfield solves the opposite problem: where was the body whose light arrives now."""
-    ours, ephemeris = sight(body, date), de421()
-    arrival = time_scale().from_datetime(date) + ours.light_time_s / 86400
+    ours, ephemeris = find_line_of_sight(body, date), de421()
+    arrival = load_time_scale().from_datetime(date) + ours.light_time_s / 86400
     seen = ephemeris["earth"].at(arrival).observe(ephemeris[BODIES[body].target])
     assert ours.light_time_s == pytest.approx(seen.light_time * 86400, abs=2e-5)
     assert ours.range_km == pytest.approx(ours.light_time_s * SPEED_OF_LIGHT_KM_S)
@@ -137,21 +137,21 @@ def test_ranges_stay_within_the_orbits(body, date):
         "jupiter": (5.8e8, 9.7e8),
         "saturn": (1.19e9, 1.67e9),
     }[body]
-    assert low < sight(body, date).range_km < high
+    assert low < find_line_of_sight(body, date).range_km < high
 
 
 def test_mars_pathfinders_range_on_landing_day():
-    assert sight("mars", "1997-07-04T17:00").range_km == pytest.approx(191e6, rel=0.005)
+    assert find_line_of_sight("mars", "1997-07-04T17:00").range_km == pytest.approx(191e6, rel=0.005)
 
 
 def test_only_what_is_farther_than_the_sun_is_behind_it():
-    assert not sight("moon", "2026-08-12T17:46").behind_sun  # a solar eclipse
-    assert sight("moon", "2026-08-12T17:46").sun_angle_deg < 1.5
-    assert sight("mars", "2028-03-21").behind_sun
-    assert not sight("mars", "2027-02-19").behind_sun
+    assert not find_line_of_sight("moon", "2026-08-12T17:46").behind_sun  # a solar eclipse
+    assert find_line_of_sight("moon", "2026-08-12T17:46").sun_angle_deg < 1.5
+    assert find_line_of_sight("mars", "2028-03-21").behind_sun
+    assert not find_line_of_sight("mars", "2027-02-19").behind_sun
 
 
-def test_stations_stand_where_the_dsn_handbook_puts_them():
+def test_stations_have_the_coordinates_of_the_dsn_handbook():
     from skyfield.api import wgs84
 
     metres = {
@@ -167,16 +167,16 @@ def test_stations_stand_where_the_dsn_handbook_puts_them():
 def test_mars_faces_the_earth_as_in_meeus():
     """Astronomical Algorithms, example 42.a: 1992 November 9, 0h: declination 12.44°, central meridian 111.55° W."""
     seen = datetime(1992, 11, 9, tzinfo=UTC)
-    left = seen - timedelta(seconds=sight("mars", seen).light_time_s)
+    left = seen - timedelta(seconds=find_line_of_sight("mars", seen).light_time_s)
     assert lander_elevation_deg(Lander(12.44, -111.55), left) > 89.6
     assert lander_elevation_deg(Lander(12.44, -111.55 + 60), left) == pytest.approx(90 - 58.5, abs=0.6)
     assert lander_elevation_deg(Lander(-12.44, 68.45), left) < -89.6
 
 
-def test_a_date_without_a_zone_is_utc_and_zones_are_converted():
-    assert utc("2027-02-19T12:00") == datetime(2027, 2, 19, 12, tzinfo=UTC)
-    assert utc("2027-02-19T12:00+02:00") == datetime(2027, 2, 19, 10, tzinfo=UTC)
-    assert utc(datetime.fromisoformat("2027-02-19")) == datetime(2027, 2, 19, tzinfo=UTC)
+def test_a_date_without_a_time_zone_is_utc_and_zones_are_converted():
+    assert parse_utc("2027-02-19T12:00") == datetime(2027, 2, 19, 12, tzinfo=UTC)
+    assert parse_utc("2027-02-19T12:00+02:00") == datetime(2027, 2, 19, 10, tzinfo=UTC)
+    assert parse_utc(datetime.fromisoformat("2027-02-19")) == datetime(2027, 2, 19, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -189,9 +189,9 @@ def test_a_date_without_a_zone_is_utc_and_zones_are_converted():
         ("", "must be an ISO 8601 date"),
     ],
 )
-def test_a_bad_date_is_one_line_with_field_value_and_rule(date, rule):
+def test_a_bad_date_is_refused_with_field_value_and_rule_in_one_line(date, rule):
     with pytest.raises(ConfigError, match=rule) as caught:
-        sight("mars", date)
+        find_line_of_sight("mars", date)
     assert str(caught.value).startswith("date = ")
     assert "\n" not in str(caught.value)
 
@@ -201,7 +201,7 @@ def test_a_bad_date_is_one_line_with_field_value_and_rule(date, rule):
 def test_any_text_is_a_date_or_a_config_error(text):
     message = ""
     try:
-        date = utc(text)
+        date = parse_utc(text)
     except ConfigError as exc:
         message, date = str(exc), FIRST_DATE
     assert FIRST_DATE <= date <= LAST_DATE
@@ -210,13 +210,13 @@ def test_any_text_is_a_date_or_a_config_error(text):
 
 def test_unknown_names_list_the_known_ones():
     with pytest.raises(UnknownNameError, match=r"body = 'pluto': must be one of moon, mars, jupiter, saturn"):
-        sight("pluto", "2027-01-01")
+        find_line_of_sight("pluto", "2027-01-01")
     with pytest.raises(UnknownNameError, match=r"station = 'usuda': must be one of goldstone, madrid, canberra"):
         elevation_deg("mars", "usuda", "2027-01-01")
 
 
 @pytest.mark.parametrize(("latitude", "longitude"), [(91, 0), (float("nan"), 0), (0, 361), (0, float("inf"))])
-def test_a_lander_stands_on_mars(latitude, longitude):
+def test_impossible_lander_coordinates_are_refused(latitude, longitude):
     with pytest.raises(ConfigError, match=r"(latitude|longitude)_deg = .*: must be a finite number from"):
         Lander(latitude, longitude)
 

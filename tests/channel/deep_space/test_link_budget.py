@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channel.deep_space.geometry import sight
+from channel.deep_space.geometry import find_line_of_sight
 from channel.deep_space.link_budget import (
     LinkBudgetConfig,
     beamwidth_deg,
+    compute_link_budget,
     dish_gain_dbi,
     free_space_loss_db,
-    link_budget,
     markdown_table,
     pointing_loss_db,
 )
@@ -43,7 +43,7 @@ elevations = st.floats(5, 90)
 @settings(deadline=None)
 @given(configs, ranges_km, elevations)
 def test_lines_add_up(config, range_km, elevation):
-    budget = link_budget(config, body="mars", range_km=range_km, elevation_deg=elevation)
+    budget = compute_link_budget(config, body="mars", range_km=range_km, elevation_deg=elevation)
     values = {line.name: line.value for line in budget.lines}
     assert len(values) == len(budget.lines)
     losses = ("transmit pointing loss", "free-space loss", "atmospheric loss", "rain loss", "polarisation loss")
@@ -68,10 +68,10 @@ def test_lines_add_up(config, range_km, elevation):
 
 @settings(deadline=None)
 @given(configs, ranges_km, elevations)
-def test_what_weakens_the_signal_lowers_es_n0(config, range_km, elevation):
+def test_every_loss_lowers_es_n0(config, range_km, elevation):
     def es_n0_db(distance=range_km, degrees=elevation, **changes):
         changed = config.model_copy(update=changes)
-        return link_budget(changed, body="saturn", range_km=distance, elevation_deg=degrees).es_n0_db
+        return compute_link_budget(changed, body="saturn", range_km=distance, elevation_deg=degrees).es_n0_db
 
     here = es_n0_db()
     assert (
@@ -96,14 +96,14 @@ def test_free_space_loss_agrees_with_astropys_units(range_km, frequency_hz):
 def test_mars_pathfinders_published_budget():
     """P. Karn, "Mars Pathfinder X-band Downlink Budget" (1997), from figures of JPL, July 4; power in dBm less 30."""
     config = LinkBudgetConfig(transmit_power_w=10.0, transmit_gain_dbi=24.0, zenith_attenuation_db=0.0)
-    bare = link_budget(config, body="mars", range_km=191e6, elevation_deg=30)
+    bare = compute_link_budget(config, body="mars", range_km=191e6, elevation_deg=30)
     assert bare["EIRP"] == pytest.approx(34, abs=1e-9)
     assert bare["free-space loss"] == pytest.approx(-276.6, abs=0.1)
     assert bare["received power"] == pytest.approx(-144.6 - 30, abs=0.1)
-    sky = link_budget(
+    sky = compute_link_budget(
         config.model_copy(update={"zenith_attenuation_db": 0.041}),
         body="mars",
-        range_km=sight("mars", "1997-07-04T17:00").range_km,
+        range_km=find_line_of_sight("mars", "1997-07-04T17:00").range_km,
         elevation_deg=30,
     )
     assert sky["system noise temperature"] == pytest.approx(28, abs=0.5)
@@ -128,7 +128,7 @@ def test_a_published_ka_band_budget():
         implementation_loss_db=0.45,
         data_rate_bps=2400.0,
     )
-    budget = link_budget(config, body="mars", range_km=378e6, elevation_deg=90)
+    budget = compute_link_budget(config, body="mars", range_km=378e6, elevation_deg=90)
     assert budget["EIRP"] == pytest.approx(46.28, abs=0.02)
     assert budget["free-space loss"] == pytest.approx(-294.20, abs=0.03)
     assert budget["received power"] == pytest.approx(-250.22 + 74.70, abs=0.05)
@@ -139,21 +139,21 @@ def test_a_published_ka_band_budget():
 
 def test_the_default_orbiter_closes_its_link_at_the_farthest():
     """NASA on MRO: at least 500 kbit/s from about 250 million miles."""
-    budget = link_budget(LinkBudgetConfig(), body="mars", range_km=250e6 * 1.609344, elevation_deg=30)
+    budget = compute_link_budget(LinkBudgetConfig(), body="mars", range_km=250e6 * 1.609344, elevation_deg=30)
     assert 5 < budget.eb_n0_db < 10
     assert LinkBudgetConfig().transmit_gain_dbi == pytest.approx(dish_gain_dbi(3, 8.42e9, 0.6), abs=0.05)
 
 
-def test_the_default_atmosphere_radiates_what_was_measured_at_goldstone():
+def test_the_noise_of_the_default_atmosphere_is_that_measured_at_goldstone():
     """5.1 K at 30° elevation, X-band, 80 % of the time: "Models of weather effects on noise temperature ..."."""
-    budget = link_budget(LinkBudgetConfig(), body="mars", range_km=2e8, elevation_deg=30)
+    budget = compute_link_budget(LinkBudgetConfig(), body="mars", range_km=2e8, elevation_deg=30)
     assert budget["atmosphere noise"] == pytest.approx(5.1, abs=0.05)
 
 
 def test_the_moon_fills_a_large_antennas_beam_and_mars_does_not():
-    moon = link_budget(LinkBudgetConfig(), body="moon", range_km=384_400, elevation_deg=90)
+    moon = compute_link_budget(LinkBudgetConfig(), body="moon", range_km=384_400, elevation_deg=90)
     assert moon["body noise"] == pytest.approx(240 * 10**-0.0041, rel=1e-4)
-    mars = link_budget(LinkBudgetConfig(zenith_attenuation_db=0.0), body="mars", range_km=2e8, elevation_deg=90)
+    mars = compute_link_budget(LinkBudgetConfig(zenith_attenuation_db=0.0), body="mars", range_km=2e8, elevation_deg=90)
     assert mars["body noise"] == pytest.approx(190 * 10**6.8 * (6792.4 / 2e8) ** 2 / 16, rel=1e-3)
 
 
@@ -166,7 +166,7 @@ def test_a_gaussian_beam_loses_half_its_power_at_half_its_beamwidth(gain_dbi):
 
 
 def test_the_table_prints_every_line():
-    budget = link_budget(LinkBudgetConfig(), body="mars", range_km=2e8, elevation_deg=30)
+    budget = compute_link_budget(LinkBudgetConfig(), body="mars", range_km=2e8, elevation_deg=30)
     rows = markdown_table(budget).splitlines()
     assert len(rows) == len(budget.lines) + 2
     assert all(row.count("|") == 5 for row in rows)
@@ -184,31 +184,31 @@ def test_the_table_prints_every_line():
         ({"elevation_deg": math.nan}, "elevation_deg = nan: must be"),
     ],
 )
-def test_bad_geometry_is_one_line(changes, message):
+def test_bad_geometry_is_refused_in_one_line(changes, message):
     with pytest.raises(ConfigError, match=message):
-        link_budget(LinkBudgetConfig(), body="mars", **({"range_km": 2e8, "elevation_deg": 30.0} | changes))
+        compute_link_budget(LinkBudgetConfig(), body="mars", **({"range_km": 2e8, "elevation_deg": 30.0} | changes))
 
 
-def test_an_unknown_body_is_named():
+def test_an_unknown_body_is_refused_by_name():
     with pytest.raises(UnknownNameError, match="body = 'vulcan'"):
-        link_budget(LinkBudgetConfig(), body="vulcan", range_km=2e8, elevation_deg=30)
+        compute_link_budget(LinkBudgetConfig(), body="vulcan", range_km=2e8, elevation_deg=30)
 
 
 @pytest.mark.parametrize("field", sorted(LinkBudgetConfig.model_fields))
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, "1", None])
-def test_a_bad_setting_is_one_line_with_field_and_value(field, value):
+def test_a_bad_setting_is_refused_with_field_and_value_in_one_line(field, value):
     with pytest.raises(ConfigError, match=f"^{field} = ") as caught:
         checked(LinkBudgetConfig, {field: value})
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("wrong", [(0.0, 8e9, 0.5), (3.0, math.nan, 0.5), (3.0, 8e9, 1.1), (-3.0, 8e9, 0.5)])
-def test_a_dish_has_a_size_a_frequency_and_an_efficiency(wrong):
+def test_dish_gain_refuses_sizes_frequencies_and_efficiencies_outside_their_rules(wrong):
     with pytest.raises(ConfigError, match=r"(diameter_m|frequency_hz|efficiency) = "):
         dish_gain_dbi(*wrong)
 
 
 @pytest.mark.parametrize("wrong", [(-1.0, 8e9), (0.0, 8e9), (math.inf, 8e9), (2e8, math.nan), (2e8, -8e9)])
-def test_free_space_loss_needs_a_distance_and_a_frequency(wrong):
+def test_free_space_loss_refuses_impossible_distances_and_frequencies(wrong):
     with pytest.raises(ConfigError, match=r"(range_km|frequency_hz) = .*: must be a finite number greater than 0"):
         free_space_loss_db(*wrong)

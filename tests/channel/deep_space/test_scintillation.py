@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channel.deep_space.scintillation import rician_k_db, scintillation
+from channel.deep_space.scintillation import predict_scintillation, rician_k_db
 from shared.errors import ConfigError
 
 X_BAND_HZ, KA_BAND_HZ = 8.42e9, 32.0e9
@@ -18,14 +18,14 @@ X_BAND_HZ, KA_BAND_HZ = 8.42e9, 32.0e9
     # Equation (7) of Morabito 2003 by hand; at 2° the same article's fit to angles above 2° gives 0.36.
     [(2.1, X_BAND_HZ, math.exp(-1.14) + 0.02), (2.0, X_BAND_HZ, 0.36), (1.6, KA_BAND_HZ, math.exp(-1.5) - 0.085)],
 )
-def test_the_fit_is_morabitos(angle, frequency, index):
-    assert scintillation(angle, frequency).index == pytest.approx(index, abs=0.02)
+def test_the_scintillation_index_agrees_with_morabitos_fit(angle, frequency, index):
+    assert predict_scintillation(angle, frequency).index == pytest.approx(index, abs=0.02)
 
 
 @settings(deadline=None)
 @given(st.floats(0, 180), st.sampled_from([X_BAND_HZ, KA_BAND_HZ]))
-def test_every_angle_gives_a_finite_k(angle, frequency):
-    found = scintillation(angle, frequency)
+def test_every_angle_results_in_a_finite_k_factor(angle, frequency):
+    found = predict_scintillation(angle, frequency)
     assert 0 <= found.index <= 1
     assert -40 <= found.k_db <= 40
     assert (found.regime == "saturated") == (angle <= (1.1 if frequency == X_BAND_HZ else 0.6))
@@ -35,17 +35,17 @@ def test_every_angle_gives_a_finite_k(angle, frequency):
 @settings(deadline=None)
 @given(st.floats(0, 4.4), st.floats(0.01, 0.4))
 def test_at_x_band_scintillation_weakens_with_the_angle(angle, more):
-    assert scintillation(angle + more, X_BAND_HZ).index <= scintillation(angle, X_BAND_HZ).index
+    assert predict_scintillation(angle + more, X_BAND_HZ).index <= predict_scintillation(angle, X_BAND_HZ).index
 
 
 @settings(deadline=None)
 @given(st.floats(0.7, 4.5))
 def test_ka_band_scintillates_less_than_x_band(angle):
-    assert scintillation(angle, KA_BAND_HZ).index <= scintillation(angle, X_BAND_HZ).index
+    assert predict_scintillation(angle, KA_BAND_HZ).index <= predict_scintillation(angle, X_BAND_HZ).index
 
 
 @pytest.mark.parametrize("index", [0.1, 0.3, 0.6, 0.9])
-def test_rician_fading_of_that_k_has_that_scintillation_index(index):
+def test_rician_fading_with_the_computed_k_has_the_scintillation_index(index):
     k = 10 ** (rician_k_db(index) / 10)
     draws = np.random.default_rng(7).standard_normal((2, 400_000)).view(np.float64)
     diffuse = (draws[0] + 1j * draws[1]) / math.sqrt(2)
@@ -56,22 +56,22 @@ def test_rician_fading_of_that_k_has_that_scintillation_index(index):
 def test_no_scintillation_and_saturation_are_the_limits():
     assert rician_k_db(0.0) == 40
     assert rician_k_db(1.0) == -40
-    assert scintillation(0.5, X_BAND_HZ).k_db == -40
-    assert scintillation(90, X_BAND_HZ).k_db == 40
+    assert predict_scintillation(0.5, X_BAND_HZ).k_db == -40
+    assert predict_scintillation(90, X_BAND_HZ).k_db == 40
 
 
 @pytest.mark.parametrize("angle", [-0.1, 181, math.nan, math.inf])
-def test_an_angle_that_is_none_is_named(angle):
+def test_an_impossible_angle_is_refused(angle):
     with pytest.raises(ConfigError, match=f"sun_angle_deg = {angle}: must be a finite number from 0 to 180"):
-        scintillation(angle, X_BAND_HZ)
+        predict_scintillation(angle, X_BAND_HZ)
 
 
 @pytest.mark.parametrize("frequency", [2.3e9, 20e9, math.nan, math.inf, -8.4e9])
-def test_a_band_without_a_fit_is_named(frequency):
+def test_a_frequency_band_without_a_fit_is_refused(frequency):
     with pytest.raises(ConfigError, match=r"frequency_hz = .*: must be from 8e9 to 8.8e9 \(X-band\)"):
-        scintillation(3.0, frequency)
+        predict_scintillation(3.0, frequency)
 
 
-def test_an_index_above_one_is_no_rician_channel():
+def test_a_scintillation_index_above_one_is_refused():
     with pytest.raises(ConfigError, match=r"index = 1.2: must be a finite number from 0 to 1"):
         rician_k_db(1.2)

@@ -1,4 +1,4 @@
-"""The same seed, the same packets lost: whatever computes, and in whatever batches."""
+"""Outcomes follow from the seed alone, not from the device or the batches."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from channel.link.link import Link
-from channel.link.outcome import Fate
-from channel.profile.registry import profile_named
+from channel.link.outcome import PacketOutcome
+from channel.profile.registry import load_profile
 
 PACKETS = 32
 # Es/N0 in dB at which some packets of 32 bytes arrive under MCS 8 and others do not.
@@ -22,12 +22,12 @@ def device(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize(("channel", "snr_db"), CHANNELS.items())
-def test_the_same_seed_loses_the_same_packets_on_any_device(chains, space_packet, device, channel, snr_db):
+def test_outcomes_do_not_depend_on_the_device(chains, space_packet, device, channel, snr_db):
     packets = [space_packet(32, seed) for seed in range(PACKETS)]
-    profile = profile_named(channel, {"snr_db": str(snr_db), "mcs": "8"})
+    profile = load_profile(channel, {"snr_db": str(snr_db), "mcs": "8"})
     one_by_one = Link(profile.config(run_seed=11, batch_size=1), chains).transmit(packets, picture_index=2)
     together = Link(profile.config(run_seed=11, device=device), chains).transmit(packets, picture_index=2)
     assert together == one_by_one
-    fates = [arrival.fate for arrival in one_by_one]
-    assert 3 <= fates.count(Fate.DELIVERED) <= PACKETS - 3
-    assert fates.count(Fate.FEC_FAILED) >= 1
+    outcomes = [arrival.outcome for arrival in one_by_one]
+    assert 3 <= outcomes.count(PacketOutcome.DELIVERED) <= PACKETS - 3
+    assert outcomes.count(PacketOutcome.FEC_FAILED) >= 1

@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 from channel.config import ChannelConfig
 from channel.link.link import Link
-from channel.link.outcome import Fate
+from channel.link.outcome import PacketOutcome
 from channel.phy.mcs import MCS_INDICES, mcs
 from shared.errors import ConfigError, PacketError
 from shared.validation import checked
@@ -25,14 +25,14 @@ def mixed_packets(space_packet):
     return [space_packet(int(length), seed) for seed, length in enumerate(lengths)]
 
 
-def test_golden_fates(chains, mixed_packets):
+def test_golden_outcomes(chains, mixed_packets):
     arrivals = Link(config(erasure_rate=0.1), chains).transmit(mixed_packets, picture_index=3)
-    fates = "".join("-DFE"[arrival.fate] for arrival in arrivals)
-    assert fates == "FDDFDDFFEDFEDFEDEFEDFDDEDDFDFFDFDFDDDEDEDFDFFEFFDDDFDFFDDFDDDDDD"
+    outcomes = "".join("-DFE"[arrival.outcome] for arrival in arrivals)
+    assert outcomes == "FDDFDDFFEDFEDFEDEFEDFDDEDDFDFFDFDFDDDEDEDFDFFEFFDDDFDFFDDFDDDDDD"
 
 
 @pytest.mark.parametrize("index", [4, 13, 28])
-def test_every_length_arrives_unharmed_at_high_snr(chains, space_packet, index):
+def test_packets_of_every_length_are_delivered_at_high_snr(chains, space_packet, index):
     largest = mcs(index).max_packet_bytes
     packets = [space_packet(length) for length in [*range(7, 42), 255, 256, 257, largest - 1, largest]]
     arrivals = Link(config(snr_db=40.0, mcs=index), chains).transmit(packets, picture_index=0)
@@ -48,10 +48,12 @@ def test_every_scheme_carries_short_packets_at_high_snr(chains, space_packet, in
 
 @pytest.mark.parametrize("snr_db", [-100.0, 100.0])
 @pytest.mark.parametrize("index", [8, 28])
-def test_the_ends_of_the_snr_range_are_certain(chains, space_packet, index, snr_db):
+def test_outcomes_at_the_ends_of_the_snr_range_are_certain(chains, space_packet, index, snr_db):
     packets = [space_packet(32, seed) for seed in range(8)]
     arrivals = Link(config(snr_db=snr_db, mcs=index), chains).transmit(packets, picture_index=0)
-    assert {arrival.fate for arrival in arrivals} == {Fate.DELIVERED if snr_db > 0 else Fate.FEC_FAILED}
+    assert {arrival.outcome for arrival in arrivals} == {
+        PacketOutcome.DELIVERED if snr_db > 0 else PacketOutcome.FEC_FAILED
+    }
 
 
 @pytest.mark.parametrize(("index", "snrs_db"), [(8, (0.0, 1.0, 2.0, 3.0, 4.0)), (28, (16.0, 18.0, 20.0, 22.0))])
@@ -60,16 +62,20 @@ def test_block_errors_fall_with_snr(chains, space_packet, index, snrs_db):
     failed = []
     for snr_db in snrs_db:
         arrivals = Link(config(snr_db=snr_db, mcs=index), chains).transmit(packets, picture_index=0)
-        failed.append(sum(arrival.fate is Fate.FEC_FAILED for arrival in arrivals))
+        failed.append(sum(arrival.outcome is PacketOutcome.FEC_FAILED for arrival in arrivals))
     assert failed == sorted(failed, reverse=True)
     assert failed[0] > 0.9 * len(packets)
     assert failed[-1] < 0.1 * len(packets)
 
 
 @pytest.mark.parametrize(("batch_size", "threads"), [(1, 1), (7, 1), (64, 1), (7, 2), (64, 2)])
-def test_the_same_seed_loses_the_same_packets_in_any_batch_on_any_threads(chains, mixed_packets, batch_size, threads):
+def test_outcomes_do_not_depend_on_batch_size_and_threads(chains, mixed_packets, batch_size, threads):
     reference = Link(config(erasure_rate=0.1), chains).transmit(mixed_packets, picture_index=1)
-    assert {arrival.fate for arrival in reference} == {Fate.DELIVERED, Fate.FEC_FAILED, Fate.ERASED}
+    assert {arrival.outcome for arrival in reference} == {
+        PacketOutcome.DELIVERED,
+        PacketOutcome.FEC_FAILED,
+        PacketOutcome.ERASED,
+    }
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -79,7 +85,7 @@ def test_the_same_seed_loses_the_same_packets_in_any_batch_on_any_threads(chains
         torch.set_num_threads(before)
 
 
-def test_the_same_seed_loses_the_same_packets_in_any_order(chains, mixed_packets):
+def test_outcomes_do_not_depend_on_the_order_of_sending(chains, mixed_packets):
     link = Link(config(erasure_rate=0.1), chains)
     reference = link.transmit(mixed_packets, picture_index=1)
     for position in np.random.default_rng(2).permutation(len(mixed_packets)):
@@ -92,19 +98,19 @@ def test_the_same_seed_loses_the_same_packets_in_any_order(chains, mixed_packets
         assert alone == reference[position]
 
 
-def test_another_run_picture_or_index_meets_other_noise(chains, mixed_packets):
-    def fates(run_seed, picture_index, first_index):
+def test_another_run_picture_or_index_has_other_noise(chains, mixed_packets):
+    def outcomes(run_seed, picture_index, first_index):
         link = Link(config(run_seed=run_seed), chains)
-        return [a.fate for a in link.transmit(mixed_packets, picture_index=picture_index, first_index=first_index)]
+        return [a.outcome for a in link.transmit(mixed_packets, picture_index=picture_index, first_index=first_index)]
 
-    reference = fates(42, 0, 0)
-    assert fates(43, 0, 0) != reference
-    assert fates(42, 1, 0) != reference
-    assert fates(42, 0, 1) != reference
-    assert fates(42, 0, 0) == reference
+    reference = outcomes(42, 0, 0)
+    assert outcomes(43, 0, 0) != reference
+    assert outcomes(42, 1, 0) != reference
+    assert outcomes(42, 0, 1) != reference
+    assert outcomes(42, 0, 0) == reference
 
 
-def test_the_link_leaves_global_generators_alone(chains, mixed_packets):
+def test_the_link_does_not_use_global_random_generators(chains, mixed_packets):
     torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     Link(config(), chains).transmit(mixed_packets[:4], picture_index=0)
     assert torch.equal(torch.get_rng_state(), torch_before)
@@ -115,7 +121,7 @@ def test_erasures_come_at_their_rate_and_spend_air_time(chains, space_packet):
     arrivals = Link(config(snr_db=40.0, mcs=20, erasure_rate=0.25), chains).transmit(
         [space_packet(7, seed) for seed in range(1000)], picture_index=0
     )
-    erased = sum(arrival.fate is Fate.ERASED for arrival in arrivals)
+    erased = sum(arrival.outcome is PacketOutcome.ERASED for arrival in arrivals)
     interval = binomtest(erased, len(arrivals)).proportion_ci(0.999, method="exact")
     assert interval.low < 0.25 < interval.high
     assert len({arrival.channel_uses for arrival in arrivals}) == 1
@@ -130,17 +136,17 @@ def test_erasures_come_at_their_rate_and_spend_air_time(chains, space_packet):
     seed=st.integers(0, 2**64 - 1),
     first_index=st.integers(0, 2**64 - 9),
 )
-def test_every_packet_has_exactly_one_fate(chains, space_packet, lengths, snr_db, erasure_rate, seed, first_index):
+def test_every_packet_has_exactly_one_outcome(chains, space_packet, lengths, snr_db, erasure_rate, seed, first_index):
     packets = [space_packet(length) for length in lengths]
     settings_ = config(snr_db=snr_db, erasure_rate=erasure_rate, run_seed=seed)
     arrivals = Link(settings_, chains).transmit(packets, picture_index=seed, first_index=first_index)
     assert [arrival.index for arrival in arrivals] == list(range(first_index, first_index + len(packets)))
     for packet, arrival in zip(packets, arrivals, strict=True):
-        assert arrival.packet == (packet if arrival.fate is Fate.DELIVERED else None)
+        assert arrival.packet == (packet if arrival.outcome is PacketOutcome.DELIVERED else None)
         assert arrival.packet_bytes == len(packet)
 
 
-def test_what_is_not_one_packet_is_refused(chains, space_packet):
+def test_bytes_that_are_not_one_packet_are_refused(chains, space_packet):
     link = Link(config(), chains)
     for wrong in (b"", bytes(6), space_packet(20)[:-1], space_packet(20) + b"\0"):
         with pytest.raises(PacketError, match=f"^{len(wrong)} bytes .*Space Packet"):

@@ -9,30 +9,30 @@ from scipy.stats import binomtest, norm, rice
 
 from channel.config import ChannelConfig
 from channel.link.link import Link
-from channel.link.loss_model import block_error_rate, packet_loss
-from channel.link.outcome import Fate
+from channel.link.loss_model import predict_block_error_rate, predict_packet_loss
+from channel.link.outcome import PacketOutcome
 from channel.phy.mcs import mcs, transport_block
-from channel.phy.mcs_selection import requirements
-from channel.profile.registry import profile_named
+from channel.phy.mcs_selection import load_thresholds
+from channel.profile.registry import load_profile
 from channel.propagation.kinds import Awgn, Rayleigh, Rician, Tdl
 
 BYTES = 256
 PACKETS = 150
 
 
-def test_over_awgn_the_forecast_meets_the_measured_requirements() -> None:
-    for row in requirements():
-        assert block_error_rate(row.scheme, row.es_n0_db_at_1e1, Awgn(), BYTES) == pytest.approx(0.1)
-        assert block_error_rate(row.scheme, row.es_n0_db_at_1e3, Awgn(), BYTES) == pytest.approx(0.001)
+def test_over_awgn_the_predicted_loss_meets_the_measured_thresholds() -> None:
+    for row in load_thresholds():
+        assert predict_block_error_rate(row.scheme, row.es_n0_db_at_1e1, Awgn(), BYTES) == pytest.approx(0.1)
+        assert predict_block_error_rate(row.scheme, row.es_n0_db_at_1e3, Awgn(), BYTES) == pytest.approx(0.001)
 
 
 @pytest.mark.parametrize("es_n0_db", [10.0, 15.0, 20.0, 25.0, 30.0, 35.0])
 @pytest.mark.parametrize("propagation", [Rayleigh(), Rician(k_factor_db=6.0), Rician(k_factor_db=12.0)])
 @pytest.mark.parametrize("index", [4, 20])
-def test_over_one_fade_the_forecast_is_the_mean_of_the_waterfall_over_its_density(
+def test_over_one_fade_the_predicted_loss_is_the_mean_of_the_waterfall_over_its_density(
     index: int, propagation: Rayleigh | Rician, es_n0_db: float
 ) -> None:
-    row = next(row for row in requirements() if row.scheme == mcs(index))
+    row = next(row for row in load_thresholds() if row.scheme == mcs(index))
     sigma_db = (row.es_n0_db_at_1e3 - row.es_n0_db_at_1e1) / (norm.isf(0.001) - norm.isf(0.1))
     middle_db = row.es_n0_db_at_1e1 - norm.isf(0.1) * sigma_db
     amplitude = rice(math.sqrt(2 * propagation.k_ratio), scale=math.sqrt(0.5 / (propagation.k_ratio + 1)))
@@ -43,27 +43,27 @@ def test_over_one_fade_the_forecast_is_the_mean_of_the_waterfall_over_its_densit
     middle = 10 ** ((middle_db - es_n0_db) / 20)
     edges = [middle * 10 ** (sigma_db * z / 20) for z in (-8, 0, 8)]
     expected = sum(quad(lost, low, high, epsabs=0)[0] for low, high in pairwise([1e-9, *edges]))
-    assert block_error_rate(mcs(index), es_n0_db, propagation, BYTES) == pytest.approx(expected, rel=0.01)
+    assert predict_block_error_rate(mcs(index), es_n0_db, propagation, BYTES) == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.parametrize(("index", "es_n0_db", "coherence_symbols"), [(13, 12.0, 1024), (20, 18.0, 400)])
-def test_where_a_packet_just_outlasts_a_fade_the_link_loses_what_the_forecast_says(
+def test_the_link_loses_as_predicted_if_packets_are_just_longer_than_a_fade(
     index: int, es_n0_db: float, coherence_symbols: int
 ) -> None:
     changes = {"snr_db": str(es_n0_db), "mcs": str(index), "propagation.coherence_symbols": str(coherence_symbols)}
-    config = profile_named("rayleigh", changes).config(run_seed=5)
+    config = load_profile("rayleigh", changes).config(run_seed=5)
     assert coherence_symbols < transport_block(BYTES, mcs(index)).channel_uses
     packet = bytes([8, 1, 0xC0, 0]) + (BYTES - 7).to_bytes(2, "big") + bytes(BYTES - 6)
     arrivals = Link(config).transmit([packet] * PACKETS, picture_index=0)
-    lost = sum(arrival.fate is not Fate.DELIVERED for arrival in arrivals)
-    foretold = packet_loss(config, mcs(index), BYTES)
-    assert binomtest(lost, PACKETS, foretold).pvalue > 0.01
+    lost = sum(arrival.outcome is not PacketOutcome.DELIVERED for arrival in arrivals)
+    predicted = predict_packet_loss(config, mcs(index), BYTES)
+    assert binomtest(lost, PACKETS, predicted).pvalue > 0.01
 
 
-def test_a_short_last_fade_counts_by_its_symbols() -> None:
+def test_a_short_last_fade_is_weighted_by_its_symbols() -> None:
     symbols = transport_block(BYTES, mcs(4)).channel_uses
     one, hardly, two = (
-        block_error_rate(mcs(4), 15.0, Rayleigh(coherence_symbols=length), BYTES)
+        predict_block_error_rate(mcs(4), 15.0, Rayleigh(coherence_symbols=length), BYTES)
         for length in (symbols, symbols - 1, symbols // 2)
     )
     assert hardly == pytest.approx(one, rel=0.02)
@@ -74,18 +74,20 @@ def test_a_short_last_fade_counts_by_its_symbols() -> None:
     ("packet_bytes", "index", "es_n0_db", "measured"),
     [(8, 3, -2.23, 0.1775), (8, 8, 2.41, 0.3235), (8, 15, 8.36, 0.2175), (16, 8, 2.87, 0.111), (16, 3, -1.98, 0.072)],
 )
-def test_short_packets_need_more_about_as_much_as_was_measured(
+def test_short_packets_need_a_higher_snr_as_measured(
     packet_bytes: int, index: int, es_n0_db: float, measured: float
 ) -> None:
     """The measured rates are those of docs/radio.md; the bound and the code differ by up to 0.35 dB."""
-    low, high = (block_error_rate(mcs(index), es_n0_db + shift_db, Awgn(), packet_bytes) for shift_db in (0.05, -0.35))
+    low, high = (
+        predict_block_error_rate(mcs(index), es_n0_db + shift_db, Awgn(), packet_bytes) for shift_db in (0.05, -0.35)
+    )
     assert low < measured < high
-    assert not 0.5 * measured < block_error_rate(mcs(index), es_n0_db, Awgn(), BYTES) < 2 * measured
+    assert not 0.5 * measured < predict_block_error_rate(mcs(index), es_n0_db, Awgn(), BYTES) < 2 * measured
 
 
 def test_a_line_of_sight_and_more_fades_in_a_packet_lose_fewer_packets() -> None:
     rates = [
-        block_error_rate(mcs(8), 10.0, propagation, BYTES)
+        predict_block_error_rate(mcs(8), 10.0, propagation, BYTES)
         for propagation in (
             Rayleigh(),
             Rayleigh(coherence_symbols=200),
@@ -94,17 +96,21 @@ def test_a_line_of_sight_and_more_fades_in_a_packet_lose_fewer_packets() -> None
         )
     ]
     assert rates == sorted(rates, reverse=True)
-    assert rates[-1] == pytest.approx(block_error_rate(mcs(8), 10.0, Awgn(), BYTES), abs=1e-9)
+    assert rates[-1] == pytest.approx(predict_block_error_rate(mcs(8), 10.0, Awgn(), BYTES), abs=1e-9)
 
 
-def test_a_tapped_delay_line_counts_as_one_fade_with_the_line_of_sight_of_its_first_tap() -> None:
+def test_a_tapped_delay_line_counts_as_one_fade_with_the_k_factor_of_its_first_tap() -> None:
     tdl_a = Tdl(profile="A", delay_spread_s=1e-7, carrier_frequency_hz=3.5e9)
     tdl_d = Tdl(profile="D", delay_spread_s=1e-7, carrier_frequency_hz=3.5e9)
-    assert block_error_rate(mcs(4), 5.0, tdl_a, BYTES) == block_error_rate(mcs(4), 5.0, Rayleigh(), BYTES)
-    assert block_error_rate(mcs(4), 5.0, tdl_d, BYTES) == block_error_rate(mcs(4), 5.0, Rician(k_factor_db=13.3), BYTES)
+    assert predict_block_error_rate(mcs(4), 5.0, tdl_a, BYTES) == predict_block_error_rate(
+        mcs(4), 5.0, Rayleigh(), BYTES
+    )
+    assert predict_block_error_rate(mcs(4), 5.0, tdl_d, BYTES) == predict_block_error_rate(
+        mcs(4), 5.0, Rician(k_factor_db=13.3), BYTES
+    )
 
 
 def test_erasures_add_to_block_errors() -> None:
     config = ChannelConfig(snr_db=30.0, mcs=8, erasure_rate=0.25)
-    assert packet_loss(config, mcs(8), 256) == pytest.approx(0.25)
-    assert packet_loss(config.model_copy(update={"snr_db": -20.0}), mcs(8), 256) == pytest.approx(1.0)
+    assert predict_packet_loss(config, mcs(8), 256) == pytest.approx(0.25)
+    assert predict_packet_loss(config.model_copy(update={"snr_db": -20.0}), mcs(8), 256) == pytest.approx(1.0)

@@ -43,7 +43,7 @@ def binary_capacity(es_n0):
 
 
 @pytest.mark.parametrize("es_n0_db", [-10.0, 0.0, 5.0])
-def test_qpsk_is_two_binary_channels(es_n0_db):
+def test_qpsk_has_the_capacity_of_two_binary_channels(es_n0_db):
     expected = 2 * binary_capacity(10 ** (es_n0_db / 10) / 2)
     assert capacity.qam_capacity(es_n0_db, 2) == pytest.approx(expected, abs=1e-5)
     assert capacity.bicm_capacity(es_n0_db, 2) == pytest.approx(expected, abs=1e-5)
@@ -73,7 +73,7 @@ def test_qam_information_by_sampling_the_whole_constellation(order, es_n0_db):
 
 
 @pytest.mark.parametrize("order", [2, 4, 6, 8])
-def test_the_order_of_the_capacities(order):
+def test_capacities_are_ordered_bitwise_coded_gaussian(order):
     for es_n0_db in range(-20, 41, 5):
         coded, bitwise = capacity.qam_capacity(es_n0_db, order), capacity.bicm_capacity(es_n0_db, order)
         assert 0 < bitwise <= coded + 1e-9
@@ -82,7 +82,7 @@ def test_the_order_of_the_capacities(order):
     assert capacity.qam_dispersion(60.0, order) == pytest.approx(0, abs=1e-9)
 
 
-def test_gray_mapping_is_that_of_the_link(chains):
+def test_bicm_capacity_agrees_with_the_links_demapper(chains):
     """BICM capacity from the demapper's own LLRs: 1 - E[log2(1 + exp(-llr of the sent bit))] per bit."""
     import torch
 
@@ -95,9 +95,9 @@ def test_gray_mapping_is_that_of_the_link(chains):
         order, variance = mcs(index).modulation_order, noise_variance(es_n0_db)
         bits = np.random.default_rng(3).integers(0, 2, (1, 20_000 * order)).astype(np.float32)
         with torch.inference_mode():
-            symbols = chain.symbols(torch.from_numpy(bits))
+            symbols = chain.modulate(torch.from_numpy(bits))
             noise = torch.from_numpy(draw_noise(3, 0, [0], symbols.shape[1], variance))
-            llrs = chain.llrs(symbols + noise, torch.tensor(variance)).numpy()
+            llrs = chain.demap(symbols + noise, torch.tensor(variance)).numpy()
         lost = np.logaddexp(0, np.where(bits > 0, -llrs, llrs).astype(np.float64)).reshape(-1, order).sum(axis=1)
         lost /= math.log(2)
         expected = capacity.bicm_capacity(es_n0_db, order)
@@ -133,7 +133,7 @@ def test_outage_by_sampling():
         assert capacity.rayleigh_outage(rate, es_n0_db) == pytest.approx(sampled, rel=0.05)
 
 
-def test_what_has_no_bound_is_refused():
+def test_capacity_functions_refuse_impossible_arguments():
     with pytest.raises(ConfigError, match="modulation_order = 3"):
         capacity.qam_capacity(0.0, 3)
     with pytest.raises(ConfigError, match=r"bler = 0"):

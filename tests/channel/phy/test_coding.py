@@ -16,7 +16,7 @@ from sionna.phy.mapping import Demapper, Mapper
 
 from channel.config import ChannelConfig
 from channel.link.link import Link
-from channel.link.outcome import Fate
+from channel.link.outcome import PacketOutcome
 from channel.phy.coding import ChainCache
 from channel.phy.mcs import mcs, transport_block
 from channel.rng import draw_noise
@@ -47,7 +47,7 @@ def test_uncoded_qpsk_lies_within_the_binomial_interval_of_the_q_function(chains
     bits = np.random.default_rng(3).integers(0, 2, (20, 20_000)).astype(np.float32)
     noise = torch.from_numpy(draw_noise(3, 0, range(20), 10_000, variance))
     with torch.inference_mode():
-        llrs = chain.llrs(chain.symbols(torch.from_numpy(bits)) + noise, torch.tensor(variance))
+        llrs = chain.demap(chain.modulate(torch.from_numpy(bits)) + noise, torch.tensor(variance))
     errors = int(np.count_nonzero((llrs.numpy() > 0) != bits.astype(bool)))
     expected = 0.5 * math.erfc(math.sqrt(10 ** (eb_n0_db / 10)))  # Q(sqrt(2 Eb/N0))
     interval = binomtest(errors, bits.size).proportion_ci(0.999, method="exact")
@@ -58,7 +58,7 @@ def test_uncoded_qpsk_lies_within_the_binomial_interval_of_the_q_function(chains
 def test_symbols_have_unit_energy(chains, index, order):
     chain = chains.chain(mcs(index), transport_block(PACKET_BYTES, mcs(index)), bp_iterations=20, device="cpu")
     every_point = np.array([[(point >> bit) & 1 for bit in range(order)] for point in range(2**order)], np.float32)
-    symbols = chain.symbols(torch.from_numpy(every_point))
+    symbols = chain.modulate(torch.from_numpy(every_point))
     assert len(set(symbols.ravel().tolist())) == 2**order
     assert float(symbols.abs().square().mean()) == pytest.approx(1.0, rel=1e-6)
 
@@ -81,7 +81,7 @@ def test_decisions_equal_those_of_sionnas_blocks_under_the_same_noise(chains, sp
         for row, ok in zip(bits, valid[:, 0], strict=True)
     ]
     assert [arrival.packet for arrival in arrivals] == expected
-    assert {arrival.fate for arrival in arrivals} == {Fate.DELIVERED, Fate.FEC_FAILED}
+    assert {arrival.outcome for arrival in arrivals} == {PacketOutcome.DELIVERED, PacketOutcome.FEC_FAILED}
 
 
 @pytest.mark.usefixtures("seeded_sionna")
@@ -91,7 +91,7 @@ def test_block_errors_agree_with_sionnas_own_awgn(chains, space_packet):
     arrivals = Link(config, chains).transmit(
         [space_packet(PACKET_BYTES, seed) for seed in range(blocks)], picture_index=0
     )
-    ours = sum(arrival.fate is Fate.FEC_FAILED for arrival in arrivals)
+    ours = sum(arrival.outcome is PacketOutcome.FEC_FAILED for arrival in arrivals)
 
     crc, encoder, mapper, demapper, decoder, _ = direct_blocks(index)
     variance = torch.tensor(10 ** (-es_n0_db / 10))
@@ -114,12 +114,12 @@ def test_block_errors_agree_with_sionnas_own_awgn(chains, space_packet):
 def test_golden_codewords(chains, index, digest):
     block = transport_block(256, mcs(index))
     payload = np.arange(256, dtype=np.uint8)[None]
-    coded = chains.chain(mcs(index), block, bp_iterations=20, device="cpu").codewords(payload)
+    coded = chains.chain(mcs(index), block, bp_iterations=20, device="cpu").encode(payload)
     packed = np.packbits(coded.numpy().astype(np.uint8)).tobytes()
     assert hashlib.sha256(packed).hexdigest() == digest
 
 
-def test_cache_is_bounded_and_keeps_what_was_used_last():
+def test_the_cache_is_bounded_and_keeps_the_most_recently_used_chains():
     cache = ChainCache(max_chains=2)
 
     def chain(length):
@@ -133,7 +133,7 @@ def test_cache_is_bounded_and_keeps_what_was_used_last():
     assert chain(8) is first
 
 
-def test_a_device_that_is_not_there_is_named(space_packet):
+def test_a_missing_device_is_refused_by_name(space_packet):
     config = checked(ChannelConfig, {"snr_db": 3.0, "mcs": 8, "device": "cuda:99"})
     with pytest.raises(ConfigError, match=r"'cuda:99'.*take 'cpu'"):
         Link(config).transmit([space_packet(16)], picture_index=0)

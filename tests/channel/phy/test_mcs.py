@@ -13,14 +13,14 @@ def test_table_equals_the_one_in_sionna():
         assert (mcs(index).modulation_order, mcs(index).rate) == (int(order), pytest.approx(float(rate)))
 
 
-def test_rows_are_those_of_rate_one_fifth_or_more():
+def test_the_table_holds_the_rows_of_rate_one_fifth_or_more():
     assert list(MCS_INDICES) == [*range(3, 29)]
     assert all(mcs(index).rate >= 1 / 5 for index in MCS_INDICES)
     assert {mcs(index).modulation for index in MCS_INDICES} == {"QPSK", "16QAM", "64QAM"}
 
 
 @pytest.mark.parametrize("index", [-1, 0, 2, 29, 31, 10**9])
-def test_unknown_rows_are_named_with_the_valid_ones(index):
+def test_unknown_rows_are_refused_with_the_valid_range(index):
     with pytest.raises(UnknownNameError, match=rf"MCS {index} .*3 .*28"):
         mcs(index)
 
@@ -46,7 +46,7 @@ def test_packets_beyond_one_code_block_are_refused(index, largest):
         transport_block(largest + 1, scheme)
 
 
-def test_spectral_efficiency_is_the_one_of_the_standard():
+def test_spectral_efficiencies_are_those_of_the_standard():
     assert mcs(3).spectral_efficiency == pytest.approx(0.4902, abs=5e-5)
     assert mcs(16).spectral_efficiency == pytest.approx(2.5703, abs=5e-5)
     assert mcs(28).spectral_efficiency == pytest.approx(5.5547, abs=5e-5)

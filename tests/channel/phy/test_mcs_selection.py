@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 
 from channel.config import ChannelConfig
 from channel.link.link import Link
-from channel.link.outcome import Fate
+from channel.link.outcome import PacketOutcome
 from channel.phy.capacity import required_es_n0_db
 from channel.phy.mcs import MCS_INDICES, transport_block
-from channel.phy.mcs_selection import fastest_mcs, requirements
+from channel.phy.mcs_selection import fastest_mcs, load_thresholds
 from shared.errors import ConfigError
 from shared.validation import checked
 
 PACKET_BYTES = 256
 
 
-def test_every_scheme_has_a_requirement_above_its_bound():
-    assert tuple(row.scheme.index for row in requirements()) == MCS_INDICES
-    for row in requirements():
+def test_the_threshold_of_every_scheme_is_above_the_theoretical_bound():
+    assert tuple(row.scheme.index for row in load_thresholds()) == MCS_INDICES
+    for row in load_thresholds():
         uses = transport_block(PACKET_BYTES, row.scheme).channel_uses
         order = row.scheme.modulation_order
         for bler in (0.1, 0.001):
@@ -32,20 +32,20 @@ def test_every_scheme_has_a_requirement_above_its_bound():
         assert row.es_n0_db(0.1) < row.es_n0_db(0.001) < row.es_n0_db(0.1) + 1
 
 
-def test_within_one_modulation_a_higher_rate_needs_more():
-    for slower, faster in pairwise(requirements()):
+def test_within_one_modulation_a_higher_rate_needs_a_higher_snr():
+    for slower, faster in pairwise(load_thresholds()):
         if slower.scheme.modulation_order == faster.scheme.modulation_order:
             assert slower.es_n0_db(0.001) < faster.es_n0_db(0.001)
 
 
 @given(es_n0_db=st.floats(0.0, 40.0), margin_db=st.floats(0.0, 5.0), target=st.sampled_from([0.1, 0.001]))
-def test_nothing_faster_would_do_and_the_choice_does(es_n0_db, margin_db, target):
+def test_the_selected_scheme_meets_its_threshold_and_no_faster_scheme_does(es_n0_db, margin_db, target):
     try:
         chosen = fastest_mcs(es_n0_db, target_bler=target, margin_db=margin_db)
     except ConfigError:
-        assert all(row.es_n0_db(target) + margin_db > es_n0_db for row in requirements())
+        assert all(row.es_n0_db(target) + margin_db > es_n0_db for row in load_thresholds())
         return
-    for row in requirements():
+    for row in load_thresholds():
         if row.scheme.spectral_efficiency > chosen.spectral_efficiency:
             assert row.es_n0_db(target) + margin_db > es_n0_db
         if row.scheme == chosen:
@@ -63,9 +63,9 @@ def test_the_ends_of_the_range():
 
 
 @pytest.mark.parametrize("es_n0_db", [0.0, 6.0, 14.0])
-def test_what_was_chosen_arrives(chains, space_packet, es_n0_db):
+def test_packets_under_the_selected_scheme_are_delivered(chains, space_packet, es_n0_db):
     settings = checked(ChannelConfig, {"snr_db": es_n0_db, "mcs": fastest_mcs(es_n0_db).index, "run_seed": 1})
     arrivals = Link(settings, chains).transmit(
         [space_packet(PACKET_BYTES, seed) for seed in range(40)], picture_index=0
     )
-    assert {arrival.fate for arrival in arrivals} == {Fate.DELIVERED}
+    assert {arrival.outcome for arrival in arrivals} == {PacketOutcome.DELIVERED}

@@ -29,7 +29,7 @@ def test_over_one_rayleigh_fade_the_outage_is_the_closed_form(es_n0_db: float, o
 @pytest.mark.parametrize("fades", [0.5, 1.25, 2.0, 7.75, 40.0])
 @pytest.mark.parametrize("k_ratio", [0.0, 4.0])
 @pytest.mark.parametrize("modulation_order", [0, 4])
-def test_the_distribution_is_that_of_drawn_fades(fades: float, k_ratio: float, modulation_order: int) -> None:
+def test_the_distribution_agrees_with_sampled_fades(fades: float, k_ratio: float, modulation_order: int) -> None:
     count = math.ceil(fades)
     weights = np.ones(count)
     weights[-1] = fades - (count - 1) if fades > 1 else 1.0
@@ -53,14 +53,14 @@ def test_more_fades_near_the_mean_capacity_and_no_fading_is_capacity() -> None:
         assert outage_capacity(10.0, k_ratio, 1, 0.1) == pytest.approx(awgn_capacity(10.0), rel=1e-4)
 
 
-def test_where_the_normal_distribution_takes_over_nothing_jumps() -> None:
+def test_the_normal_approximation_continues_the_exact_distribution() -> None:
     exact, normal = (mean_rate(10.0, 0.0, fades) for fades in (MOST_FADES, MOST_FADES + 1))
     for probability in (0.01, 0.1, 0.5):
         assert normal.quantile(probability) == pytest.approx(exact.quantile(probability), rel=0.002)
 
 
 @pytest.mark.parametrize("fades", [100.0, 5e5, float(1 << 24)])
-def test_fades_without_end_take_a_few_megabytes(fades: float) -> None:
+def test_many_fades_need_a_few_megabytes(fades: float) -> None:
     tracemalloc.start()
     outage_capacity(7.0, 0.0, fades, 0.1)
     _, peak_bytes = tracemalloc.get_traced_memory()
@@ -71,7 +71,7 @@ def test_fades_without_end_take_a_few_megabytes(fades: float) -> None:
 @pytest.mark.parametrize("es_n0_db", [-100.0, 100.0])
 @pytest.mark.parametrize("k_ratio", [1e-10, 1.0, 1e10])
 @pytest.mark.parametrize("modulation_order", [0, 2, 6])
-def test_the_ends_of_what_a_profile_may_state_give_a_distribution(
+def test_extreme_profile_values_result_in_a_distribution(
     es_n0_db: float, k_ratio: float, modulation_order: int
 ) -> None:
     for fades in (1.0, 3.3, 5000.0):
@@ -82,7 +82,7 @@ def test_the_ends_of_what_a_profile_may_state_give_a_distribution(
 
 
 @pytest.mark.parametrize("k_ratio", [0.5, 990.0, 1000.0, 1e8])
-def test_a_fade_has_unit_mean_power_whichever_way_its_distribution_is_computed(k_ratio: float) -> None:
+def test_a_fade_has_unit_mean_power_in_both_distributions(k_ratio: float) -> None:
     power = np.linspace(0, 60, 600_001) if k_ratio < 1 else np.linspace(0, 2, 20_001)
     assert np.trapezoid(1 - power_cdf(power, k_ratio), power) == pytest.approx(1.0, abs=2e-5)
     assert power_cdf(np.array([1.0]), k_ratio)[0] == pytest.approx(0.5 if k_ratio > 100 else 0.6, abs=0.1)

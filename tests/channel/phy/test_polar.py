@@ -11,9 +11,10 @@ from sionna.phy.mapping import Demapper, Mapper
 
 from channel.config import ChannelConfig
 from channel.link.link import Link
-from channel.link.outcome import Fate
-from channel.phy.coding import PolarChain
-from channel.phy.mcs import MCS_INDICES, mcs, polar_pays, transport_block
+from channel.link.outcome import PacketOutcome
+from channel.phy.ldpc import LdpcCode
+from channel.phy.mcs import MCS_INDICES, mcs, prefers_polar, transport_block
+from channel.phy.polar import PolarCode
 from channel.rng import draw_noise
 from shared.errors import ConfigError
 from shared.validation import checked
@@ -24,18 +25,18 @@ def sent(chains, packets, **values):
     return Link(checked(ChannelConfig, settings), chains).transmit(packets, picture_index=0)
 
 
-POLAR_INDICES = [index for index in MCS_INDICES if polar_pays(mcs(index), transport_block(8, mcs(index)))]
+POLAR_INDICES = [index for index in MCS_INDICES if prefers_polar(mcs(index), transport_block(8, mcs(index)))]
 
 
 def test_the_rule_picks_short_packets_on_qpsk_only():
     assert [mcs(index).modulation for index in POLAR_INDICES] == ["QPSK"] * len(POLAR_INDICES)
     assert {3, 8} <= set(POLAR_INDICES)
     for index in POLAR_INDICES:
-        assert not polar_pays(mcs(index), transport_block(256, mcs(index)))
+        assert not prefers_polar(mcs(index), transport_block(256, mcs(index)))
 
 
 @pytest.mark.parametrize("index", POLAR_INDICES)
-def test_every_length_arrives_unharmed_at_high_snr(chains, space_packet, index):
+def test_packets_of_every_length_are_delivered_at_high_snr(chains, space_packet, index):
     packets = [space_packet(length) for length in (7, 8, 9, 16, 17, 24, 25, 32)]
     assert [arrival.packet for arrival in sent(chains, packets, mcs=index, snr_db=40.0)] == packets
 
@@ -59,27 +60,27 @@ def test_decisions_equal_those_of_sionnas_blocks_under_the_same_noise(chains, sp
         for row, ok in zip(decided, valid[:, 0], strict=True)
     ]
     assert [arrival.packet for arrival in arrivals] == expected
-    assert {arrival.fate for arrival in arrivals} == {Fate.DELIVERED, Fate.FEC_FAILED}
+    assert {arrival.outcome for arrival in arrivals} == {PacketOutcome.DELIVERED, PacketOutcome.FEC_FAILED}
 
 
-def test_the_code_changes_neither_channel_uses_nor_longer_packets(chains, space_packet):
+def test_the_polar_code_changes_neither_channel_uses_nor_longer_packets(chains, space_packet):
     packets = [space_packet(length, length) for length in (8, 64, 8, 64, 64)]
     polar, ldpc = sent(chains, packets), sent(chains, packets, short_packet_code="ldpc")
     assert [arrival.channel_uses for arrival in polar] == [arrival.channel_uses for arrival in ldpc]
     assert [polar[position] for position in (1, 3, 4)] == [ldpc[position] for position in (1, 3, 4)]
 
 
-def test_polar_and_ldpc_chains_are_kept_apart(chains):
+def test_polar_and_ldpc_chains_are_cached_separately(chains):
     block = transport_block(8, mcs(8))
     polar = chains.chain(mcs(8), block, bp_iterations=20, device="cpu", polar=True)
     ldpc = chains.chain(mcs(8), block, bp_iterations=20, device="cpu")
-    assert isinstance(polar, PolarChain)
-    assert not isinstance(ldpc, PolarChain)
+    assert isinstance(polar.code, PolarCode)
+    assert isinstance(ldpc.code, LdpcCode)
     assert chains.chain(mcs(8), block, bp_iterations=20, device="cpu", polar=True) is polar
 
 
 @pytest.mark.parametrize(("batch_size", "threads"), [(1, 1), (7, 1), (64, 2)])
-def test_the_same_seed_loses_the_same_packets_in_any_batch_on_any_threads(chains, space_packet, batch_size, threads):
+def test_outcomes_do_not_depend_on_batch_size_and_threads(chains, space_packet, batch_size, threads):
     packets = [space_packet(8, seed) for seed in range(40)]
     reference = sent(chains, packets)
     before = torch.get_num_threads()
@@ -88,9 +89,9 @@ def test_the_same_seed_loses_the_same_packets_in_any_batch_on_any_threads(chains
         assert sent(chains, packets, batch_size=batch_size) == reference
     finally:
         torch.set_num_threads(before)
-    assert {arrival.fate for arrival in reference} == {Fate.DELIVERED, Fate.FEC_FAILED}
+    assert {arrival.outcome for arrival in reference} == {PacketOutcome.DELIVERED, PacketOutcome.FEC_FAILED}
 
 
-def test_an_unknown_code_is_named():
+def test_an_unknown_channel_code_is_refused_by_name():
     with pytest.raises(ConfigError, match=r"short_packet_code = 'turbo': .*'ldpc' or 'polar'"):
         checked(ChannelConfig, {"snr_db": 1.0, "mcs": 8, "short_packet_code": "turbo"})

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from channel.config import ChannelConfig
 from channel.link.link import Link
-from channel.link.outcome import Fate
+from channel.link.outcome import PacketOutcome
 from channel.phy.mcs_selection import fastest_mcs
 from channel.profile.profile import Profile
-from channel.profile.registry import channel_names, profile_named, profile_of
+from channel.profile.registry import channel_names, load_profile, parse_profile
 from shared.errors import ConfigError, LinkError, SetupError, UnknownNameError
 from shared.streams import StreamKind
 from shared.yaml_text import yaml_text
@@ -24,30 +24,30 @@ EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "semlink-nakagami"
 
 
 @pytest.mark.parametrize("name", channel_names())
-def test_every_channel_that_ships_says_what_it_is_and_can_be_used(name):
-    profile = profile_named(name)
+def test_every_channel_that_ships_has_a_summary_and_a_configuration(name):
+    profile = load_profile(name)
     assert profile.summary
     assert isinstance(profile.config(run_seed=1), ChannelConfig)
 
 
 @pytest.mark.parametrize("name", ["rayleigh", "rician", "tdl-a", "tdl-e"])
-def test_packets_come_through_at_high_snr(name, chains, space_packet):
-    link = Link(profile_named(name, {"snr_db": "60"}).config(), chains)
+def test_packets_are_delivered_at_high_snr(name, chains, space_packet):
+    link = Link(load_profile(name, {"snr_db": "60"}).config(), chains)
     packets = [space_packet(32, seed) for seed in range(3)]
     assert [arrival.packet for arrival in link.transmit(packets, picture_index=0)] == packets
 
 
-def test_parameters_are_the_changes_that_make_the_profile_anew():
+def test_the_parameters_of_a_profile_rebuild_it():
     changes = {"propagation.speed_m_s": "30", "mcs": "auto", "snr_db": "7.5"}
-    profile = profile_named("tdl-c", changes)
+    profile = load_profile("tdl-c", changes)
     named = {name: yaml_text(value) for name, value in profile.parameters()}
     assert {name: named[name] for name in changes} == {"propagation.speed_m_s": "30.0", "mcs": "auto", "snr_db": "7.5"}
-    assert profile_of("", "x", named).config() == profile.config()
+    assert parse_profile("", "x", named).config() == profile.config()
 
 
 @pytest.mark.parametrize("snr_db", [0.0, 7.0, 25.0])
 def test_mcs_auto_is_the_fastest_that_the_snr_allows(snr_db):
-    profile = profile_named("awgn", {"snr_db": str(snr_db), "mcs": "auto", "mcs_margin_db": "1"})
+    profile = load_profile("awgn", {"snr_db": str(snr_db), "mcs": "auto", "mcs_margin_db": "1"})
     assert profile.config().mcs == fastest_mcs(snr_db, margin_db=1).index
 
 
@@ -71,7 +71,7 @@ def test_mcs_auto_is_the_fastest_that_the_snr_allows(snr_db):
         ({"protection.HCO.mcs": "4"}, r"^protection.HCO = 'HCO': .*HCI"),
         ({"protection.HCI.mcs": "1"}, r"^protection.HCI.mcs = 1: .*3 \(most robust\)"),
         ({"protection.HCI.mcs": "4", "snr_kind": "ebn0"}, r"^an mcs under protection needs snr_kind esn0"),
-        ({"snr_db.x": "1"}, r"^snr_db.x: snr_db holds a value"),
+        ({"snr_db.x": "1"}, r"^snr_db.x: snr_db is a value"),
         ({"snr_db": "[1"}, r"^snr_db, line 1"),
         (
             {"propagation.kind": "rician", "propagation.k_factor_db": "1e9"},
@@ -79,9 +79,9 @@ def test_mcs_auto_is_the_fastest_that_the_snr_allows(snr_db):
         ),
     ],
 )
-def test_a_setting_outside_its_rule_is_one_line_naming_field_value_unit_and_rule(changes, message):
+def test_a_setting_outside_its_rule_is_refused_with_field_value_unit_and_rule(changes, message):
     with pytest.raises(LinkError, match=message) as caught:
-        profile_named("awgn", changes).config()
+        load_profile("awgn", changes).config()
     assert "\n" not in str(caught.value)
 
 
@@ -90,20 +90,20 @@ def test_protection_sets_mcs_and_repair_by_kind_of_stream():
         "repair_overhead": "0.25",
         "protection": "{HCI: {mcs: 3, repair_overhead: 1}, TOKENS: {repair_overhead: 0}}",
     }
-    profile = profile_named("awgn", changes)
+    profile = load_profile("awgn", changes)
     quarter = dict.fromkeys((StreamKind.CAPTION, StreamKind.LATENT, StreamKind.REGIONS), 0.25)
     assert profile.repair_overheads() == {StreamKind.HCI: 1.0, **quarter}
     config = profile.config()
     assert (config.mcs, config.stream_mcs) == (4, {StreamKind.HCI: 3})
 
 
-def test_unknown_channels_and_incomplete_documents_are_named():
+def test_unknown_channels_and_incomplete_documents_are_refused_by_name():
     with pytest.raises(UnknownNameError, match=r"unknown channel 'telepathy'; known are awgn, .*tdl-e.*\.yaml"):
-        profile_named("telepathy")
+        load_profile("telepathy")
     with pytest.raises(ConfigError, match="snr_db is missing"):
-        profile_of("mcs: 4", "mine.yaml")
+        parse_profile("mcs: 4", "mine.yaml")
     with pytest.raises(ConfigError, match=r"mine\.yaml is no mapping"):
-        profile_of("- awgn", "mine.yaml")
+        parse_profile("- awgn", "mine.yaml")
 
 
 @settings(deadline=None, max_examples=40)
@@ -113,9 +113,9 @@ def test_unknown_channels_and_incomplete_documents_are_named():
         st.sampled_from(["1", "auto", "null", "{kind: tdl}", "[[]]", ".inf", "-3", "''", "true", "rayleigh"]),
     )
 )
-def test_any_changes_make_a_profile_or_one_line(changes):
+def test_any_changes_make_a_profile_or_a_one_line_error(changes):
     try:
-        outcome = profile_named("awgn", changes)
+        outcome = load_profile("awgn", changes)
     except LinkError as error:
         outcome = str(error)
     assert isinstance(outcome, Profile) or "\n" not in outcome
@@ -148,17 +148,17 @@ def nakagami(installed):
 @pytest.mark.usefixtures("nakagami")
 def test_the_example_adds_a_channel_and_a_kind_of_propagation(chains, space_packet):
     assert channel_names()[-1] == "city"
-    profile = profile_named("city", {"propagation.m": "1.0", "snr_db": "2"})
+    profile = load_profile("city", {"propagation.m": "1.0", "snr_db": "2"})
     assert ("propagation.m", 1.0) in profile.parameters()
     packets = [space_packet(16, seed) for seed in range(200)]
     faded = Link(profile.config(run_seed=3), chains).transmit(packets, picture_index=0)
     alone = Link(profile.config(run_seed=3, batch_size=1), chains).transmit(packets, picture_index=0)
     assert faded == alone
-    lost = np.mean([arrival.fate is Fate.FEC_FAILED for arrival in faded])
+    lost = np.mean([arrival.outcome is PacketOutcome.FEC_FAILED for arrival in faded])
     # m = 1 is Rayleigh fading: the outage of a capacity-achieving code bounds the loss from below.
     assert 1 - np.exp(-(2**0.6016 - 1) / 10**0.2) < lost < 0.6
     with pytest.raises(ConfigError, match=r"propagation\.m = 0.1: .*0\.5"):
-        profile_named("city", {"propagation.m": "0.1"})
+        load_profile("city", {"propagation.m": "0.1"})
 
 
 @pytest.mark.parametrize(
@@ -172,14 +172,14 @@ def test_the_example_adds_a_channel_and_a_kind_of_propagation(chains, space_pack
         ("def city(): return '- 1'", "channel 'city' is no mapping"),
     ],
 )
-def test_a_broken_package_is_named_in_one_line(source, words, installed):
+def test_a_broken_plugin_package_is_named_in_one_line(source, words, installed):
     groups = {
         "semlink.channels": {"city": "semlink_nakagami:city"},
         "semlink.propagations": {"mine": "semlink_nakagami:mine"},
     }
     installed(source, groups)
     with pytest.raises((SetupError, ConfigError), match=words) as caught:
-        profile_named("city")
+        load_profile("city")
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, ConfigError) or "package semlink-nakagami" in str(caught.value)
-    assert profile_named("awgn").snr_db == 5
+    assert load_profile("awgn").snr_db == 5

@@ -1,4 +1,4 @@
-"""Block fading against closed forms and its own limits."""
+"""Block fading against closed forms and its limiting cases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.stats import binomtest, chi2, kstest
 
 from channel.config import ChannelConfig
 from channel.link.link import Link
-from channel.link.outcome import Fate
+from channel.link.outcome import PacketOutcome
 from channel.phy.mcs import mcs, transport_block
 from channel.propagation.base import PacketKeys
 from channel.propagation.factory import build_channel_model
@@ -50,7 +50,7 @@ def test_rician_has_its_k_factor_and_mean_power_1(k_factor):
     assert abs(np.mean(np.abs(h) ** 2) - 1) < 4 * deviation
 
 
-def test_a_packet_meets_the_same_fading_in_any_company_and_length():
+def test_fading_of_a_packet_does_not_depend_on_other_packets_or_its_length():
     together = draw_fading(7, 1, [0, 5, 99], 8)
     for row, index in zip(together, [0, 5, 99], strict=True):
         assert np.array_equal(row, draw_fading(7, 1, [index], 8)[0])
@@ -65,7 +65,7 @@ def test_uncoded_ber_over_rayleigh_lies_within_the_binomial_interval(chains, eb_
     air = model_for(config(snr_db=es_n0_db, propagation={"kind": "rayleigh", "coherence_symbols": 1}))
     bits = np.random.default_rng(3).integers(0, 2, (20, 5_000 * order)).astype(np.float32)
     with torch.inference_mode():
-        llrs = chain.llrs(*air.apply(chain.symbols(torch.from_numpy(bits)), PacketKeys(3, 0, range(20))))
+        llrs = chain.demap(*air.apply(chain.modulate(torch.from_numpy(bits)), PacketKeys(3, 0, range(20))))
     wrong = (llrs.numpy() > 0) != bits.astype(bool)
     # The first bit of each dimension; in 16QAM it decides between the half planes.
     signs = wrong.reshape(-1, order)[:, :2]
@@ -98,8 +98,8 @@ def test_llrs_take_the_variance_of_their_own_block(chains):
     bits = np.random.default_rng(3).integers(0, 2, (2, 200)).astype(np.float32)
     keys = PacketKeys(3, 0, [0, 1])
     with torch.inference_mode():
-        symbols = chain.symbols(torch.from_numpy(bits))
-        llrs = chain.llrs(*model_for(settings).apply(symbols, keys)).numpy()
+        symbols = chain.modulate(torch.from_numpy(bits))
+        llrs = chain.demap(*model_for(settings).apply(symbols, keys)).numpy()
     h = np.repeat(draw_fading(3, 0, [0, 1], 10, k_ratio=10**0.3), 10, axis=1)
     variance = noise_variance(3.0)
     observed = h * symbols.numpy() + keys.noise(100, variance).numpy()
@@ -107,33 +107,33 @@ def test_llrs_take_the_variance_of_their_own_block(chains):
     assert np.allclose(llrs[:, ::2], expected, rtol=1e-3, atol=1e-3)
 
 
-def fates(chains, packets, propagation, **values):
+def send(chains, packets, propagation, **values):
     link = Link(config(propagation=propagation, **values), chains)
-    return [arrival.fate for arrival in link.transmit(packets, picture_index=1)]
+    return [arrival.outcome for arrival in link.transmit(packets, picture_index=1)]
 
 
 def test_rician_without_scatter_is_awgn_and_without_line_of_sight_rayleigh(chains, space_packet):
     packets = [space_packet(PACKET_BYTES, seed) for seed in range(60)]
-    awgn = fates(chains, packets, {"kind": "awgn"}, snr_db=1.5)
-    assert fates(chains, packets, {"kind": "rician", "k_factor_db": 100.0}, snr_db=1.5) == awgn
-    rayleigh = fates(chains, packets, {"kind": "rayleigh"}, snr_db=1.5)
-    assert fates(chains, packets, {"kind": "rician", "k_factor_db": -100.0}, snr_db=1.5) == rayleigh
+    awgn = send(chains, packets, {"kind": "awgn"}, snr_db=1.5)
+    assert send(chains, packets, {"kind": "rician", "k_factor_db": 100.0}, snr_db=1.5) == awgn
+    rayleigh = send(chains, packets, {"kind": "rayleigh"}, snr_db=1.5)
+    assert send(chains, packets, {"kind": "rician", "k_factor_db": -100.0}, snr_db=1.5) == rayleigh
     assert len({*awgn}) == len({*rayleigh}) == 2
     assert awgn != rayleigh
 
 
 @pytest.mark.parametrize(("batch_size", "threads"), [(1, 1), (7, 1), (64, 2)])
-def test_the_same_seed_loses_the_same_packets_in_any_batch_on_any_threads(chains, space_packet, batch_size, threads):
+def test_outcomes_do_not_depend_on_batch_size_and_threads(chains, space_packet, batch_size, threads):
     packets = [space_packet(16 + 8 * (seed % 2), seed) for seed in range(64)]
     propagation = {"kind": "rayleigh", "coherence_symbols": 50}
-    reference = fates(chains, packets, propagation, snr_db=4.0)
+    reference = send(chains, packets, propagation, snr_db=4.0)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        assert fates(chains, packets, propagation, snr_db=4.0, batch_size=batch_size) == reference
+        assert send(chains, packets, propagation, snr_db=4.0, batch_size=batch_size) == reference
     finally:
         torch.set_num_threads(before)
-    assert set(reference) == {Fate.DELIVERED, Fate.FEC_FAILED}
+    assert set(reference) == {PacketOutcome.DELIVERED, PacketOutcome.FEC_FAILED}
 
 
 @pytest.mark.parametrize(
@@ -145,6 +145,6 @@ def test_the_same_seed_loses_the_same_packets_in_any_batch_on_any_threads(chains
         ({"kind": "nakagami"}, r"propagation\.kind = 'nakagami': .*awgn, rayleigh, rician"),
     ],
 )
-def test_settings_outside_their_rule_are_named(propagation, message):
+def test_settings_outside_their_rule_are_refused_by_name(propagation, message):
     with pytest.raises(InputError, match=message):
         config(propagation=propagation)

@@ -1,4 +1,4 @@
-"""Bursts, outages and jitter: closed forms, the same fate in any company, settings refused in one line."""
+"""Bursts, outages and jitter: closed forms, independence of batches, refused settings."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ from channel.propagation.impairments import (
     Impairments,
     Jitter,
     Outages,
-    arrival_order,
-    gilbert,
-    impaired,
-    reordered_packets,
+    apply_impairments,
+    make_gilbert_chain,
 )
-from channel.propagation.timing import passages
+from channel.propagation.timing import schedule_packets
 from shared.errors import ConfigError
 from shared.validation import checked
 
@@ -50,7 +48,7 @@ def transition(chain: GilbertElliott) -> np.ndarray:
 
 @pytest.mark.parametrize("chain", CHAINS)
 def test_losses_come_at_the_stationary_rate_in_bursts_of_the_stated_length(chain):
-    lost = chain.lost(run_seed=3, picture_index=1, first_index=0, packets=PACKETS)
+    lost = chain.draw_losses(run_seed=3, picture_index=1, first_index=0, packets=PACKETS)
     bursts = [len(list(run)) for is_lost, run in groupby(lost) if is_lost]
     # With autocorrelation r^k the variance of a mean is at most (1 + |r|) / (1 - |r|) times that of independent draws.
     memory = abs(1 - chain.p_good_to_bad - chain.p_bad_to_good)
@@ -61,15 +59,15 @@ def test_losses_come_at_the_stationary_rate_in_bursts_of_the_stated_length(chain
 
 @pytest.mark.parametrize("chain", CHAINS)
 def test_a_picture_starts_in_the_stationary_distribution(chain):
-    starts = [chain.lost(run_seed=6, picture_index=picture, first_index=0, packets=2) for picture in range(3000)]
+    starts = [chain.draw_losses(run_seed=6, picture_index=picture, first_index=0, packets=2) for picture in range(3000)]
     for lost in zip(*starts, strict=True):
         assert binomtest(sum(lost), len(starts), chain.loss_rate).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("lag", [1, 3])
-def test_losses_are_correlated_as_the_chain_says(chain, lag):
-    lost = np.array(chain.lost(run_seed=4, picture_index=0, first_index=0, packets=PACKETS), dtype=float)
+def test_losses_are_correlated_as_the_chain_predicts(chain, lag):
+    lost = np.array(chain.draw_losses(run_seed=4, picture_index=0, first_index=0, packets=PACKETS), dtype=float)
     state_variance = chain.bad_share * (1 - chain.bad_share)
     covariance = state_variance * (chain.loss_bad - chain.loss_good) ** 2
     covariance *= (1 - chain.p_good_to_bad - chain.p_bad_to_good) ** lag
@@ -94,61 +92,59 @@ def test_closed_forms_agree_with_the_transition_matrix(chain):
 
 
 @pytest.mark.parametrize(("rate", "burst"), [(0.0, 4.0), (0.1, 1.2), (0.1, 8.0), (0.5, 1.0), (0.75, 3.0), (0.4, 1.0)])
-def test_gilbert_has_the_rate_and_burst_that_were_asked_for(rate, burst):
-    chain = gilbert(rate, burst)
+def test_a_gilbert_chain_has_the_given_loss_rate_and_burst_length(rate, burst):
+    chain = make_gilbert_chain(rate, burst)
     assert chain.loss_rate == pytest.approx(rate)
-    assert chain.mean_bad_packets == pytest.approx(burst)
     assert chain.mean_burst_packets == pytest.approx(burst if rate else 0)
 
 
 def test_bursts_of_one_packet_at_equal_chances_are_independent_losses():
     chain = GilbertElliott(p_good_to_bad=0.3, p_bad_to_good=0.7)
-    lost = chain.lost(run_seed=0, picture_index=0, first_index=0, packets=PACKETS)
+    lost = chain.draw_losses(run_seed=0, picture_index=0, first_index=0, packets=PACKETS)
     both = sum(one and other for one, other in pairwise(lost))
     assert binomtest(sum(lost), PACKETS, 0.3).pvalue > 1e-3
     assert binomtest(both, sum(lost[:-1]), 0.3).pvalue > 1e-3
     assert chain.mean_burst_packets == pytest.approx(1 / 0.7)
 
 
-def test_certain_chains():
+def test_chains_with_certain_transitions():
     key = {"run_seed": 0, "picture_index": 0, "first_index": 0, "packets": 50}
-    assert GilbertElliott(p_good_to_bad=0, p_bad_to_good=1).lost(**key) == [False] * 50
+    assert GilbertElliott(p_good_to_bad=0, p_bad_to_good=1).draw_losses(**key) == [False] * 50
     stuck = GilbertElliott(p_good_to_bad=1, p_bad_to_good=0)
-    assert stuck.lost(**key) == [True] * 50
+    assert stuck.draw_losses(**key) == [True] * 50
     assert math.isinf(stuck.mean_burst_packets)
-    assert math.isinf(stuck.mean_bad_packets)
-    alternating = GilbertElliott(p_good_to_bad=1, p_bad_to_good=1).lost(**key)
+    alternating = GilbertElliott(p_good_to_bad=1, p_bad_to_good=1).draw_losses(**key)
     assert all(one != other for one, other in pairwise(alternating))
 
 
 @settings(deadline=None, max_examples=60)
 @given(chains, st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.lists(st.integers(1, 9), max_size=8))
-def test_the_same_packets_are_lost_whatever_the_batch(chain, run_seed, picture_index, batches):
+def test_losses_do_not_depend_on_batches(chain, run_seed, picture_index, batches):
     key = {"run_seed": run_seed, "picture_index": picture_index}
-    whole = chain.lost(**key, first_index=0, packets=sum(batches))
+    whole = chain.draw_losses(**key, first_index=0, packets=sum(batches))
     starts = [sum(batches[:number]) for number in range(len(batches))]
     parts = {
-        start: chain.lost(**key, first_index=start, packets=size)
+        start: chain.draw_losses(**key, first_index=start, packets=size)
         for start, size in reversed(list(zip(starts, batches, strict=True)))
     }
     assert [lost for start in starts for lost in parts[start]] == whole
 
 
-def test_a_far_packet_is_found_without_walking_from_the_first():
-    chain = gilbert(0.1, 8)
-    far = chain.lost(run_seed=1, picture_index=1, first_index=2**63, packets=3)
-    assert far == chain.lost(run_seed=1, picture_index=1, first_index=2**63 - 500, packets=503)[500:]
+def test_the_state_of_a_late_packet_needs_few_draws():
+    chain = make_gilbert_chain(0.1, 8)
+    far = chain.draw_losses(run_seed=1, picture_index=1, first_index=2**63, packets=3)
+    assert far == chain.draw_losses(run_seed=1, picture_index=1, first_index=2**63 - 500, packets=503)[500:]
 
 
 def test_golden_losses():
-    lost = gilbert(0.3, 4).lost(run_seed=1, picture_index=2, first_index=3, packets=64)
-    delay_s = Jitter(mean_s=2.0).delay_s(run_seed=1, picture_index=2, packet_index=3)
+    lost = make_gilbert_chain(0.3, 4).draw_losses(run_seed=1, picture_index=2, first_index=3, packets=64)
+    delay_s = Jitter(mean_s=2.0).draw_delay_s(run_seed=1, picture_index=2, packet_index=3)
     assert f"{int(''.join(map(str, map(int, lost))), 2):016x}" == "0020030000404000"
     assert delay_s == pytest.approx(2.2430479620265444, rel=1e-12)
 
 
-def listed(outages: Outages, until_s: float) -> list[tuple[float, float]]:
-    """All windows, the periodic ones written out."""
+def all_windows(outages: Outages, until_s: float) -> list[tuple[float, float]]:
+    """Return all windows, the periodic ones as a list."""
     windows = list(outages.windows_s)
     if outages.period_s is not None:
         count = math.ceil(max(0.0, until_s - outages.offset_s) / outages.period_s) + 1
@@ -165,56 +161,41 @@ window_lists = st.lists(quarters, unique=True, max_size=8).map(
 
 @settings(deadline=None, max_examples=500)
 @given(window_lists, st.tuples(quarters, quarters) | st.none(), quarters, quarters, st.integers(1, 100))
-def test_a_reception_is_blocked_exactly_if_a_window_overlaps_it(windows, periodic, offset_s, start_s, length):
+def test_a_reception_is_lost_exactly_if_an_outage_overlaps_it(windows, periodic, offset_s, start_s, length):
     end_s = start_s + length / 4
     fields = {}
     if periodic is not None and periodic[0] != periodic[1]:
         fields = {"period_s": max(periodic), "duration_s": min(periodic), "offset_s": offset_s}
     outages = Outages(windows_s=windows, **fields)
-    overlaps = any(begin < end_s and start_s < end for begin, end in listed(outages, end_s))
-    assert outages.block(start_s, end_s) == overlaps
+    overlaps = any(begin < end_s and start_s < end for begin, end in all_windows(outages, end_s))
+    assert outages.overlap(start_s, end_s) == overlaps
 
 
 def test_jitter_is_exponential_with_its_mean_and_scales_with_it():
     draws = [
-        Jitter(mean_s=0.5).delay_s(run_seed=9, picture_index=picture, packet_index=packet)
+        Jitter(mean_s=0.5).draw_delay_s(run_seed=9, picture_index=picture, packet_index=packet)
         for picture in range(10)
         for packet in range(500)
     ]
     assert min(draws) >= 0
     assert kstest(draws, "expon", args=(0, 0.5)).pvalue > 1e-3
-    doubled = Jitter(mean_s=1.0).delay_s(run_seed=9, picture_index=0, packet_index=0)
+    doubled = Jitter(mean_s=1.0).draw_delay_s(run_seed=9, picture_index=0, packet_index=0)
     assert doubled == 2 * draws[0]
-    assert Jitter(mean_s=0.0).delay_s(run_seed=9, picture_index=0, packet_index=0) == 0
+    assert Jitter(mean_s=0.0).draw_delay_s(run_seed=9, picture_index=0, packet_index=0) == 0
 
 
-def test_neighbours_swap_as_often_as_the_closed_form_says():
+def test_neighbouring_packets_swap_as_often_as_the_closed_form_predicts():
     """P(packet i arrives after i + 1) = exp(-spacing / mean) / 2 for independent exponential delays."""
     pairs, spacing_s, mean_s = 5000, 1.0, 2.0
     swapped = 0
     for picture in range(pairs):
         one, other = (
-            packet * spacing_s + Jitter(mean_s=mean_s).delay_s(run_seed=2, picture_index=picture, packet_index=packet)
+            packet * spacing_s
+            + Jitter(mean_s=mean_s).draw_delay_s(run_seed=2, picture_index=picture, packet_index=packet)
             for packet in range(2)
         )
         swapped += one > other
     assert binomtest(swapped, pairs, math.exp(-spacing_s / mean_s) / 2).pvalue > 1e-3
-
-
-@pytest.mark.parametrize(
-    ("arrivals_s", "order", "reordered"),
-    [
-        ([], [], 0),
-        ([1.0, 2.0, 3.0], [0, 1, 2], 0),
-        ([1.0, 1.0, 1.0], [0, 1, 2], 0),
-        ([3.0, 2.0, 1.0], [2, 1, 0], 2),
-        ([1.0, 5.0, 2.0, 3.0, 6.0], [0, 2, 3, 1, 4], 1),
-        ([1.0, 2.0, 3.0, 0.5], [3, 0, 1, 2], 3),
-    ],
-)
-def test_reordering_counts_packets_that_arrive_after_a_later_one(arrivals_s, order, reordered):
-    assert arrival_order(arrivals_s) == order
-    assert reordered_packets(arrivals_s) == reordered
 
 
 @settings(deadline=None, max_examples=60)
@@ -228,30 +209,30 @@ def test_reordering_counts_packets_that_arrive_after_a_later_one(arrivals_s, ord
 )
 def test_impairments_are_the_same_in_two_batches_as_in_one(run_seed, uses, split, bursts, outages, jitter):
     impairments = Impairments(
-        bursts=gilbert(0.2, 3) if bursts else None,
+        bursts=make_gilbert_chain(0.2, 3) if bursts else None,
         outages=Outages(period_s=5.0, duration_s=1.0, offset_s=2.0) if outages else None,
         jitter=Jitter(mean_s=0.7) if jitter else None,
     )
-    times = passages(uses, symbol_rate_hz=1000.0, propagation_delay_s=3.0)
+    times = schedule_packets(uses, symbol_rate_hz=1000.0, propagation_delay_s=3.0)
     key = {"run_seed": run_seed, "picture_index": 5}
-    whole = impaired(impairments, times, **key, first_index=0)
+    whole = apply_impairments(impairments, times, **key, first_index=0)
     first, second = times[:split], times[split:]
     assert (
-        impaired(impairments, first, **key, first_index=0)
-        + impaired(impairments, second, **key, first_index=len(first))
+        apply_impairments(impairments, first, **key, first_index=0)
+        + apply_impairments(impairments, second, **key, first_index=len(first))
         == whole
     )
-    for outcome, passage in zip(whole, times, strict=True):
-        assert outcome.arrival_s >= passage.arrival_s
-        assert jitter or outcome.arrival_s == passage.arrival_s
-        assert bursts or outages or not outcome.lost
+    for packet, timing in zip(whole, times, strict=True):
+        assert packet.arrival_s >= timing.arrival_s
+        assert jitter or packet.arrival_s == timing.arrival_s
+        assert bursts or outages or not packet.lost
 
 
-def test_an_outage_loses_what_is_received_in_it_after_the_light_time():
-    times = passages([1000] * 4, symbol_rate_hz=1000.0, propagation_delay_s=100.0)
+def test_an_outage_loses_packets_by_their_time_of_reception():
+    times = schedule_packets([1000] * 4, symbol_rate_hz=1000.0, propagation_delay_s=100.0)
     impairments = Impairments(outages=Outages(windows_s=((101.5, 102.0),)))
-    outcomes = impaired(impairments, times, run_seed=0, picture_index=0, first_index=0)
-    assert [outcome.lost for outcome in outcomes] == [False, True, False, False]
+    packets = apply_impairments(impairments, times, run_seed=0, picture_index=0, first_index=0)
+    assert [packet.lost for packet in packets] == [False, True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -270,8 +251,8 @@ def test_an_outage_loses_what_is_received_in_it_after_the_light_time():
         (Outages, {"windows_s": [[0.0, 3.0], [2.0, 4.0]]}, "window from 2.0 s begins before the one up to 3.0 s"),
         (Outages, {"windows_s": [[0.0, math.inf]]}, "windows_s.0.1 = inf"),
         (Outages, {"windows_s": [["0", 1.0]]}, "windows_s.0.0 = '0'"),
-        (Outages, {"period_s": 10.0, "duration_s": 10.0}, "duration_s = 10.0: shorter than period_s"),
-        (Outages, {"duration_s": 10.0}, "say nothing without period_s"),
+        (Outages, {"period_s": 10.0, "duration_s": 10.0}, "duration_s = 10.0: must be shorter than period_s"),
+        (Outages, {"duration_s": 10.0}, "have no meaning without period_s"),
         (Outages, {"period_s": 0.0}, "period_s = 0.0 s: .*greater than 0"),
         (Jitter, {"mean_s": -0.1}, "mean_s = -0.1 s: .*greater than or equal to 0"),
         (Impairments, {"jitter": {"mean_s": "long"}}, "jitter.mean_s = 'long'"),
@@ -284,7 +265,7 @@ def test_settings_outside_their_rule_are_refused_in_one_line(model, fields, mess
     assert "\n" not in str(refused.value)
 
 
-def test_settings_as_a_file_has_them_are_taken():
+def test_lists_and_integers_of_a_yaml_file_are_accepted():
     impairments = checked(
         Impairments,
         {
@@ -309,4 +290,4 @@ def test_settings_as_a_file_has_them_are_taken():
 )
 def test_bursts_that_no_chain_has_are_refused(rate, burst, message):
     with pytest.raises(ConfigError, match=message):
-        gilbert(rate, burst)
+        make_gilbert_chain(rate, burst)

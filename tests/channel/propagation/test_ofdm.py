@@ -14,7 +14,7 @@ from sionna.phy.channel.tr38901 import TDL
 
 from channel.config import ChannelConfig
 from channel.link.link import Link
-from channel.link.outcome import Fate
+from channel.link.outcome import PacketOutcome
 from channel.link.transmission import Transmission
 from channel.phy.mcs import mcs, transport_block
 from channel.propagation.base import PacketKeys
@@ -53,7 +53,7 @@ def test_coefficients_are_sionnas_under_the_same_generator_state(profile):
             assert torch.equal(ours, expected)
 
 
-def test_the_process_wide_generator_of_sionna_is_left_alone():
+def test_sionnas_process_wide_generator_is_not_used():
     before = sionna_config.torch_rng("cpu").get_state()
     model_for(config()).apply(torch.ones((1, 100), dtype=torch.complex64), PacketKeys(1, 2, [3]))
     assert torch.equal(sionna_config.torch_rng("cpu").get_state(), before)
@@ -107,19 +107,19 @@ def test_the_stated_variance_is_that_of_the_error(estimation, tolerance):
         assert float(ratio.mean()) == pytest.approx(1.0, rel=tolerance)
 
 
-def test_knowing_more_of_the_channel_delivers_more(chains, space_packet):
+def test_better_channel_estimation_delivers_more_packets(chains, space_packet):
     packets = [space_packet(PACKET_BYTES, seed) for seed in range(240)]
     delivered = []
     for estimation in ("ls", "lmmse", "perfect"):
         settings = config(snr_db=4.0, propagation=URBAN | {"estimation": estimation})
         arrivals = Link(settings, chains).transmit(packets, picture_index=0)
-        delivered.append(sum(arrival.fate is Fate.DELIVERED for arrival in arrivals))
+        delivered.append(sum(arrival.outcome is PacketOutcome.DELIVERED for arrival in arrivals))
     assert 0 < delivered[0] < delivered[1] < delivered[2] < len(packets), delivered
 
 
 @pytest.mark.parametrize("estimation", ["perfect", "ls", "lmmse"])
 @pytest.mark.parametrize("profile", ["C", "E"])
-def test_everything_arrives_at_high_snr_and_nothing_at_none(chains, space_packet, profile, estimation):
+def test_all_packets_are_delivered_at_high_snr_and_none_at_low_snr(chains, space_packet, profile, estimation):
     packets = [space_packet(length, 1) for length in (7, 40, 300)]
     propagation = URBAN | {"profile": profile, "delay_spread_s": 1e-7, "estimation": estimation, "speed_m_s": 1.0}
     for snr_db, expected in ((100.0, packets), (-100.0, [None] * 3)):
@@ -128,7 +128,7 @@ def test_everything_arrives_at_high_snr_and_nothing_at_none(chains, space_packet
 
 
 @pytest.mark.parametrize(("batch_size", "threads"), [(1, 1), (7, 1), (64, 2)])
-def test_the_same_seed_loses_the_same_packets_in_any_batch_on_any_threads(chains, space_packet, batch_size, threads):
+def test_outcomes_do_not_depend_on_batch_size_and_threads(chains, space_packet, batch_size, threads):
     packets = [space_packet(PACKET_BYTES, seed) for seed in range(16)]
     keys = PacketKeys(42, 1, range(16))
     symbols = torch.ones((16, 700), dtype=torch.complex64)
@@ -143,10 +143,10 @@ def test_the_same_seed_loses_the_same_packets_in_any_batch_on_any_threads(chains
         assert all(torch.equal(one[0], many[7]) for one, many in zip(alone, together, strict=True))
     finally:
         torch.set_num_threads(before)
-    assert {arrival.fate for arrival in reference} == {Fate.DELIVERED, Fate.FEC_FAILED}
+    assert {arrival.outcome for arrival in reference} == {PacketOutcome.DELIVERED, PacketOutcome.FEC_FAILED}
 
 
-def test_pilots_guards_and_cyclic_prefixes_are_paid_for(chains, space_packet):
+def test_pilots_guard_carriers_and_cyclic_prefixes_count_as_channel_uses(chains, space_packet):
     settings = config(snr_db=60.0)
     symbols = transport_block(256, mcs(8)).channel_uses
     slots = math.ceil(symbols / (12 * 52))
@@ -155,14 +155,14 @@ def test_pilots_guards_and_cyclic_prefixes_are_paid_for(chains, space_packet):
     assert arrivals[0].air_time_s == pytest.approx(slots * 14 * 69 / 1e6)
     transmission = Transmission(Link(settings, chains), 0)
     transmission.carry([space_packet(256), space_packet(7)])
-    total = transmission.report().account.total
+    total = transmission.report().cost.total
     assert total.channel_uses == (slots + 1) * 14 * 69
     assert total.bits_on_air == 2 * (symbols + transport_block(7, mcs(8)).channel_uses)
     assert total.pilot_uses == (slots + 1) * 2 * 52
     assert total.grid_uses == total.channel_uses - total.pilot_uses - total.bits_on_air // 2
 
 
-def test_grid_arithmetic_is_sionnas():
+def test_grid_arithmetic_agrees_with_sionna():
     for values in ({}, {"dc_null": False, "guard_carriers_low": 0, "pilot_symbols": [0]}, {"fft_size": 128}):
         grid = checked(OfdmGrid, values)
         theirs = ofdm(grid=values)._grid
@@ -186,6 +186,6 @@ def test_grid_arithmetic_is_sionnas():
         ({"grid": {"guard_carriers_low": 40}}, r"guard carriers must leave"),
     ],
 )
-def test_settings_outside_their_rule_are_named(propagation, message):
+def test_settings_outside_their_rule_are_refused_by_name(propagation, message):
     with pytest.raises(ConfigError, match=message):
         config(propagation=URBAN | propagation)

@@ -72,7 +72,7 @@ def test_every_packet_has_one_arrival_in_order_and_a_report_ends_the_call(transm
     assert report.es_n0_db == 20.0
 
 
-def test_more_packets_than_the_queue_holds_all_pass(transmitted):
+def test_more_packets_than_the_queue_holds_are_all_processed(transmitted):
     sent = packets(55 * (QUEUE_PACKETS + 50))
     assert len(sent) > QUEUE_PACKETS
     *arrivals, last = transmitted(requests_of(sent, erasure_rate=1.0))
@@ -101,7 +101,7 @@ def test_erased_packets_carry_no_data(transmitted):
         ({"profile": "telepathy"}, "telepathy"),
     ],
 )
-def test_a_setting_outside_its_rule_is_named(changes, words, transmitted):
+def test_a_setting_outside_its_rule_is_refused_by_name(changes, words, transmitted):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         transmitted(requests_of([], **changes))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -109,13 +109,13 @@ def test_a_setting_outside_its_rule_is_named(changes, words, transmitted):
     assert "\n" not in caught.value.details()
 
 
-def test_bytes_that_are_no_packet_are_data_loss(transmitted):
+def test_bytes_that_are_not_a_packet_are_reported_as_data_loss(transmitted):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         transmitted(requests_of([b"not a packet"]))
     assert caught.value.code() is grpc.StatusCode.DATA_LOSS
 
 
-def test_a_caller_that_is_still_sending_sees_why_the_call_failed(transmitted):
+def test_a_caller_that_is_still_sending_receives_the_reason_of_the_failure(transmitted):
     too_long = packets(200_000, packet_bytes=1024)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         transmitted(requests_of(too_long))
@@ -184,7 +184,7 @@ def test_a_deep_space_channel_is_described_with_its_contact_and_budget():
     assert dict(described.repair_overheads) == dict.fromkeys(range(1, 6), 0.5)
 
 
-def test_a_document_is_a_channel_too(transmitted):
+def test_a_profile_document_is_accepted_as_channel(transmitted):
     sent = packets(100)
     document = "snr_db: 20\nmcs: 6\npropagation: {kind: rician, k_factor_db: 100}"
     *arrivals, last = transmitted(requests_of(sent, profile="mine.yaml", profile_yaml=document))
@@ -205,7 +205,7 @@ MIX = {
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_under_a_mix_of_faults_every_packet_ends_once_and_the_same_way_for_the_same_seed(seed, transmitted):
+def test_under_mixed_impairments_every_packet_has_one_outcome_that_follows_from_the_seed(seed, transmitted):
     sent = packets(2500)
     *arrivals, last = transmitted(requests_of(sent, run_seed=seed, picture_index=9, **MIX))
     fates = [event.arrival.fate for event in arrivals]

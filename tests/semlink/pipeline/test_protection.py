@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channel.phy.mcs import mcs
-from channel.profile.registry import profile_named
+from channel.profile.registry import load_profile
 from semlink.pipeline.channel_uses import uses_of
 from semlink.pipeline.protection import (
     Importance,
@@ -43,7 +43,7 @@ MOSTLY_HCI = Importance(
 
 
 def config_at(snr_db: float, channel: str = "awgn", index: int = 6):
-    return profile_named(channel, {"snr_db": str(snr_db), "mcs": str(index)}).config(run_seed=1)
+    return load_profile(channel, {"snr_db": str(snr_db), "mcs": str(index)}).config(run_seed=1)
 
 
 def packets_of(lengths: dict[StreamKind, list[int]]) -> list[bytes]:
@@ -117,7 +117,7 @@ def test_the_settings_bring_exactly_the_chosen_repair_packets_and_uses(repairs: 
         kind: protection_of(lengths[kind], mcs(index), repair, config)
         for kind, index, repair in zip(lengths, (4, 6, 9), repairs, strict=True)
     }
-    profile = profile_named("awgn", {"snr_db": "5", "mcs": "6", **settings_of(chosen, lengths)})
+    profile = load_profile("awgn", {"snr_db": "5", "mcs": "6", **settings_of(chosen, lengths)})
     made = repair_packets(packets, profile.repair_overheads(), RepairEncoder())
     assert len(made) == sum(repairs)
     assert uses_of([*packets, *made], profile.config()) == uses_of_protections(chosen)

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channel.link.loss_model import packet_loss
+from channel.link.loss_model import predict_packet_loss
 from channel.phy.capacity import awgn_capacity
 from channel.phy.coding import ChainCache
 from channel.phy.mcs import MCS_INDICES, mcs
 from channel.phy.outage import outage_capacity
-from channel.profile.registry import profile_named
+from channel.profile.registry import load_profile
 from channel.propagation.fading import draw_fading
 from semlink.pipeline.channel_uses import (
     PACKET_BYTES,
@@ -58,7 +58,7 @@ def files() -> FileCache:
 
 
 def config_at(snr_db: float, channel: str = "awgn", **changes: str):
-    return profile_named(channel, {"snr_db": str(snr_db), "mcs": "8", **changes}).config(run_seed=1)
+    return load_profile(channel, {"snr_db": str(snr_db), "mcs": "8", **changes}).config(run_seed=1)
 
 
 @given(payload_bytes=st.integers(1, 3000), packet_bytes=st.integers(32, 1024))
@@ -119,8 +119,8 @@ def test_a_fixed_mcs_delivers_the_file_above_its_threshold_and_nothing_below(
     assert np.abs(above.pixels.astype(int) - pixels).mean() < 10
     assert below.file_bytes == above.file_bytes
     for one in (below, above):
-        assert one.account is not None
-        assert one.account.total.channel_uses == one.channel_uses <= USES
+        assert one.cost is not None
+        assert one.cost.total.channel_uses == one.channel_uses <= USES
 
 
 def test_the_best_mcs_rises_with_the_snr_and_delivers_the_file(
@@ -147,7 +147,7 @@ def test_the_ideal_code_fills_capacity_and_carries_more_than_every_mcs(pixels: n
     config = config_at(6)
     sent = send_file(pixels, parse_coding_spec("jpeg2000+ideal"), config, channel_uses=USES, files=files)
     assert sent.complete
-    assert (sent.account, sent.mcs_index, sent.channel_uses) == (None, None, USES)
+    assert (sent.cost, sent.mcs_index, sent.channel_uses) == (None, None, USES)
     assert sent.file_bytes <= USES * awgn_capacity(6.0) / 8
     assert payload_within(USES, choose_best_mcs(USES, config), config) < USES * ideal_rate(config, USES) / 8
 
@@ -171,7 +171,7 @@ def test_with_one_fade_per_packet_the_ideal_rate_exceeds_that_of_every_reliable_
     reliable = [
         scheme.spectral_efficiency
         for scheme in map(mcs, MCS_INDICES)
-        if packet_loss(config, scheme, PACKET_BYTES) < 1 - TARGET_DELIVERY
+        if predict_packet_loss(config, scheme, PACKET_BYTES) < 1 - TARGET_DELIVERY
     ]
     assert ideal_rate(config, 1) == outage_capacity(snr_db, 0.0, 1, 1 - TARGET_DELIVERY) > max(reliable, default=0.0)
     assert ideal_rate(config, 374 * 5) == outage_capacity(snr_db, 0.0, 5, 1 - TARGET_DELIVERY) > ideal_rate(config, 374)
