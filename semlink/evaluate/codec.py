@@ -1,10 +1,10 @@
-"""What every codec of an evaluation does, and how a baseline fills a byte budget."""
+"""The interface of a codec in an evaluation, and how a classical codec fills a byte budget."""
 
 from __future__ import annotations
 
 import io
 import math
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from PIL import Image
@@ -19,72 +19,72 @@ if TYPE_CHECKING:
 
     EncodeAt = Callable[[NDArray[np.uint8], int], bytes]
 
-BASELINE_SCALES = (1, 2, 3, 4, 6, 8)
-"""Fractions of the picture's size that a baseline tries, the largest first."""
-MIN_BASELINE_SIDE = 16
-"""x265 codes nothing smaller."""
+BASELINE_SCALES: Final = (1, 2, 3, 4, 6, 8)
+"""Factors by which a classical codec tries to reduce the picture, the full size first."""
+MIN_BASELINE_SIDE: Final = 16
+"""The smallest side that x265 encodes."""
 
 
-class EvaluatedCodec(Protocol):
-    """Picture to bytes and back. Pictures are ``[H, W, 3]`` uint8; the picture's size need not be in the bytes.
+class PictureCodec(Protocol):
+    """Encodes a picture to a file and decodes it. Pictures are ``[H, W, 3]`` uint8.
 
-    ``name`` is what the user wrote. Codecs with the same ``coder`` make the same bytes and differ in decoding only.
+    The file need not hold the picture's size: ``decode`` gets it.
     """
 
     @property
     def name(self) -> str:
-        """As the user wrote it."""
+        """The codec as the user wrote it."""
         ...
 
     @property
     def coder(self) -> str:
-        """Names what makes the bytes."""
+        """Name of the encoder. Codecs with the same encoder make the same file and differ in decoding only."""
         ...
 
     @property
     def suffix(self) -> str:
-        """Ending of the file, with its dot."""
+        """Ending of the file's name, with its dot."""
         ...
 
     def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
         """Return the file, at most ``budget_bytes`` long.
 
         Raises:
-            BudgetError: nothing fits.
+            BudgetError: no file fits.
         """
         ...
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
-        """Return the picture, ``[height, width, 3]``.
+        """Return the picture ``[height, width, 3]`` of a file.
 
         Raises:
-            DataError: the bytes do not decode to a picture.
+            DataError: ``data`` is not a file of this codec.
         """
         ...
 
 
-def files_fitting(
+def fit_files(
     pixels: NDArray[np.uint8],
     budget_bytes: int,
     qualities: int,
     encode_at: EncodeAt,
     scales: tuple[int, ...] = BASELINE_SCALES,
 ) -> Iterator[bytes]:
-    """Yield, for each of ``scales`` that fits, the file of the highest quality, 0 to ``qualities`` - 1, that fits.
+    """Yield one file per scale that fits the budget: the one of the highest quality, 0 to ``qualities`` - 1, that fits.
 
     Raises:
-        BudgetError: not even the lowest quality of the smallest picture fits.
+        BudgetError: the lowest quality at the smallest scale does not fit.
     """
-    fewest, none = 0, True
+    fewest_bytes, any_fits = 0, False
     for scale in scales:
         small = down_sampled(pixels, scale)
         if min(small.shape[:2]) < MIN_BASELINE_SIDE:
             break
         best = encode_at(small, 0)
-        fewest = min(len(best), fewest or len(best))
+        fewest_bytes = min(len(best), fewest_bytes or len(best))
         if len(best) > budget_bytes:
             continue
-        low, high, none = 0, qualities, False
+        low, high, any_fits = 0, qualities, True
         while high - low > 1:
             middle = (low + high) // 2
             data = encode_at(small, middle)
@@ -93,44 +93,44 @@ def files_fitting(
             else:
                 high = middle
         yield best
-    if none:
-        raise BudgetError(f"{budget_bytes} bytes are too few for this picture; it takes {fewest} or more")
+    if not any_fits:
+        raise BudgetError(f"{budget_bytes} bytes are too few for this picture; it takes {fewest_bytes} or more")
 
 
-def nearest_fitting(
-    codec: EvaluatedCodec, pixels: NDArray[np.uint8], budget_bytes: int, qualities: int, encode_at: EncodeAt
+def encode_nearest(
+    codec: PictureCodec, pixels: NDArray[np.uint8], budget_bytes: int, qualities: int, encode_at: EncodeAt
 ) -> bytes:
-    """Return the file within the budget that decodes nearest to ``pixels`` (mean squared error).
+    """Return the file within the budget whose decoded picture has the least mean squared error.
 
-    The largest picture of which anything fits comes first, smaller ones follow while they are nearer: close to its
-    floor a codec does better with fewer pixels.
+    Scales are tried from the full size down, as long as the error falls: near its lowest rate, a codec does better with
+    fewer pixels.
 
     Raises:
-        BudgetError: not even the lowest quality of the smallest picture fits.
+        BudgetError: the lowest quality at the smallest scale does not fit.
     """
     height, width = pixels.shape[:2]
-    best, least = b"", math.inf
-    for data in files_fitting(pixels, budget_bytes, qualities, encode_at):
+    best, least_error = b"", math.inf
+    for data in fit_files(pixels, budget_bytes, qualities, encode_at):
         error = float(np.mean((codec.decode(data, width, height).astype(np.int32) - pixels) ** 2))
-        if error >= least:
+        if error >= least_error:
             break
-        best, least = data, error
+        best, least_error = data, error
     return best
 
 
-def enlarged(small: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Return ``small`` at ``width`` × ``height`` (Lanczos), itself if it has that size."""
+def enlarge(small: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Return ``small`` ``[h, w, 3]`` as ``[height, width, 3]`` (Lanczos); unchanged if it has that size already."""
     return small if small.shape[:2] == (height, width) else upsample(small, width, height)
 
 
-def picture_in(data: bytes, kind: str) -> NDArray[np.uint8]:
-    """Return ``[h, w, 3]`` of a file that Pillow reads as ``kind``.
+def read_image(data: bytes, format_name: str) -> NDArray[np.uint8]:
+    """Return ``[h, w, 3]`` of a file in a format that Pillow calls ``format_name``.
 
     Raises:
-        DataError: it does not.
+        DataError: the file does not decode.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=[kind]) as image:
+        with Image.open(io.BytesIO(data), formats=[format_name]) as image:
             return np.array(image.convert("RGB"))
     except OSError as error:
-        raise DataError(f"this {kind} file does not decode: {error}") from error
+        raise DataError(f"this {format_name} file does not decode: {error}") from error

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from semlink.evaluate.baselines.vvc import VVC, VvcPicture, vvc_pictures
+from semlink.evaluate.baselines.vvc import VVC, VvcPicture, find_vvc_pictures
 from shared.errors import BudgetError, ConfigError, InputError, PictureError
 from shared.files import read_file
 from shared.picture import load_picture
@@ -48,7 +48,7 @@ class Source:
     @property
     def vvc(self) -> tuple[VvcPicture, ...]:
         """What VVC made of this picture, where it is there."""
-        return vvc_pictures(self.file)
+        return find_vvc_pictures(self.file)
 
 
 @dataclass(frozen=True, slots=True)

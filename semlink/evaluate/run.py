@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from semlink.evaluate.baselines.registry import BASELINES, load_baseline
 from semlink.evaluate.baselines.vvc import VVC
-from semlink.evaluate.codec import picture_in
-from semlink.evaluate.link import link_codec, recipe_of, weights_digest
+from semlink.evaluate.codec import read_image
+from semlink.evaluate.link import describe_recipe, make_link_codec
 from semlink.evaluate.pictures import Budget, Source, VvcRates, source_in
 from semlink.evaluate.results import Results, Row, finite, key_of
 from semlink.pipeline.coding_spec import AUTOENCODER, parse_coding_spec
+from semlink.pipeline.fingerprint import hash_weights
 from shared.bitstream import bpp
 from shared.errors import BudgetError, ConfigError, DataError, InputError, PictureError, ServiceError, SetupError
 from shared.files import write_file
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from receiver.metrics.measures import Measures, Reference
     from semlink.evaluate.baselines.vvc import VvcPicture
-    from semlink.evaluate.codec import EvaluatedCodec
+    from semlink.evaluate.codec import PictureCodec
     from semlink.pipeline.pipeline import Pipeline
 
 DECIMALS = 3
@@ -67,7 +68,7 @@ class Evaluation:
         if not self._codecs and not self.wants_vvc:
             raise SetupError(" ".join(f"{name}: {why}." for name, why in self.outcome.unavailable.items()).rstrip("."))
         ours = any(codec.name not in BASELINES for codec in self._codecs)
-        self._weights = weights_digest() if ours else ""
+        self._weights = hash_weights() if ours else ""
 
     def run(
         self, files: Sequence[Path], budgets: Sequence[Budget] | VvcRates, on_picture: Callable[[str], None]
@@ -94,7 +95,7 @@ class Evaluation:
         def measured(decoded: Path) -> dict[str, float | None]:
             if not reference:
                 reference.append(self._measures.reference(source.pixels))
-            pixels = grey_to_rgb(picture_in(decoded.read_bytes(), "PNG"))
+            pixels = grey_to_rgb(read_image(decoded.read_bytes(), "PNG"))
             return finite(dict(self._measures.compared(pixels, reference[0])))
 
         at_vvc = isinstance(budgets, VvcRates)
@@ -117,7 +118,7 @@ class Evaluation:
 
     def _try(
         self,
-        codec: EvaluatedCodec,
+        codec: PictureCodec,
         source: Source,
         budget: Budget,
         encoded: dict[str, tuple[Path, float]],
@@ -134,14 +135,14 @@ class Evaluation:
 
     def _row(
         self,
-        codec: EvaluatedCodec,
+        codec: PictureCodec,
         source: Source,
         budget: Budget,
         encoded: dict[str, tuple[Path, float]],
         measured: Callable[[Path], dict[str, float | None]],
     ) -> Row:
         budget_bytes = budget.bytes_for(source)
-        made_by = _library_versions() if codec.name in BASELINES else self._weights + recipe_of(codec.coder)
+        made_by = _library_versions() if codec.name in BASELINES else self._weights + describe_recipe(codec.coder)
         key = key_of(codec.name, made_by, budget.label, budget_bytes, source.digest, self._measures.names)
         row = self._results.found(key, source.file)
         if row is not None:
@@ -191,7 +192,7 @@ class Evaluation:
             return row
         width, height = source.size
         decoded = self._place("decoded", VVC, source, Budget(vvc.label), ".png")
-        write_file(decoded, encode_png(vvc.pixels(width, height)))
+        write_file(decoded, encode_png(vvc.load_pixels(width, height)))
         name, bits = self._within(decoded), bpp(vvc.bytes, width, height)
         row = Row(
             key,
@@ -213,16 +214,16 @@ class Evaluation:
         self._results.add(row)
         return row
 
-    def _make_codec(self, name: str, pipeline: Pipeline) -> EvaluatedCodec | None:
+    def _make_codec(self, name: str, pipeline: Pipeline) -> PictureCodec | None:
         spec = parse_coding_spec(name)
         if spec.has_channel_code:
             raise ConfigError(f"{name}: semlink evaluate has no channel; write {spec.source}, or use semlink sweep")
         try:
             if spec.codec == AUTOENCODER:
-                from semlink.evaluate.ceiling import Autoencoder  # noqa: PLC0415 - imports torch
+                from semlink.evaluate.autoencoder import AutoencoderCeiling  # noqa: PLC0415 - imports torch
 
-                return Autoencoder()
-            return load_baseline(spec.codec) if spec.is_classical else link_codec(spec, pipeline)
+                return AutoencoderCeiling()
+            return load_baseline(spec.codec) if spec.is_classical else make_link_codec(spec, pipeline)
         except SetupError as error:
             self.outcome.unavailable[name] = str(error)
             return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semlink.evaluate.codec import picture_in
+from semlink.evaluate.codec import read_image
 from semlink.evaluate.pictures import source_in
 from semlink.evaluate.results import key_of
 from shared.bitstream import Bitstream
@@ -145,7 +145,7 @@ class PatchFid:
 
         decoded = []
         for row in rows:
-            pixels = picture_in((self._folder / row.decoded).read_bytes(), "PNG")
+            pixels = read_image((self._folder / row.decoded).read_bytes(), "PNG")
             decoded.append(patch_features(self._network, batch_of(pixels)[0]))
         features = np.concatenate(decoded)
         references = np.concatenate([self._original(row) for row in rows])

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from channel.link.accounting import CostBreakdown
     from channel.link.outcome import PacketOutcome
     from channel.phy.coding import ChainCache
-    from semlink.evaluate.codec import EvaluatedCodec
+    from semlink.evaluate.codec import PictureCodec
     from semlink.pipeline.coding_spec import CodingSpec
 
 TARGET_DELIVERY: Final = 0.9
@@ -85,10 +85,10 @@ class FileTransmission:
 class FileCache:
     """Files by codec, picture and budget. Transmissions that share a cache encode each file once."""
 
-    _codecs: dict[str, EvaluatedCodec] = field(default_factory=dict)
+    _codecs: dict[str, PictureCodec] = field(default_factory=dict)
     _files: dict[tuple[str, bytes, int], bytes | None] = field(default_factory=dict)
 
-    def codec(self, name: str) -> EvaluatedCodec:
+    def codec(self, name: str) -> PictureCodec:
         """Return the classical codec called ``name``.
 
         Raises:

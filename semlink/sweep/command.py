@@ -18,7 +18,7 @@ from semlink.sweep.rows import RowStore
 from semlink.sweep.run import local_executor, run_plan
 from semlink.sweep.settings import sweep_of
 from semlink.sweep.summary import points_of
-from semlink.sweep.version import versions
+from semlink.sweep.version import describe_versions
 from shared.picture import load_picture
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _run_document(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
         "settings": plan.sweep.document(),
         "code": plan.code,
         "weights": plan.weights,
-        "versions": versions(),
+        "versions": describe_versions(),
         "pictures": {picture.name: picture.digest for picture in plan.pictures},
     }
     started = datetime.now(UTC).isoformat(timespec="seconds")

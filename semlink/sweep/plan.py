@@ -21,7 +21,7 @@ from semlink.pipeline.coding_spec import (
     parse_coding_spec,
 )
 from semlink.pipeline.separate_coding import ideal_rate
-from semlink.sweep.version import code_digest, weights_digest
+from semlink.sweep.version import hash_code, hash_weights
 from shared.errors import ConfigError
 from shared.yaml_text import yaml_text
 
@@ -128,7 +128,7 @@ def plan_of(sweep: Sweep) -> Plan:
         source = source_in(file)
         pictures.append(PictureFile(file, source.name, source.digest, *source.size, place < sweep.keep_pictures))
     names = [one.name for one in pictures]
-    code, weights = code_digest(), weights_digest()
+    code, weights = hash_code(), hash_weights()
     texts = {name: profile_text(Path(name)) if name.endswith(FILE_ENDINGS) else "" for name in sweep.channels}
     points = tuple(
         _point(sweep, codec, channel, texts[channel], snr_db, rate, (code, weights))

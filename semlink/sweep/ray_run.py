@@ -8,7 +8,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from semlink.sweep.run import new_engine
-from semlink.sweep.version import code_digest
+from semlink.sweep.version import hash_code
 from shared.errors import ConfigError, LinkError, ServiceError, SetupError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class RayWorker:
 
     def code(self) -> str:
         """Return the hash of the code on this node."""
-        return code_digest()
+        return hash_code()
 
     def made(self, batch: Batch) -> Made | LinkError:
         """Return what the engine makes of ``batch``, or why it makes nothing."""
@@ -64,7 +64,7 @@ class RayActors:
         self._load = dict.fromkeys(range(self.workers), 0)
         self._running: dict[Any, int] = {}
         codes = set(self._asked([one.code.remote() for one in self._actors]))
-        if codes != {code_digest()}:
+        if codes != {hash_code()}:
             raise SetupError("a Ray node runs other code than this machine: install the same version of semlink there")
 
     def submit(self, batch: Batch) -> None:

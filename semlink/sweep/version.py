@@ -1,29 +1,32 @@
-"""What results depend on beside their configuration: the code, the libraries and the weights."""
+"""What rows depend on besides their configuration: the code, the libraries and the weights."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
 import platform
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Final
 
 from receiver.pocket.config import weights_folder
-from semlink.evaluate.link import weights_digest as all_weights_digest
+from semlink.pipeline import fingerprint
 
 PACKAGES: Final = ("sender", "channel", "receiver", "shared")
-"""Their source, and that of ``FOLDERS``, makes the rows."""
+"""Packages that make rows. They and ``FOLDERS`` are hashed completely, so that no file can be forgotten."""
 FOLDERS: Final = ("pipeline", "encoder_search", "evaluate", "sweep")
-"""Folders of ``semlink`` that are hashed whole, so that no file can be forgotten."""
-LIBRARIES: Final = ("av", "numpy", "pillow", "sionna-no-rt", "torch")
+"""Folders of ``semlink`` that make rows. What only presents rows, as ``cli`` and ``report``, is not among them."""
 SOURCES: Final = (".py", ".json", ".yaml", ".txt", ".npy", ".npz")
+DIGEST_CHARACTERS: Final = 16
+_REQUIREMENT: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
 @functools.cache
-def code_digest() -> str:
-    """Return a hash over the source and the libraries that a row depends on: other code, other rows."""
+def hash_code() -> str:
+    """Return a hash over the source code and the libraries: other code, other rows."""
     digest = hashlib.sha256()
     semlink = Path(str(resources.files("semlink")))
     roots = [Path(str(resources.files(name))) for name in PACKAGES] + [semlink / name for name in FOLDERS]
@@ -32,27 +35,33 @@ def code_digest() -> str:
             digest.update(str(file.relative_to(root.parent)).encode() + b"\0")
             digest.update(hashlib.sha256(file.read_bytes()).digest())
     digest.update(repr(library_versions()).encode())
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:DIGEST_CHARACTERS]
 
 
-def weights_digest() -> str:
+def hash_weights() -> str:
     """Return a hash over all weights: other weights, other rows."""
-    return _digest_with(weights_folder())
+    return _hash_weights(weights_folder())
 
 
 @functools.cache
-def _digest_with(pocket: Path) -> str:
-    del pocket  # named by the environment; the other weights ship
-    return all_weights_digest()[:16]
+def _hash_weights(pocket: Path) -> str:
+    del pocket  # only the cache needs it: an environment variable can change the folder
+    return fingerprint.hash_weights()[:DIGEST_CHARACTERS]
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of the libraries that compute."""
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+    """Return the versions of the libraries that semlink requires and that are installed, sorted by name."""
+    required = importlib.metadata.requires("semlink") or []
+    names = {found[0].lower() for one in required if "extra ==" not in one and (found := _REQUIREMENT.match(one))}
+    versions = {}
+    for name in sorted(names):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
-def versions() -> dict[str, str]:
-    """Return what a report states: ours, Python's, the libraries', and the machine's kind."""
+def describe_versions() -> dict[str, str]:
+    """Return what a report states: the versions of semlink, Python and the libraries, and the kind of machine."""
     return {
         "semlink": importlib.metadata.version("semlink"),
         "python": platform.python_version(),

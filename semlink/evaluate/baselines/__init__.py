@@ -1,1 +1,1 @@
-"""Codecs to compare with: what a user would reach for instead. One file each, all with the same interface."""
+"""Classical codecs to compare with. One file each, all with the interface ``semlink.evaluate.codec.PictureCodec``."""

@@ -1,4 +1,4 @@
-"""AVIF (libaom through Pillow), the whole file: its container takes about 290 bytes."""
+"""AVIF (libaom through Pillow). The complete file counts; its container takes about 290 bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from semlink.evaluate.codec import enlarged, nearest_fitting, picture_in
+from semlink.evaluate.codec import encode_nearest, enlarge, read_image
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,14 +24,14 @@ class Avif:
 
     def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
         """Return the file."""
-        return nearest_fitting(self, pixels, budget_bytes, 101, _encoded)
+        return encode_nearest(self, pixels, budget_bytes, 101, _encode)
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
         """Return the picture."""
-        return enlarged(picture_in(data, "AVIF"), width, height)
+        return enlarge(read_image(data, "AVIF"), width, height)
 
 
-def _encoded(pixels: NDArray[np.uint8], quality: int) -> bytes:
+def _encode(pixels: NDArray[np.uint8], quality: int) -> bytes:
     out = io.BytesIO()
     options = {"quality": quality, "subsampling": "4:2:0", "speed": SPEED, "codec": "aom", "max_threads": 1}
     Image.fromarray(pixels).save(out, "AVIF", **options)

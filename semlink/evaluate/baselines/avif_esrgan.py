@@ -1,6 +1,6 @@
-"""An AV1 thumbnail of a quarter of the size, enlarged by Real-ESRGAN as published: no training, no own format.
+"""An AV1 thumbnail at a quarter of each side, enlarged by Real-ESRGAN as published (Wang et al., ICCVW 2021).
 
-Only AV1's own bytes count, not AVIF's container, which a stream of one's own would not pay.
+Only AV1's own bytes count, not the container of an AVIF file, which a stream in a link does not need.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, cast
 
-from semlink.evaluate.baselines.frames import decoded_frame
-from semlink.evaluate.codec import enlarged, files_fitting
+from semlink.evaluate.baselines.frames import decode_frame
+from semlink.evaluate.codec import enlarge, fit_files
 from shared.hci.av1 import aom_obus
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ SPEED = 2
 
 
 class AvifEsrgan:
-    """AVIF's payload of a quarter-size picture (smaller where that does not fit), then Real-ESRGAN."""
+    """The AV1 payload of a picture at 1/4 of each side, or 1/6 or 1/8 if 1/4 does not fit; then Real-ESRGAN."""
 
     name = "avif-esrgan"
     coder = "av1-thumbnail"
@@ -36,20 +36,20 @@ class AvifEsrgan:
         Raises:
             SetupError: Real-ESRGAN's weights are not installed.
         """
-        real_esrgan_x4()
+        load_real_esrgan_x4()
 
     def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
-        """Return AV1's OBUs."""
-        return next(files_fitting(pixels, budget_bytes, QUANTIZERS, _encoded, ESRGAN_SCALES))
+        """Return AV1's open bitstream units (OBUs)."""
+        return next(fit_files(pixels, budget_bytes, QUANTIZERS, _encode, ESRGAN_SCALES))
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
         """Return the picture."""
-        return enlarged(four_times(decoded_frame(data, "libdav1d")), width, height)
+        return enlarge(upscale_4x(decode_frame(data, "libdav1d")), width, height)
 
 
 @functools.cache
-def real_esrgan_x4() -> RRDBNet:
-    """Return Real-ESRGAN x4plus, frozen, ready for a CPU.
+def load_real_esrgan_x4() -> RRDBNet:
+    """Return Real-ESRGAN x4plus, frozen, on the CPU.
 
     Raises:
         SetupError: its weights are not installed.
@@ -62,15 +62,15 @@ def real_esrgan_x4() -> RRDBNet:
     return cast("RRDBNet", network.to(memory_format=torch.channels_last))
 
 
-def four_times(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return ``small`` ``[h, w, 3]`` as ``[4h, 4w, 3]`` by Real-ESRGAN, computed in bfloat16."""
+def upscale_4x(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return ``small`` ``[h, w, 3]`` enlarged to ``[4h, 4w, 3]`` by Real-ESRGAN, computed in bfloat16."""
     import torch  # noqa: PLC0415
 
     picture = torch.from_numpy(small.copy()).permute(2, 0, 1)[None].float() / 255
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        large = real_esrgan_x4()(picture.contiguous(memory_format=torch.channels_last)).float()
+        large = load_real_esrgan_x4()(picture.contiguous(memory_format=torch.channels_last)).float()
     return cast("NDArray[np.uint8]", (large[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy())
 
 
-def _encoded(pixels: NDArray[np.uint8], quality: int) -> bytes:
+def _encode(pixels: NDArray[np.uint8], quality: int) -> bytes:
     return aom_obus(pixels, QUANTIZERS - 1 - quality, "4:2:0", SPEED, {})

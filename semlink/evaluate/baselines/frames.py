@@ -1,4 +1,4 @@
-"""One intra frame in and out of FFmpeg's codecs, with the project's own colour conversion."""
+"""Decode one intra frame with FFmpeg and the project's own colour conversion."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def decoded_frame(data: bytes, decoder: str) -> NDArray[np.uint8]:
-    """Return ``[h, w, 3]`` of the one 4:2:0 frame in ``data``, full-range BT.601, decoded by FFmpeg's ``decoder``.
+def decode_frame(data: bytes, decoder: str) -> NDArray[np.uint8]:
+    """Return ``[h, w, 3]`` of the single frame in ``data``: 4:2:0, full-range BT.601, decoded by FFmpeg's ``decoder``.
 
     Raises:
         DataError: ``data`` is not one such frame.

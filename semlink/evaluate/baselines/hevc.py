@@ -1,4 +1,4 @@
-"""HEVC intra (x265 through PyAV): a bare Annex B stream, without the SEI message in which x265 names itself."""
+"""HEVC intra (x265 through PyAV): a bare Annex B stream, without the SEI message that holds x265's name."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
-from semlink.evaluate.baselines.frames import decoded_frame
-from semlink.evaluate.codec import enlarged, nearest_fitting
+from semlink.evaluate.baselines.frames import decode_frame
+from semlink.evaluate.codec import encode_nearest, enlarge
 from shared.errors import SetupError
 from shared.hci.av1 import source_planes
 from shared.hci.obu import Chroma
@@ -30,17 +30,17 @@ class Hevc:
 
     def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
         """Return the stream."""
-        return nearest_fitting(self, pixels, budget_bytes, WORST_QP + 1, _encoded)
+        return encode_nearest(self, pixels, budget_bytes, WORST_QP + 1, _encode)
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
         """Return the picture."""
-        small = decoded_frame(data, "hevc")
-        scale = max(1, round(width / small.shape[1]))  # the encoder made odd sides even: cut what it added
-        return enlarged(small[: -(-height // scale), : -(-width // scale)], width, height)
+        small = decode_frame(data, "hevc")
+        scale = max(1, round(width / small.shape[1]))  # the encoder made odd sides even: cut the added row or column
+        return enlarge(small[: -(-height // scale), : -(-width // scale)], width, height)
 
 
-def _encoded(pixels: NDArray[np.uint8], quality: int) -> bytes:
-    """Return the stream of ``pixels``, odd sides made even by repeating their last row or column."""
+def _encode(pixels: NDArray[np.uint8], quality: int) -> bytes:
+    """Return the stream of ``pixels``. Odd sides are made even: the last row or column is repeated."""
     even = np.pad(pixels, [(0, side % 2) for side in pixels.shape[:2]] + [(0, 0)], mode="edge")
     try:
         context = av.CodecContext.create("libx265", "w")

@@ -1,4 +1,4 @@
-"""JPEG 2000 (OpenJPEG through Pillow), as a raw codestream: the cheapest container there is."""
+"""JPEG 2000 (OpenJPEG through Pillow), as a raw codestream without a container."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from semlink.evaluate.codec import enlarged, nearest_fitting, picture_in
+from semlink.evaluate.codec import encode_nearest, enlarge, read_image
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 STEPS = 256
-"""Compression ratios tried, evenly spaced in their logarithm."""
+"""Number of compression ratios to choose from, evenly spaced in their logarithm."""
 WORST_RATIO = 10_000.0
 
 
@@ -26,14 +26,14 @@ class Jpeg2000:
 
     def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
         """Return the codestream."""
-        return nearest_fitting(self, pixels, budget_bytes, STEPS, _encoded)
+        return encode_nearest(self, pixels, budget_bytes, STEPS, _encode)
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
         """Return the picture."""
-        return enlarged(picture_in(data, "JPEG2000"), width, height)
+        return enlarge(read_image(data, "JPEG2000"), width, height)
 
 
-def _encoded(pixels: NDArray[np.uint8], quality: int) -> bytes:
+def _encode(pixels: NDArray[np.uint8], quality: int) -> bytes:
     ratio = WORST_RATIO ** (1 - quality / (STEPS - 1))
     out = io.BytesIO()
     options = {"no_jp2": True, "irreversible": True, "quality_mode": "rates", "quality_layers": [ratio]}

@@ -14,9 +14,9 @@ from shared.errors import UnknownNameError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from semlink.evaluate.codec import EvaluatedCodec
+    from semlink.evaluate.codec import PictureCodec
 
-BASELINES: Final[dict[str, Callable[[], EvaluatedCodec]]] = {
+BASELINES: Final[dict[str, Callable[[], PictureCodec]]] = {
     Jpeg2000.name: Jpeg2000,
     WebP.name: WebP,
     Avif.name: Avif,
@@ -26,7 +26,7 @@ BASELINES: Final[dict[str, Callable[[], EvaluatedCodec]]] = {
 """Codecs that encode and decode here. VVC is not among them: its pictures are made beforehand (``vvc.py``)."""
 
 
-def load_baseline(name: str) -> EvaluatedCodec:
+def load_baseline(name: str) -> PictureCodec:
     """Return the classical codec called ``name``, ready for use.
 
     Raises:

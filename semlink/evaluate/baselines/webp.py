@@ -1,4 +1,4 @@
-"""WebP (libwebp through Pillow), the whole file."""
+"""WebP (libwebp through Pillow). The complete file counts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from semlink.evaluate.codec import enlarged, nearest_fitting, picture_in
+from semlink.evaluate.codec import encode_nearest, enlarge, read_image
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 class WebP:
-    """Lossy WebP by libwebp's slowest method."""
+    """Lossy WebP with libwebp's slowest and best method."""
 
     name = coder = "webp"
     suffix = ".webp"
 
     def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
         """Return the file."""
-        return nearest_fitting(self, pixels, budget_bytes, 101, _encoded)
+        return encode_nearest(self, pixels, budget_bytes, 101, _encode)
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
         """Return the picture."""
-        return enlarged(picture_in(data, "WEBP"), width, height)
+        return enlarge(read_image(data, "WEBP"), width, height)
 
 
-def _encoded(pixels: NDArray[np.uint8], quality: int) -> bytes:
+def _encode(pixels: NDArray[np.uint8], quality: int) -> bytes:
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "WEBP", quality=quality, method=6)
     return out.getvalue()

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from receiver.metrics.pixel import psnr_db
-from semlink.evaluate.baselines.frames import decoded_frame
+from semlink.evaluate.baselines.frames import decode_frame
 from semlink.evaluate.baselines.registry import BASELINES, load_baseline
-from semlink.evaluate.baselines.vvc import vvc_pictures
+from semlink.evaluate.baselines.vvc import find_vvc_pictures
 from shared.errors import BudgetError, DataError, InputError
 
 BUDGETS = (420, 900)
@@ -48,7 +48,7 @@ def test_foreign_bytes_are_refused(name, data):
 def test_a_cut_stream_is_refused(synthetic_pixels):
     data = load_baseline("hevc").encode(synthetic_pixels(96, 64), 600)
     with pytest.raises(DataError):
-        decoded_frame(data[:40], "hevc")
+        decode_frame(data[:40], "hevc")
 
 
 def test_vvc_pictures_are_those_beside_the_folder(tmp_path, synthetic_pixels):
@@ -56,9 +56,9 @@ def test_vvc_pictures_are_those_beside_the_folder(tmp_path, synthetic_pixels):
     (tmp_path / "vvc").mkdir()
     for name in ("boat_q52_928", "boat_q50_1401", "boat_q54_647", "boats_q50_333"):
         Image.fromarray(pixels).save(tmp_path / "vvc" / f"{name}bytes.webp", lossless=True)
-    found = vvc_pictures(tmp_path / "pictures" / "boat.png")
+    found = find_vvc_pictures(tmp_path / "pictures" / "boat.png")
     assert [(one.label, one.bytes) for one in found] == [("q50", 1401), ("q52", 928), ("q54", 647)]
-    assert np.array_equal(found[0].pixels(96, 64), pixels)
+    assert np.array_equal(found[0].load_pixels(96, 64), pixels)
     with pytest.raises(InputError, match="boat_q50"):
-        found[0].pixels(64, 96)
-    assert vvc_pictures(tmp_path / "pictures" / "bridge.png") == ()
+        found[0].load_pixels(64, 96)
+    assert find_vvc_pictures(tmp_path / "pictures" / "bridge.png") == ()

@@ -130,7 +130,7 @@ def test_vvc_gives_the_budgets_picture_by_picture(synthetic_pixels, tmp_path, ca
         ("webp", "5", "5 bytes are too few"),
         ("hci-learned@hci", "0.0001bpp", "0.0001bpp is less than a byte for 180x170 pixels"),
         ("webp", "vvc", "no VVC picture"),
-        ("hci-learned@hci:drop=HCI", "400", "not rebuilt"),
+        ("hci-learned@hci:drop=HCI", "400", "no picture: decoder"),
     ],
 )
 def test_bad_requests_are_refused_in_one_line(pictures, tmp_path, codecs, budgets, told):

@@ -15,9 +15,10 @@ from receiver.pocket.sketch import Sketch
 from receiver.pocket.synthesis import Synthesis
 from receiver.pocket.weights import save_networks
 from receiver.pocket.words import Words
-from semlink.evaluate.ceiling import Autoencoder
+from semlink.evaluate.autoencoder import AutoencoderCeiling
 from semlink.evaluate.command import evaluate
-from semlink.evaluate.link import recipe_of, weights_digest
+from semlink.evaluate.link import describe_recipe
+from semlink.pipeline.fingerprint import hash_weights
 from shared.codecs.registry import codecs
 from shared.errors import DataError, SetupError
 from shared.picture import encode_png
@@ -67,20 +68,20 @@ def test_variants_share_their_bytes_and_differ_in_what_they_show(weights, synthe
 
 
 def test_a_codec_of_another_recipe_is_another_codec():
-    assert len({recipe_of(name) for name in codecs()}) == len(codecs())
-    assert recipe_of("autoencoder") == ""
+    assert len({describe_recipe(name) for name in codecs()}) == len(codecs())
+    assert describe_recipe("autoencoder") == ""
 
 
 def test_other_weights_make_other_rows(weights):
-    before = weights_digest()
-    assert weights_digest() == before
+    before = hash_weights()
+    assert hash_weights() == before
     config = weights / "config.json"
     config.write_text(config.read_text().replace("0.2", "0.3"))
-    assert weights_digest() != before
+    assert hash_weights() != before
 
 
 def test_the_ceiling_takes_any_size_and_refuses_other_bytes(weights, synthetic_pixels):
-    codec = Autoencoder()
+    codec = AutoencoderCeiling()
     data = codec.encode(synthetic_pixels(77, 65), 1)
     assert codec.decode(data, 77, 65).shape == (65, 77, 3)
     with pytest.raises(DataError, match="bytes"):

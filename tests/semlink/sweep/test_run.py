@@ -113,7 +113,7 @@ def test_a_run_is_noted_so_that_it_can_be_repeated(swept, settings):
     assert yaml.safe_load(noted["settings"])["snr_db"] == settings["snr_db"]
     assert noted["command"].split()[0] == "semlink"
     assert len(noted["code"]) == len(noted["weights"]) == 16
-    assert {"semlink", "python", "torch", "sionna-no-rt"} <= set(noted["versions"])
+    assert {"semlink", "python", "torch", "sionna-no-rt", "constriction", "diffusers"} <= set(noted["versions"])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The pocket decoder's ceiling: the original through its autoencoder alone, with nothing sent."""
+"""The autoencoder ceiling: the original through the pocket decoder's autoencoder alone, with nothing sent."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ MULTIPLE = 8
 CHANNELS = 16
 
 
-class Autoencoder:
-    """Picture to latent and back. The file is the latent in float16; it knows no budget."""
+class AutoencoderCeiling:
+    """Encodes a picture to the autoencoder's latent and back. The file is the latent in float16, at any budget.
+
+    No decoder that ends in this autoencoder can be much better.
+    """
 
     name = coder = "autoencoder"
     suffix = ".f16"
@@ -38,20 +41,20 @@ class Autoencoder:
         self._network: AutoencoderDC = networks.autoencoder
 
     def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
-        """Return the latent of ``pixels``, sides made multiples of 8 by repeating their last row and column."""
+        """Return the latent of ``pixels``, with sides padded to multiples of 8."""
         del budget_bytes
         import torch  # noqa: PLC0415
 
         from receiver.metrics.measures import batch_of  # noqa: PLC0415
         from receiver.pocket.networks import encoded  # noqa: PLC0415
 
-        whole = np.pad(pixels, [(0, -side % MULTIPLE) for side in pixels.shape[:2]] + [(0, 0)], mode="edge")
+        padded = np.pad(pixels, [(0, -side % MULTIPLE) for side in pixels.shape[:2]] + [(0, 0)], mode="edge")
         with torch.inference_mode():
-            latent = encoded(self._network, batch_of(whole))
+            latent = encoded(self._network, batch_of(padded))
         return latent.half().numpy().tobytes()
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
-        """Return the picture of a latent."""
+        """Return the picture ``[height, width, 3]`` of a latent."""
         import torch  # noqa: PLC0415
 
         from receiver.pocket.networks import decoded  # noqa: PLC0415
@@ -62,5 +65,5 @@ class Autoencoder:
             raise DataError(f"this latent has {len(data)} bytes; {2 * np.prod(shape)} make {width}x{height} pixels")
         latent = torch.from_numpy(np.frombuffer(data, "<f2").astype(np.float32)).view(shape)
         with torch.inference_mode():
-            planes = decoded(self._network, latent)[0, :, :height, :width]
-        return to_pixels(planes, grey=False)
+            picture = decoded(self._network, latent)[0, :, :height, :width]
+        return to_pixels(picture, grey=False)
