@@ -26,7 +26,7 @@ from benchmarks.common.points import measure_or_draw
 from benchmarks.decoder.stream_importance import DATA, Judge
 from channel.phy.coding import ChainCache
 from channel.profile.registry import load_profile
-from semlink.pipeline.channel_uses import uses_of
+from semlink.pipeline.channel_uses import count_channel_uses
 from semlink.pipeline.pipeline import receive, transmit
 from semlink.pipeline.protection import (
     best_equal_protection,
@@ -152,7 +152,9 @@ class Run:
                     self._came[key] = receive(transmitted.arrivals).bitstream()
                 came = self._came[key]
                 whole = came is not None and any(stream.kind is StreamKind.HCI for stream in came.streams)
-                found.append(Transmission(uses_of(sent, config), expected, *self._quality(index, came), whole))
+                found.append(
+                    Transmission(count_channel_uses(sent, config), expected, *self._quality(index, came), whole)
+                )
         return found, {kind.name: f"{one.scheme.index}+{one.repair_packets}" for kind, one in chosen.items()}
 
     def _quality(self, index: int, came: Bitstream | None) -> tuple[float, float]:

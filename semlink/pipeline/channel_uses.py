@@ -1,4 +1,4 @@
-"""Channel uses as the size of a transmission: how many bytes fit, and how many uses packets take."""
+"""Channel uses (complex symbols) as the size of a transmission: what packets take, and how many bytes fit."""
 
 from __future__ import annotations
 
@@ -17,33 +17,34 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PACKET_BYTES: Final = DEFAULT_PACKET_BYTES
 MAX_CHANNEL_USES: Final = 1 << 24
-_TAG_AND_CRC_BYTES: Final = 3  # of a container of one stream, beside its header
+_TAG_AND_CRC_BYTES: Final = 3  # of a container with one stream, besides its header
 _MAX_PAYLOAD_BYTES: Final = MAX_BITSTREAM_BYTES - 64  # header, tags and CRC
 
 
-def uses_of(packets: Sequence[bytes], config: ChannelConfig) -> int:
-    """Return the complex channel uses that ``packets`` take over ``config``, pilots and prefixes included."""
+def count_channel_uses(packets: Sequence[bytes], config: ChannelConfig) -> int:
+    """Return the channel uses that ``packets`` take over ``config``, with pilots and cyclic prefixes."""
     return sum(packet_uses(len(packet), config.scheme_of(packet), config) for packet in packets)
 
 
 def packet_uses(packet_bytes: int, scheme: Mcs, config: ChannelConfig) -> int:
-    """Return the channel uses of one packet of ``packet_bytes`` bytes under ``scheme``."""
+    """Return the channel uses of one packet under ``scheme``, with pilots and cyclic prefixes."""
     return config.propagation.channel_uses(transport_block(packet_bytes, scheme).channel_uses)
 
 
-def packet_lengths(payload_bytes: int, packet_bytes: int = PACKET_BYTES) -> list[int]:
-    """Return the bytes of each packet of one stream of ``payload_bytes``, as ``Packetiser`` cuts it."""
+def packet_lengths(payload_bytes: int, packet_bytes: int = DEFAULT_PACKET_BYTES) -> list[int]:
+    """Return the length in bytes of each packet into which ``Packetiser`` cuts one stream of ``payload_bytes``."""
     full, rest = divmod(payload_bytes + PICTURE_HEADER_BYTES, packet_bytes - PACKET_OVERHEAD_BYTES)
     return [packet_bytes] * full + ([rest + PACKET_OVERHEAD_BYTES] if rest else [])
 
 
-def payload_within(channel_uses: int, scheme: Mcs, config: ChannelConfig, packet_bytes: int = PACKET_BYTES) -> int:
-    """Return the most bytes of one stream whose packets under ``scheme`` take at most ``channel_uses``; 0: none.
+def max_payload_bytes(
+    channel_uses: int, scheme: Mcs, config: ChannelConfig, packet_bytes: int = DEFAULT_PACKET_BYTES
+) -> int:
+    """Return the length of the largest stream whose packets under ``scheme`` fit ``channel_uses``; 0 if none fits.
 
     Raises:
-        ConfigError: ``channel_uses`` is out of range, or holds more than the largest bitstream.
+        ConfigError: ``channel_uses`` is out of range, or more than the largest bitstream takes.
     """
     check_channel_uses(channel_uses)
 
@@ -55,8 +56,8 @@ def payload_within(channel_uses: int, scheme: Mcs, config: ChannelConfig, packet
     low, high = 0, _MAX_PAYLOAD_BYTES + 1
     if uses(high) <= channel_uses:
         raise ConfigError(
-            f"channel_uses = {channel_uses}: at MCS {scheme.index} they hold more than a bitstream may, "
-            f"{_MAX_PAYLOAD_BYTES} bytes; give at most {uses(high) - 1}, or take a slower MCS"
+            f"channel_uses = {channel_uses}: at MCS {scheme.index} they hold more than the largest bitstream, "
+            f"{_MAX_PAYLOAD_BYTES} bytes; give at most {uses(high) - 1}, or a slower MCS"
         )
     while high - low > 1:
         middle = (low + high) // 2
@@ -65,7 +66,7 @@ def payload_within(channel_uses: int, scheme: Mcs, config: ChannelConfig, packet
 
 
 def check_channel_uses(channel_uses: int) -> None:
-    """Check a number of complex channel uses.
+    """Check a number of channel uses.
 
     Raises:
         ConfigError: it is out of range.
@@ -78,26 +79,26 @@ def fit_container(
     make: Callable[[int], tuple[T, Sequence[bytes]]],
     channel_uses: int,
     config: ChannelConfig,
-    packet_bytes: int = PACKET_BYTES,
+    packet_bytes: int = DEFAULT_PACKET_BYTES,
 ) -> T:
-    """Return what ``make`` returns for the largest byte budget whose packets take at most ``channel_uses``.
+    """Return the value that ``make`` returns at the largest byte budget whose packets fit ``channel_uses``.
 
-    ``make`` takes a budget in bytes of the container and returns any value with all packets of that container, repair
-    packets included. Budgets are tried from above.
+    ``make`` takes the budget of a container in bytes. It returns any value and all packets of the container, repair
+    packets included. Budgets are tried in falling order.
 
     Raises:
-        BudgetError: not even the smallest container fits.
-        ConfigError: as ``payload_within``.
+        BudgetError: the smallest container does not fit.
+        ConfigError: as ``max_payload_bytes``.
     """
     fastest = max(_schemes(config), key=lambda scheme: scheme.spectral_efficiency)
-    budget = payload_within(channel_uses, fastest, config, packet_bytes) + PICTURE_HEADER_BYTES + _TAG_AND_CRC_BYTES
+    budget = max_payload_bytes(channel_uses, fastest, config, packet_bytes) + PICTURE_HEADER_BYTES + _TAG_AND_CRC_BYTES
     while budget > 0:
-        made, packets = make(budget)
-        uses = uses_of(packets, config)
+        value, packets = make(budget)
+        uses = count_channel_uses(packets, config)
         if uses <= channel_uses:
-            return made
+            return value
         budget = min(budget - 1, budget * channel_uses // uses)
-    raise BudgetError(f"{channel_uses} channel uses at MCS {config.mcs} hold no packet; allow more, or a faster MCS")
+    raise BudgetError(f"{channel_uses} channel uses at MCS {config.mcs} hold no packet; give more, or a faster MCS")
 
 
 def _schemes(config: ChannelConfig) -> list[Mcs]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from channel.profile.registry import DEFAULT_CHANNEL, load_profile, parse_profile
-from semlink.pipeline.channel_uses import PACKET_BYTES, uses_of
+from semlink.pipeline.channel_uses import count_channel_uses
 from semlink.pipeline.protection import require_measured, settings_of, stream_lengths, unequal_protection
 from sender.repair import repair_packets
 from shared.bitstream import Bitstream
 from shared.errors import ConfigError
-from shared.packets import Packetiser
+from shared.packets import DEFAULT_PACKET_BYTES, Packetiser
 from shared.repair.encoder import RepairEncoder
 from shared.rpc.semlink.v1 import channel_pb2
 
@@ -38,12 +38,12 @@ def protect_unequally(
     if config.snr_kind != "esn0":
         raise ConfigError("--protect unequal needs snr_kind esn0: at one Eb/N0 each MCS has another SNR")
     bitstream = Bitstream.unpack(session.encode(picture, send).container)
-    packets = Packetiser(send.packet_bytes or PACKET_BYTES).packetise(bitstream, 0)
+    packets = Packetiser(send.packet_bytes or DEFAULT_PACKET_BYTES).packetise(bitstream, 0)
     overheads = {int(kind): overhead for kind, overhead in profile.repair_overheads().items()}
     repairs = repair_packets(packets, overheads, RepairEncoder())
     lengths = stream_lengths(packets)
     require_measured(lengths)
-    chosen = unequal_protection(lengths, config, uses_of([*packets, *repairs], config))
+    chosen = unequal_protection(lengths, config, count_channel_uses([*packets, *repairs], config))
     protected = channel_pb2.ChannelSettings()
     protected.MergeFrom(channel)
     protected.changes.update(settings_of(chosen, lengths))

@@ -26,17 +26,17 @@ from channel.phy.outage import outage_capacity
 from channel.propagation.kinds import Awgn, Rayleigh, Rician
 from semlink.evaluate.baselines.registry import BASELINES, load_baseline
 from semlink.pipeline.channel_uses import (
-    PACKET_BYTES,
     check_channel_uses,
+    max_payload_bytes,
     packet_lengths,
     packet_uses,
-    payload_within,
 )
 from semlink.pipeline.coding_spec import ChannelCode
 from semlink.pipeline.pipeline import receive, transmit
 from sender.packets import make_packets
 from shared.bitstream import Bitstream, PictureHeader
 from shared.errors import BudgetError, ConfigError
+from shared.packets import DEFAULT_PACKET_BYTES
 from shared.streams import Stream, StreamKind
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ def send_file(
     fading, one code word spans all fades of the picture; R is the capacity over these fades that is exceeded with
     probability ``TARGET_DELIVERY``. The file is lost if the fades drawn for this picture have less capacity. The ideal
     code spends nothing on packets and is subject to no other losses. Without a coherence time, each packet of the link
-    has a fade of its own. The code word then has as many fades as the channel uses hold packets of ``PACKET_BYTES``
-    under the fastest MCS. No packet-based code has more.
+    has a fade of its own. The code word then has as many fades as the channel uses hold packets of 256 bytes under the
+    fastest MCS. No packet-based code has more.
 
     Raises:
         ConfigError: ``spec`` is not of a classical codec, ``channel_uses`` is out of range, ``best`` at an Eb/N0, or
@@ -147,7 +147,7 @@ def send_file(
     if spec.channel_code is ChannelCode.IDEAL:
         return _send_ideally(pixels, spec, config, channel_uses, picture_index, files)
     scheme = _choose_scheme(spec, config, channel_uses)
-    data = files.encode(spec.codec, pixels, payload_within(channel_uses, scheme, config))
+    data = files.encode(spec.codec, pixels, max_payload_bytes(channel_uses, scheme, config))
     if data is None:
         return _lose(pixels, f"{channel_uses} channel uses at MCS {scheme.index} hold no file", 0, 0, scheme.index)
     height, width = pixels.shape[:2]
@@ -177,8 +177,8 @@ def choose_best_mcs(channel_uses: int, config: ChannelConfig) -> Mcs:
         raise ConfigError("the best MCS needs snr_kind esn0: at one Eb/N0 each MCS has another SNR")
     delivery = {}
     for scheme in map(mcs, reversed(MCS_INDICES)):  # the fastest first: it is the one that exceeds the largest file
-        packets = len(packet_lengths(payload_within(channel_uses, scheme, config)))
-        delivery[scheme] = (1 - predict_packet_loss(config, scheme, PACKET_BYTES)) ** packets
+        packets = len(packet_lengths(max_payload_bytes(channel_uses, scheme, config)))
+        delivery[scheme] = (1 - predict_packet_loss(config, scheme, DEFAULT_PACKET_BYTES)) ** packets
     reliable = [scheme for scheme, probability in delivery.items() if probability >= TARGET_DELIVERY]
     if reliable:
         return max(reliable, key=lambda scheme: scheme.spectral_efficiency)
@@ -235,7 +235,7 @@ def _count_fades(config: ChannelConfig, channel_uses: int) -> float:
     """Return the number of fades that a code word of ``channel_uses`` spans; a last, shorter one is a fraction."""
     propagation = config.propagation
     if isinstance(propagation, Rayleigh | Rician) and propagation.coherence_symbols is None:
-        return max(1.0, channel_uses / packet_uses(PACKET_BYTES, mcs(MCS_INDICES[-1]), config))
+        return max(1.0, channel_uses / packet_uses(DEFAULT_PACKET_BYTES, mcs(MCS_INDICES[-1]), config))
     return propagation.fades(channel_uses)
 
 

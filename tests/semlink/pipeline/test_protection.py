@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from channel.phy.mcs import mcs
 from channel.profile.registry import load_profile
-from semlink.pipeline.channel_uses import uses_of
+from semlink.pipeline.channel_uses import count_channel_uses
 from semlink.pipeline.protection import (
     Importance,
     best_equal_protection,
@@ -19,9 +19,7 @@ from semlink.pipeline.protection import (
     settings_of,
     stream_lengths,
     unequal_protection,
-)
-from semlink.pipeline.protection import (
-    uses_of as uses_of_protections,
+    uses_of,
 )
 from sender.repair import repair_packets
 from shared.bitstream import Bitstream, PictureHeader
@@ -67,19 +65,19 @@ def test_what_was_measured_says_that_a_picture_is_nearer_with_its_hci_than_witho
 @pytest.mark.parametrize("snr_db", [0.0, 3.0, 12.0])
 def test_unequal_protection_keeps_the_channel_uses_and_expects_no_more_loss(channel: str, snr_db: float) -> None:
     config = config_at(snr_db, channel)
-    room = uses_of_protections(equal_protection(LENGTHS, config))
+    room = uses_of(equal_protection(LENGTHS, config))
     equal = best_equal_protection(LENGTHS, config, room, MOSTLY_HCI)
     unequal = unequal_protection(LENGTHS, config, room, MOSTLY_HCI)
     losses = [
         MOSTLY_HCI.expected_loss({kind: one.whole for kind, one in chosen.items()}) for chosen in (equal, unequal)
     ]
-    assert uses_of_protections(unequal) <= room
+    assert uses_of(unequal) <= room
     assert losses[1] <= losses[0] + 1e-9
 
 
 def test_near_the_cliff_the_stream_that_matters_gets_the_more_robust_scheme() -> None:
     config = config_at(0.2)
-    chosen = unequal_protection(LENGTHS, config, uses_of_protections(equal_protection(LENGTHS, config)), MOSTLY_HCI)
+    chosen = unequal_protection(LENGTHS, config, uses_of(equal_protection(LENGTHS, config)), MOSTLY_HCI)
     assert chosen[HCI].scheme.spectral_efficiency < config.scheme.spectral_efficiency
     assert chosen[HCI].whole > 0.9 > equal_protection(LENGTHS, config)[HCI].whole
     assert chosen[REGIONS].scheme.spectral_efficiency > chosen[HCI].scheme.spectral_efficiency
@@ -88,7 +86,7 @@ def test_near_the_cliff_the_stream_that_matters_gets_the_more_robust_scheme() ->
 def test_under_fading_one_stream_alone_gets_repair_for_a_faster_scheme() -> None:
     config = config_at(12.0, "rayleigh")
     lengths = {HCI: LENGTHS[HCI]}
-    chosen = unequal_protection(lengths, config, uses_of_protections(equal_protection(lengths, config)), MOSTLY_HCI)
+    chosen = unequal_protection(lengths, config, uses_of(equal_protection(lengths, config)), MOSTLY_HCI)
     assert chosen[HCI].repair_packets > 0
     assert chosen[HCI].whole > equal_protection(lengths, config)[HCI].whole
 
@@ -100,7 +98,7 @@ def test_streams_of_thousands_of_packets_are_dealt_with_in_seconds_within_what_o
     config = config_at(12.0, "rayleigh")
     lengths = {HCI: [128] * hci_packets, CAPTION: [60] * 900, REGIONS: [100] * 40}
     start_s = time.process_time()
-    chosen = unequal_protection(lengths, config, uses_of_protections(equal_protection(lengths, config)), MOSTLY_HCI)
+    chosen = unequal_protection(lengths, config, uses_of(equal_protection(lengths, config)), MOSTLY_HCI)
     assert time.process_time() - start_s < 5
     assert (chosen[HCI].repair_packets > 0) == repaired
     assert all(one.repair_packets == 0 or len(lengths[kind]) <= 1024 for kind, one in chosen.items())
@@ -120,7 +118,7 @@ def test_the_settings_bring_exactly_the_chosen_repair_packets_and_uses(repairs: 
     profile = load_profile("awgn", {"snr_db": "5", "mcs": "6", **settings_of(chosen, lengths)})
     made = repair_packets(packets, profile.repair_overheads(), RepairEncoder())
     assert len(made) == sum(repairs)
-    assert uses_of([*packets, *made], profile.config()) == uses_of_protections(chosen)
+    assert count_channel_uses([*packets, *made], profile.config()) == uses_of(chosen)
 
 
 def test_channel_uses_that_hold_nothing_are_refused() -> None:

@@ -15,12 +15,11 @@ from channel.phy.outage import outage_capacity
 from channel.profile.registry import load_profile
 from channel.propagation.fading import draw_fading
 from semlink.pipeline.channel_uses import (
-    PACKET_BYTES,
+    count_channel_uses,
     fit_container,
+    max_payload_bytes,
     packet_lengths,
     packet_uses,
-    payload_within,
-    uses_of,
 )
 from semlink.pipeline.coding_spec import parse_coding_spec
 from semlink.pipeline.separate_coding import (
@@ -33,7 +32,7 @@ from semlink.pipeline.separate_coding import (
 )
 from shared.bitstream import MAX_BITSTREAM_BYTES, Bitstream, PictureHeader
 from shared.errors import BudgetError, ConfigError
-from shared.packets import Packetiser
+from shared.packets import DEFAULT_PACKET_BYTES, Packetiser
 from shared.streams import Stream, StreamKind
 
 USES = 4096
@@ -72,7 +71,7 @@ def test_packet_lengths_are_those_of_the_packetiser(payload_bytes: int, packet_b
 @pytest.mark.parametrize("index", [3, 8, 28])
 def test_payload_within_returns_the_largest_payload_that_fits(channel: str, index: int) -> None:
     config, scheme = config_at(10, channel), mcs(index)
-    payload = payload_within(20_000, scheme, config)
+    payload = max_payload_bytes(20_000, scheme, config)
     uses = [sum(packet_uses(n, scheme, config) for n in packet_lengths(payload + more)) for more in (0, 1)]
     assert uses[0] <= 20_000 < uses[1]
 
@@ -81,11 +80,11 @@ def test_payload_within_returns_the_largest_payload_that_fits(channel: str, inde
 def test_channel_uses_that_hold_more_than_a_bitstream_are_refused_with_the_limit(channel: str) -> None:
     config, scheme = config_at(10, channel), mcs(28)
     with pytest.raises(ConfigError, match=r"channel_uses = 16777216: at MCS 28 .* give at most (\d+)") as refused:
-        payload_within(1 << 24, scheme, config)
+        max_payload_bytes(1 << 24, scheme, config)
     most = int(re.search(r"at most (\d+)", str(refused.value))[1])
-    assert MAX_BITSTREAM_BYTES - 64 - 1024 < payload_within(most, scheme, config) <= MAX_BITSTREAM_BYTES - 64
+    assert MAX_BITSTREAM_BYTES - 64 - 1024 < max_payload_bytes(most, scheme, config) <= MAX_BITSTREAM_BYTES - 64
     with pytest.raises(ConfigError):
-        payload_within(most + 1, scheme, config)
+        max_payload_bytes(most + 1, scheme, config)
     with pytest.raises(ConfigError, match="at MCS 28"):
         choose_best_mcs(1 << 23, config_at(10))
 
@@ -100,7 +99,7 @@ def test_a_fitted_container_takes_at_most_the_given_channel_uses() -> None:
 
     for config in (config_at(10), config_at(10, **{"protection.CAPTION.mcs": "4"}), config_at(10, "tdl-a")):
         packets = fit_container(two_streams, USES, config)
-        assert 0.7 * USES < uses_of(packets, config) <= USES
+        assert 0.7 * USES < count_channel_uses(packets, config) <= USES
     with pytest.raises(BudgetError, match="10 channel uses"):
         fit_container(two_streams, 10, config_at(10))
 
@@ -149,7 +148,7 @@ def test_the_ideal_code_fills_capacity_and_carries_more_than_every_mcs(pixels: n
     assert sent.complete
     assert (sent.cost, sent.mcs_index, sent.channel_uses) == (None, None, USES)
     assert sent.file_bytes <= USES * awgn_capacity(6.0) / 8
-    assert payload_within(USES, choose_best_mcs(USES, config), config) < USES * ideal_rate(config, USES) / 8
+    assert max_payload_bytes(USES, choose_best_mcs(USES, config), config) < USES * ideal_rate(config, USES) / 8
 
 
 def test_under_block_fading_the_ideal_code_is_in_outage_one_time_in_ten(pixels: np.ndarray, files: FileCache) -> None:
@@ -171,7 +170,7 @@ def test_with_one_fade_per_packet_the_ideal_rate_exceeds_that_of_every_reliable_
     reliable = [
         scheme.spectral_efficiency
         for scheme in map(mcs, MCS_INDICES)
-        if predict_packet_loss(config, scheme, PACKET_BYTES) < 1 - TARGET_DELIVERY
+        if predict_packet_loss(config, scheme, DEFAULT_PACKET_BYTES) < 1 - TARGET_DELIVERY
     ]
     assert ideal_rate(config, 1) == outage_capacity(snr_db, 0.0, 1, 1 - TARGET_DELIVERY) > max(reliable, default=0.0)
     assert ideal_rate(config, 374 * 5) == outage_capacity(snr_db, 0.0, 5, 1 - TARGET_DELIVERY) > ideal_rate(config, 374)
