@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from receiver.metrics.pixel import psnr_db
-from semlink.cli.output import decoder_text
+from semlink.cli.report_text import describe_decoder
 from semlink.evaluate.baselines.avif import Avif
 from semlink.evaluate.pictures import Source, source_in
 from semlink.pipeline.session import LocalSession
@@ -68,7 +68,7 @@ def _row(session: LocalSession, source: Source) -> list[Tile]:
         Tile(encode_png(source.pixels), (source.file.name, f"{width}x{height}")),
         Tile(encode_png(peer), (f"{peer_name}, {budget_bytes} B", _quality(peer, source))),
         Tile(received.png, (f"{len(sent.container)} B, {sent.bpp:.4f} bpp", _quality(ours, source))),
-        Tile(trust, (f"mean trust {received.report.trust:.2f}", decoder_text(received.report))),
+        Tile(trust, (f"mean trust {received.report.trust:.2f}", describe_decoder(received.report))),
     ]
 
 

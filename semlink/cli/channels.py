@@ -1,21 +1,45 @@
-"""Channels as a person names them: a name or a file, with changes; and the commands that list and show them."""
+"""``semlink channels``: the channels by name, or one channel with its settings."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from semlink.cli.output import contact_summary, message_fields, print_json, print_table
+import typer
+
+from semlink.cli.options import ChannelAddress, Json, ProfileOptions, Timeout
+from semlink.cli.output import print_json, print_table
+from semlink.cli.report_text import message_to_dict, summarise_contact
+from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
 
 if TYPE_CHECKING:
-    from semlink.client.addresses import Addresses
+    from semlink.client.session import Session
     from shared.rpc.semlink.v1 import channel_pb2
 
 
-def list_channels(*, addresses: Addresses, timeout_s: float, as_json: bool) -> None:
-    """Print the channels that the service knows by name."""
-    with open_session(addresses, timeout_s=timeout_s) as session:
-        known = session.channels().channels
+def channels(
+    name: Annotated[
+        str, typer.Argument(help="Show this channel with its settings.", metavar="[NAME|FILE.yaml]", show_default=False)
+    ] = "",
+    *,
+    options: ProfileOptions,
+    channel_at: ChannelAddress = "",
+    timeout: Timeout = 300.0,
+    as_json: Json = False,
+) -> None:
+    """List the channels, or show the settings of one; for deep space, also its contact and link budget."""
+    if options.given and not name:
+        raise typer.BadParameter("settings need a channel to change: semlink channels NAME --set SETTING=VALUE")
+    settings = options.settings(name) if name else None
+    with open_session(Addresses(channel=channel_at), timeout_s=timeout) as session:
+        if settings is None:
+            _list_channels(session, as_json=as_json)
+        else:
+            _show_channel(session.describe(settings), as_json=as_json)
+
+
+def _list_channels(session: Session, *, as_json: bool) -> None:
+    known = session.channels().channels
     if as_json:
         print_json([{"name": one.name, "summary": one.summary, "fault": one.fault or None} for one in known])
         return
@@ -23,29 +47,24 @@ def list_channels(*, addresses: Addresses, timeout_s: float, as_json: bool) -> N
     print_table("Channels; 'semlink channels NAME' shows one", ["name", "what it is"], rows, left=True)
 
 
-def show_channel(
-    settings: channel_pb2.ChannelSettings, *, addresses: Addresses, timeout_s: float, as_json: bool
-) -> None:
-    """Print one channel: its settings with their units, and what they come to."""
-    with open_session(addresses, timeout_s=timeout_s) as session:
-        shown = session.describe(settings)
+def _show_channel(channel: channel_pb2.DescribeChannelResponse, *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "name": shown.name,
-                "summary": shown.summary,
-                "settings": {one.name: {"value": one.value, "unit": one.unit} for one in shown.parameters},
-                "mcs": shown.mcs,
-                "es_n0_db": shown.es_n0_db,
-                "eb_n0_db": shown.eb_n0_db,
-                "contact": message_fields(shown.contact) if shown.HasField("contact") else None,
+                "name": channel.name,
+                "summary": channel.summary,
+                "settings": {one.name: {"value": one.value, "unit": one.unit} for one in channel.parameters},
+                "mcs": channel.mcs,
+                "es_n0_db": channel.es_n0_db,
+                "eb_n0_db": channel.eb_n0_db,
+                "contact": message_to_dict(channel.contact) if channel.HasField("contact") else None,
             }
         )
         return
-    rows = [[one.name, one.value, one.unit] for one in shown.parameters]
-    print_table(f"{shown.name}: {shown.summary}", ["setting", "value", "unit"], rows, left=True)
-    if shown.HasField("contact"):
-        print_table("Contact", ["", ""], contact_summary(shown.contact), left=True)
-        lines = [[line.name, f"{line.value:z.3f}", line.unit, line.how] for line in shown.contact.budget]
+    rows = [[one.name, one.value, one.unit] for one in channel.parameters]
+    print_table(f"{channel.name}: {channel.summary}", ["setting", "value", "unit"], rows, left=True)
+    if channel.HasField("contact"):
+        print_table("Contact", ["", ""], summarise_contact(channel.contact), left=True)
+        lines = [[line.name, f"{line.value:z.3f}", line.unit, line.how] for line in channel.contact.budget]
         print_table("Link budget", ["line", "value", "unit", "how"], lines, left=True)
-    print(f"comes to MCS {shown.mcs} at Es/N0 {shown.es_n0_db:.2f} dB, Eb/N0 {shown.eb_n0_db:.2f} dB")
+    print(f"MCS {channel.mcs} at Es/N0 {channel.es_n0_db:.2f} dB, Eb/N0 {channel.eb_n0_db:.2f} dB")

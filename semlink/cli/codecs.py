@@ -1,20 +1,17 @@
-"""The command that lists codecs."""
+"""``semlink codecs``: the codecs of the sender."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from semlink.cli.options import Json, SenderAddress, Timeout
 from semlink.cli.output import print_json, print_table
+from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
 from shared.streams import StreamKind
 
-if TYPE_CHECKING:
-    from semlink.client.addresses import Addresses
 
-
-def list_codecs(*, addresses: Addresses, timeout_s: float, as_json: bool) -> None:
-    """Print the codecs that the sender knows, with their streams in order of importance."""
-    with open_session(addresses, timeout_s=timeout_s) as session:
+def codecs(sender: SenderAddress = "", timeout: Timeout = 300.0, as_json: Json = False) -> None:
+    """List the codecs of the sender with their streams, the most important first. Other packages can add codecs."""
+    with open_session(Addresses(sender=sender), timeout_s=timeout) as session:
         known = session.codecs().codecs
     streams = {one.name: [StreamKind(kind).name for kind in one.streams] for one in known}
     if as_json:

@@ -1,4 +1,4 @@
-"""What this installation has, what it lacks, and how to get it."""
+"""``semlink doctor``: what this installation has, what is missing, and how to get it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 
+from semlink.cli.options import Json
 from semlink.cli.output import print_json, print_table
 from shared.errors import LinkError
 
@@ -40,7 +41,7 @@ EXTRACTORS = {
     "latent encoder": ("sender.extractors.latent", "LatentEncoder"),
     "region finder": ("sender.extractors.regions", "RegionFinder"),
 }
-"""Where the classes are that load the weights of each stream's extractor."""
+"""Module and class that load the weights of each extractor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,41 +54,44 @@ class Finding:
     remedy: str = ""
 
 
-def findings() -> list[Finding]:
-    """Return everything that the link needs or can use, as found on this machine."""
-    return [
-        Finding("python", f"{platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores"),
-        *(_package(name) for name in PACKAGES),
-        _avif_encoder(),
-        _av1_decoder(),
-        _gpu(),
-        _hci_weights(),
-        _pocket_weights(),
-        *(_extractor(item, *where) for item, where in EXTRACTORS.items()),
-    ]
+def doctor(as_json: Json = False) -> None:
+    """Report versions, devices and weights: what is there, what is missing, and how to get it.
 
-
-def print_report(*, as_json: bool) -> None:
-    """Print the findings; exit with status 1 if something that the link needs is missing."""
-    report = findings()
+    The exit status is 1 if something is missing that the link needs.
+    """
+    findings = examine()
     if as_json:
-        print_json([asdict(finding) for finding in report])
+        print_json([asdict(finding) for finding in findings])
     else:
-        rows = [[finding.item, "ok" if finding.ok else "MISSING", finding.found, finding.remedy] for finding in report]
+        rows = [[one.item, "ok" if one.ok else "MISSING", one.found, one.remedy] for one in findings]
         print_table("semlink doctor", ["item", "", "found", "what to do"], rows)
-    if not all(finding.ok for finding in report):
+    if not all(finding.ok for finding in findings):
         sys.exit(1)
 
 
-def _package(name: str) -> Finding:
+def examine() -> list[Finding]:
+    """Return everything that the link needs or can use, as found on this machine."""
+    return [
+        Finding("python", f"{platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores"),
+        *(_examine_package(name) for name in PACKAGES),
+        _examine_avif_encoder(),
+        _examine_av1_decoder(),
+        _examine_gpu(),
+        _examine_hci_weights(),
+        _examine_pocket_weights(),
+        *(_examine_extractor(item, *where) for item, where in EXTRACTORS.items()),
+    ]
+
+
+def _examine_package(name: str) -> Finding:
     try:
         return Finding(name, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
         return Finding(name, "not installed", ok=False, remedy=f"pip install {name}")
 
 
-def _avif_encoder() -> Finding:
-    from PIL import Image, features  # noqa: PLC0415
+def _examine_avif_encoder() -> Finding:
+    from PIL import Image, features
 
     try:
         Image.new("RGB", (16, 16)).save(io.BytesIO(), "AVIF", codec="aom")
@@ -98,9 +102,9 @@ def _avif_encoder() -> Finding:
     return Finding("AV1 encoder", f"libaom in libavif {features.version('avif')}")
 
 
-def _av1_decoder() -> Finding:
+def _examine_av1_decoder() -> Finding:
     try:
-        import av  # noqa: PLC0415
+        import av
 
         av.CodecContext.create("libdav1d", "r")
     except (ImportError, ValueError) as error:
@@ -108,9 +112,9 @@ def _av1_decoder() -> Finding:
     return Finding("AV1 decoder", "libdav1d in PyAV")
 
 
-def _gpu() -> Finding:
+def _examine_gpu() -> Finding:
     try:
-        import torch  # noqa: PLC0415
+        import torch
     except ImportError:
         return Finding("GPU", "torch is not installed", ok=False, remedy="pip install torch")
     if torch.cuda.is_available():
@@ -118,7 +122,7 @@ def _gpu() -> Finding:
     return Finding("GPU", "none; everything runs on the CPU", remedy="optional: a CUDA build of torch and its driver")
 
 
-def _hci_weights() -> Finding:
+def _examine_hci_weights() -> Finding:
     folder = files("models") / "hci-learned"
     found = [item for item in folder.iterdir() if item.name.endswith(".safetensors")] if folder.is_dir() else []
     if not found:
@@ -128,7 +132,7 @@ def _hci_weights() -> Finding:
     return Finding("weights hci-learned", f"{', '.join(sorted(item.name for item in found))}, {total} bytes")
 
 
-def _extractor(item: str, module: str, name: str) -> Finding:
+def _examine_extractor(item: str, module: str, name: str) -> Finding:
     """Load an extractor as the sender does."""
     try:
         getattr(importlib.import_module(module), name)()
@@ -137,16 +141,16 @@ def _extractor(item: str, module: str, name: str) -> Finding:
     return Finding(item, "loads")
 
 
-def _pocket_weights() -> Finding:
-    """Load the pocket decoder as the receiver does, and have all its networks decode a small grey picture."""
+def _examine_pocket_weights() -> Finding:
+    """Load the pocket decoder as the receiver does, and decode a small grey picture with all its networks."""
     item = "weights pocket"
     try:
-        import numpy as np  # noqa: PLC0415
+        import numpy as np
 
-        from receiver.guidance import DecodeOptions, Guidance, decoder_named  # noqa: PLC0415
-        from receiver.pocket.config import weights_folder  # noqa: PLC0415
-        from shared.bitstream import PictureHeader  # noqa: PLC0415
-        from shared.hci.stream import HciImage  # noqa: PLC0415
+        from receiver.guidance import DecodeOptions, Guidance, decoder_named
+        from receiver.pocket.config import weights_folder
+        from shared.bitstream import PictureHeader
+        from shared.hci.stream import HciImage
 
         decoder = decoder_named("pocket")
         grey = HciImage(np.full((16, 16, 3), 128, np.uint8), "av1", 4)

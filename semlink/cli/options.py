@@ -1,14 +1,24 @@
-"""Options and arguments that commands of ``semlink`` share. Nothing heavy is imported here."""
+"""Options and arguments that several commands share, alone and in groups (``option_groups.py``)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-MAX_U32, MAX_U64 = 2**32 - 1, 2**64 - 1
+from semlink.client.addresses import Addresses
+
+if TYPE_CHECKING:
+    from shared.rpc.semlink.v1 import channel_pb2, receiver_pb2, sender_pb2
+
+MAX_SEED = 2**64 - 1
+PROFILE = "the profile's"
+CODECS = "the codec's"
+DECODERS = "the decoder's"
+CUDA_OR_CPU = "cuda if there is one, else cpu"
 
 
 class SnrKind(StrEnum):
@@ -25,75 +35,16 @@ class Protect(StrEnum):
     UNEQUAL = "unequal"
 
 
-class ServiceName(StrEnum):
-    """The services of the link."""
-
-    SENDER = "sender"
-    CHANNEL = "channel"
-    RECEIVER = "receiver"
-
-
+PicturePath = Annotated[Path, typer.Argument(help="Picture file: PNG, JPEG, WebP, AVIF, TIFF ...", metavar="PICTURE")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
-CodecName = Annotated[str, typer.Option("--codec", help="Codec; 'semlink codecs' lists them.")]
-Caption = Annotated[
-    str | None,
-    typer.Option(
-        "--caption", help='Words to send with the picture; "": none.', metavar="TEXT", show_default="the captioner's"
-    ),
-]
-CODECS_OWN = "the codec's"
-TokenCount = Annotated[int | None, typer.Option("--tokens", help="Tokens at most, 8 to 64.", show_default=CODECS_OWN)]
-PlaneCount = Annotated[
-    int | None,
-    typer.Option("--planes", help="Planes of the latent at most: 1, 2, 4, 8 or 16.", show_default=CODECS_OWN),
-]
-TradeOffWeights = Annotated[
-    str,
-    typer.Option(
-        "--trade-off",
-        help="Choose the planes that cost least: ALPHA times what is lost of the picture, plus BETA per byte.",
-        metavar="ALPHA:BETA",
-        show_default="as many planes as fit",
-    ),
-]
-DecoderName = Annotated[
-    str, typer.Option("--decoder", help="Decoder of the receiver: pocket (diffusion) or hci (up-sampling only).")
-]
-OWN = "the decoder's own"
-Steps = Annotated[
-    int | None,
-    typer.Option("--steps", help="Steps of the decoder's flow, 0 to 4.", min=0, max=MAX_U32, show_default=OWN),
-]
-Fidelity = Annotated[
-    float | None,
-    typer.Option(
-        "--fidelity", help="How far the picture is pulled back to what was received, 0 to 1.", show_default=OWN
-    ),
-]
-DecodeSeed = Annotated[int, typer.Option("--decode-seed", help="Seed of the decoder's noise.", min=0, max=MAX_U64)]
-Device = Annotated[
-    str,
-    typer.Option(
-        "--device",
-        help="Where the receiver's decoder computes: cpu, cuda, cuda:1 ...",
-        show_default="CUDA where there is one",
-    ),
-]
-Progressive = Annotated[
-    Path | None,
-    typer.Option("--progressive", help="Write intermediate pictures there, preview-001.png ...", metavar="DIR"),
-]
-Trust = Annotated[
-    Path | None,
-    typer.Option(
-        "--trust", help="Write the trust map there: a pixel per 16x16 block, white: received.", metavar="FILE.png"
-    ),
+Seed = Annotated[
+    int, typer.Option("--seed", help="Seed of the channel's noise and losses.", min=0, max=MAX_SEED, metavar="SEED")
 ]
 ChannelName = Annotated[
     str,
     typer.Option(
         "--channel",
-        help="Channel: a name, or a file that ends in .yaml; 'semlink channels' lists the names.",
+        help="Channel profile: a name that 'semlink channels' lists, or a YAML file.",
         metavar="NAME|FILE.yaml",
     ),
 ]
@@ -101,58 +52,342 @@ Changes = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="Change a setting of the channel, as propagation.speed_m_s=30; may be given often.",
+        help="Change one setting of the channel, as propagation.speed_m_s=30. May be repeated.",
         metavar="SETTING=VALUE",
     ),
 ]
-PROFILE = "the profile's"
-BodyName = Annotated[
-    str | None,
-    typer.Option("--body", help="Deep space: moon, mars, jupiter or saturn.", show_default=PROFILE),
+SweepFolders = Annotated[
+    list[Path], typer.Argument(help="Folders that sweeps wrote; their rows are taken together.", metavar="DIR...")
 ]
-Date = Annotated[
-    str | None,
-    typer.Option("--date", help="Deep space: send from this date on, UTC, as 2026-03-01T12:00.", show_default=PROFILE),
-]
-DistanceKm = Annotated[
-    float | None,
-    typer.Option("--distance-km", help="Deep space: this range instead of the body's own.", show_default="ephemeris"),
-]
-Snr = Annotated[
-    float | None,
-    typer.Option("--snr", help="Signal-to-noise ratio in dB; --snr-kind says which.", show_default=PROFILE),
-]
-SnrKindOption = Annotated[
-    SnrKind | None,
-    typer.Option("--snr-kind", help="Es/N0 per symbol, or Eb/N0 per information bit.", show_default=PROFILE),
-]
-McsOption = Annotated[
-    str | None,
+Device = Annotated[
+    str,
     typer.Option(
-        "--mcs", help="Row of TS 38.214 table 5.1.3.1-1, or auto: the fastest for the SNR.", show_default=PROFILE
+        "--device", help="Device of the decoder: cpu, cuda, cuda:1 ...", metavar="DEVICE", show_default=CUDA_OR_CPU
     ),
 ]
-ProtectOption = Annotated[
-    Protect,
-    typer.Option(
-        "--protect",
-        help="equal: as the profile says; unequal: the same channel uses, dealt out by what each stream is worth.",
-    ),
-]
-PicturePath = Annotated[Path, typer.Argument(help="Picture file: PNG, JPEG, WebP, AVIF, TIFF ...", metavar="PICTURE")]
 Timeout = Annotated[
     float,
-    typer.Option("--timeout", help="Deadline of every call, in seconds; a server stops at 900.", min=0.1, max=86400),
+    typer.Option(
+        "--timeout",
+        help="Time limit of each call to a service, 0.1 to 86400 seconds. A service ends a call after 900 seconds.",
+        min=0.1,
+        max=86400,
+        metavar="SECONDS",
+    ),
 ]
 SenderAddress = Annotated[
     str,
-    typer.Option("--sender", help="host:port of a running sender.", envvar="SEMLINK_SENDER", show_default=False),
+    typer.Option(
+        "--sender",
+        help="Address of a running sender.",
+        metavar="HOST:PORT",
+        envvar="SEMLINK_SENDER",
+        show_default=False,
+    ),
 ]
 ChannelAddress = Annotated[
     str,
-    typer.Option("--channel-at", help="host:port of a running channel.", envvar="SEMLINK_CHANNEL", show_default=False),
+    typer.Option(
+        "--channel-at",
+        help="Address of a running channel.",
+        metavar="HOST:PORT",
+        envvar="SEMLINK_CHANNEL",
+        show_default=False,
+    ),
 ]
 ReceiverAddress = Annotated[
     str,
-    typer.Option("--receiver", help="host:port of a running receiver.", envvar="SEMLINK_RECEIVER", show_default=False),
+    typer.Option(
+        "--receiver",
+        help="Address of a running receiver.",
+        metavar="HOST:PORT",
+        envvar="SEMLINK_RECEIVER",
+        show_default=False,
+    ),
 ]
+
+
+@dataclass(frozen=True)
+class SenderOptions:
+    """What the sender makes of a picture."""
+
+    PANEL: ClassVar = "Sender"
+
+    codec: Annotated[str, typer.Option("--codec", help="Codec, one that 'semlink codecs' lists.", metavar="NAME")] = (
+        "hci"
+    )
+    caption: Annotated[
+        str | None,
+        typer.Option(
+            "--caption",
+            help='Caption to send; "" sends none.',
+            metavar="TEXT",
+            show_default="generated from the picture",
+        ),
+    ] = None
+    tokens: Annotated[
+        int | None,
+        typer.Option("--tokens", help="Most semantic tokens to send, 8 to 64.", metavar="N", show_default=CODECS),
+    ] = None
+    planes: Annotated[
+        int | None,
+        typer.Option(
+            "--planes", help="Most channels of the latent to send: 1, 2, 4, 8 or 16.", metavar="N", show_default=CODECS
+        ),
+    ] = None
+    trade_off: Annotated[
+        str,
+        typer.Option(
+            "--trade-off",
+            help="Send the channels of the latent that minimise ALPHA * feature distortion + BETA * bytes.",
+            metavar="ALPHA:BETA",
+            show_default="as many channels as fit",
+        ),
+    ] = ""
+
+    def settings(self, max_bytes: int, packet_bytes: int = 0) -> sender_pb2.SendSettings:
+        """Return the settings of one picture whose container has at most ``max_bytes``; 0: the codec's rate.
+
+        Raises:
+            ConfigError: a number does not fit its field, or the trade-off is not two numbers.
+        """
+        from semlink.client.settings import send_settings
+
+        return send_settings(
+            self.codec,
+            max_bytes,
+            caption=self.caption,
+            tokens=self.tokens,
+            planes=self.planes,
+            trade_off=self.trade_off,
+            packet_bytes=packet_bytes,
+        )
+
+
+@dataclass(frozen=True)
+class ProfileOptions:
+    """Changes to the settings of a channel profile; an option that is not given changes nothing."""
+
+    PANEL: ClassVar = "Channel"
+
+    snr: Annotated[
+        float | None,
+        typer.Option(
+            "--snr", help="Signal-to-noise ratio in dB; --snr-kind tells which.", metavar="DB", show_default=PROFILE
+        ),
+    ] = None
+    snr_kind: Annotated[
+        SnrKind | None,
+        typer.Option(
+            "--snr-kind",
+            help="What --snr is: Es/N0 (energy per symbol) or Eb/N0 (energy per information bit).",
+            show_default=PROFILE,
+        ),
+    ] = None
+    mcs: Annotated[
+        str | None,
+        typer.Option(
+            "--mcs",
+            help="Modulation and coding scheme: row 3 to 28 of TS 38.214 table 5.1.3.1-1, or auto: the fastest for "
+            "the SNR.",
+            metavar="ROW|auto",
+            show_default=PROFILE,
+        ),
+    ] = None
+    symbol_rate: Annotated[
+        float | None,
+        typer.Option("--symbol-rate", help="Complex symbols per second.", metavar="HZ", show_default=PROFILE),
+    ] = None
+    delay: Annotated[
+        float | None,
+        typer.Option("--delay", help="Propagation delay in seconds.", metavar="SECONDS", show_default=PROFILE),
+    ] = None
+    erasure: Annotated[
+        float | None,
+        typer.Option(
+            "--erasure",
+            help="Probability that a packet is erased, 0 to 1.",
+            metavar="PROBABILITY",
+            show_default=PROFILE,
+        ),
+    ] = None
+    repair: Annotated[
+        float | None,
+        typer.Option(
+            "--repair",
+            help="Repair packets (RaptorQ) per packet of the picture, as 0.25; 0 sends none.",
+            metavar="RATIO",
+            show_default=PROFILE,
+        ),
+    ] = None
+    body: Annotated[
+        str | None,
+        typer.Option(
+            "--body",
+            help="Deep space: body that the picture is sent from: moon, mars, jupiter or saturn.",
+            metavar="NAME",
+            show_default=PROFILE,
+        ),
+    ] = None
+    date: Annotated[
+        str | None,
+        typer.Option(
+            "--date",
+            help="Deep space: earliest departure in UTC, as 2026-03-01T12:00.",
+            metavar="DATE",
+            show_default=PROFILE,
+        ),
+    ] = None
+    distance_km: Annotated[
+        float | None,
+        typer.Option(
+            "--distance-km", help="Deep space: distance in km.", metavar="KM", show_default="the body's on that date"
+        ),
+    ] = None
+    changes: Changes = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The settings that these options change, by name in the profile; None for one that stays."""
+        return {
+            "snr_db": self.snr,
+            "snr_kind": self.snr_kind and self.snr_kind.value,
+            "mcs": self.mcs,
+            "symbol_rate_hz": self.symbol_rate,
+            "propagation_delay_s": self.delay,
+            "erasure_rate": self.erasure,
+            "repair_overhead": self.repair,
+            "deep_space.body": self.body,
+            "deep_space.date": self.date,
+            "deep_space.distance_km": self.distance_km,
+        }
+
+    @property
+    def given(self) -> bool:
+        """Whether any of these options was given."""
+        return bool(self.changes) or any(value is not None for value in self.values.values())
+
+    def settings(self, channel: str, **run: Any) -> channel_pb2.ChannelSettings:
+        """Return the settings of a transmission over ``channel``; ``run`` are further fields of the message.
+
+        Raises:
+            InputError: the profile's file cannot be read.
+            ConfigError: a change is not SETTING=VALUE, or a number does not fit its field.
+        """
+        from semlink.client.settings import channel_settings
+
+        return channel_settings(channel, self.values, self.changes or [], **run)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelOptions:
+    """The channel that a picture is sent over."""
+
+    PANEL: ClassVar = "Channel"
+
+    channel: ChannelName = "awgn"
+    profile: ProfileOptions
+    protect: Annotated[
+        Protect,
+        typer.Option(
+            "--protect",
+            help="Protection of the streams: equal, or unequal: better for streams that matter more, at the same "
+            "number of channel uses.",
+        ),
+    ] = Protect.EQUAL
+    time_scale: Annotated[
+        float,
+        typer.Option("--time-scale", help="Wall-clock seconds per simulated second; 0 does not wait.", metavar="RATIO"),
+    ] = 0.0
+    seed: Seed = 0
+
+    def settings(self) -> channel_pb2.ChannelSettings:
+        """Return the settings of a transmission.
+
+        Raises:
+            InputError, ConfigError: as ``ProfileOptions.settings``.
+        """
+        return self.profile.settings(self.channel, time_scale=self.time_scale, run_seed=self.seed)
+
+
+@dataclass(frozen=True)
+class ReceiverOptions:
+    """How the receiver decodes, and where."""
+
+    PANEL: ClassVar = "Receiver"
+
+    decoder: Annotated[
+        str,
+        typer.Option(
+            "--decoder",
+            help="Decoder: pocket restores the picture with trained networks, hci only enlarges the received image.",
+            metavar="NAME",
+        ),
+    ] = "pocket"
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps", help="Diffusion steps after the restorer, 0 to 4.", min=0, metavar="N", show_default=DECODERS
+        ),
+    ] = None
+    fidelity: Annotated[
+        float | None,
+        typer.Option(
+            "--fidelity",
+            help="How closely the picture must agree with the received image, 0 (not at all) to 1 (exactly).",
+            metavar="F",
+            show_default=DECODERS,
+        ),
+    ] = None
+    decode_seed: Annotated[
+        int, typer.Option("--decode-seed", help="Seed of the decoder's noise.", min=0, max=MAX_SEED, metavar="SEED")
+    ] = 0
+    device: Device = ""
+
+    def receive_settings(self, *, progressive: bool) -> receiver_pb2.ReceiveSettings:
+        """Return the settings of a picture that arrives in packets; ``progressive`` asks for previews.
+
+        Raises:
+            ConfigError: a number does not fit its field.
+        """
+        from shared.rpc.semlink.v1 import receiver_pb2
+        from shared.rpc.wire import wire_message
+
+        return wire_message(receiver_pb2.ReceiveSettings, **self._fields(progressive=progressive))
+
+    def decode_settings(self, *, progressive: bool) -> receiver_pb2.DecodeSettings:
+        """Return the settings of a picture in a container; ``progressive`` asks for previews.
+
+        Raises:
+            ConfigError: a number does not fit its field.
+        """
+        from shared.rpc.semlink.v1 import receiver_pb2
+        from shared.rpc.wire import wire_message
+
+        return wire_message(receiver_pb2.DecodeSettings, **self._fields(progressive=progressive))
+
+    def _fields(self, *, progressive: bool) -> dict[str, object]:
+        chosen = {"steps": self.steps, "fidelity": self.fidelity}  # None: the field stays unset
+        return {
+            "decoder": self.decoder,
+            "seed": self.decode_seed,
+            "progressive": progressive,
+            "trust_map": True,
+            **{name: value for name, value in chosen.items() if value is not None},
+        }
+
+
+@dataclass(frozen=True)
+class ServiceOptions:
+    """The services that run elsewhere; one without an address runs in this process."""
+
+    PANEL: ClassVar = "Services; one without an address runs in this process"
+
+    sender: SenderAddress = ""
+    channel_at: ChannelAddress = ""
+    receiver: ReceiverAddress = ""
+
+    @property
+    def addresses(self) -> Addresses:
+        """The addresses of the services."""
+        return Addresses(self.sender, self.channel_at, self.receiver)

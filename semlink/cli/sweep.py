@@ -1,4 +1,4 @@
-"""The commands ``semlink sweep``, ``plot`` and ``report``. What they need is imported when they run."""
+"""``semlink sweep``: many pictures over many channels."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from semlink.cli.options import Changes, Device, Json
 SweepFile = Annotated[
     Path | None,
     typer.Option("--file", help="Sweep file: YAML with settings of these names; flags go before it.", metavar="FILE"),
-]
-SweepFolders = Annotated[
-    list[Path], typer.Argument(help="Folders that sweeps wrote; their rows are taken together.", metavar="DIR...")
 ]
 
 
@@ -73,10 +70,10 @@ def sweep(
         str, typer.Option(help="Address of a Ray cluster, or local, in the place of --workers.", show_default=False)
     ] = "",
     device: Device = "cpu",
-    json: Json = False,
+    as_json: Json = False,
 ) -> None:
     """Send PICTURES over many channels with many codecs; a run that was cut off goes on."""
-    from semlink.sweep.command import sweep as swept
+    from semlink.sweep.command import sweep as run_sweep
     from semlink.sweep.settings import changes_in, stop_in
 
     flags = {
@@ -93,27 +90,4 @@ def sweep(
         "measures": measures,
         "stop": stop_in(stop) if stop else None,
     }
-    swept(file, flags, out, workers=workers, ray=ray, device=device, as_json=json)
-
-
-def plot(
-    folders: SweepFolders,
-    out: Annotated[Path | None, typer.Option(help="Folder for the figures.", show_default="DIR/plots")] = None,
-    json: Json = False,
-) -> None:
-    """Draw what sweeps found: quality and losses over SNR, rate and distortion, picture grids; PNG and SVG."""
-    from semlink.report.report import plot as plotted
-
-    plotted(folders, out or folders[0] / "plots", as_json=json)
-
-
-def report(
-    folders: SweepFolders,
-    out: Annotated[Path | None, typer.Option(help="HTML file to write.", show_default="DIR/report.html")] = None,
-    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Sweep",
-    json: Json = False,
-) -> None:
-    """Write one HTML page on what sweeps found, with everything within it, also how to repeat it."""
-    from semlink.report.report import report as reported
-
-    reported(folders, out or folders[0] / "report.html", title=title, as_json=json)
+    run_sweep(file, flags, out, workers=workers, ray=ray, device=device, as_json=as_json)

@@ -1,7 +1,7 @@
-"""Where and how the three services run: settings by environment variable, which ``.env`` files hold.
+"""Where and how the three services run: settings from environment variables and from a ``.env`` file.
 
-One file serves ``semlink up`` and ``docker compose``: its names are those that ``semlink serve`` reads, and the
-environment goes before it.
+``semlink up`` and ``docker compose`` read the same file. Its variables are those that ``semlink serve`` reads from the
+environment, and the environment takes precedence over the file.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 PREFIX: Final = "SEMLINK_"
 
 
-def _device(name: str) -> str:
-    """Return ``name`` if it is written as a device; whether there is one, the receiver finds when it needs it."""
+def _check_device(name: str) -> str:
+    """Return ``name`` if it is the name of a device; the receiver checks later whether the device exists."""
     if not re.fullmatch(r"(cpu|cuda(:\d+)?)?", name):
-        raise ValueError("there are cpu, cuda and cuda:N; empty: CUDA where there is one")
+        raise ValueError("give cpu, cuda or cuda:N; leave it empty for cuda if there is one, else cpu")
     return name
 
 
 Port = Annotated[int, Field(ge=0, le=65535)]
-Device = Annotated[str, AfterValidator(_device)]
+Device = Annotated[str, AfterValidator(_check_device)]
 
 
 class Deployment(BaseModel):
-    """What ``semlink serve`` reads from the environment; each field's alias is the variable.
+    """What ``semlink serve`` reads from the environment; the alias of a field is its variable.
 
-    Port 0 is any free one. Metrics are served only where a port is named.
+    Port 0 is any free port. A service without a metrics port serves no metrics.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,7 +62,7 @@ class Deployment(BaseModel):
         return self
 
     def run_settings(self) -> RunSettings:
-        """Return what services are started with."""
+        """Return the settings with which services start."""
         metrics = {name: getattr(self, f"{name}_metrics_port") for name in SERVICE_NAMES}
         return RunSettings(
             host=self.host,
@@ -85,14 +85,14 @@ OTHER_VARIABLES: Final = (
     "SEMLINK_GPU_DEVICE",
     *("SEMLINK_SENDER", "SEMLINK_CHANNEL", "SEMLINK_RECEIVER", "SEMLINK_POCKET"),
 )
-"""What else starts with ``SEMLINK_``: read by compose, by clients, by the pocket decoder."""
+"""Further variables that start with ``SEMLINK_``: docker compose, clients and the pocket decoder read them."""
 
 
 def require_known(values: Mapping[str, str], path: Path) -> None:
-    """Refuse the variables of the file ``path`` if one is named as ours are and is none of them: a typo.
+    """Check that each variable of the file ``path`` that starts with ``SEMLINK_`` is one of ours.
 
     Raises:
-        ConfigError: that is so.
+        ConfigError: one is not; most likely a typo.
     """
     known = (*VARIABLES, *OTHER_VARIABLES)
     unknown = next((name for name in values if name.startswith(PREFIX) and name not in known), None)
@@ -100,25 +100,25 @@ def require_known(values: Mapping[str, str], path: Path) -> None:
         raise ConfigError(f"{path}: unknown variable {unknown}; {hint(unknown, known)}")
 
 
-def deployment_in(environment: Mapping[str, str], changes: Mapping[str, Any] | None = None) -> Deployment:
-    """Return the deployment that ``environment`` describes; empty variables count as absent.
+def read_deployment(environment: Mapping[str, str], options: Mapping[str, Any] | None = None) -> Deployment:
+    """Return the deployment that ``environment`` describes; an empty variable counts as not set.
 
-    ``changes`` (by variable; None for what stays) override it.
+    ``options`` holds values by variable that take precedence; None for an option that was not given.
 
     Raises:
-        ConfigError: a value outside its rule; the line names the variable.
+        ConfigError: a value outside its rule; the message names the variable.
     """
     values: dict[str, Any] = {name: environment[name] for name in VARIABLES if environment.get(name)}
-    values |= {name: value for name, value in (changes or {}).items() if value is not None}
+    values |= {name: value for name, value in (options or {}).items() if value is not None}
     return checked(Deployment, values)
 
 
-def env_file(path: Path) -> dict[str, str]:
-    """Return the variables of a ``.env`` file: ``NAME=value`` a line, ``#`` before comments, quotes around a value.
+def read_env_file(path: Path) -> dict[str, str]:
+    """Return the variables of a ``.env`` file: one ``NAME=value`` a line, comments after ``#``, values may be quoted.
 
     Raises:
         InputError: the file cannot be read.
-        ConfigError: a line that is none of these, with its number.
+        ConfigError: a line is neither a variable nor a comment; the message has its number.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -134,12 +134,12 @@ def env_file(path: Path) -> dict[str, str]:
         name = name.strip()
         if not (equals and name.isidentifier()):
             raise ConfigError(f"{path}, line {number}: {text[:60]!r} is not NAME=value; put a # before a comment")
-        values[name] = _unquoted(value.strip())
+        values[name] = _unquote(value.strip())
     return values
 
 
-def _unquoted(value: str) -> str:
-    """Return a value without the quotes around it, or without the comment after it."""
+def _unquote(value: str) -> str:
+    """Return ``value`` without the quotes around it, or without the comment after it."""
     if value[:1] in {"'", '"'} and value.find(value[0], 1) > 0:
         return value[1 : value.index(value[0], 1)]
     return "" if value.startswith("#") else value.partition(" #")[0].rstrip()

@@ -1,16 +1,16 @@
-"""The three services on loopback in this process: the same code path as three containers."""
+"""Starts services in this process: for ``semlink serve``, and on loopback for a client that has no address of one."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from semlink._neighbours import is_installed
 from semlink.client.addresses import SERVICE_NAMES, Addresses
-from shared.errors import ConfigError, UnknownNameError
+from shared.errors import UnknownNameError
 from shared.rpc.server import RunningServer, ServiceSpec, start_server
 from shared.telemetry.spans import spans_to
 from shared.telemetry.telemetry import Telemetry
@@ -29,10 +29,13 @@ TRACES_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
 class RunSettings:
     """How services run.
 
-    ``ports`` holds where each listens (any free port for one that is not there), ``metrics_ports`` where each serves
-    its metrics (nowhere for one that is not there). Decoders, the sender's own too, compute on ``device``, the
-    empty one is their choice; ``judging`` has the receiver measure for its metrics what networks say of its pictures.
-    Spans go to the collector at ``traces``.
+    Attributes:
+        host: address to listen on.
+        ports: port of each service; any free port for one that is missing.
+        metrics_ports: port of each service's metrics; none are served for one that is missing.
+        device: where decoders compute, those of the sender's search too; empty: cuda if there is one, else cpu.
+        judging: whether the receiver adds perceptual distances and a classifier's agreement to its metrics.
+        traces: URL of the collector of spans; empty: no spans.
     """
 
     host: str = "127.0.0.1"
@@ -43,26 +46,25 @@ class RunSettings:
     traces: str = ""
 
 
-def service_named(name: str, run: RunSettings | None = None) -> ServiceSpec:
-    """Return the service called ``name`` as a spec to run as ``run`` says.
+def make_service(name: str, run: RunSettings) -> ServiceSpec:
+    """Return the service called ``name``, to be started with ``run``.
 
     Raises:
         UnknownNameError: there is no such service.
         ConfigError, SetupError: spans cannot be sent to ``run.traces``.
     """
-    run = run or RunSettings()
     if name not in SERVICE_NAMES:
         raise UnknownNameError(f"unknown service '{name}'; known are {', '.join(SERVICE_NAMES)}")
     telemetry = Telemetry(spans_to(run.traces, f"semlink-{name}"))
-    # Imported one by one, so that a machine needs only what its own service needs.
+    # Imports stand in their branch: a machine has only the packages of its own service.
     if name == "sender":
         from semlink.encoder_search.decoder import pocket_decoder  # noqa: PLC0415
         from semlink.encoder_search.hci import PocketDecoderInTheLoop  # noqa: PLC0415
         from semlink.encoder_search.latent import PocketFeatureDistortion  # noqa: PLC0415
         from sender.service import sender_spec  # noqa: PLC0415
 
-        # Where only the sender is installed, `adaptive` chooses by its table, and there are no trade-offs.
-        if not importlib.util.find_spec("receiver"):
+        # Without the decoder, `adaptive` chooses the image by its table, and --trade-off is refused.
+        if not is_installed("receiver"):
             return sender_spec(telemetry=telemetry)
         trials = pocket_decoder(run.device)
         return sender_spec(telemetry, PocketDecoderInTheLoop(trials), PocketFeatureDistortion(trials))
@@ -76,7 +78,7 @@ def service_named(name: str, run: RunSettings | None = None) -> ServiceSpec:
 
 
 async def start_services(names: Sequence[str], run: RunSettings) -> dict[str, RunningServer]:
-    """Start the named services as ``run`` says; all or none.
+    """Start the named services with ``run``: all of them, or none if one fails.
 
     Raises:
         ServiceError: a port is taken.
@@ -86,7 +88,7 @@ async def start_services(names: Sequence[str], run: RunSettings) -> dict[str, Ru
     try:
         for name in names:
             running[name] = await start_server(
-                service_named(name, run), run.host, run.ports.get(name, 0), metrics_port=run.metrics_ports.get(name)
+                make_service(name, run), run.host, run.ports.get(name, 0), metrics_port=run.metrics_ports.get(name)
             )
     except BaseException:
         await _stop(running)
@@ -95,18 +97,14 @@ async def start_services(names: Sequence[str], run: RunSettings) -> dict[str, Ru
 
 
 @contextlib.asynccontextmanager
-async def reachable_services(
+async def start_missing_services(
     given: Addresses, names: Sequence[str] = SERVICE_NAMES, *, device: str = ""
 ) -> AsyncIterator[Addresses]:
-    """Yield addresses of the named services: those given, and services started here for those that are not.
+    """Yield the addresses of the named services; one without an address is started here, and stopped at the end.
 
     Raises:
-        ConfigError: a ``device`` is asked for, yet the receiver runs elsewhere.
+        ConfigError, SetupError: spans cannot be sent to the collector that the environment names.
     """
-    if device and given.receiver:
-        raise ConfigError(
-            f"--device {device}: the receiver at {given.receiver} computes where its own --device says; leave it out"
-        )
     missing = [name for name in names if not getattr(given, name)]
     running = await start_services(missing, RunSettings(device=device, traces=os.environ.get(TRACES_VARIABLE, "")))
     try:
@@ -119,7 +117,7 @@ async def reachable_services(
 
 @contextlib.asynccontextmanager
 async def client_spans() -> AsyncIterator[Spans]:
-    """Yield what records the client's spans, as the environment says.
+    """Yield what records the client's spans, sent to the collector that the environment names.
 
     Raises:
         ConfigError, SetupError: spans cannot be sent there.

@@ -1,4 +1,4 @@
-"""The three services as processes, started and stopped together: what compose does, without containers."""
+"""The three services as processes that start and stop together: what docker compose does, without containers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import contextlib
 import json
 import signal
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from semlink.cli.output import print_json
 from semlink.client.addresses import SERVICE_NAMES
 from semlink.client.health import check_serving
 from shared.errors import ServiceError
@@ -18,33 +17,24 @@ from shared.rpc.limits import GRACE_S
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 START_S = 60.0
 """Longest time that a service may take until it serves."""
 ERROR = "error: "
 
 
-def run_processes(environment: Mapping[str, str], *, as_json: bool) -> None:
-    """Run ``semlink serve`` for each service with ``environment`` until SIGTERM or Ctrl-C; then stop all.
-
-    Raises:
-        ServiceError: one of them could not start, or ended by itself; the others are stopped.
-    """
-    asyncio.run(_run(environment, as_json=as_json))
-
-
 @dataclass
-class _Service:
-    """A service's process; ``started`` fills in where it listens."""
+class ServiceProcess:
+    """The process of one service; ``wait_until_serving`` sets the addresses."""
 
     name: str
     process: Process
     log: asyncio.Task[str]
     address: str = ""
-    metrics_url: str = field(default="")
+    metrics_url: str = ""
 
-    async def started(self) -> None:
+    async def wait_until_serving(self) -> None:
         """Return when the service serves.
 
         Raises:
@@ -52,23 +42,23 @@ class _Service:
         """
         try:
             async with asyncio.timeout(START_S):
-                document = await self._announcement()
+                document = await self._read_addresses()
                 self.address, self.metrics_url = document[self.name], document.get("metrics", "")
                 await check_serving(self.address, START_S)
         except TimeoutError:
             raise ServiceError(f"the {self.name} did not serve within {START_S:.0f} s: look at its log") from None
 
-    async def ended(self) -> None:
-        """Return never: a service that ends by itself has failed.
+    async def wait_until_ended(self) -> None:
+        """Wait for the end of the process, which is a failure: a service runs until it is stopped.
 
         Raises:
             ServiceError: it ended.
         """
         status = await self.process.wait()
-        raise ServiceError(f"the {self.name} ended: {await self.log or f'status {status}; its log says more'}")
+        raise ServiceError(f"the {self.name} ended: {await self.log or f'status {status}; look at its log'}")
 
     async def stop(self) -> None:
-        """Have the service end its calls and itself; kill it if it does not."""
+        """Let the service end its calls, then the process; kill it if it does not end in time."""
         if self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.terminate()
@@ -79,8 +69,8 @@ class _Service:
                 await self.process.wait()
         await self.log
 
-    async def _announcement(self) -> dict[str, str]:
-        """Return the JSON document that the service prints once it serves."""
+    async def _read_addresses(self) -> dict[str, str]:
+        """Return the JSON document that the service prints once it listens."""
         assert self.process.stdout is not None
         text = ""
         async for line in self.process.stdout:
@@ -88,34 +78,47 @@ class _Service:
             with contextlib.suppress(json.JSONDecodeError):
                 document: dict[str, str] = json.loads(text)
                 return document
-        await self.ended()
-        raise AssertionError("a service that has ended has failed")
+        await self.wait_until_ended()
+        raise AssertionError("wait_until_ended always raises")
 
 
-async def _run(environment: Mapping[str, str], *, as_json: bool) -> None:
-    stopping = asyncio.create_task(_told_to_stop())
-    services: list[_Service] = []
+def run_processes(
+    environment: Mapping[str, str], on_ready: Callable[[Sequence[ServiceProcess]], None] = lambda _: None
+) -> None:
+    """Run ``semlink serve`` for each service with ``environment`` until SIGTERM or Ctrl-C, then stop all.
+
+    ``on_ready`` is called once, when all of them serve.
+
+    Raises:
+        ServiceError: one of them did not start, or ended by itself; the others are stopped.
+    """
+    asyncio.run(_run(environment, on_ready))
+
+
+async def _run(environment: Mapping[str, str], on_ready: Callable[[Sequence[ServiceProcess]], None]) -> None:
+    stopping = asyncio.create_task(_wait_for_signal())
+    services: list[ServiceProcess] = []
     try:
         for name in SERVICE_NAMES:
-            services.append(await _spawned(name, environment))  # noqa: PERF401 - those before are stopped if one fails
-        if await _done_before(stopping, [service.started() for service in services]):
-            _announce(services, as_json=as_json)
-            await _done_before(stopping, [service.ended() for service in services])
+            services.append(await _start(name, environment))  # noqa: PERF401 - those before are stopped if one fails
+        if await _finish_before(stopping, [service.wait_until_serving() for service in services]):
+            on_ready(services)
+            await _finish_before(stopping, [service.wait_until_ended() for service in services])
     finally:
         await asyncio.gather(*(service.stop() for service in services))
         stopping.cancel()
 
 
-async def _told_to_stop() -> None:
-    told = asyncio.Event()
+async def _wait_for_signal() -> None:
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, told.set)
-    await told.wait()
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
 
 
-async def _done_before(stopping: asyncio.Task[None], work: list[Any]) -> bool:
-    """Return whether all ``work`` is done before ``stopping``; what fails of it is raised."""
+async def _finish_before(stopping: asyncio.Task[None], work: list[Any]) -> bool:
+    """Return whether all ``work`` finishes before ``stopping``; raise the first failure of it."""
     together = asyncio.gather(*work)
     either: set[asyncio.Future[Any]] = {stopping, together}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -127,7 +130,7 @@ async def _done_before(stopping: asyncio.Task[None], work: list[Any]) -> bool:
     return True
 
 
-async def _spawned(name: str, environment: Mapping[str, str]) -> _Service:
+async def _start(name: str, environment: Mapping[str, str]) -> ServiceProcess:
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "semlink.cli.main", "serve", name, "--json"),
@@ -137,11 +140,11 @@ async def _spawned(name: str, environment: Mapping[str, str]) -> _Service:
         stderr=pipe,
         start_new_session=True,  # Ctrl-C reaches this process alone, which then stops all in order
     )
-    return _Service(name, process, asyncio.create_task(_forwarded(name, process)))
+    return ServiceProcess(name, process, asyncio.create_task(_forward_log(name, process)))
 
 
-async def _forwarded(name: str, process: Process) -> str:
-    """Hand on a service's log line by line, its name before each; return the error that ended it, if it told one."""
+async def _forward_log(name: str, process: Process) -> str:
+    """Write the log of a service to standard error, its name before each line; return its error line, if any."""
     assert process.stderr is not None
     error = ""
     async for line in process.stderr:
@@ -152,14 +155,3 @@ async def _forwarded(name: str, process: Process) -> str:
             sys.stderr.write(f"{name:8} | {text}\n")
             sys.stderr.flush()
     return error
-
-
-def _announce(services: list[_Service], *, as_json: bool) -> None:
-    if as_json:
-        print_json({service.name: {"address": service.address, "metrics": service.metrics_url} for service in services})
-    else:
-        for service in services:
-            metrics = service.metrics_url and f", metrics at {service.metrics_url}"
-            print(f"{service.name} listens on {service.address}{metrics}")
-        print("Ctrl-C stops all")
-    sys.stdout.flush()

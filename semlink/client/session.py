@@ -1,4 +1,4 @@
-"""Sessions: the link in this process, or over services that run elsewhere, by the same calls."""
+"""Sessions: the link in this process or over services elsewhere, with the same calls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEFAULT_TIMEOUT_S = 300.0
 
 
 class Session(Protocol):
-    """What a caller does with the link; ``LocalSession`` and ``RemoteSession`` do it."""
+    """The calls of the link, which ``LocalSession`` and ``RemoteSession`` implement."""
 
     def encode(
         self, picture: bytes, settings: sender_pb2.SendSettings, on_stage: OnStage = ignore_stage
@@ -80,17 +80,16 @@ class Session(Protocol):
 class RemoteSession:
     """The link over services at ``addresses``; a service without an address runs on loopback in this process.
 
-    Calls may come from several threads; they run on an event loop of their own.
+    Several threads may call. The calls run on an event loop in a thread of its own.
 
     Raises:
-        ConfigError: a ``device``, although the receiver runs elsewhere.
+        ConfigError: a ``device`` is given, but the receiver runs elsewhere.
     """
 
     def __init__(self, addresses: Addresses, *, device: str = "", timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
         if device and addresses.receiver:
             raise ConfigError(
-                f"--device {device}: the receiver at {addresses.receiver} computes where its own --device says; "
-                "leave it out"
+                f"--device {device}: the receiver at {addresses.receiver} has its own --device; leave this one out"
             )
         self._given, self._device, self._timeout_s = addresses, device, timeout_s
         self._loop = asyncio.new_event_loop()
@@ -112,7 +111,7 @@ class RemoteSession:
     def encode(
         self, picture: bytes, settings: sender_pb2.SendSettings, on_stage: OnStage = ignore_stage
     ) -> sender_pb2.SendReport:
-        """Have the sender encode a picture file."""
+        """Encode a picture file at the sender."""
         return self._call(("sender",), lambda client: client.encode(picture, settings, on_stage))
 
     def decode(
@@ -123,7 +122,7 @@ class RemoteSession:
         reference: bytes = b"",
         on_preview: OnPreview = ignore_preview,
     ) -> Decoded:
-        """Have the receiver decode a ``.sem`` container."""
+        """Decode a ``.sem`` container at the receiver."""
         return self._call(
             ("receiver",),
             lambda client: client.decode(container, settings, reference=reference, on_preview=on_preview),
@@ -161,9 +160,9 @@ class RemoteSession:
         """Return the channel that a transmission with ``settings`` would use."""
         return self._call(("channel",), lambda client: client.describe(settings))
 
-    def _call(self, services: tuple[str, ...], ask: Callable[[LinkClient], Coroutine[Any, Any, T]]) -> T:
+    def _call(self, services: tuple[str, ...], method: Callable[[LinkClient], Coroutine[Any, Any, T]]) -> T:
         async def run() -> T:
-            return await ask(await self._reach(services))
+            return await method(await self._reach(services))
 
         return self._run(run())
 
@@ -176,15 +175,15 @@ class RemoteSession:
             raise
 
     async def _reach(self, services: tuple[str, ...]) -> LinkClient:
-        """Return a client that reaches ``services``; those without an address start here, once."""
+        """Return a client of ``services``; one without an address is started here at its first use."""
         from semlink.client.client import LinkClient  # noqa: PLC0415 - imports gRPC
-        from semlink.client.local_services import client_spans, reachable_services  # noqa: PLC0415
+        from semlink.client.local_services import client_spans, start_missing_services  # noqa: PLC0415
 
         async with self._lock:
             new = [name for name in services if not self._addresses[name]]
             if new:
-                reachable = reachable_services(self._given, new, device=self._device)
-                at = await self._stack.enter_async_context(reachable)
+                starting = start_missing_services(self._given, new, device=self._device)
+                at = await self._stack.enter_async_context(starting)
                 self._addresses.update({name: getattr(at, name) for name in new})
                 spans = await self._stack.enter_async_context(client_spans())
                 client = LinkClient(Addresses(**self._addresses), self._timeout_s, spans)
@@ -197,7 +196,7 @@ def open_session(addresses: Addresses, *, device: str = "", timeout_s: float = D
     """Yield a session: in this process where no service has an address, over the services otherwise.
 
     Raises:
-        ConfigError: a ``device``, although the receiver runs elsewhere.
+        ConfigError: a ``device`` is given, but the receiver runs elsewhere.
     """
     session: Session
     if addresses.given:

@@ -30,7 +30,7 @@ from PIL import Image
 
 from semlink.client.addresses import SERVICE_NAMES, Addresses
 from semlink.client.client import LinkClient
-from semlink.client.deployment import env_file
+from semlink.client.deployment import read_env_file
 from semlink.client.settings import channel_settings
 from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
 
@@ -62,7 +62,7 @@ def compose():
     """A function of variables that returns the compose file as compose reads it, .env included."""
 
     def read(name: str = "docker-compose.yml", **variables: str) -> dict[str, Any]:
-        return interpolated(yaml.safe_load((ROOT / name).read_text()), env_file(ROOT / ".env") | variables)
+        return interpolated(yaml.safe_load((ROOT / name).read_text()), read_env_file(ROOT / ".env") | variables)
 
     return read
 

@@ -16,7 +16,7 @@ import yaml
 
 from semlink.cli.main import app
 from semlink.client.addresses import SERVICE_NAMES
-from semlink.client.deployment import VARIABLES, env_file
+from semlink.client.deployment import VARIABLES, read_env_file
 
 pytestmark = pytest.mark.timeout(900)  # the first test waits for services, Prometheus and a sweep
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ def test_the_compose_files_are_valid(tmp_path):
 
 def test_every_knob_is_in_the_settings_file_and_every_line_of_it_is_used():
     used = {name for file in FILES for name in re.findall(r"\$\{(\w+)", (ROOT / file).read_text())}
-    assert set(env_file(ROOT / ".env")) == used | {"COMPOSE_PROFILES"}  # compose's own
+    assert set(read_env_file(ROOT / ".env")) == used | {"COMPOSE_PROFILES"}  # compose's own
 
 
 def test_the_services_get_every_variable_that_serve_reads(compose):
@@ -47,7 +47,7 @@ def test_the_services_get_every_variable_that_serve_reads(compose):
 
 
 def test_defaults_in_the_file_are_those_of_the_settings_file():
-    settings = env_file(ROOT / ".env")
+    settings = read_env_file(ROOT / ".env")
     for name, default in re.findall(r"\$\{(\w+):-([^}]*)\}", (ROOT / FILES[0]).read_text()):
         assert settings[name].startswith(default), name
 
@@ -143,7 +143,7 @@ def enabled(document, *profiles):
 
 def test_a_profile_chooses_the_receiver(compose):
     document, others = compose(), {"sender", "channel", "experiment", "prometheus", "grafana"}
-    assert env_file(ROOT / ".env")["COMPOSE_PROFILES"] == "cpu"
+    assert read_env_file(ROOT / ".env")["COMPOSE_PROFILES"] == "cpu"
     assert enabled(document, "cpu") == others | {"receiver"}
     assert enabled(document, "gpu") == others | {"receiver-gpu"}
     for service in ("receiver", "receiver-gpu"):

@@ -156,7 +156,7 @@ def test_streams_that_do_not_decode_are_told_beside_a_picture_that_does(photo, t
     sem.write_bytes(Bitstream(whole.header, (*whole.streams, *streams)).pack())
     status, text, _ = semlink("decode", sem, out, "--decoder", "hci")
     assert status == 0
-    assert "note: what came of CAPTION does not decode: the picture was made without it\n" in text
+    assert "note: CAPTION arrived but cannot be decoded: not used for the picture\n" in text
     assert "REGIONS unnamed (no detail), dog (no detail)\n" in text
     assert out.exists()
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semlink.client.deployment import OTHER_VARIABLES, VARIABLES, deployment_in, env_file, require_known
+from semlink.client.deployment import OTHER_VARIABLES, VARIABLES, read_deployment, read_env_file, require_known
 from shared.errors import ConfigError, InputError, LinkError
 
 SEMLINK = [sys.executable, "-m", "semlink.cli.main"]
@@ -75,7 +75,7 @@ def test_up_stops_all_and_tells_which_service_ended():
         os.kill(children["channel"], signal.SIGKILL)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert err.splitlines()[-1] == "error: the channel ended: status -9; its log says more"
+    assert err.splitlines()[-1] == "error: the channel ended: status -9; look at its log"
     assert not any(Path(f"/proc/{pid}").exists() for pid in children.values())
 
 
@@ -105,14 +105,14 @@ def test_up_names_a_taken_port_and_leaves_nothing_running(variable):
         ("SEMLINK_SENDER_PORT=5000\nSEMLINK_CHANNEL_PORT=5000", "SEMLINK_SENDER_PORT and .* are both 5000"),
         ("# fine\nSEMLINK_SENDER_PORT: 5000", "line 2: .* is not NAME=value"),
         ("SEMLINK_JUDGE=perhaps", "SEMLINK_JUDGE = 'perhaps': .*boolean"),
-        ("SEMLINK_DEVICE=gpu", "SEMLINK_DEVICE = 'gpu': there are cpu, cuda and cuda:N"),
+        ("SEMLINK_DEVICE=gpu", "SEMLINK_DEVICE = 'gpu': give cpu, cuda or cuda:N"),
     ],
 )
 def test_a_typo_in_the_settings_file_is_told_in_one_line(tmp_path, text, words):
     file = tmp_path / "settings.env"
     file.write_text(text)
     with pytest.raises(ConfigError, match=words) as caught:
-        deployment_in(env_file(file))
+        read_deployment(read_env_file(file))
     assert "\n" not in str(caught.value)
 
 
@@ -125,8 +125,8 @@ def test_up_refuses_a_variable_that_is_misspelt(tmp_path):
 
 def test_the_settings_file_that_ships_has_no_unknown_variable():
     file = Path(__file__).parents[3] / ".env"
-    require_known(env_file(file), file)
-    assert {name for name in env_file(file) if name.startswith("SEMLINK_")} <= {*VARIABLES, *OTHER_VARIABLES}
+    require_known(read_env_file(file), file)
+    assert {name for name in read_env_file(file) if name.startswith("SEMLINK_")} <= {*VARIABLES, *OTHER_VARIABLES}
 
 
 def test_up_says_that_the_settings_file_is_missing(tmp_path):
@@ -146,8 +146,8 @@ def test_any_settings_file_gives_variables_or_a_link_error(tmp_path_factory, tex
     file = tmp_path_factory.getbasetemp() / "any.env"
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
-        told, found = "", env_file(file)
-        deployment_in(found)
+        told, found = "", read_env_file(file)
+        read_deployment(found)
     except LinkError as error:
         told, found = str(error), {}
     assert "\n" not in told
@@ -157,6 +157,6 @@ def test_any_settings_file_gives_variables_or_a_link_error(tmp_path_factory, tex
 def test_quotes_and_comments_are_no_part_of_a_value(tmp_path):
     file = tmp_path / ".env"
     file.write_text("A=one # note\nB = 'two # three' # note\nC=\"four\"\nD=\nE=a=b\n#F=x\n")
-    assert env_file(file) == {"A": "one", "B": "two # three", "C": "four", "D": "", "E": "a=b"}
+    assert read_env_file(file) == {"A": "one", "B": "two # three", "C": "four", "D": "", "E": "a=b"}
     with pytest.raises(InputError, match="cannot read"):
-        env_file(tmp_path)
+        read_env_file(tmp_path)

@@ -1,0 +1,21 @@
+"""``semlink plot``: figures of sweeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from semlink.cli.options import Json, SweepFolders
+
+
+def plot(
+    folders: SweepFolders,
+    out: Annotated[Path | None, typer.Option(help="Folder for the figures.", show_default="DIR/plots")] = None,
+    as_json: Json = False,
+) -> None:
+    """Draw what sweeps found: quality and losses over SNR, rate and distortion, picture grids; PNG and SVG."""
+    from semlink.report.report import plot as draw_plots
+
+    draw_plots(folders, out or folders[0] / "plots", as_json=as_json)

@@ -1,0 +1,92 @@
+"""``semlink send``: a picture file over the whole link."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from semlink.cli.options import (
+    ChannelOptions,
+    Json,
+    PicturePath,
+    Protect,
+    ReceiverOptions,
+    SenderOptions,
+    ServiceOptions,
+    Timeout,
+)
+from semlink.cli.output import print_json, print_notes, print_table, progress_bar
+from semlink.cli.output_files import OutputOptions, require_png
+from semlink.cli.report_text import make_accounting_table, make_transfer_document, summarise_transfer
+from semlink.client.session import open_session
+from shared.files import read_file, write_file
+
+
+def send(
+    picture: PicturePath,
+    *,
+    sender: SenderOptions,
+    budget: Annotated[
+        int,
+        typer.Option(
+            help="Most bytes of the container; 0: the codec's rate.",
+            min=0,
+            metavar="BYTES",
+            rich_help_panel=SenderOptions.PANEL,
+        ),
+    ] = 0,
+    packet_bytes: Annotated[
+        int,
+        typer.Option(
+            help="Most bytes of one packet, 32 to 1024.", min=1, metavar="BYTES", rich_help_panel=SenderOptions.PANEL
+        ),
+    ] = 256,
+    channel: ChannelOptions,
+    receiver: ReceiverOptions,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the received picture.", metavar="FILE.png", rich_help_panel=OutputOptions.PANEL),
+    ] = None,
+    outputs: OutputOptions,
+    services: ServiceOptions,
+    timeout: Timeout = 300.0,
+    as_json: Json = False,
+) -> None:
+    """Send PICTURE over the link and report what arrived.
+
+    A channel that loses the picture is a result, not an error: nothing is written and the exit status is 0.
+    """
+    if out is not None:
+        require_png(out, picture)
+    outputs.require(picture, out)
+    data = read_file(picture)
+    send_settings, channel_settings = sender.settings(budget, packet_bytes), channel.settings()
+    receive_settings = receiver.receive_settings(progressive=outputs.progressive is not None)
+
+    with open_session(services.addresses, device=receiver.device, timeout_s=timeout) as session:
+        if channel.protect is Protect.UNEQUAL:
+            from semlink.pipeline.protected import protect_unequally  # imports the channel and the sender
+
+            channel_settings = protect_unequally(session, data, send_settings, channel_settings)
+        with progress_bar(1, quiet=as_json) as on_stage:
+            transfer = session.transfer(
+                data,
+                send_settings,
+                channel_settings,
+                receive_settings,
+                on_stage=on_stage,
+                on_preview=outputs.write_preview,
+            )
+    written = out if transfer.received.png else None
+    if written is not None:
+        write_file(written, transfer.received.png)
+    outputs.write_trust(transfer.received)
+
+    if as_json:
+        print_json({**make_transfer_document(transfer), "out": str(written) if written is not None else None})
+        return
+    print_table(f"{picture} over the link", ["", ""], summarise_transfer(transfer))
+    print_table(*make_accounting_table(transfer.link.account))
+    print_notes(outputs.notes(transfer.received))
