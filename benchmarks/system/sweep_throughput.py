@@ -29,7 +29,7 @@ from semlink.pipeline.pipeline import receive, transmit
 from semlink.sweep.plan import plan_of
 from semlink.sweep.quality import Quality
 from semlink.sweep.rows import RowStore
-from semlink.sweep.run import Here, process_executor, run_plan
+from semlink.sweep.run import InProcessExecutor, open_process_executor, run_plan
 from semlink.sweep.settings import sweep_of
 from semlink.sweep.worker import picture_index
 from sender.encode import encode_picture
@@ -103,7 +103,7 @@ def swept(plan: Plan, executor: Executor) -> None:
 
 def crew(warm: Plan, plan: Plan, workers: int) -> Crew:
     """Run ``plan`` on processes that have made ``warm``, a picture each, and so have all that they need."""
-    with process_executor(workers, "cpu") as executor:
+    with open_process_executor(workers, "cpu") as executor:
         started_s = timed(lambda: swept(warm, executor)).wall_s
         pids = executor.process_ids
         before_s = sum(map(cpu_seconds, pids))
@@ -156,11 +156,11 @@ def main() -> None:
         warm = plan_of(sweep_of(None, settings | {"pictures": spare[:1]}))
         plan = plan_of(sweep_of(None, settings | {"pictures": files}))
         bare(warm)
-        swept(warm, Here("cpu"))
+        swept(warm, InProcessExecutor("cpu"))
         print("| run | pictures per minute of CPU time | of wall time | share of the bare loop (CPU) |")
         print("| --- | ---: | ---: | ---: |")
         # Each twice, in turn, the better one counts: other work on the machine slows now one, now the other.
-        runs = [(timed(lambda: bare(plan)), timed(lambda: swept(plan, Here("cpu")))) for _ in range(2)]
+        runs = [(timed(lambda: bare(plan)), timed(lambda: swept(plan, InProcessExecutor("cpu")))) for _ in range(2)]
         loop, sweep = (min((pair[side] for pair in runs), key=lambda cost: cost.cpu_s) for side in (0, 1))
         for name, cost in (("bare loop", loop), ("sweep", sweep)):
             rate = 60 * options.count

@@ -12,7 +12,7 @@ from semlink.report.plot import figures_of
 from semlink.report.sweep_grids import grids_of
 from semlink.sweep.live import DIGITS, NAMES, rate_text, text_of
 from semlink.sweep.rows import read_rows, read_runs
-from semlink.sweep.summary import points_of
+from semlink.sweep.summary import summarise_points
 from shared.errors import InputError, SetupError
 from shared.files import write_file
 
@@ -40,7 +40,7 @@ def plot(folders: Sequence[Path], out: Path, *, as_json: bool) -> None:
     """
     rows = _rows_in(folders)
     files: dict[str, bytes] = {}
-    for figure in figures_of(points_of(rows)):
+    for figure in figures_of(summarise_points(rows)):
         files |= {f"{figure.name}.png": figure.png, f"{figure.name}.svg": figure.svg}
     files |= {f"{grid.name}.jpg": grid.jpeg for grid in grids_of(folders, rows)}
     try:
@@ -62,7 +62,7 @@ def report(folders: Sequence[Path], out: Path, *, title: str, as_json: bool) -> 
         InputError, SetupError, DataError: as ``plot``, and SetupError where jinja2 is not installed.
     """
     rows = _rows_in(folders)
-    points = points_of(rows)
+    points = summarise_points(rows)
     page = page_of(title, points, figures_of(points), grids_of(folders, rows), read_runs(folders))
     write_file(out, page.encode())
     if as_json:

@@ -15,9 +15,9 @@ from semlink.sweep.live import COLUMNS, point_rows, shown
 from semlink.sweep.outcome import kept_file
 from semlink.sweep.plan import hash_of, plan_of
 from semlink.sweep.rows import RowStore
-from semlink.sweep.run import local_executor, run_plan
+from semlink.sweep.run import open_local_executor, run_plan
 from semlink.sweep.settings import sweep_of
-from semlink.sweep.summary import points_of
+from semlink.sweep.summary import summarise_points
 from semlink.sweep.version import describe_versions
 from shared.picture import load_picture
 
@@ -54,8 +54,8 @@ def sweep(
         with _executor(workers, ray, device) as executor, shown(plan, quiet=as_json) as on_rows:
             schedule = run_plan(plan, store, executor, on_rows)
     if as_json:
-        points = [asdict(point) for point in points_of(schedule.rows)]
-        reasons = {point.key: schedule.reason(point) for point in plan.points}
+        points = [asdict(point) for point in summarise_points(schedule.rows)]
+        reasons = {point.key: schedule.stop_reason(point) for point in plan.points}
         print_json({"rows": str(out), "points": [one | {"stopped_by": reasons[one["key"]]} for one in points]})
         return
     print_table(f"{len(schedule.rows)} rows in {out}", COLUMNS, point_rows(plan, schedule))
@@ -70,12 +70,12 @@ def joined(command: Sequence[str]) -> str:
 @contextmanager
 def _executor(workers: int, ray: str, device: str) -> Iterator[Executor]:
     if ray:
-        from semlink.sweep.ray_run import ray_executor  # noqa: PLC0415 - optional
+        from semlink.sweep.ray_run import open_ray_executor  # noqa: PLC0415 - optional
 
-        with ray_executor(ray, device) as executor:
+        with open_ray_executor(ray, device) as executor:
             yield executor
         return
-    with local_executor(workers, device) as executor:
+    with open_local_executor(workers, device) as executor:
         yield executor
 
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from semlink.cli.output import number
-from semlink.sweep.summary import points_of
+from semlink.sweep.summary import summarise_points
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,12 +62,12 @@ def shown(plan: Plan, *, quiet: bool) -> Iterator[Callable[[Schedule], None]]:
 
 def point_rows(plan: Plan, schedule: Schedule) -> list[list[str]]:
     """Return every point that has rows as cells of ``COLUMNS``, those that are still open first."""
-    summaries = {one.key: one for one in points_of(schedule.rows)}
+    summaries = {one.key: one for one in summarise_points(schedule.rows)}
     cells = []
     for point in plan.points:
         summary = summaries.get(point.key)
         if summary is not None:
-            reason = schedule.reason(point)
+            reason = schedule.stop_reason(point)
             cells.append((bool(reason), _cells(summary, plan.sweep.measures[0] if plan.sweep.measures else "", reason)))
     return [one for _, one in sorted(cells, key=lambda pair: pair[0])]
 
@@ -119,7 +119,7 @@ def _told(plan: Plan, schedule: Schedule, started_s: float) -> str:
     made = done - schedule.reused
     elapsed_s = time.monotonic() - started_s
     left = f", about {_duration(elapsed_s / made * schedule.remaining)} left" if made and schedule.remaining else ""
-    stopped = sum(1 for point in plan.points if schedule.reason(point))
+    stopped = sum(1 for point in plan.points if schedule.stop_reason(point))
     known = f", {schedule.reused} from before" if schedule.reused else ""
     return f"{done} of {done + schedule.remaining} rows{known}; {stopped} of {len(plan.points)} points done{left}"
 

@@ -1,4 +1,4 @@
-"""Runs a plan: batches to workers, rows to disk as they come."""
+"""Run a plan: hand batches to workers, and write their rows to disk."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ if TYPE_CHECKING:
     from semlink.sweep.plan import Plan
     from semlink.sweep.rows import RowStore
     from semlink.sweep.schedule import Batch
-    from semlink.sweep.worker import Engine, Made
+    from semlink.sweep.worker import Worker, WorkerResult
 
 AHEAD: Final = 2
-"""Batches per worker that are handed out, so that none waits for its next one."""
+"""Number of batches per worker that are submitted ahead, so that no worker waits for its next one."""
 
-_engine: Engine | None = None  # of a worker process, which has one and lives for it
+_worker: Worker | None = None  # in a worker process, which exists for this one worker
 
 
 class Executor(Protocol):
-    """Where batches are made. ``workers`` is how many are made at once."""
+    """Carries out batches, ``workers`` of them at once."""
 
     workers: int
 
     def submit(self, batch: Batch) -> None:
-        """Have ``batch`` made."""
+        """Start ``batch``, or queue it."""
         ...
 
-    def finished(self) -> list[Made]:
-        """Wait until a batch is made; return those that are.
+    def collect(self) -> list[WorkerResult]:
+        """Wait until a batch is done. Return the results of all that are.
 
         Raises:
-            LinkError: what a batch raised, or the workers are gone.
+            LinkError: a batch failed, or a worker ended.
         """
         ...
 
 
 def run_plan(plan: Plan, store: RowStore, executor: Executor, on_rows: Callable[[Schedule], None]) -> Schedule:
-    """Make every row of ``plan`` that ``store`` does not hold; ``on_rows`` is told after each batch.
+    """Make all rows of ``plan`` that ``store`` does not hold. Call ``on_rows`` after each batch.
 
     Raises:
-        LinkError: a task cannot be made, the workers are gone, or the disk is full; all rows made so far are kept.
+        LinkError: a task failed, a worker ended, or the disk is full. The store keeps all rows made so far.
     """
     schedule = Schedule(plan, store.known)
     on_rows(schedule)
@@ -62,86 +62,86 @@ def run_plan(plan: Plan, store: RowStore, executor: Executor, on_rows: Callable[
             running += 1
         if not running:
             return schedule
-        for made in executor.finished():
+        for result in executor.collect():
             running -= 1
-            store.add(made.rows, made.pictures)
-            schedule.take(made.rows)
+            store.add(result.rows, result.pictures)
+            schedule.add_rows(result.rows)
         on_rows(schedule)
 
 
-class Here:
-    """One worker: this process."""
+class InProcessExecutor:
+    """One worker in this process."""
 
     workers = 1
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._engine: Engine | None = None
+        self._worker: Worker | None = None
         self._batches: list[Batch] = []
 
     def submit(self, batch: Batch) -> None:
-        """Have ``batch`` made by ``finished``."""
+        """Queue ``batch``; ``collect`` carries it out."""
         self._batches.append(batch)
 
-    def finished(self) -> list[Made]:
-        """Make the oldest batch."""
-        if self._engine is None:
-            self._engine = new_engine(self._device)
+    def collect(self) -> list[WorkerResult]:
+        """Carry out the oldest batch and return its result."""
+        if self._worker is None:
+            self._worker = create_worker(self._device)
         batch = self._batches.pop(0)
-        return [self._engine.made(batch.data, batch.tasks)]
+        return [self._worker.make_rows(batch.data, batch.tasks)]
 
 
-class Processes:
-    """Worker processes on this machine, each with its own models."""
+class ProcessExecutor:
+    """Worker processes on this machine. Each has its own models."""
 
     def __init__(self, pool: ProcessPoolExecutor, workers: int) -> None:
         self.workers = workers
         self._pool = pool
-        self._running: set[Future[Made]] = set()
+        self._running: set[Future[WorkerResult]] = set()
 
     def submit(self, batch: Batch) -> None:
-        """Hand ``batch`` to the next free worker."""
-        with _lost_workers(self.workers):
-            self._running.add(self._pool.submit(_made, batch))
+        """Queue ``batch`` for the next free worker."""
+        with _report_lost_worker(self.workers):
+            self._running.add(self._pool.submit(_make_rows, batch))
 
-    def finished(self) -> list[Made]:
-        """Wait until a batch is made; return those that are."""
+    def collect(self) -> list[WorkerResult]:
+        """Wait until a batch is done. Return the results of all that are."""
         done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
-        with _lost_workers(self.workers):
+        with _report_lost_worker(self.workers):
             return [future.result() for future in done]
 
     @property
     def process_ids(self) -> list[int]:
-        """The worker processes; they start with the first batch."""
-        return list(self._pool._processes or {})  # noqa: SLF001 - there is no public way to name them
+        """IDs of the worker processes, which start with the first batch."""
+        return list(self._pool._processes or {})  # noqa: SLF001 - the pool has no public attribute for them
 
 
 @contextlib.contextmanager
-def local_executor(workers: int, device: str) -> Iterator[Executor]:
-    """Yield ``workers`` on this machine: this process, if it is one. They end with it, also if it is killed."""
+def open_local_executor(workers: int, device: str) -> Iterator[Executor]:
+    """Yield an executor on this machine: this process for one worker, else processes that end when this one does."""
     if workers == 1:
-        yield Here(device)
+        yield InProcessExecutor(device)
         return
-    with process_executor(workers, device) as executor:
+    with open_process_executor(workers, device) as executor:
         yield executor
 
 
 @contextlib.contextmanager
-def process_executor(workers: int, device: str) -> Iterator[Processes]:
-    """Yield ``workers`` processes, also where it is one."""
-    # Not forked: torch's threads do not survive a fork.
+def open_process_executor(workers: int, device: str) -> Iterator[ProcessExecutor]:
+    """Yield an executor with ``workers`` processes, even for one worker."""
+    # Spawned, not forked: torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(device,))
+    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(device,))
     try:
-        yield Processes(pool, workers)
+        yield ProcessExecutor(pool, workers)
     except BaseException:
-        _end(pool)
+        _stop(pool)
         raise
     pool.shutdown()
 
 
-def new_engine(device: str) -> Engine:
-    """Return an engine that computes in one thread, so that a row does not depend on the number of cores.
+def create_worker(device: str) -> Worker:
+    """Return a worker that computes in one thread, so that a row does not depend on the number of cores.
 
     Raises:
         SetupError: there is no such device.
@@ -149,47 +149,47 @@ def new_engine(device: str) -> Engine:
     import torch  # noqa: PLC0415 - seconds to import
 
     from receiver.pocket.devices import device_named  # noqa: PLC0415
-    from semlink.sweep.worker import Engine  # noqa: PLC0415
+    from semlink.sweep.worker import Worker  # noqa: PLC0415
 
     torch.set_num_threads(1)
-    return Engine(str(device_named(device)))
+    return Worker(str(device_named(device)))
 
 
-def _begin(device: str) -> None:
-    """Make a worker: deaf to Ctrl-C, which the parent answers, and gone when the parent is."""
-    global _engine  # noqa: PLW0603 - of a process that has one engine and no other purpose
+def _start_worker(device: str) -> None:
+    """Set up a worker process. It ignores Ctrl-C, which the parent handles, and ends when the parent ends."""
+    global _worker  # noqa: PLW0603 - a process pool has no other place for the state of a worker process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _engine = new_engine(device)
+        threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+    _worker = create_worker(device)
 
 
-def _end_with(parent: BaseProcess) -> None:
-    """End this process with ``parent``, which may have been killed and then tells nobody."""
+def _end_with_parent(parent: BaseProcess) -> None:
+    """End this process when ``parent`` ends, even if it was killed and could not stop its workers."""
     parent.join()
     os._exit(1)
 
 
-def _made(batch: Batch) -> Made:
-    if _engine is None:
-        raise ServiceError("this worker has no engine")
-    return _engine.made(batch.data, batch.tasks)
+def _make_rows(batch: Batch) -> WorkerResult:
+    if _worker is None:
+        raise ServiceError("this worker process was not set up")
+    return _worker.make_rows(batch.data, batch.tasks)
 
 
-def _end(pool: ProcessPoolExecutor) -> None:
-    """Stop the workers now, whatever they are making."""
-    for process in list((pool._processes or {}).values()):  # noqa: SLF001 - there is no public way to stop them
+def _stop(pool: ProcessPoolExecutor) -> None:
+    """Stop the worker processes at once."""
+    for process in list((pool._processes or {}).values()):  # noqa: SLF001 - the pool has no public method for this
         process.terminate()
     pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextlib.contextmanager
-def _lost_workers(workers: int) -> Iterator[None]:
+def _report_lost_worker(workers: int) -> Iterator[None]:
     try:
         yield
     except BrokenProcessPool as error:
         raise ServiceError(
-            f"one of {workers} workers ended without a word, often for want of memory; rows so far are kept: "
+            f"one of {workers} workers ended unexpectedly, often because memory ran out; rows so far are kept: "
             "run the same command again with fewer --workers"
         ) from error

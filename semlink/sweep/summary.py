@@ -1,4 +1,4 @@
-"""From rows to points: sums of counts, means over pictures and seeds, and intervals of confidence."""
+"""From rows to points: sums of counts, means over pictures and seeds, and confidence intervals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONFIDENCE: Final = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean or a rate with its interval of confidence; both bounds are None where one seed says nothing of others."""
+    """A mean or a rate with its confidence interval. Both bounds are None if a picture has only one seed."""
 
     value: float
     low: float | None
@@ -26,15 +26,16 @@ class Interval:
 
     @property
     def half_width(self) -> float:
-        """Half of the interval's width, infinite where there is none."""
+        """Half the width of the interval; infinite if there is no interval."""
         return math.inf if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
 @dataclass(frozen=True, slots=True)
 class PointSummary:
-    """What all rows of one point come to; ``measures`` holds those that every row has.
+    """Summary of all rows of one point.
 
-    ``endings`` counts rows by how their picture came about, ``streams`` is the mean share of streams that came whole.
+    ``endings`` counts rows by ``ending``. ``streams`` is the mean share of streams that arrived complete.
+    ``measures`` holds the measures that every row has.
     """
 
     key: str
@@ -59,39 +60,39 @@ class PointSummary:
     measures: dict[str, Interval]
 
 
-def points_of(rows: Iterable[dict[str, Any]], confidence: float = CONFIDENCE) -> list[PointSummary]:
-    """Return the points of ``rows``, sorted by channel, codec, rate and SNR."""
+def summarise_points(rows: Iterable[dict[str, Any]], confidence: float = CONFIDENCE) -> list[PointSummary]:
+    """Return a summary of each point of ``rows``, sorted by channel, codec, rate and SNR."""
     by_point: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         by_point[row["point"]].append(row)
-    points = [_point(found, confidence) for found in by_point.values()]
+    points = [_summarise(found, confidence) for found in by_point.values()]
     return sorted(points, key=lambda one: (one.channel, one.codec, one.rate_kind, one.rate, one.snr_db))
 
 
-def failed_packets(rows: Iterable[dict[str, Any]]) -> int:
-    """Return how many packets did not arrive."""
+def count_failed_packets(rows: Iterable[dict[str, Any]]) -> int:
+    """Return the number of packets that were not delivered."""
     return sum(row["packets"] - row["delivered"] for row in rows)
 
 
-def interval_of(rows: Sequence[dict[str, Any]], measure: str, confidence: float = CONFIDENCE) -> Interval | None:
-    """Return the interval of ``measure`` over the rows of one point, None if a row lacks it.
+def estimate(rows: Sequence[dict[str, Any]], measure: str, confidence: float = CONFIDENCE) -> Interval | None:
+    """Return ``measure`` over the rows of one point with its interval; None if a row lacks the measure.
 
-    ``bler`` is failed packets over packets, by Wilson's interval, which takes packets for independent. Of any other
-    measure it is that of the mean over these very pictures, whatever the channel draws: see ``stratified``.
+    ``bler`` is failed packets over packets with Wilson's interval, which assumes independent packets. Every other
+    measure is a mean over the pictures, with the interval of ``stratified_mean``.
     """
     if measure == "bler":
-        return wilson(failed_packets(rows), sum(row["packets"] for row in rows), confidence)
+        return wilson_interval(count_failed_packets(rows), sum(row["packets"] for row in rows), confidence)
     by_picture: dict[str, list[float]] = defaultdict(list)
     for row in sorted(rows, key=lambda one: (one["picture"], one["seed"])):
         value = row[measure]
         if value is None:
             return None
         by_picture[row["picture"]].append(value)
-    return stratified(list(by_picture.values()), confidence)
+    return stratified_mean(list(by_picture.values()), confidence)
 
 
-def wilson(events: int, trials: int, confidence: float = CONFIDENCE) -> Interval:
-    """Return Wilson's score interval of a probability (J. Am. Stat. Assoc. 22, 1927); no trial leaves it open."""
+def wilson_interval(events: int, trials: int, confidence: float = CONFIDENCE) -> Interval:
+    """Return Wilson's score interval of a probability (J. Am. Stat. Assoc. 22, 1927); no interval without a trial."""
     if trials == 0:
         return Interval(math.nan, None, None)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
@@ -102,12 +103,12 @@ def wilson(events: int, trials: int, confidence: float = CONFIDENCE) -> Interval
     return Interval(share, max(0.0, middle - spread), min(1.0, middle + spread))
 
 
-def stratified(strata: Sequence[Sequence[float]], confidence: float = CONFIDENCE) -> Interval:
-    """Return the mean over strata of their means, with Student's interval for draws within strata.
+def stratified_mean(strata: Sequence[Sequence[float]], confidence: float = CONFIDENCE) -> Interval:
+    """Return the mean of the strata's means, with Student's interval for random values within fixed strata.
 
-    A stratum is a picture, its values are one per seed, independent of each other and of those of other pictures.
-    Welch's and Satterthwaite's degrees of freedom (Biometrics Bulletin 2, 1946). A stratum of one value tells nothing
-    of the spread, so there is no interval then.
+    A stratum is a picture. Its values, one per seed, are independent of each other and of those of other pictures. The
+    degrees of freedom are Welch's and Satterthwaite's (Biometrics Bulletin 2, 1946). There is no interval if a stratum
+    has a single value, because its variance is unknown.
     """
     mean = fmean(fmean(values) for values in strata)
     if any(len(values) < 2 for values in strata):
@@ -117,16 +118,16 @@ def stratified(strata: Sequence[Sequence[float]], confidence: float = CONFIDENCE
         return Interval(mean, mean, mean)
     from scipy.special import stdtrit  # noqa: PLC0415 - keeps --help quick
 
-    # In shares of the sum, because squares of tiny variances vanish.
+    # As shares of the sum: the squares of tiny variances would underflow.
     shares = [one / sum(squares) for one in squares]
     freedom = 1 / sum(share**2 / (len(values) - 1) for share, values in zip(shares, strata, strict=True))
     spread = float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(sum(squares)) / len(strata)
     return Interval(mean, mean - spread, mean + spread)
 
 
-def _point(rows: list[dict[str, Any]], confidence: float) -> PointSummary:
+def _summarise(rows: list[dict[str, Any]], confidence: float) -> PointSummary:
     first = rows[0]
-    measures = {name: interval_of(rows, name, confidence) for name in MEASURES}
+    measures = {name: estimate(rows, name, confidence) for name in MEASURES}
     endings: dict[str, int] = defaultdict(int)
     for row in rows:
         endings[row["ending"]] += 1
@@ -144,13 +145,13 @@ def _point(rows: list[dict[str, Any]], confidence: float) -> PointSummary:
         pictures=tuple(sorted({row["picture"] for row in rows})),
         seeds=tuple(sorted({row["seed"] for row in rows})),
         packets=sum(row["packets"] for row in rows),
-        failed=failed_packets(rows),
+        failed=count_failed_packets(rows),
         channel_uses=fmean(row["channel_uses"] for row in rows),
         cbr=fmean(row["channel_uses"] / size for row, size in zip(rows, samples, strict=True)),
         container_bytes=fmean(row["container_bytes"] for row in rows),
         bpp=fmean(24 * row["container_bytes"] / size for row, size in zip(rows, samples, strict=True)),
         streams=fmean(shares) if shares else None,
         endings=dict(sorted(endings.items())),
-        bler=wilson(failed_packets(rows), sum(row["packets"] for row in rows), confidence),
+        bler=wilson_interval(count_failed_packets(rows), sum(row["packets"] for row in rows), confidence),
         measures={name: one for name, one in measures.items() if one is not None},
     )

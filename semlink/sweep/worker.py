@@ -1,7 +1,7 @@
-"""Makes rows: the sender's, the channel's and the receiver's own objects in one process, models loaded once.
+"""A worker makes rows: sender, channel and receiver in one process, with models that are loaded once.
 
-What does not depend on a task's noise is made once and kept for the tasks after it: a picture's packets at one rate,
-what its packets meet, and the measures of one set of received streams.
+What does not depend on a task's noise is computed once and cached for later tasks: the packets of a picture at one
+rate, the settings of a point's channel, and the measures of one set of received streams.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ INDEX_DIGITS: Final = 15
 
 
 @dataclass(slots=True)
-class Made:
-    """Rows, and the pictures that are kept, by digest, as files."""
+class WorkerResult:
+    """Rows, and the pictures to keep: WebP files by the hash of their pixels."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
@@ -92,10 +92,10 @@ class _Sent:
     kinds: tuple[str, ...]
 
 
-class Engine:
-    """One worker's models and caches. ``device`` is where decoders and measures compute: cpu, cuda ...
+class Worker:
+    """The models and caches of one worker. Decoders and measures compute on ``device``: cpu, cuda ...
 
-    Rows do not depend on what the worker did before, nor on how tasks are shared among workers.
+    A row depends on its task only, not on earlier tasks or on how tasks are shared among workers.
     """
 
     def __init__(self, device: str = "cpu") -> None:
@@ -106,21 +106,21 @@ class Engine:
         self._channels, self._bitstreams, self._sent = Kept(), Kept(), Kept()
         self._transmitted, self._shown = Kept(), Kept()
 
-    def made(self, data: bytes, tasks: Sequence[Task]) -> Made:
-        """Return the rows of ``tasks``, all of the picture file ``data``.
+    def make_rows(self, data: bytes, tasks: Sequence[Task]) -> WorkerResult:
+        """Return the rows of ``tasks``, which all send the picture in the file ``data``.
 
         Raises:
-            LinkError: something that a task needs is missing or cannot be carried.
+            LinkError: a task cannot be carried out, for instance because weights are missing.
         """
-        made = Made()
+        result = WorkerResult()
         for task in tasks:
             started_s = time.perf_counter()
             picture = self._pictures.get(task.picture.digest, lambda: load_picture(data))
             outcome, shown = (self._file if task.point.codec.is_classical else self._streams)(picture, task)
             if task.kept:
-                made.pictures[shown.digest] = shown.file
-            made.rows.append(row_of(task, outcome, shown, {"wall_s": time.perf_counter() - started_s}))
-        return made
+                result.pictures[shown.digest] = shown.file
+            result.rows.append(row_of(task, outcome, shown, {"wall_s": time.perf_counter() - started_s}))
+        return result
 
     def _streams(self, picture: Picture, task: Task) -> tuple[Outcome, Shown]:
         """Return what becomes of a picture as streams of guidance."""

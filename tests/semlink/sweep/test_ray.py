@@ -3,7 +3,7 @@
 import pytest
 
 from semlink.sweep.command import sweep
-from semlink.sweep.ray_run import ray_executor
+from semlink.sweep.ray_run import open_ray_executor
 from semlink.sweep.rows import lasting, read_rows
 from shared.errors import ConfigError, ServiceError
 
@@ -34,7 +34,7 @@ def two_nodes(ray):
 
 
 def test_two_nodes_make_the_rows_of_one_process(tmp_path, settings, swept, two_nodes):
-    with ray_executor(two_nodes, "cpu") as executor:
+    with open_ray_executor(two_nodes, "cpu") as executor:
         assert executor.workers == 2
     sweep(None, settings, tmp_path, workers=1, ray=two_nodes, device="cpu", as_json=True)
     assert rows_in(tmp_path) == rows_in(swept)

@@ -10,7 +10,7 @@ from PIL import Image
 from semlink.report.report import plot, report, without_common
 from semlink.report.sweep_grids import grids_of
 from semlink.sweep.rows import RowStore, read_rows
-from semlink.sweep.summary import points_of
+from semlink.sweep.summary import summarise_points
 from shared.errors import InputError
 
 
@@ -49,7 +49,7 @@ def test_the_page_holds_everything(swept, tmp_path, capsys):
         "rayleigh",
     ):
         assert told in page
-    assert page.count("<tr>") > len(points_of(read_rows([swept])))
+    assert page.count("<tr>") > len(summarise_points(read_rows([swept])))
 
 
 def test_the_same_rows_make_the_same_page(swept, tmp_path):

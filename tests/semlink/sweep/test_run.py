@@ -13,7 +13,7 @@ import yaml
 from semlink.sweep.command import sweep
 from semlink.sweep.plan import plan_of
 from semlink.sweep.rows import RowStore, lasting, read_rows, read_runs, rows_folder
-from semlink.sweep.run import process_executor, run_plan
+from semlink.sweep.run import open_process_executor, run_plan
 from semlink.sweep.schedule import BATCH_TASKS
 from semlink.sweep.settings import sweep_of
 from shared.errors import ConfigError, InputError, ServiceError, SetupError
@@ -82,8 +82,12 @@ def test_a_worker_that_is_killed_is_told_and_its_rows_come_with_the_next_run(tmp
         if 0 < len(schedule.rows) <= BATCH_TASKS:  # the first batch
             os.kill(executor.process_ids[0], signal.SIGKILL)
 
-    told = "one of 1 workers ended without a word, .* rows so far are kept: run the same command again"
-    with pytest.raises(ServiceError, match=told), process_executor(1, "cpu") as executor, RowStore(tmp_path) as store:
+    told = "one of 1 workers ended unexpectedly, .* rows so far are kept: run the same command again"
+    with (
+        pytest.raises(ServiceError, match=told),
+        open_process_executor(1, "cpu") as executor,
+        RowStore(tmp_path) as store,
+    ):
         run_plan(plan, store, executor, killed)
     assert 0 < len(rows_in(tmp_path)) < len(rows_in(swept))
     run(settings, tmp_path)

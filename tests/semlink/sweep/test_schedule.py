@@ -32,7 +32,7 @@ def drained(schedule, made):
     tasks = []
     while (batch := schedule.next_batch()) is not None:
         assert len({task.picture for task in batch.tasks}) == 1
-        schedule.take([made(task) for task in batch.tasks])
+        schedule.add_rows([made(task) for task in batch.tasks])
         tasks += batch.tasks
     return tasks
 
@@ -42,7 +42,7 @@ def test_without_a_stop_every_seed_is_made(plan):
     schedule = Schedule(planned, {})
     tasks = drained(schedule, lambda task: row_of(task, 100))
     assert len(tasks) == len({task.key for task in tasks}) == planned.task_count == 12
-    assert schedule.reason(planned.points[0]) == ALL_SEEDS
+    assert schedule.stop_reason(planned.points[0]) == ALL_SEEDS
     assert schedule.remaining == 0
 
 
@@ -51,7 +51,7 @@ def test_a_point_stops_at_its_interval_after_whole_seeds(plan):
     schedule = Schedule(planned, {})
     tasks = drained(schedule, lambda task: row_of(task, 100, 20 + 0.01 * task.seed))
     assert {task.seed for task in tasks} == {0, 1, 2}
-    assert schedule.reason(planned.points[0]).startswith("psnr_db ±")
+    assert schedule.stop_reason(planned.points[0]).startswith("psnr_db ±")
 
 
 def test_a_wide_interval_asks_for_one_seed_more_at_a_time(plan):
@@ -60,14 +60,14 @@ def test_a_wide_interval_asks_for_one_seed_more_at_a_time(plan):
     tasks = drained(schedule, lambda task: row_of(task, 50))
     # Wilson's half width of a half falls below 0.03 from 1,064 packets on: 6 seeds of 200 packets.
     assert [task.seed for task in tasks] == [0, 1, 2, 0, 1, 2, 3, 3, 4, 4, 5, 5]
-    assert schedule.reason(planned.points[0]).startswith("BLER ±")
+    assert schedule.stop_reason(planned.points[0]).startswith("BLER ±")
 
 
 def test_enough_errors_stop_a_point(plan):
     planned = plan(stop={"half_width": 1e-6, "errors": 500})
     schedule = Schedule(planned, {})
     drained(schedule, lambda task: row_of(task, 0))
-    assert schedule.reason(planned.points[0]) == "500 errors"
+    assert schedule.stop_reason(planned.points[0]) == "500 errors"
 
 
 def test_known_rows_are_not_made_again_and_end_at_the_same_place(plan):

@@ -8,37 +8,37 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from semlink.sweep.rows import read_rows
-from semlink.sweep.summary import points_of, stratified, wilson
+from semlink.sweep.summary import stratified_mean, summarise_points, wilson_interval
 
 
 @pytest.mark.parametrize(("events", "trials"), [(0, 10), (3, 17), (50, 50), (7, 4000)])
 def test_wilsons_interval_is_scipys(events, trials):
-    found = wilson(events, trials)
+    found = wilson_interval(events, trials)
     expected = stats.binomtest(events, trials).proportion_ci(0.95, method="wilson")
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
     assert found.value == events / trials
 
 
 def test_nothing_sent_tells_nothing():
-    found = wilson(0, 0)
+    found = wilson_interval(0, 0)
     assert math.isnan(found.value)
     assert found.half_width == math.inf
 
 
 def test_one_stratum_is_students_interval():
     values = [24.1, 25.3, 24.7, 26.0]
-    found = stratified([values])
+    found = stratified_mean([values])
     low, high = stats.t.interval(0.95, 3, loc=sum(values) / 4, scale=stats.sem(values))
     assert (found.low, found.high) == pytest.approx((low, high))
 
 
 def test_differences_between_pictures_are_no_uncertainty():
-    found = stratified([[20.0, 20.0], [30.0, 30.0]])
+    found = stratified_mean([[20.0, 20.0], [30.0, 30.0]])
     assert (found.value, found.low, found.high) == (25, 25, 25)
 
 
 def test_one_seed_leaves_the_interval_open():
-    found = stratified([[20.0], [21.0]])
+    found = stratified_mean([[20.0], [21.0]])
     assert found.low is None
     assert found.half_width == math.inf
 
@@ -46,13 +46,13 @@ def test_one_seed_leaves_the_interval_open():
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(st.floats(-50, 50), min_size=2, max_size=5), min_size=1, max_size=5))
 def test_the_interval_holds_the_mean(strata):
-    found = stratified(strata)
+    found = stratified_mean(strata)
     assert found.low <= found.value <= found.high
 
 
 def test_points_are_sums_over_their_rows(swept):
     rows = read_rows([swept])
-    points = points_of(rows)
+    points = summarise_points(rows)
     assert len(rows) == 40
     assert [point.snr_db for point in points] == [-3, 0, 3, 9]
     assert sum(point.packets for point in points) == sum(row["packets"] for row in rows)
