@@ -11,6 +11,7 @@ from semlink.cli.output import print_json, print_table
 from semlink.cli.report_text import message_to_dict, summarise_contact
 from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
+from shared.rpc.limits import DEFAULT_TIMEOUT_S
 
 if TYPE_CHECKING:
     from semlink.client.session import Session
@@ -24,7 +25,7 @@ def channels(
     *,
     options: ProfileOptions,
     channel_at: ChannelAddress = "",
-    timeout: Timeout = 300.0,
+    timeout: Timeout = DEFAULT_TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
     """List the channels, or show the settings of one; for deep space, also its contact and link budget."""

@@ -6,10 +6,11 @@ from semlink.cli.options import Json, SenderAddress, Timeout
 from semlink.cli.output import print_json, print_table
 from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
+from shared.rpc.limits import DEFAULT_TIMEOUT_S
 from shared.streams import StreamKind
 
 
-def codecs(sender: SenderAddress = "", timeout: Timeout = 300.0, as_json: Json = False) -> None:
+def codecs(sender: SenderAddress = "", timeout: Timeout = DEFAULT_TIMEOUT_S, as_json: Json = False) -> None:
     """List the codecs of the sender with their streams, the most important first. Other packages can add codecs."""
     with open_session(Addresses(sender=sender), timeout_s=timeout) as session:
         known = session.codecs().codecs

@@ -16,6 +16,7 @@ from semlink.client.session import open_session
 from shared.bitstream import bpp
 from shared.errors import InputError
 from shared.files import read_file, write_file
+from shared.rpc.limits import DEFAULT_TIMEOUT_S
 
 
 def decode(
@@ -29,7 +30,7 @@ def decode(
         typer.Option(help="The original picture, to measure PSNR and MS-SSIM against.", metavar="PICTURE"),
     ] = None,
     receiver: ReceiverAddress = "",
-    timeout: Timeout = 300.0,
+    timeout: Timeout = DEFAULT_TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
     """Decode the container FILE.sem into the picture OUT.png."""

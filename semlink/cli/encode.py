@@ -14,6 +14,7 @@ from semlink.cli.report_text import describe_streams, stream_bytes
 from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
 from shared.files import read_file, write_file
+from shared.rpc.limits import DEFAULT_TIMEOUT_S
 
 
 def encode(
@@ -25,7 +26,7 @@ def encode(
         int, typer.Option("--bytes", help="Most bytes of FILE.sem; 0: the codec's rate.", min=0, metavar="BYTES")
     ] = 0,
     sender: SenderAddress = "",
-    timeout: Timeout = 300.0,
+    timeout: Timeout = DEFAULT_TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
     """Encode PICTURE into the container FILE.sem."""

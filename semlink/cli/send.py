@@ -22,6 +22,7 @@ from semlink.cli.output_files import OutputOptions, require_png
 from semlink.cli.report_text import make_accounting_table, make_transfer_document, summarise_transfer
 from semlink.client.session import open_session
 from shared.files import read_file, write_file
+from shared.rpc.limits import DEFAULT_TIMEOUT_S
 
 
 def send(
@@ -51,7 +52,7 @@ def send(
     ] = None,
     outputs: OutputOptions,
     services: ServiceOptions,
-    timeout: Timeout = 300.0,
+    timeout: Timeout = DEFAULT_TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
     """Send PICTURE over the link and report what arrived.

@@ -1,4 +1,4 @@
-"""Client of the three services: one picture from file to file, or across the whole link."""
+"""The gRPC client of the three services: encode, transmit or decode alone, or send a picture over the whole link."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignor
 from shared.errors import ServiceError
 from shared.rpc.chunks import chunks_of
 from shared.rpc.connect import connect, require_address
-from shared.rpc.limits import MESSAGE_SIZE_OPTIONS
+from shared.rpc.limits import DEFAULT_TIMEOUT_S, MESSAGE_SIZE_OPTIONS
 from shared.rpc.semlink.v1 import (
     channel_pb2,
     channel_pb2_grpc,
@@ -38,18 +38,17 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="Message")
 Report = TypeVar("Report", sender_pb2.SendReport, channel_pb2.LinkReport, receiver_pb2.ReceiveReport)
 
-DEFAULT_TIMEOUT_S = 300.0
-NEIGHBOUR_S = 2.0
-"""Time for a service that stopped taking messages to say why."""
+CLOSED_STREAM_WAIT_S = 2.0
+"""How long a service that stopped reading is waited for, to learn its error."""
 
 
 class LinkClient:
-    """Calls the three services at ``addresses``; use as ``async with``.
+    """Client of the services at ``addresses``; use as ``async with``.
 
     Args:
-        addresses: where they listen; only those that a method calls need be given.
-        timeout_s: deadline of every call.
-        spans: records each transfer as a trace, of which the services' spans are part.
+        addresses: address of each service; a method needs those of the services that it calls.
+        timeout_s: time limit of each call in seconds.
+        spans: records each transfer as a trace that includes the services' spans.
     """
 
     def __init__(self, addresses: Addresses, timeout_s: float = DEFAULT_TIMEOUT_S, spans: Spans | None = None) -> None:
@@ -68,12 +67,12 @@ class LinkClient:
     async def encode(
         self, picture: bytes, settings: sender_pb2.SendSettings, on_stage: OnStage = ignore_stage
     ) -> sender_pb2.SendReport:
-        """Have the sender encode a picture file and return its report, container included."""
+        """Encode a picture file at the sender; its report holds the container."""
         await self._reach("sender")
         call = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(timeout=self._timeout_s)
-        with self._failures_of("sender"):
+        with self._translate_failures("sender"):
             await _upload(call, _send_requests(picture, settings))
-            return await _sent(call, None, on_stage)
+            return await _pipe_packets(call, None, on_stage)
 
     async def decode(
         self,
@@ -83,29 +82,29 @@ class LinkClient:
         reference: bytes = b"",
         on_preview: OnPreview = ignore_preview,
     ) -> Decoded:
-        """Have the receiver decode a ``.sem`` container; with ``reference``, a picture file, it measures quality."""
+        """Decode a ``.sem`` container at the receiver; with ``reference``, a picture file, it measures quality."""
         await self._reach("receiver")
         call = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Decode(timeout=self._timeout_s)
-        with self._failures_of("receiver"):
+        with self._translate_failures("receiver"):
             await _upload(call, _decode_requests(container, settings, reference))
-            return await _received(call, on_preview=on_preview)
+            return await _gather_picture(call, on_preview=on_preview)
 
     async def codecs(self) -> sender_pb2.ListCodecsResponse:
         """Return the codecs that the sender knows."""
         await self._reach("sender")
-        with self._failures_of("sender"):
+        with self._translate_failures("sender"):
             stub = sender_pb2_grpc.SenderServiceStub(self._channel("sender"))
             return await stub.ListCodecs(sender_pb2.ListCodecsRequest(), timeout=self._timeout_s)
 
     async def channels(self) -> channel_pb2.ListChannelsResponse:
         """Return the channels that the channel service knows by name."""
-        with self._failures_of("channel"):
+        with self._translate_failures("channel"):
             stub = channel_pb2_grpc.ChannelServiceStub(self._channel("channel"))
             return await stub.ListChannels(channel_pb2.ListChannelsRequest(), timeout=self._timeout_s)
 
     async def describe(self, settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
-        """Return the channel that a transmission with ``settings`` would meet."""
-        with self._failures_of("channel"):
+        """Return the channel that a transmission with ``settings`` would use."""
+        with self._translate_failures("channel"):
             stub = channel_pb2_grpc.ChannelServiceStub(self._channel("channel"))
             request = channel_pb2.DescribeChannelRequest(settings=settings)
             return await stub.DescribeChannel(request, timeout=self._timeout_s)
@@ -114,7 +113,7 @@ class LinkClient:
         """Send ``packets`` over the channel service; return their arrivals, delivered ones with their bytes."""
         await self._reach("channel")
         call = channel_pb2_grpc.ChannelServiceStub(self._channel("channel")).Transmit(timeout=self._timeout_s)
-        with self._failures_of("channel"):
+        with self._translate_failures("channel"):
             sending = asyncio.create_task(_upload(call, _transmit_requests(packets, settings)))
             try:
                 return await _gather_arrivals(call)
@@ -131,11 +130,11 @@ class LinkClient:
         on_stage: OnStage = ignore_stage,
         on_preview: OnPreview = ignore_preview,
     ) -> Transfer:
-        """Send a picture file over the whole link and return what happened on the way.
+        """Send a picture file over the whole link.
 
-        The picture index of ``send`` holds for ``receive`` too, and the sender adds the repair packets that the
-        channel's profile asks for. Packets are piped from service to service while they are made; only what became of
-        them is kept.
+        Packets are piped from service to service while the sender makes them. The sender adds the repair packets of
+        the channel's profile, and the receiver takes the picture index of ``send``. The result holds the outcome of
+        each packet, not its bytes.
         """
         await self._reach("sender", "channel", "receiver")
         with self._spans.span("transfer", attributes={"codec": send.codec, "channel": channel.profile}) as trace_parent:
@@ -144,9 +143,9 @@ class LinkClient:
             send, channel, receive = _with_session(session, send, channel, receive or receiver_pb2.ReceiveSettings())
             send.repair_overheads.update(described.repair_overheads)
             receive.picture_index = send.picture_index
-            return await self._transferred(picture, send, channel, receive, on_stage, on_preview)
+            return await self._run_transfer(picture, send, channel, receive, on_stage, on_preview)
 
-    async def _transferred(
+    async def _run_transfer(
         self,
         picture: bytes,
         send: sender_pb2.SendSettings,
@@ -159,27 +158,31 @@ class LinkClient:
         carrying = channel_pb2_grpc.ChannelServiceStub(self._channel("channel")).Transmit(timeout=self._timeout_s)
         receiving = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Receive(timeout=self._timeout_s)
 
-        async def sent() -> sender_pb2.SendReport:
-            with self._failures_of("sender"):
+        async def send_picture() -> sender_pb2.SendReport:
+            with self._translate_failures("sender"):
                 await _write(carrying, channel_pb2.TransmitRequest(settings=channel))
                 await _upload(sending, _send_requests(picture, send))
-                return await _sent(sending, carrying, on_stage)
+                return await _pipe_packets(sending, carrying, on_stage)
 
-        async def carried() -> tuple[list[packet_pb2.Arrival], channel_pb2.LinkReport]:
-            with self._failures_of("channel"):
+        async def carry_packets() -> tuple[list[packet_pb2.Arrival], channel_pb2.LinkReport]:
+            with self._translate_failures("channel"):
                 await _write(receiving, receiver_pb2.ReceiveRequest(settings=receive))
                 for chunk in chunks_of(picture):
                     await _write(receiving, receiver_pb2.ReceiveRequest(reference_chunk=chunk))
-                return await _carried(carrying, receiving, on_stage)
+                return await _pipe_arrivals(carrying, receiving, on_stage)
 
-        async def received() -> Decoded:
-            with self._failures_of("receiver"):
-                return await _received(receiving, on_stage, on_preview)
+        async def receive_picture() -> Decoded:
+            with self._translate_failures("receiver"):
+                return await _gather_picture(receiving, on_stage, on_preview)
 
-        tasks = asyncio.create_task(sent()), asyncio.create_task(carried()), asyncio.create_task(received())
-        await _settle(tasks)
-        arrivals, link = tasks[1].result()
-        return Transfer(sent=tasks[0].result(), link=link, received=tasks[2].result(), arrivals=arrivals)
+        at_sender, at_channel, at_receiver = tasks = (
+            asyncio.create_task(send_picture()),
+            asyncio.create_task(carry_packets()),
+            asyncio.create_task(receive_picture()),
+        )
+        await _wait_for_all(tasks)
+        arrivals, link = at_channel.result()
+        return Transfer(sent=at_sender.result(), link=link, received=at_receiver.result(), arrivals=arrivals)
 
     def _channel(self, service: str) -> grpc.aio.Channel:
         if service not in self._channels:
@@ -189,10 +192,10 @@ class LinkClient:
         return self._channels[service]
 
     async def _reach(self, *services: str) -> None:
-        """Connect to ``services``, which may be about to start.
+        """Connect to ``services``, and wait for one that is about to start.
 
         Raises:
-            ConfigError: the address of one of them is none.
+            ConfigError: the address of one of them is not an address.
             ServiceError: one of them cannot be reached.
         """
         for service in services:
@@ -200,8 +203,8 @@ class LinkClient:
             await connect(self._channel(service), f"the {service} at {at}", self._timeout_s)
 
     @contextlib.contextmanager
-    def _failures_of(self, service: str) -> Iterator[None]:
-        """Raise the failures of a call to ``service`` as the LinkErrors that they stand for."""
+    def _translate_failures(self, service: str) -> Iterator[None]:
+        """Raise each failure of a call to ``service`` as its LinkError."""
         try:
             yield
         except grpc.aio.AioRpcError as error:
@@ -215,27 +218,27 @@ def _with_session(
     channel: channel_pb2.ChannelSettings,
     receive: receiver_pb2.ReceiveSettings,
 ) -> tuple[sender_pb2.SendSettings, channel_pb2.ChannelSettings, receiver_pb2.ReceiveSettings]:
-    """Return copies of the settings of one transfer that say what they belong to."""
+    """Return copies of the settings of one transfer with ``session`` added."""
     return (
-        _copied(sender_pb2.SendSettings(session=session), send),
-        _copied(channel_pb2.ChannelSettings(session=session), channel),
-        _copied(receiver_pb2.ReceiveSettings(session=session), receive),
+        _merge(sender_pb2.SendSettings(session=session), send),
+        _merge(channel_pb2.ChannelSettings(session=session), channel),
+        _merge(receiver_pb2.ReceiveSettings(session=session), receive),
     )
 
 
-def _copied(message: M, other: M) -> M:
+def _merge(message: M, other: M) -> M:
     message.MergeFrom(other)
     return message
 
 
-class _NeighbourGoneError(Exception):
-    """A message could not be handed to the next service; what that service says itself tells more."""
+class _StreamClosedError(Exception):
+    """The next service does not read any more; its own error says why."""
 
 
 async def _upload(call: Any, requests: Iterator[Any]) -> None:
-    """Write all ``requests``; a call that ended early says why when it is read.
+    """Write all ``requests``. If the call has ended early, its error is raised when the call is read.
 
-    Written one by one because grpc.aio reports a call with a request iterator as cancelled when it fails early.
+    They are written one by one because grpc.aio reports a call with a request iterator as cancelled when it fails early.
     """
     with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
         for request in requests:
@@ -244,29 +247,29 @@ async def _upload(call: Any, requests: Iterator[Any]) -> None:
 
 
 async def _write(call: Any, message: Any) -> None:
-    await _handed_over(call.write(message))
+    await _finish_write(call.write(message))
 
 
-async def _handed_over(writing: Awaitable[None]) -> None:
+async def _finish_write(writing: Awaitable[None]) -> None:
     try:
         await writing
     except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-        raise _NeighbourGoneError from error
+        raise _StreamClosedError from error
 
 
-async def _settle(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Wait for all tasks; of several failures, raise the one that came first along the road."""
+async def _wait_for_all(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Wait for all ``tasks``; of several failures, raise that of the earliest service on the way."""
     try:
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        if pending and all(isinstance(task.exception(), _NeighbourGoneError) for task in done if task.exception()):
-            await asyncio.wait(pending, timeout=NEIGHBOUR_S)
+        if pending and all(isinstance(task.exception(), _StreamClosedError) for task in done if task.exception()):
+            await asyncio.wait(pending, timeout=CLOSED_STREAM_WAIT_S)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     failures = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
     if failures:
-        raise min(failures, key=lambda error: isinstance(error, _NeighbourGoneError))
+        raise min(failures, key=lambda error: isinstance(error, _StreamClosedError))
 
 
 def _send_requests(picture: bytes, settings: sender_pb2.SendSettings) -> Iterator[sender_pb2.SendRequest]:
@@ -293,7 +296,7 @@ def _decode_requests(
         yield receiver_pb2.DecodeRequest(container_chunk=chunk)
 
 
-async def _sent(sending: Any, carrying: Any | None, on_stage: OnStage) -> sender_pb2.SendReport:
+async def _pipe_packets(sending: Any, carrying: Any | None, on_stage: OnStage) -> sender_pb2.SendReport:
     """Pipe the sender's packets into the channel, if there is one; return the sender's report."""
     report: sender_pb2.SendReport | None = None
     async for event in sending:
@@ -305,11 +308,11 @@ async def _sent(sending: Any, carrying: Any | None, on_stage: OnStage) -> sender
         elif kind == "report":
             report = event.report
     if carrying is not None:
-        await _handed_over(carrying.done_writing())
-    return _whole(report, "sender")
+        await _finish_write(carrying.done_writing())
+    return _require_report(report, "sender")
 
 
-async def _carried(
+async def _pipe_arrivals(
     carrying: Any, receiving: Any, on_stage: OnStage
 ) -> tuple[list[packet_pb2.Arrival], channel_pb2.LinkReport]:
     """Pipe the channel's arrivals into the receiver; return them and the channel's report."""
@@ -324,12 +327,12 @@ async def _carried(
             arrivals.append(event.arrival)
         elif kind == "report":
             report = event.report
-    await _handed_over(receiving.done_writing())
-    return arrivals, _whole(report, "channel")
+    await _finish_write(receiving.done_writing())
+    return arrivals, _require_report(report, "channel")
 
 
 async def _gather_arrivals(call: Any) -> Carried:
-    """Gather all arrivals and the channel's report."""
+    """Return all arrivals and the channel's report."""
     arrivals: list[packet_pb2.Arrival] = []
     report: channel_pb2.LinkReport | None = None
     async for event in call:
@@ -338,13 +341,13 @@ async def _gather_arrivals(call: Any) -> Carried:
             arrivals.append(event.arrival)
         elif kind == "report":
             report = event.report
-    return Carried(arrivals, _whole(report, "channel"))
+    return Carried(arrivals, _require_report(report, "channel"))
 
 
-async def _received(
+async def _gather_picture(
     receiving: Any, on_stage: OnStage = ignore_stage, on_preview: OnPreview = ignore_preview
 ) -> Decoded:
-    """Gather the receiver's picture, trust map and report."""
+    """Return the receiver's picture, trust map and report."""
     png, trust_png, preview_png = bytearray(), bytearray(), bytearray()
     report: receiver_pb2.ReceiveReport | None = None
     async for event in receiving:
@@ -362,11 +365,11 @@ async def _received(
                 preview_png.clear()
         elif kind == "report":
             report = event.report
-    return Decoded(bytes(png), _whole(report, "receiver"), bytes(trust_png))
+    return Decoded(bytes(png), _require_report(report, "receiver"), bytes(trust_png))
 
 
-def _whole(report: Report | None, service: str) -> Report:
-    """Return the report that ends every call."""
+def _require_report(report: Report | None, service: str) -> Report:
+    """Return ``report``, the last event of every call."""
     if report is None:
         raise ServiceError(f"the {service} ended the call without a report: look at its log")
     return report

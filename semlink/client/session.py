@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from semlink.client.addresses import SERVICE_NAMES, Addresses
 from semlink.pipeline.transfer import ignore_preview, ignore_stage
 from shared.errors import ConfigError
+from shared.rpc.limits import DEFAULT_TIMEOUT_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from shared.rpc.semlink.v1 import channel_pb2, receiver_pb2, sender_pb2
 
 T = TypeVar("T")
-
-DEFAULT_TIMEOUT_S = 300.0
 
 
 class Session(Protocol):

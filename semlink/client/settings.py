@@ -1,4 +1,4 @@
-"""From options of a command or of the Python API to settings of the wire contract."""
+"""Settings as messages, from options of a command or of the Python API."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ def send_settings(
     trade_off: str,
     packet_bytes: int = 0,
 ) -> sender_pb2.SendSettings:
-    """Return settings of one picture; what is None stays unset: the captioner's sentence, the codec's own numbers.
+    """Return the settings with which the sender encodes one picture.
 
-    ``trade_off`` is ALPHA:BETA; the empty one is none.
+    None leaves the choice to the sender: a generated caption, the codec's own numbers. ``trade_off`` is ALPHA:BETA, or
+    empty for none.
 
     Raises:
-        ConfigError: a value that its field cannot hold, or weights that are no two numbers.
+        ConfigError: a value does not fit its field, or ``trade_off`` is not two numbers.
     """
     chosen = {"caption": caption, "tokens": tokens, "planes": planes}
     settings = wire_message(
@@ -48,11 +49,11 @@ def send_settings(
         **{name: value for name, value in chosen.items() if value is not None},
     )
     if trade_off:
-        settings.trade_off.CopyFrom(_trade_off_in(trade_off))
+        settings.trade_off.CopyFrom(_parse_trade_off(trade_off))
     return settings
 
 
-def _trade_off_in(text: str) -> sender_pb2.TradeOff:
+def _parse_trade_off(text: str) -> sender_pb2.TradeOff:
     alpha, _, beta = text.partition(":")
     try:
         return sender_pb2.TradeOff(alpha=float(alpha), beta=float(beta))
@@ -65,19 +66,22 @@ def channel_settings(
 ) -> channel_pb2.ChannelSettings:
     """Return the settings of a transmission over ``channel``: a name, a file that ends in ``.yaml``, or a mapping.
 
-    ``options`` holds settings of the profile by dotted name, None for those that stay as they are; ``changes`` holds
-    more of them as ``SETTING=VALUE`` texts, which come last. ``run`` are fields of the message.
+    Args:
+        channel: the profile.
+        options: changed settings of the profile by dotted name; None for one that stays.
+        changes: more changed settings as ``SETTING=VALUE``; they take precedence over ``options``.
+        **run: further fields of the message.
 
     Raises:
-        InputError: the file cannot be read, or is no text.
-        ConfigError: a change without ``=``, or a number that its field cannot hold.
+        InputError: the file cannot be read, or is not text.
+        ConfigError: a change has no ``=``, or a number does not fit its field.
     """
     given = "a mapping" if isinstance(channel, Mapping) else str(channel)
     settings = wire_message(channel_pb2.ChannelSettings, profile=given, **run)
     if isinstance(channel, Mapping):
         settings.profile_yaml = yaml.safe_dump(dict(channel))
     elif given.endswith(FILE_ENDINGS):
-        settings.profile_yaml = profile_text(Path(given))
+        settings.profile_yaml = read_profile(Path(given))
     settings.changes.update(
         {name: value if name == "mcs" else yaml_text(value) for name, value in options.items() if value is not None}
     )
@@ -89,18 +93,18 @@ def channel_settings(
     return settings
 
 
-def profile_text(path: Path) -> str:
-    """Return the YAML text of a profile's file.
+def read_profile(path: Path) -> str:
+    """Return the YAML text in the file of a profile.
 
     Raises:
-        InputError: it cannot be read, is no text, too long or empty.
+        InputError: the file cannot be read, is not UTF-8 text, or is too long or empty.
     """
     try:
         text = read_file(path).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text: a channel profile is a YAML file in UTF-8") from error
+        raise InputError(f"{path} is not text: a channel profile is a YAML file in UTF-8") from error
     if len(text) > MAX_CHARS:
         raise InputError(f"{path} has {len(text)} characters: a channel profile has at most {MAX_CHARS}")
     if not text.strip():
-        raise InputError(f"{path} is empty: write a profile as 'semlink channels awgn' shows one")
+        raise InputError(f"{path} is empty: write a profile, with settings as 'semlink channels awgn' shows them")
     return text

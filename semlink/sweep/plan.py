@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from channel.phy.mcs import MCS_INDICES
 from channel.profile.registry import load_profile, parse_profile
-from semlink.client.settings import FILE_ENDINGS, profile_text
+from semlink.client.settings import FILE_ENDINGS, read_profile
 from semlink.evaluate.baselines.vvc import VVC
 from semlink.evaluate.pictures import picture_files, source_in
 from semlink.pipeline.coding_spec import (
@@ -129,7 +129,7 @@ def plan_of(sweep: Sweep) -> Plan:
         pictures.append(PictureFile(file, source.name, source.digest, *source.size, place < sweep.keep_pictures))
     names = [one.name for one in pictures]
     code, weights = hash_code(), hash_weights()
-    texts = {name: profile_text(Path(name)) if name.endswith(FILE_ENDINGS) else "" for name in sweep.channels}
+    texts = {name: read_profile(Path(name)) if name.endswith(FILE_ENDINGS) else "" for name in sweep.channels}
     points = tuple(
         _point(sweep, codec, channel, texts[channel], snr_db, rate, (code, weights))
         for channel in sweep.channels

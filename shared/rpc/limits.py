@@ -20,6 +20,9 @@ HEAVY_WORKERS = 2
 QUEUE_PACKETS = 256
 """Packets that a service holds before it stops reading from its caller."""
 
+DEFAULT_TIMEOUT_S = 300.0
+"""Time limit of a call for a client that chooses none."""
+
 MAX_CALL_S = 900.0
 """Longest call that a server works on when the caller sets no deadline."""
 
