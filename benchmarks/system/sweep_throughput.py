@@ -26,11 +26,12 @@ from receiver.guidance import HciDecoder, guidance_in, options_for
 from semlink.evaluate.pictures import picture_files
 from semlink.pipeline.channel_uses import fit_container
 from semlink.pipeline.pipeline import receive, transmit
-from semlink.sweep.plan import plan_of
+from semlink.sweep.executors import InProcessExecutor, open_process_executor
+from semlink.sweep.plan import make_plan
 from semlink.sweep.quality import Quality
 from semlink.sweep.rows import RowStore
-from semlink.sweep.run import InProcessExecutor, open_process_executor, run_plan
-from semlink.sweep.settings import sweep_of
+from semlink.sweep.run import run_plan
+from semlink.sweep.settings import load_sweep
 from semlink.sweep.worker import picture_index
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
@@ -43,8 +44,8 @@ from shared.pixels import grey_to_rgb
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from semlink.sweep.executors import Executor
     from semlink.sweep.plan import Plan
-    from semlink.sweep.run import Executor
 
 SHIFT_COLUMNS = 5
 SNR_DB = 3.0
@@ -62,8 +63,8 @@ def bare(plan: Plan) -> None:
     """Encode, transmit, decode and measure every picture of ``plan`` in the plainest way."""
     extractors, chains, quality, decoder = Extractors(), ChainCache(), Quality("cpu"), HciDecoder()
     point = plan.points[0]
-    config = point.loaded_profile().resolve().config
-    for task in plan.round_of(point, plan.sweep.seeds[0]):
+    config = point.load_profile().resolve().config
+    for task in plan.tasks_of(point, plan.sweep.seeds[0]):
         picture = load_picture(task.picture.file.read_bytes())
 
         index = picture_index(task)
@@ -98,7 +99,7 @@ class Crew:
 def swept(plan: Plan, executor: Executor) -> None:
     """Run ``plan`` as the command does."""
     with tempfile.TemporaryDirectory() as folder, RowStore(Path(folder)) as store:
-        run_plan(plan, store, executor, lambda schedule: None)  # noqa: ARG005
+        run_plan(plan, store, executor)
 
 
 def crew(warm: Plan, plan: Plan, workers: int) -> Crew:
@@ -153,8 +154,8 @@ def main() -> None:
         settings = {"codecs": ["hci@hci"], "snr_db": [SNR_DB], "channel_uses": [options.channel_uses]}
         files = sorted(map(str, Path(folder).iterdir()))
         spare, files = files[: options.workers], files[options.workers :]
-        warm = plan_of(sweep_of(None, settings | {"pictures": spare[:1]}))
-        plan = plan_of(sweep_of(None, settings | {"pictures": files}))
+        warm = make_plan(load_sweep(None, settings | {"pictures": spare[:1]}))
+        plan = make_plan(load_sweep(None, settings | {"pictures": files}))
         bare(warm)
         swept(warm, InProcessExecutor("cpu"))
         print("| run | pictures per minute of CPU time | of wall time | share of the bare loop (CPU) |")
@@ -172,7 +173,7 @@ def main() -> None:
 
 def print_crews(settings: dict[str, object], spare: list[str], plan: Plan, most: int) -> None:
     """Print what 1 to ``most`` workers come to; each number of them runs twice, in turn, and the quicker run counts."""
-    warm = {count: plan_of(sweep_of(None, settings | {"pictures": spare[:count]})) for count in range(1, most + 1)}
+    warm = {count: make_plan(load_sweep(None, settings | {"pictures": spare[:count]})) for count in range(1, most + 1)}
     runs = [{count: crew(warm[count], plan, count) for count in warm} for _ in range(2)]
     best = {count: min((run[count] for run in runs), key=lambda one: one.wall_s) for count in warm}
     print("\n| workers | pictures per minute | of that many times one | CPU s per picture | starting s | ", end="")

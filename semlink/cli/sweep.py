@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from semlink.cli.options import Changes, Device, Json
+
+if TYPE_CHECKING:
+    from semlink.sweep.plan import Plan
+    from semlink.sweep.schedule import Schedule
 
 SweepFile = Annotated[
     Path | None,
@@ -73,8 +80,10 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Send PICTURES over many channels with many codecs; a run that was cut off goes on."""
-    from semlink.sweep.command import sweep as run_sweep
-    from semlink.sweep.settings import changes_in, stop_in
+    from semlink.report.sweep_progress import show_progress
+    from semlink.sweep.plan import make_plan
+    from semlink.sweep.run import run_sweep
+    from semlink.sweep.settings import load_sweep, parse_changes, parse_stop
 
     flags = {
         "pictures": [str(one) for one in pictures] if pictures else None,
@@ -86,8 +95,25 @@ def sweep(
         "cbr": cbr,
         "seeds": seeds,
         "packet_bytes": packet_bytes,
-        "set": changes_in(changes) if changes else None,
+        "set": parse_changes(changes) if changes else None,
         "measures": measures,
-        "stop": stop_in(stop) if stop else None,
+        "stop": parse_stop(stop) if stop else None,
     }
-    run_sweep(file, flags, out, workers=workers, ray=ray, device=device, as_json=as_json)
+    plan = make_plan(load_sweep(file, flags))
+    with show_progress(plan, quiet=as_json) as on_rows:
+        schedule = run_sweep(plan, out, workers=workers, ray=ray, device=device, command=sys.argv[1:], on_rows=on_rows)
+    _print_points(plan, schedule, out, as_json=as_json)
+
+
+def _print_points(plan: Plan, schedule: Schedule, out: Path, *, as_json: bool) -> None:
+    from semlink.cli.output import print_json, print_table
+    from semlink.report.sweep_progress import COLUMNS, point_rows
+    from semlink.sweep.summary import summarise_points
+
+    if as_json:
+        points = [asdict(point) for point in summarise_points(schedule.rows)]
+        reasons = {point.key: schedule.stop_reason(point) for point in plan.points}
+        print_json({"rows": str(out), "points": [one | {"stopped_by": reasons[one["key"]]} for one in points]})
+        return
+    print_table(f"{len(schedule.rows)} rows in {out}", COLUMNS, point_rows(plan, schedule))
+    print(f"Next: semlink report {shlex.quote(str(out))}")

@@ -12,7 +12,7 @@ import numpy as np
 
 from channel.phy.capacity import rayleigh_outage
 from channel.phy.mcs import mcs
-from semlink.sweep.live import NAMES, rate_text
+from semlink.report.sweep_progress import NAMES, rate_text
 from semlink.sweep.outcome import REBUILT
 from shared.errors import InputError, SetupError
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from semlink.cli.output import number, print_json
 from semlink.report.plot import figures_of
 from semlink.report.sweep_grids import grids_of
-from semlink.sweep.live import DIGITS, NAMES, rate_text, text_of
+from semlink.report.sweep_progress import DIGITS, NAMES, rate_text, text_of
 from semlink.sweep.rows import read_rows, read_runs
 from semlink.sweep.summary import summarise_points
 from shared.errors import InputError, SetupError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from PIL import Image
 
 from semlink.report.picture_grid import Tile, picture_grid
-from semlink.sweep.live import NAMES, rate_text
+from semlink.report.sweep_progress import NAMES, rate_text
 from semlink.sweep.outcome import INVENTED, REBUILT
 from semlink.sweep.rows import picture_file
 from shared.validation import shortened

@@ -57,7 +57,7 @@ class Point:
     packet_bytes: int
     measures: tuple[str, ...]
 
-    def loaded_profile(self) -> Profile:
+    def load_profile(self) -> Profile:
         """Return the channel's profile with the point's changes."""
         return _profile(self.channel, self.profile, dict(self.changes))
 
@@ -95,11 +95,11 @@ class Plan:
     code: str
     weights: str
 
-    def round_of(self, point: Point, seed: int) -> list[Task]:
+    def tasks_of(self, point: Point, seed: int) -> list[Task]:
         """Return the tasks of one point and one seed, a picture each."""
         first = seed == self.sweep.seeds[0]
         return [
-            Task(hash_of(point.key, picture.digest, seed), point, picture, seed, picture.kept and first)
+            Task(hash_key(point.key, picture.digest, seed), point, picture, seed, picture.kept and first)
             for picture in self.pictures
         ]
 
@@ -109,7 +109,7 @@ class Plan:
         return len(self.points) * len(self.sweep.seeds) * len(self.pictures)
 
 
-def plan_of(sweep: Sweep) -> Plan:
+def make_plan(sweep: Sweep) -> Plan:
     """Return the plan of ``sweep``; everything that it names is looked at before anything is computed.
 
     Raises:
@@ -157,7 +157,7 @@ def check_sweepable(codec: CodingSpec) -> None:
         raise ConfigError(f"{codec.name}: only classical files have an ideal code; write {codec.source}+ldpc:best")
 
 
-def hash_of(*parts: Any) -> str:
+def hash_key(*parts: Any) -> str:
     """Return a hash of ``parts`` in canonical JSON: sorted keys, no spaces."""
     text = json.dumps([VERSION, *parts], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -190,7 +190,7 @@ def _point(
         "versions": versions,
     }
     return Point(
-        key=hash_of(document),
+        key=hash_key(document),
         codec=codec,
         channel=channel,
         profile=text,

@@ -1,60 +1,77 @@
-"""Run a plan: hand batches to workers, and write their rows to disk."""
+"""Run a sweep: hand batches to workers and write their rows to disk."""
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
-import signal
-import threading
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING, Final, Protocol
+import platform
+import shlex
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
+from semlink.sweep.executors import open_local_executor
+from semlink.sweep.outcome import kept_file
+from semlink.sweep.plan import hash_key
+from semlink.sweep.rows import RowStore
 from semlink.sweep.schedule import Schedule
-from shared.errors import ServiceError
+from semlink.sweep.version import describe_versions
+from shared.picture import load_picture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from multiprocessing.process import BaseProcess
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
+    from semlink.sweep.executors import Executor
     from semlink.sweep.plan import Plan
-    from semlink.sweep.rows import RowStore
-    from semlink.sweep.schedule import Batch
-    from semlink.sweep.worker import Worker, WorkerResult
 
 AHEAD: Final = 2
 """Number of batches per worker that are submitted ahead, so that no worker waits for its next one."""
 
-_worker: Worker | None = None  # in a worker process, which exists for this one worker
+
+def run_sweep(
+    plan: Plan,
+    out: Path,
+    *,
+    workers: int = 1,
+    ray: str = "",
+    device: str = "cpu",
+    command: Sequence[str] = (),
+    on_rows: Callable[[Schedule], None] | None = None,
+) -> Schedule:
+    """Make all rows of ``plan`` that the folder ``out`` does not hold, and write them there.
+
+    Args:
+        plan: what to send over which channels.
+        out: the folder of the rows.
+        workers: number of worker processes; 1: this process.
+        ray: address of a Ray cluster to use instead of ``workers``, or ``local``.
+        device: where decoders and measures compute: ``cpu``, ``cuda`` ...
+        command: arguments of ``semlink``, for the report on how to repeat the run.
+        on_rows: called after each batch, for instance to show progress.
+
+    Raises:
+        LinkError: the folder, a picture, a worker or the cluster fails. The folder keeps all rows made so far.
+    """
+    with RowStore(out) as store:
+        store.note_run(_describe_run(plan, command))
+        for picture in plan.pictures:
+            if picture.kept:
+                original = load_picture(picture.file.read_bytes())
+                store.add([], {picture.digest: kept_file(original.pixels)})
+        with _open_executor(workers, ray, device) as executor:
+            return run_plan(plan, store, executor, on_rows)
 
 
-class Executor(Protocol):
-    """Carries out batches, ``workers`` of them at once."""
-
-    workers: int
-
-    def submit(self, batch: Batch) -> None:
-        """Start ``batch``, or queue it."""
-        ...
-
-    def collect(self) -> list[WorkerResult]:
-        """Wait until a batch is done. Return the results of all that are.
-
-        Raises:
-            LinkError: a batch failed, or a worker ended.
-        """
-        ...
-
-
-def run_plan(plan: Plan, store: RowStore, executor: Executor, on_rows: Callable[[Schedule], None]) -> Schedule:
+def run_plan(
+    plan: Plan, store: RowStore, executor: Executor, on_rows: Callable[[Schedule], None] | None = None
+) -> Schedule:
     """Make all rows of ``plan`` that ``store`` does not hold. Call ``on_rows`` after each batch.
 
     Raises:
         LinkError: a task failed, a worker ended, or the disk is full. The store keeps all rows made so far.
     """
     schedule = Schedule(plan, store.known)
-    on_rows(schedule)
+    show = on_rows or (lambda _: None)
+    show(schedule)
     running = 0
     while True:
         while running < AHEAD * executor.workers and (batch := schedule.next_batch()) is not None:
@@ -66,130 +83,30 @@ def run_plan(plan: Plan, store: RowStore, executor: Executor, on_rows: Callable[
             running -= 1
             store.add(result.rows, result.pictures)
             schedule.add_rows(result.rows)
-        on_rows(schedule)
-
-
-class InProcessExecutor:
-    """One worker in this process."""
-
-    workers = 1
-
-    def __init__(self, device: str) -> None:
-        self._device = device
-        self._worker: Worker | None = None
-        self._batches: list[Batch] = []
-
-    def submit(self, batch: Batch) -> None:
-        """Queue ``batch``; ``collect`` carries it out."""
-        self._batches.append(batch)
-
-    def collect(self) -> list[WorkerResult]:
-        """Carry out the oldest batch and return its result."""
-        if self._worker is None:
-            self._worker = create_worker(self._device)
-        batch = self._batches.pop(0)
-        return [self._worker.make_rows(batch.data, batch.tasks)]
-
-
-class ProcessExecutor:
-    """Worker processes on this machine. Each has its own models."""
-
-    def __init__(self, pool: ProcessPoolExecutor, workers: int) -> None:
-        self.workers = workers
-        self._pool = pool
-        self._running: set[Future[WorkerResult]] = set()
-
-    def submit(self, batch: Batch) -> None:
-        """Queue ``batch`` for the next free worker."""
-        with _report_lost_worker(self.workers):
-            self._running.add(self._pool.submit(_make_rows, batch))
-
-    def collect(self) -> list[WorkerResult]:
-        """Wait until a batch is done. Return the results of all that are."""
-        done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
-        with _report_lost_worker(self.workers):
-            return [future.result() for future in done]
-
-    @property
-    def process_ids(self) -> list[int]:
-        """IDs of the worker processes, which start with the first batch."""
-        return list(self._pool._processes or {})  # noqa: SLF001 - the pool has no public attribute for them
+        show(schedule)
 
 
 @contextlib.contextmanager
-def open_local_executor(workers: int, device: str) -> Iterator[Executor]:
-    """Yield an executor on this machine: this process for one worker, else processes that end when this one does."""
-    if workers == 1:
-        yield InProcessExecutor(device)
+def _open_executor(workers: int, ray: str, device: str) -> Iterator[Executor]:
+    if ray:
+        from semlink.sweep.ray_executor import open_ray_executor  # noqa: PLC0415 - optional
+
+        with open_ray_executor(ray, device) as executor:
+            yield executor
         return
-    with open_process_executor(workers, device) as executor:
+    with open_local_executor(workers, device) as executor:
         yield executor
 
 
-@contextlib.contextmanager
-def open_process_executor(workers: int, device: str) -> Iterator[ProcessExecutor]:
-    """Yield an executor with ``workers`` processes, even for one worker."""
-    # Spawned, not forked: torch's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(device,))
-    try:
-        yield ProcessExecutor(pool, workers)
-    except BaseException:
-        _stop(pool)
-        raise
-    pool.shutdown()
-
-
-def create_worker(device: str) -> Worker:
-    """Return a worker that computes in one thread, so that a row does not depend on the number of cores.
-
-    Raises:
-        SetupError: there is no such device.
-    """
-    import torch  # noqa: PLC0415 - seconds to import
-
-    from receiver.pocket.devices import device_named  # noqa: PLC0415
-    from semlink.sweep.worker import Worker  # noqa: PLC0415
-
-    torch.set_num_threads(1)
-    return Worker(str(device_named(device)))
-
-
-def _start_worker(device: str) -> None:
-    """Set up a worker process. It ignores Ctrl-C, which the parent handles, and ends when the parent ends."""
-    global _worker  # noqa: PLW0603 - a process pool has no other place for the state of a worker process
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
-    _worker = create_worker(device)
-
-
-def _end_with_parent(parent: BaseProcess) -> None:
-    """End this process when ``parent`` ends, even if it was killed and could not stop its workers."""
-    parent.join()
-    os._exit(1)
-
-
-def _make_rows(batch: Batch) -> WorkerResult:
-    if _worker is None:
-        raise ServiceError("this worker process was not set up")
-    return _worker.make_rows(batch.data, batch.tasks)
-
-
-def _stop(pool: ProcessPoolExecutor) -> None:
-    """Stop the worker processes at once."""
-    for process in list((pool._processes or {}).values()):  # noqa: SLF001 - the pool has no public method for this
-        process.terminate()
-    pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextlib.contextmanager
-def _report_lost_worker(workers: int) -> Iterator[None]:
-    try:
-        yield
-    except BrokenProcessPool as error:
-        raise ServiceError(
-            f"one of {workers} workers ended unexpectedly, often because memory ran out; rows so far are kept: "
-            "run the same command again with fewer --workers"
-        ) from error
+def _describe_run(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
+    """Return what is needed to repeat a run. The same run has the same ``id`` on every machine."""
+    document: dict[str, Any] = {
+        "command": shlex.join(["semlink", *command]),
+        "settings": plan.sweep.to_yaml(),
+        "code": plan.code,
+        "weights": plan.weights,
+        "versions": describe_versions(),
+        "pictures": {picture.name: picture.digest for picture in plan.pictures},
+    }
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    return document | {"id": hash_key(document)[:16], "started": started, "processor": platform.processor()}

@@ -84,7 +84,7 @@ class Schedule:
     def rows_of(self, point: Point) -> list[dict[str, Any]]:
         """Return the rows so far of the seeds that ``point`` has requested."""
         seeds = self._plan.sweep.seeds[: self._progress[point.key].requested]
-        tasks = (task for seed in seeds for task in self._plan.round_of(point, seed))
+        tasks = (task for seed in seeds for task in self._plan.tasks_of(point, seed))
         return [self._rows[task.key] for task in tasks if task.key in self._rows]
 
     @property
@@ -121,7 +121,7 @@ class Schedule:
             )
             for seed in seeds[progress.requested : end]:
                 progress.requested += 1
-                for task in self._plan.round_of(point, seed):
+                for task in self._plan.tasks_of(point, seed):
                     self._request(task, progress)
 
     def _request(self, task: Task, progress: _Progress) -> None:

@@ -148,13 +148,13 @@ class Sweep(_Settings):
                 return tuple((name, value) for value in getattr(self, name))
         return tuple(("budget_bytes", value) for value in self.budget_bytes or (0,))
 
-    def document(self) -> str:
-        """Return the sweep as YAML that ``sweep_of`` reads back to the same; defaults, which may change, are in it."""
+    def to_yaml(self) -> str:
+        """Return the sweep as YAML text that ``load_sweep`` reads back. It holds the defaults too, which may change."""
         values = self.model_dump(mode="json", exclude_none=True)
         return yaml_text({name: value for name, value in values.items() if value not in ([], {})})
 
 
-def sweep_of(file: Path | None, flags: Mapping[str, Any]) -> Sweep:
+def load_sweep(file: Path | None, flags: Mapping[str, Any]) -> Sweep:
     """Return the sweep in ``file``, if there is one; ``flags`` that are not None come in the place of its settings.
 
     Raises:
@@ -183,7 +183,7 @@ def sweep_of(file: Path | None, flags: Mapping[str, Any]) -> Sweep:
         raise ConfigError(f"{where}{error}") from None
 
 
-def changes_in(texts: Sequence[str]) -> dict[str, Any]:
+def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
     """Return the settings in ``SETTING=VALUE`` texts.
 
     Raises:
@@ -198,7 +198,7 @@ def changes_in(texts: Sequence[str]) -> dict[str, Any]:
     return changes
 
 
-def stop_in(text: str) -> dict[str, Any]:
+def parse_stop(text: str) -> dict[str, Any]:
     """Return the setting ``stop`` of a text as ``psnr_db=0.2``.
 
     Raises:

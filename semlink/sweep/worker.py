@@ -237,7 +237,7 @@ class Worker:
 
     def _channel(self, task: Task) -> _Channel:
         def resolved() -> _Channel:
-            profile = task.point.loaded_profile()
+            profile = task.point.load_profile()
             config = profile.resolve().config
             if task.point.codec.channel_code is ChannelCode.BEST:
                 index = choose_best_mcs(uses_allowed(task), config).index

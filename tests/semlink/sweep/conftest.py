@@ -1,10 +1,12 @@
-"""Small pictures, and a small sweep that several tests look at."""
+"""Small pictures, and a small sweep that several tests use."""
 
 from __future__ import annotations
 
 import pytest
 
-from semlink.sweep.command import sweep
+from semlink.sweep.plan import make_plan
+from semlink.sweep.run import run_sweep
+from semlink.sweep.settings import load_sweep
 from shared.picture import encode_png
 
 
@@ -19,7 +21,7 @@ def small_pictures(tmp_path_factory, synthetic_pixels):
 
 @pytest.fixture(scope="session")
 def settings(small_pictures):
-    """A sweep of 40 rows, of which fading loses some."""
+    """Settings of a sweep of 40 rows. Fading loses some of their pictures."""
     return {
         "pictures": [str(small_pictures)],
         "codecs": ["hci@hci"],
@@ -34,7 +36,7 @@ def settings(small_pictures):
 
 @pytest.fixture(scope="session")
 def swept(tmp_path_factory, settings):
-    """The folder of that sweep, made in one go by this process."""
+    """The folder of that sweep, made in one run by this process."""
     folder = tmp_path_factory.mktemp("swept")
-    sweep(None, settings, folder, workers=1, ray="", device="cpu", as_json=True)
+    run_sweep(make_plan(load_sweep(None, settings)), folder)
     return folder

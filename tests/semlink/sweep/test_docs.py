@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from semlink.sweep.rows import read_rows, rows_folder, schema
-from semlink.sweep.settings import Sweep, sweep_of
+from semlink.sweep.settings import Sweep, load_sweep
 
 ROOT = Path(__file__).parents[3]
 DOCS = (ROOT / "docs" / "sweep.md").read_text()
@@ -46,6 +46,6 @@ def test_every_column_and_setting_is_told():
 
 
 def test_the_example_is_a_sweep():
-    sweep = sweep_of(ROOT / "docs" / "examples" / "sweep.yaml", {})
+    sweep = load_sweep(ROOT / "docs" / "examples" / "sweep.yaml", {})
     assert len(sweep.snr_db) == 9
     assert len(sweep.codecs) * len(sweep.channels) * len(sweep.seeds) * 6 * 9 == 2916

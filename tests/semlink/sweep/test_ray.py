@@ -2,9 +2,11 @@
 
 import pytest
 
-from semlink.sweep.command import sweep
-from semlink.sweep.ray_run import open_ray_executor
+from semlink.sweep.plan import make_plan
+from semlink.sweep.ray_executor import open_ray_executor
 from semlink.sweep.rows import lasting, read_rows
+from semlink.sweep.run import run_sweep
+from semlink.sweep.settings import load_sweep
 from shared.errors import ConfigError, ServiceError
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
@@ -36,20 +38,20 @@ def two_nodes(ray):
 def test_two_nodes_make_the_rows_of_one_process(tmp_path, settings, swept, two_nodes):
     with open_ray_executor(two_nodes, "cpu") as executor:
         assert executor.workers == 2
-    sweep(None, settings, tmp_path, workers=1, ray=two_nodes, device="cpu", as_json=True)
+    run_sweep(make_plan(load_sweep(None, settings)), tmp_path, ray=two_nodes)
     assert rows_in(tmp_path) == rows_in(swept)
 
 
 def test_ray_on_this_machine_makes_the_rows_of_one_process(tmp_path, settings, swept):
-    sweep(None, settings, tmp_path, workers=1, ray="local", device="cpu", as_json=True)
+    run_sweep(make_plan(load_sweep(None, settings)), tmp_path, ray="local")
     assert rows_in(tmp_path) == rows_in(swept)
 
 
 def test_an_address_where_nothing_answers(tmp_path, settings):
     with pytest.raises(ServiceError, match=r"no Ray cluster answers at 127.0.0.1:1 "):
-        sweep(None, settings, tmp_path, workers=1, ray="127.0.0.1:1", device="cpu", as_json=True)
+        run_sweep(make_plan(load_sweep(None, settings)), tmp_path, ray="127.0.0.1:1")
 
 
 def test_what_is_no_address(tmp_path, settings):
     with pytest.raises(ConfigError, match=r"--ray cluster: give HOST:PORT"):
-        sweep(None, settings, tmp_path, workers=1, ray="cluster", device="cpu", as_json=True)
+        run_sweep(make_plan(load_sweep(None, settings)), tmp_path, ray="cluster")

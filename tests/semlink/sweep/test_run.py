@@ -1,6 +1,5 @@
 """Sweeps that are cut off or shared make the same rows; one that cannot be made says why in one line."""
 
-import json
 import os
 import re
 import signal
@@ -10,12 +9,13 @@ import sys
 import pytest
 import yaml
 
-from semlink.sweep.command import sweep
-from semlink.sweep.plan import plan_of
+from semlink.sweep.executors import open_process_executor
+from semlink.sweep.plan import make_plan
 from semlink.sweep.rows import RowStore, lasting, read_rows, read_runs, rows_folder
-from semlink.sweep.run import open_process_executor, run_plan
+from semlink.sweep.run import run_plan, run_sweep
 from semlink.sweep.schedule import BATCH_TASKS
-from semlink.sweep.settings import sweep_of
+from semlink.sweep.settings import load_sweep
+from semlink.sweep.summary import summarise_points
 from shared.errors import ConfigError, InputError, ServiceError, SetupError
 
 # A shell's background job starts with SIGINT ignored, which Python then leaves so.
@@ -24,8 +24,8 @@ MAIN = (
 )
 
 
-def run(settings, out, **how):
-    sweep(None, settings, out, **{"workers": 1, "ray": "", "device": "cpu", "as_json": True} | how)
+def run(settings, out, **options):
+    return run_sweep(make_plan(load_sweep(None, settings)), out, **options)
 
 
 def rows_in(*folders):
@@ -76,7 +76,7 @@ def test_two_workers_make_the_rows_of_one(tmp_path, settings, swept):
 
 @pytest.mark.timeout(600)
 def test_a_worker_that_is_killed_is_told_and_its_rows_come_with_the_next_run(tmp_path, settings, swept):
-    plan = plan_of(sweep_of(None, settings))
+    plan = make_plan(load_sweep(None, settings))
 
     def killed(schedule):
         if 0 < len(schedule.rows) <= BATCH_TASKS:  # the first batch
@@ -94,22 +94,30 @@ def test_a_worker_that_is_killed_is_told_and_its_rows_come_with_the_next_run(tmp
     assert rows_in(tmp_path) == rows_in(swept)
 
 
-def test_codecs_share_channel_uses_and_meet_the_same_channel(tmp_path, settings, capsys):
+def test_codecs_share_channel_uses_and_the_same_channel(tmp_path, settings):
     codecs = ["hci@hci", "hci@hci+ldpc:best", "jpeg2000+ldpc:mcs=4", "hevc+ideal"]
     further = {"codecs": codecs, "channels": ["awgn"], "snr_db": [-6, 12], "seeds": 1, "channel_uses": [3000]}
-    run(settings | further, tmp_path)
-    document = json.loads(capsys.readouterr().out)
-    points = {(one["codec"], one["snr_db"]): one for one in document["points"]}
+    schedule = run(settings | further, tmp_path)
+    points = {(one.codec, one.snr_db): one for one in summarise_points(schedule.rows)}
     assert len(points) == 8
-    assert all(one["stopped_by"] == "all seeds" for one in points.values())
-    assert all(0 < one["channel_uses"] <= 3000 for one in points.values())
+    assert all(0 < one.channel_uses <= 3000 for one in points.values())
     for codec in codecs:
-        assert points[codec, 12]["endings"] == {"rebuilt": 2}
+        assert points[codec, 12].endings == {"rebuilt": 2}
     for codec in ("hci@hci", "jpeg2000+ldpc:mcs=4"):
-        assert points[codec, -6]["bler"]["value"] == 1
+        assert points[codec, -6].bler.value == 1
     fixed, best = points["hci@hci", 12], points["hci@hci+ldpc:best", 12]
-    assert best["container_bytes"] > 2 * fixed["container_bytes"]
-    assert best["measures"]["psnr_db"]["value"] > fixed["measures"]["psnr_db"]["value"] + 1
+    assert best.container_bytes > 2 * fixed.container_bytes
+    assert best.measures["psnr_db"].value > fixed.measures["psnr_db"].value + 1
+
+
+def test_the_command_prints_every_point_with_what_stopped_it(settings, tmp_path, semlink_json):
+    file = tmp_path / "sweep.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    document = semlink_json("sweep", "--file", file, "--snr", "9", "--seeds", "1", "--out", tmp_path / "out")
+    (point,) = document["points"]
+    assert (point["codec"], point["snr_db"], point["rows"]) == ("hci@hci", 9, 2)
+    assert point["stopped_by"] == "all seeds"
+    assert document["rows"] == str(tmp_path / "out")
 
 
 def test_a_run_is_noted_so_that_it_can_be_repeated(swept, settings):

@@ -2,15 +2,15 @@
 
 import pytest
 
-from semlink.sweep.plan import plan_of
+from semlink.sweep.plan import make_plan
 from semlink.sweep.schedule import ALL_SEEDS, Schedule
-from semlink.sweep.settings import sweep_of
+from semlink.sweep.settings import load_sweep
 
 
 @pytest.fixture
 def plan(settings):
     def planned(**further):
-        return plan_of(sweep_of(None, settings | {"snr_db": [0], "seeds": 6} | further))
+        return make_plan(load_sweep(None, settings | {"snr_db": [0], "seeds": 6} | further))
 
     return planned
 
@@ -90,7 +90,7 @@ def test_known_rows_are_not_made_again_and_end_at_the_same_place(plan):
 
 def test_keys_follow_configuration_picture_and_seed(plan):
     def keys(planned):
-        return {task.key for point in planned.points for task in planned.round_of(point, planned.sweep.seeds[0])}
+        return {task.key for point in planned.points for task in planned.tasks_of(point, planned.sweep.seeds[0])}
 
     first = keys(plan())
     assert keys(plan()) == first
@@ -109,7 +109,7 @@ def test_keys_follow_configuration_picture_and_seed(plan):
 def test_machines_that_share_the_seeds_make_the_rows_of_one(plan):
     def keys(seeds):
         planned = plan(seeds=seeds)
-        return {task.key for seed in planned.sweep.seeds for task in planned.round_of(planned.points[0], seed)}
+        return {task.key for seed in planned.sweep.seeds for task in planned.tasks_of(planned.points[0], seed)}
 
     assert keys([0, 1, 2]) | keys([4, 3]) == keys(5)
     assert not keys([0, 1, 2]) & keys([4, 3])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from semlink.sweep.settings import Sweep, changes_in, stop_in, sweep_of
+from semlink.sweep.settings import Sweep, load_sweep, parse_changes, parse_stop
 from shared.errors import ConfigError, InputError, LinkError
 from shared.validation import checked
 from shared.yaml_text import yaml_mapping
@@ -33,7 +33,7 @@ def written(tmp_path):
 
 
 def test_a_file_becomes_a_grid(written):
-    sweep = sweep_of(written(FILE), {})
+    sweep = load_sweep(written(FILE), {})
     assert sweep.snr_db == (-4, -2, 0, 2, 4)
     assert sweep.seeds == (0, 1, 2)
     assert sweep.channels == ("awgn",)
@@ -41,7 +41,7 @@ def test_a_file_becomes_a_grid(written):
 
 
 def test_flags_come_in_the_place_of_the_file(written):
-    sweep = sweep_of(written(FILE), {"snr_db": "1,2.5", "cbr": "0.01", "seeds": "4,9,11", "codecs": None})
+    sweep = load_sweep(written(FILE), {"snr_db": "1,2.5", "cbr": "0.01", "seeds": "4,9,11", "codecs": None})
     assert sweep.snr_db == (1, 2.5)
     assert sweep.rates == (("cbr", 0.01),)
     assert sweep.seeds == (4, 9, 11)
@@ -49,13 +49,13 @@ def test_flags_come_in_the_place_of_the_file(written):
 
 
 def test_options_within_a_codec_keep_their_commas():
-    sweep = sweep_of(None, {"pictures": ["a"], "codecs": "hci@pocket:steps=1,fidelity=0,jpeg2000+ldpc:mcs=4"})
+    sweep = load_sweep(None, {"pictures": ["a"], "codecs": "hci@pocket:steps=1,fidelity=0,jpeg2000+ldpc:mcs=4"})
     assert sweep.codecs == ("hci@pocket:steps=1,fidelity=0", "jpeg2000+ldpc:mcs=4")
 
 
 def test_its_document_reads_back_to_the_same(written):
-    sweep = sweep_of(written(FILE), {"set": changes_in(["propagation.speed_m_s=30"])})
-    assert checked(Sweep, yaml_mapping(sweep.document(), "it")) == sweep
+    sweep = load_sweep(written(FILE), {"set": parse_changes(["propagation.speed_m_s=30"])})
+    assert checked(Sweep, yaml_mapping(sweep.to_yaml(), "it")) == sweep
 
 
 @pytest.mark.parametrize(
@@ -79,20 +79,20 @@ def test_its_document_reads_back_to_the_same(written):
 )
 def test_a_mistake_is_told_in_one_line_with_its_setting(written, old, new, told):
     with pytest.raises(ConfigError, match=told) as caught:
-        sweep_of(written(FILE.replace(old, new)), {})
+        load_sweep(written(FILE.replace(old, new)), {})
     assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match="cannot read"):
-        sweep_of(tmp_path / "none.yaml", {})
+        load_sweep(tmp_path / "none.yaml", {})
 
 
 def test_flags_that_are_written_wrongly():
     with pytest.raises(ConfigError, match="--stop psnr_db: write MEASURE=WIDTH"):
-        stop_in("psnr_db")
+        parse_stop("psnr_db")
     with pytest.raises(ConfigError, match="--set mcs: write SETTING=VALUE"):
-        changes_in(["mcs"])
+        parse_changes(["mcs"])
 
 
 ANYTHING = st.sampled_from(
@@ -122,4 +122,4 @@ ANYTHING = st.sampled_from(
 @given(st.dictionaries(st.sampled_from([*Sweep.model_fields, "snr"]), ANYTHING, max_size=6))
 def test_any_values_make_a_sweep_or_one_line(values):
     with contextlib.suppress(LinkError):
-        assert sweep_of(None, values).pictures
+        assert load_sweep(None, values).pictures

@@ -7,14 +7,14 @@ import importlib.util
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
-from semlink.sweep.run import create_worker
+from semlink.sweep.executors import create_worker
 from semlink.sweep.version import hash_code
 from shared.errors import ConfigError, LinkError, ServiceError, SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from semlink.sweep.run import Executor
+    from semlink.sweep.executors import Executor
     from semlink.sweep.schedule import Batch
     from semlink.sweep.worker import Worker, WorkerResult
 

@@ -1,4 +1,4 @@
-"""What a sweep shows while it runs: a table on a terminal, a line now and then elsewhere."""
+"""Show the progress of a sweep: a table on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from semlink.sweep.summary import Interval, PointSummary
 
 LINE_S: Final = 5.0
-"""Seconds between lines where there is no terminal; the first new rows are told at once."""
+"""Seconds between two lines if there is no terminal. The first new rows are reported at once."""
 FRAME_LINES: Final = 8
 COLUMNS: Final = ("channel", "codec", "rate", "SNR dB", "MCS", "rows", "BLER", "quality", "stopped by")
 DIGITS: Final = {"psnr_db": 2, "ms_ssim": 4, "lpips_efficientnet": 3, "dists_efficientnet": 3}
@@ -32,8 +32,8 @@ NAMES: Final = {
 
 
 @contextlib.contextmanager
-def shown(plan: Plan, *, quiet: bool) -> Iterator[Callable[[Schedule], None]]:
-    """Yield what is to be told of the schedule after each batch; it shows nothing when ``quiet``."""
+def show_progress(plan: Plan, *, quiet: bool) -> Iterator[Callable[[Schedule], None]]:
+    """Yield a function to call with the schedule after each batch. It shows nothing if ``quiet``."""
     from rich.console import Console  # noqa: PLC0415 - keeps --help quick
 
     console = Console(stderr=True)
@@ -45,30 +45,32 @@ def shown(plan: Plan, *, quiet: bool) -> Iterator[Callable[[Schedule], None]]:
 
         with Live(console=console, auto_refresh=False) as live:
             yield lambda schedule: live.update(
-                _table(plan, schedule, started_s, console.height - FRAME_LINES), refresh=True
+                _make_table(plan, schedule, started_s, console.height - FRAME_LINES), refresh=True
             )
     else:
-        told: list[tuple[float, int]] = []
+        printed: list[tuple[float, int]] = []  # time and number of rows of each line
 
-        def line(schedule: Schedule) -> None:
+        def print_line(schedule: Schedule) -> None:
             now_s, rows = time.monotonic(), len(schedule.rows)
-            first_new = len(told) == 1 and rows > told[0][1]
-            if not told or first_new or now_s - told[-1][0] >= LINE_S or not schedule.remaining:
-                told.append((now_s, rows))
-                console.print(_told(plan, schedule, started_s), highlight=False, soft_wrap=True)
+            first_new = len(printed) == 1 and rows > printed[0][1]
+            if not printed or first_new or now_s - printed[-1][0] >= LINE_S or not schedule.remaining:
+                printed.append((now_s, rows))
+                console.print(_describe(plan, schedule, started_s), highlight=False, soft_wrap=True)
 
-        yield line
+        yield print_line
 
 
 def point_rows(plan: Plan, schedule: Schedule) -> list[list[str]]:
-    """Return every point that has rows as cells of ``COLUMNS``, those that are still open first."""
+    """Return a table row under ``COLUMNS`` for every point that has rows, running points first."""
     summaries = {one.key: one for one in summarise_points(schedule.rows)}
     cells = []
     for point in plan.points:
         summary = summaries.get(point.key)
         if summary is not None:
             reason = schedule.stop_reason(point)
-            cells.append((bool(reason), _cells(summary, plan.sweep.measures[0] if plan.sweep.measures else "", reason)))
+            cells.append(
+                (bool(reason), _point_cells(summary, plan.sweep.measures[0] if plan.sweep.measures else "", reason))
+            )
     return [one for _, one in sorted(cells, key=lambda pair: pair[0])]
 
 
@@ -87,7 +89,7 @@ def rate_text(kind: str, rate: float) -> str:
     return f"{rate:.0f} uses" if kind == "channel_uses" else f"CBR {rate:g}"
 
 
-def _cells(summary: PointSummary, measure: str, reason: str) -> list[str]:
+def _point_cells(summary: PointSummary, measure: str, reason: str) -> list[str]:
     return [
         summary.channel,
         summary.codec,
@@ -101,12 +103,12 @@ def _cells(summary: PointSummary, measure: str, reason: str) -> list[str]:
     ]
 
 
-def _table(plan: Plan, schedule: Schedule, started_s: float, height: int) -> RenderableType:
+def _make_table(plan: Plan, schedule: Schedule, started_s: float, height: int) -> RenderableType:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     rows = point_rows(plan, schedule)
-    table = Table(caption=_told(plan, schedule, started_s), caption_justify="left")
+    table = Table(caption=_describe(plan, schedule, started_s), caption_justify="left")
     for column in COLUMNS:
         table.add_column(column, justify="left" if column in COLUMNS[:3] else "right", no_wrap=True)
     for row in rows[: max(3, height)]:
@@ -114,7 +116,7 @@ def _table(plan: Plan, schedule: Schedule, started_s: float, height: int) -> Ren
     return table
 
 
-def _told(plan: Plan, schedule: Schedule, started_s: float) -> str:
+def _describe(plan: Plan, schedule: Schedule, started_s: float) -> str:
     done = len(schedule.rows)
     made = done - schedule.reused
     elapsed_s = time.monotonic() - started_s
