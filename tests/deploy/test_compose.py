@@ -122,8 +122,10 @@ def test_the_images_hold_a_stage_for_every_service_and_no_root(compose):
     assert {base for base, name in stages if name in OURS} == {"run"}
     assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
+    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     for source in " ".join(copied).split():
         assert list(ROOT.glob(source)), source
+        assert {source, source.partition("/")[0]} & sent, f"{source} is not sent to the builder"
 
 
 def test_the_senders_image_holds_the_weights_that_it_reads(compose):
