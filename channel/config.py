@@ -79,12 +79,16 @@ class ChannelConfig(LinkSettings):
         """The row of the MCS table."""
         return mcs(self.mcs)
 
+    def stream_scheme(self, kind: StreamKind) -> Mcs:
+        """Return the scheme of the packets of one stream kind."""
+        return mcs(self.stream_mcs.get(kind, self.mcs))
+
     def scheme_of(self, packet: bytes) -> Mcs:
         """Return the scheme of one packet: that of its stream; for a repair packet the most robust of its streams."""
         if not self.stream_mcs:
             return self.scheme
-        indices = {self.stream_mcs.get(kind, self.mcs) for kind in kinds_of(packet)} or {self.mcs}
-        return min(map(mcs, indices), key=lambda scheme: scheme.spectral_efficiency)
+        schemes = [self.stream_scheme(kind) for kind in kinds_of(packet)] or [self.scheme]
+        return min(schemes, key=lambda scheme: scheme.spectral_efficiency)
 
     @property
     def es_n0_db(self) -> float:

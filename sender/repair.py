@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from shared.errors import ConfigError
-from shared.repair.encoder import RepairEncoder, repair_count
+from shared.repair.encoder import RepairEncoder, plan_repair
 from shared.repair.packet import kinds_of
 from shared.streams import StreamKind
 
@@ -14,10 +15,9 @@ if TYPE_CHECKING:
 
 
 def repair_packets(packets: Sequence[bytes], overheads: Mapping[int, float], encoder: RepairEncoder) -> list[bytes]:
-    """Return repair packets for the ``packets`` of one picture; kinds of equal overhead make one object.
+    """Return repair packets for the ``packets`` of one picture, object by object (``plan_repair``).
 
-    ``overheads`` are repair packets over packets by stream kind; kinds that are absent are not repaired. One object of
-    many packets withstands more than several of few, at the same overhead.
+    ``overheads`` are repair packets over packets by stream kind; kinds that are absent are not repaired.
 
     Raises:
         ConfigError: a kind that there is not, an overhead outside its range, or packets that cannot be repaired.
@@ -27,8 +27,6 @@ def repair_packets(packets: Sequence[bytes], overheads: Mapping[int, float], enc
         if kind not in known:
             raise ConfigError(f"repair of stream kind {kind}: kinds are {min(known)} to {max(known)}")
     repairs = []
-    for overhead in sorted({*overheads.values()}, reverse=True):
-        repaired = [packet for packet in packets if overheads.get(kinds_of(packet)[0]) == overhead]
-        count = repair_count(len(repaired), overhead)
-        repairs += encoder.repair_packets(repaired, count) if repaired else []
+    for kinds, count in plan_repair(Counter(kinds_of(packet)[0] for packet in packets), overheads):
+        repairs += encoder.repair_packets([packet for packet in packets if kinds_of(packet)[0] in kinds], count)
     return repairs

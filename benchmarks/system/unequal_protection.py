@@ -24,18 +24,20 @@ import numpy as np
 
 from benchmarks.common.points import measure_or_draw
 from benchmarks.decoder.stream_importance import DATA, Judge
+from channel.link.channel_uses import count_channel_uses
 from channel.phy.coding import ChainCache
 from channel.profile.registry import load_profile
-from semlink.pipeline.channel_uses import count_channel_uses
 from semlink.pipeline.pipeline import receive, transmit
 from semlink.pipeline.protection import (
-    best_equal_protection,
-    equal_protection,
-    measured_importance,
-    settings_of,
+    choose_equal_protection,
+    choose_unequal_protection,
+    predict_equal_protection,
+    predict_options,
+    profile_changes,
     stream_lengths,
-    unequal_protection,
+    total_uses,
 )
+from semlink.pipeline.stream_importance import load_importance
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from sender.repair import repair_packets
@@ -139,8 +141,8 @@ class Run:
         for index, packets in enumerate(self._packets):
             lengths = stream_lengths(packets)
             chosen = _chosen(way, lengths, load_profile(channel, settings).config())
-            expected = measured_importance().expected_loss({kind: one.whole for kind, one in chosen.items()})
-            changes = settings_of(chosen, lengths)
+            expected = load_importance().expected_loss({kind: one.complete for kind, one in chosen.items()})
+            changes = profile_changes(chosen, {kind: len(sizes) for kind, sizes in lengths.items()})
             profile = load_profile(channel, settings | changes)
             streams = [packet for packet in packets if kinds_of(packet)[0] in chosen]
             sent = [*streams, *repair_packets(streams, profile.repair_overheads(), RepairEncoder())]
@@ -198,13 +200,13 @@ def _standard_error(values: NDArray[np.float64]) -> float:
 
 
 def _chosen(way: str, lengths: dict[StreamKind, list[int]], config: ChannelConfig) -> dict[StreamKind, Protection]:
-    equal = equal_protection(lengths, config)
-    room = sum(one.channel_uses for one in equal.values())
+    equal = predict_equal_protection(lengths, config)
     if way == "equal":
         return equal
+    options, channel_uses = predict_options(lengths, config), total_uses(equal)
     if way == "HCI only":
-        return best_equal_protection({StreamKind.HCI: lengths[StreamKind.HCI]}, config, room)
-    return (best_equal_protection if way == "best equal" else unequal_protection)(lengths, config, room)
+        return choose_equal_protection({StreamKind.HCI: options[StreamKind.HCI]}, channel_uses)
+    return (choose_equal_protection if way == "best equal" else choose_unequal_protection)(options, channel_uses)
 
 
 def measured(pictures: int, seeds: int) -> list[Point]:

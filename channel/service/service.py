@@ -13,6 +13,7 @@ from channel.link.link import Link
 from channel.link.transmission import Transmission
 from channel.propagation.snr_estimator import SnrEstimator
 from channel.propagation.timing import wall_wait_s
+from channel.service.loss_messages import predict_loss
 from channel.service.messages import (
     arrival_message,
     describe_channel,
@@ -121,6 +122,14 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         """Return the channel that a transmission with these settings would use."""
         del context
         return await asyncio.to_thread(describe_channel, request.settings)
+
+    @answers
+    async def PredictLoss(  # noqa: N802 - gRPC's name
+        self, request: channel_pb2.PredictLossRequest, context: Context
+    ) -> channel_pb2.PredictLossResponse:
+        """Return the predicted loss and channel uses of streams for every MCS and number of repair packets."""
+        del context
+        return await asyncio.to_thread(predict_loss, request)
 
     def _build_link(self, config: ChannelConfig, estimator: SnrEstimator) -> Link:
         if self._chains is None:

@@ -1,10 +1,11 @@
-"""Channel uses (complex symbols) as the size of a transmission: what packets take, and how many bytes fit."""
+"""Channel uses (complex symbols) as the size of a transmission: how many bytes fit."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from channel.phy.mcs import mcs, transport_block
+from channel.link.channel_uses import count_channel_uses, packet_uses
+from channel.phy.mcs import mcs
 from shared.bitstream import MAX_BITSTREAM_BYTES, PICTURE_HEADER_BYTES
 from shared.errors import BudgetError, ConfigError
 from shared.packets import DEFAULT_PACKET_BYTES, PACKET_OVERHEAD_BYTES
@@ -20,16 +21,6 @@ T = TypeVar("T")
 MAX_CHANNEL_USES: Final = 1 << 24
 _TAG_AND_CRC_BYTES: Final = 3  # of a container with one stream, besides its header
 _MAX_PAYLOAD_BYTES: Final = MAX_BITSTREAM_BYTES - 64  # header, tags and CRC
-
-
-def count_channel_uses(packets: Sequence[bytes], config: ChannelConfig) -> int:
-    """Return the channel uses that ``packets`` take over ``config``, with pilots and cyclic prefixes."""
-    return sum(packet_uses(len(packet), config.scheme_of(packet), config) for packet in packets)
-
-
-def packet_uses(packet_bytes: int, scheme: Mcs, config: ChannelConfig) -> int:
-    """Return the channel uses of one packet under ``scheme``, with pilots and cyclic prefixes."""
-    return config.propagation.channel_uses(transport_block(packet_bytes, scheme).channel_uses)
 
 
 def packet_lengths(payload_bytes: int, packet_bytes: int = DEFAULT_PACKET_BYTES) -> list[int]:

@@ -1,17 +1,19 @@
-"""A transmission whose channel uses are dealt out by what each stream is worth."""
+"""Unequal protection of one transmission: from a picture and a channel to the channel's changed settings."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from channel.profile.registry import DEFAULT_CHANNEL, load_profile, parse_profile
-from semlink.pipeline.channel_uses import count_channel_uses
-from semlink.pipeline.protection import require_measured, settings_of, stream_lengths, unequal_protection
-from sender.repair import repair_packets
+from channel.service.loss_messages import loss_request, predict_loss, read_stream_options
+from semlink.pipeline.protection import (
+    MAX_REPAIR_OVERHEAD,
+    choose_unequal_protection,
+    profile_changes,
+    stream_lengths,
+)
+from semlink.pipeline.stream_importance import check_measured
 from shared.bitstream import Bitstream
-from shared.errors import ConfigError
 from shared.packets import DEFAULT_PACKET_BYTES, Packetiser
-from shared.repair.encoder import RepairEncoder
 from shared.rpc.semlink.v1 import channel_pb2
 
 if TYPE_CHECKING:
@@ -22,29 +24,23 @@ if TYPE_CHECKING:
 def protect_unequally(
     session: Session, picture: bytes, send: sender_pb2.SendSettings, channel: channel_pb2.ChannelSettings
 ) -> channel_pb2.ChannelSettings:
-    """Return ``channel`` with an MCS and a repair overhead for each stream that ``picture`` has.
+    """Return ``channel`` with an MCS and a repair overhead for each stream of ``picture``.
 
-    The streams take no more channel uses than they would over ``channel`` as it is. The picture is encoded once more,
-    for the lengths of its packets, and the profile is read here: a channel that is installed at a remote service alone
-    is not known.
+    The streams take no more channel uses than over ``channel`` as it is. The picture is encoded once more, for the
+    lengths of its packets. The losses are predicted in this process: a channel that is installed at a remote service
+    only is not known here.
 
     Raises:
-        ConfigError: the SNR is an Eb/N0, or the picture has a stream whose worth was not measured.
+        ConfigError: the SNR is an Eb/N0, or the importance of a stream of the picture was not measured.
         LinkError: the picture, the codec or the channel is refused.
     """
-    named = channel.profile or DEFAULT_CHANNEL, dict(channel.changes)
-    profile = parse_profile(channel.profile_yaml, *named) if channel.profile_yaml else load_profile(*named)
-    config = profile.config(run_seed=channel.run_seed)
-    if config.snr_kind != "esn0":
-        raise ConfigError("--protect unequal needs snr_kind esn0: at one Eb/N0 each MCS has another SNR")
     bitstream = Bitstream.unpack(session.encode(picture, send).container)
-    packets = Packetiser(send.packet_bytes or DEFAULT_PACKET_BYTES).packetise(bitstream, 0)
-    overheads = {int(kind): overhead for kind, overhead in profile.repair_overheads().items()}
-    repairs = repair_packets(packets, overheads, RepairEncoder())
-    lengths = stream_lengths(packets)
-    require_measured(lengths)
-    chosen = unequal_protection(lengths, config, count_channel_uses([*packets, *repairs], config))
+    lengths = stream_lengths(Packetiser(send.packet_bytes or DEFAULT_PACKET_BYTES).packetise(bitstream, 0))
+    check_measured(lengths)
+    prediction = predict_loss(loss_request(channel, lengths, MAX_REPAIR_OVERHEAD))
+    options = read_stream_options(prediction)
+    chosen = choose_unequal_protection(options, prediction.channel_uses)
     protected = channel_pb2.ChannelSettings()
     protected.MergeFrom(channel)
-    protected.changes.update(settings_of(chosen, lengths))
+    protected.changes.update(profile_changes(chosen, {kind: len(sizes) for kind, sizes in lengths.items()}))
     return protected

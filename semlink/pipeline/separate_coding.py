@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from channel.link.channel_uses import packet_uses
 from channel.link.loss_model import predict_packet_loss
 from channel.phy.capacity import awgn_capacity
 from channel.phy.mcs import MCS_INDICES, Mcs, mcs
@@ -29,7 +30,6 @@ from semlink.pipeline.channel_uses import (
     check_channel_uses,
     max_payload_bytes,
     packet_lengths,
-    packet_uses,
 )
 from semlink.pipeline.coding_spec import ChannelCode
 from semlink.pipeline.pipeline import receive, transmit

@@ -20,7 +20,9 @@ from shared.repair.packet import (
 from shared.repair.symbols import object_digest, repair_symbols, source_symbols
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from shared.streams import StreamKind
 
 
 MAX_OVERHEAD: Final = 10.0
@@ -35,6 +37,27 @@ def repair_count(source_packets: int, overhead: float) -> int:
     if not 0 <= overhead <= MAX_OVERHEAD:
         raise ConfigError(f"repair overhead {overhead}: give 0 to {MAX_OVERHEAD:g}, 0.25 for one per four packets")
     return math.ceil(round(source_packets * overhead, 9))  # 10 · 0.1 is one packet, not a rounding error more
+
+
+def plan_repair(
+    source_packets: Mapping[StreamKind, int], overheads: Mapping[int, float]
+) -> list[tuple[tuple[StreamKind, ...], int]]:
+    """Return the repaired objects of a picture: the stream kinds of each, and its number of repair packets.
+
+    ``source_packets`` counts packets by stream kind, ``overheads`` are repair packets over source packets by stream
+    kind. Streams of equal overhead form one object: one object of many packets withstands more losses than several of
+    few. The object of the largest overhead comes first.
+
+    Raises:
+        ConfigError: an overhead is outside its range.
+    """
+    objects = []
+    for overhead in sorted({*overheads.values()}, reverse=True):
+        kinds = tuple(kind for kind in source_packets if overheads.get(kind) == overhead)
+        count = repair_count(sum(source_packets[kind] for kind in kinds), overhead)
+        if kinds and count:
+            objects.append((kinds, count))
+    return objects
 
 
 @dataclass(slots=True)

@@ -8,6 +8,9 @@ import grpc
 import grpc.aio
 import pytest
 
+from channel.link.protection_options import predict_channel_uses, predict_stream_options
+from channel.profile.registry import load_profile
+from channel.service.loss_messages import loss_request, predict_loss, read_stream_options
 from channel.service.service import channel_spec
 from shared.bitstream import Bitstream, PictureHeader
 from shared.packets import Packetiser
@@ -229,3 +232,56 @@ def test_under_mixed_impairments_every_packet_has_one_outcome_that_follows_from_
     assert not report.account.HasField("energy_j")
     *again, _ = transmitted(requests_of(sent, run_seed=seed, picture_index=9, **MIX))
     assert again == arrivals
+
+
+STREAM_LENGTHS = {StreamKind.HCI: [128, 128, 90], StreamKind.CAPTION: [60]}
+
+
+def test_predicted_losses_are_those_of_the_functions_in_process():
+    changes = {"snr_db": "8", "mcs": "6", "protection.CAPTION.mcs": "4", "repair_overhead": "0.5"}
+    request = loss_request(channel_pb2.ChannelSettings(profile="rayleigh", changes=changes), STREAM_LENGTHS, 2.0)
+    response = asked("PredictLoss", request)
+    profile = load_profile("rayleigh", changes)
+    config = profile.config()
+    options = read_stream_options(response)
+    assert list(options) == list(STREAM_LENGTHS)
+    for kind, lengths in STREAM_LENGTHS.items():
+        expected = predict_stream_options(lengths, config, 2.0)
+        assert options[kind].source_packets == expected.source_packets == len(lengths)
+        for one, other in zip(options[kind].schemes, expected.schemes, strict=True):
+            assert one.scheme == other.scheme
+            assert one.channel_uses.tolist() == other.channel_uses.tolist()
+            assert one.loss_probability.tolist() == other.loss_probability.tolist()
+    assert response.channel_uses == predict_channel_uses(STREAM_LENGTHS, config, profile.repair_overheads())
+    assert predict_loss(request) == response
+
+
+def test_the_largest_prediction_fits_into_a_message():
+    lengths = dict.fromkeys(StreamKind, [128] * 1024)
+    request = loss_request(channel_pb2.ChannelSettings(), lengths, 3.0)
+    response = asked("PredictLoss", request)
+    assert {len(one.loss_probability) for stream in response.streams for one in stream.schemes} == {2049}
+
+
+@pytest.mark.parametrize(
+    ("streams", "changes", "words"),
+    [
+        ([], {}, "no stream"),
+        ([(0, [128])], {}, "stream kind 0: kinds are 1 to 5"),
+        ([(1, [128]), (1, [90])], {}, "stream HCI occurs twice"),
+        ([(1, [])], {}, "0 packets in a stream"),
+        ([(1, [2000])], {}, "packet_bytes = 2000"),
+        ([(1, [128])], {"snr_kind": "ebn0"}, "need snr_kind esn0"),
+        ([(1, [128])], {"mcs": "99"}, "mcs = 99"),
+    ],
+)
+def test_impossible_predictions_are_refused(streams, changes, words):
+    request = channel_pb2.PredictLossRequest(
+        settings=channel_pb2.ChannelSettings(changes=changes),
+        streams=[channel_pb2.StreamPackets(kind=kind, packet_bytes=lengths) for kind, lengths in streams],
+        max_repair_overhead=3.0,
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        asked("PredictLoss", request)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert words in caught.value.details()

@@ -77,17 +77,17 @@ class ChannelSettings(_message.Message):
     CHANGES_FIELD_NUMBER: _builtins.int
     SESSION_FIELD_NUMBER: _builtins.int
     time_scale: _builtins.float
-    """Wall seconds per simulated second; 0 runs as fast as it can."""
+    """Wall-clock seconds per simulated second; 0 does not wait."""
     run_seed: _builtins.int
-    """What a packet meets follows from (run_seed, picture_index, packet index) alone."""
+    """The noise, fading and losses of a packet depend on (run_seed, picture_index, packet index) alone."""
     picture_index: _builtins.int
     profile: _builtins.str
-    """Name of a channel that the service knows; empty asks for "awgn". With a document, what messages call it."""
+    """Name of a channel that the service knows; empty means "awgn". With profile_yaml, the name used in messages."""
     profile_yaml: _builtins.str
-    """A channel profile as a YAML document (docs/profiles.md), instead of one that the service knows."""
+    """A channel profile as a YAML document (docs/profiles.md), instead of one that the service knows by name."""
     @_builtins.property
     def changes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Settings that differ from the profile's: dotted name, as "snr_db" or "propagation.speed_m_s", to YAML value."""
+        """Settings that differ from the profile: dotted name, such as "snr_db" or "propagation.speed_m_s", to YAML value."""
 
     @_builtins.property
     def session(self) -> _packet_pb2.Session: ...
@@ -171,21 +171,21 @@ class LinkReport(_message.Message):
     spectral_efficiency: _builtins.float
     """Delivered information bits per channel use."""
     last_arrival_s: _builtins.float
-    """Simulated time of the last arrival, delivered or not."""
+    """Simulated time at which the last outcome was settled."""
     coded_bits: _builtins.int
-    """Bits that went on air: channel uses x bits per symbol."""
+    """Bits sent on air: channel uses that carry bits x bits per symbol."""
     mcs: _builtins.int
     """Row of TS 38.214 table 5.1.3.1-1 that was used."""
     expired: _builtins.int
     reordered: _builtins.int
-    """Packets that arrived after one that was sent later (RFC 4737, section 3.3)."""
+    """Packets that arrived after a packet that was sent later (RFC 4737, section 3.3)."""
     last_arrival_date: _builtins.str
-    """When the last fate was settled, ISO 8601 in UTC; empty but for a deep-space link."""
+    """Date at which the last outcome was settled, ISO 8601 in UTC; empty unless the link is a deep-space link."""
     @_builtins.property
     def account(self) -> Global___Account: ...
     @_builtins.property
     def contact(self) -> Global___Contact:
-        """Of a deep-space link."""
+        """Present for a deep-space link."""
 
     def __init__(
         self,
@@ -236,10 +236,10 @@ class Contact(_message.Message):
     BUDGET_FIELD_NUMBER: _builtins.int
     body: _builtins.str
     station: _builtins.str
-    """Ground station that sees the body highest, and how high."""
+    """Ground station that sees the body highest, and the elevation there."""
     elevation_deg: _builtins.float
     departure_date: _builtins.str
-    """When the first signal leaves: the date that was asked for, or the opening of the next window."""
+    """When the first signal leaves: the requested date, or the opening of the next window."""
     window_end_date: _builtins.str
     """When the window closes, for signals that leave."""
     range_km: _builtins.float
@@ -248,7 +248,7 @@ class Contact(_message.Message):
     """Sun-Earth-Probe angle, and whether the body is farther than the Sun."""
     behind_sun: _builtins.bool
     scintillation_index: _builtins.float
-    """Scintillation index of the solar corona and K factor of the fading that it makes; absent beyond 5 degrees."""
+    """Scintillation index of the solar corona, and the K factor of the fading; absent beyond 5 degrees from the Sun."""
     rician_k_db: _builtins.float
     @_builtins.property
     def budget(self) -> _containers.RepeatedCompositeFieldContainer[Global___BudgetLine]: ...
@@ -314,7 +314,7 @@ Global___BudgetLine: _TypeAlias = BudgetLine  # noqa: Y015
 
 @_typing.final
 class Charge(_message.Message):
-    """What the packets under one name cost. Every bit on air has one purpose, every channel use as well."""
+    """Cost of the packets under one name. Every bit on air and every channel use has exactly one purpose."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -332,7 +332,7 @@ class Charge(_message.Message):
     GRID_USES_FIELD_NUMBER: _builtins.int
     CHANNEL_USES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """A stream's kind, "repair" and the kinds that are repaired, "other", or "total"."""
+    """A stream kind, "repair" and the repaired stream kinds, "other", or "total"."""
     packets: _builtins.int
     source_bits: _builtins.int
     """Entropy-coded payload."""
@@ -345,14 +345,14 @@ class Charge(_message.Message):
     padding_bits: _builtins.int
     """Zeros that fill a transport block."""
     parity_bits: _builtins.int
-    """What the channel code adds."""
+    """Bits that the channel code adds."""
     bits_on_air: _builtins.int
     """Sum of the six above."""
     data_uses: _builtins.int
     """Complex symbols that carry bits."""
     pilot_uses: _builtins.int
     grid_uses: _builtins.int
-    """Cyclic prefixes, empty carriers and data elements that were left over."""
+    """Cyclic prefixes, empty carriers and unused data elements."""
     channel_uses: _builtins.int
     """Sum of the three above."""
     def __init__(
@@ -394,9 +394,9 @@ class Account(_message.Message):
     LIGHT_TIME_S_FIELD_NUMBER: _builtins.int
     SPECTRAL_EFFICIENCY_FIELD_NUMBER: _builtins.int
     cbr: _builtins.float
-    """Complex channel uses / (3 x height x width); absent when no packet told the size."""
+    """Complex channel uses / (3 x height x width); absent if no packet contained the picture's size."""
     energy_j: _builtins.float
-    """Transmit power x air time; absent where the profile states no power."""
+    """Transmit power x air time; absent if the profile states no power."""
     air_time_s: _builtins.float
     light_time_s: _builtins.float
     spectral_efficiency: _builtins.float
@@ -476,7 +476,7 @@ class ChannelName(_message.Message):
     name: _builtins.str
     summary: _builtins.str
     fault: _builtins.str
-    """Why the channel cannot be used, when it cannot: the package that adds it is broken."""
+    """Why the channel cannot be used, if the package that adds it is broken."""
     def __init__(
         self,
         *,
@@ -547,18 +547,18 @@ class DescribeChannelResponse(_message.Message):
     name: _builtins.str
     summary: _builtins.str
     mcs: _builtins.int
-    """Row of TS 38.214 table 5.1.3.1-1 that these settings come to."""
+    """Row of TS 38.214 table 5.1.3.1-1 that results from these settings."""
     es_n0_db: _builtins.float
     eb_n0_db: _builtins.float
     @_builtins.property
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Parameter]: ...
     @_builtins.property
     def repair_overheads(self) -> _containers.ScalarMap[_builtins.int, _builtins.float]:
-        """What the profile asks of the sender: SendSettings.repair_overheads."""
+        """Repair packets per source packet by stream kind, for SendSettings.repair_overheads."""
 
     @_builtins.property
     def contact(self) -> Global___Contact:
-        """Of a deep-space link."""
+        """Present for a deep-space link."""
 
     def __init__(
         self,
@@ -594,7 +594,7 @@ class Parameter(_message.Message):
     value: _builtins.str
     """As YAML."""
     unit: _builtins.str
-    """Empty for what has none."""
+    """Empty for a value without unit."""
     def __init__(
         self,
         *,
@@ -609,3 +609,152 @@ class Parameter(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Parameter: _TypeAlias = Parameter  # noqa: Y015
+
+@_typing.final
+class PredictLossRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    STREAMS_FIELD_NUMBER: _builtins.int
+    MAX_REPAIR_OVERHEAD_FIELD_NUMBER: _builtins.int
+    max_repair_overhead: _builtins.float
+    """Largest number of repair packets per source packet to predict for, 0 to 10."""
+    @_builtins.property
+    def settings(self) -> Global___ChannelSettings: ...
+    @_builtins.property
+    def streams(self) -> _containers.RepeatedCompositeFieldContainer[Global___StreamPackets]:
+        """The streams of one picture, each kind once."""
+
+    def __init__(
+        self,
+        *,
+        settings: Global___ChannelSettings | None = ...,
+        streams: _abc.Iterable[Global___StreamPackets] | None = ...,
+        max_repair_overhead: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_repair_overhead", b"max_repair_overhead", "settings", b"settings", "streams", b"streams"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PredictLossRequest: _TypeAlias = PredictLossRequest  # noqa: Y015
+
+@_typing.final
+class StreamPackets(_message.Message):
+    """The source packets of one stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    PACKET_BYTES_FIELD_NUMBER: _builtins.int
+    kind: _packet_pb2.StreamKind.ValueType
+    @_builtins.property
+    def packet_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Length of each packet in bytes, headers and CRC included."""
+
+    def __init__(
+        self,
+        *,
+        kind: _packet_pb2.StreamKind.ValueType = ...,
+        packet_bytes: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "packet_bytes", b"packet_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamPackets: _TypeAlias = StreamPackets  # noqa: Y015
+
+@_typing.final
+class PredictLossResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STREAMS_FIELD_NUMBER: _builtins.int
+    CHANNEL_USES_FIELD_NUMBER: _builtins.int
+    channel_uses: _builtins.int
+    """Channel uses of the picture with the settings as they are, repair packets included."""
+    @_builtins.property
+    def streams(self) -> _containers.RepeatedCompositeFieldContainer[Global___StreamPrediction]: ...
+    def __init__(
+        self,
+        *,
+        streams: _abc.Iterable[Global___StreamPrediction] | None = ...,
+        channel_uses: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_uses", b"channel_uses", "streams", b"streams"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PredictLossResponse: _TypeAlias = PredictLossResponse  # noqa: Y015
+
+@_typing.final
+class StreamPrediction(_message.Message):
+    """The options of one stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    SOURCE_PACKETS_FIELD_NUMBER: _builtins.int
+    SCHEMES_FIELD_NUMBER: _builtins.int
+    kind: _packet_pb2.StreamKind.ValueType
+    source_packets: _builtins.int
+    @_builtins.property
+    def schemes(self) -> _containers.RepeatedCompositeFieldContainer[Global___SchemePrediction]:
+        """Every MCS that carries the stream's longest packet and a repair packet for it, in order of the MCS table."""
+
+    def __init__(
+        self,
+        *,
+        kind: _packet_pb2.StreamKind.ValueType = ...,
+        source_packets: _builtins.int = ...,
+        schemes: _abc.Iterable[Global___SchemePrediction] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "schemes", b"schemes", "source_packets", b"source_packets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamPrediction: _TypeAlias = StreamPrediction  # noqa: Y015
+
+@_typing.final
+class SchemePrediction(_message.Message):
+    """One stream under one MCS. Option i has i repair packets of its own, that is a repair overhead of i / source_packets,
+    and takes source_channel_uses + i x repair_packet_channel_uses.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MCS_FIELD_NUMBER: _builtins.int
+    SOURCE_CHANNEL_USES_FIELD_NUMBER: _builtins.int
+    REPAIR_PACKET_CHANNEL_USES_FIELD_NUMBER: _builtins.int
+    LOSS_PROBABILITY_FIELD_NUMBER: _builtins.int
+    mcs: _builtins.int
+    """Row of TS 38.214 table 5.1.3.1-1."""
+    source_channel_uses: _builtins.int
+    """Channel uses of all source packets."""
+    repair_packet_channel_uses: _builtins.int
+    """Channel uses of one repair packet."""
+    @_builtins.property
+    def loss_probability(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Probability of each option that the stream is not complete."""
+
+    def __init__(
+        self,
+        *,
+        mcs: _builtins.int = ...,
+        source_channel_uses: _builtins.int = ...,
+        repair_packet_channel_uses: _builtins.int = ...,
+        loss_probability: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["loss_probability", b"loss_probability", "mcs", b"mcs", "repair_packet_channel_uses", b"repair_packet_channel_uses", "source_channel_uses", b"source_channel_uses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SchemePrediction: _TypeAlias = SchemePrediction  # noqa: Y015

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ChannelServiceStub:
-    """Carries packets through the simulated physical layer.
+    """Sends packets over the simulated physical layer.
     """
 
     def __init__(self, channel):
@@ -50,15 +50,20 @@ class ChannelServiceStub:
                 request_serializer=semlink_dot_v1_dot_channel__pb2.DescribeChannelRequest.SerializeToString,
                 response_deserializer=semlink_dot_v1_dot_channel__pb2.DescribeChannelResponse.FromString,
                 _registered_method=True)
+        self.PredictLoss = channel.unary_unary(
+                '/semlink.v1.ChannelService/PredictLoss',
+                request_serializer=semlink_dot_v1_dot_channel__pb2.PredictLossRequest.SerializeToString,
+                response_deserializer=semlink_dot_v1_dot_channel__pb2.PredictLossResponse.FromString,
+                _registered_method=True)
 
 
 class ChannelServiceServicer:
-    """Carries packets through the simulated physical layer.
+    """Sends packets over the simulated physical layer.
     """
 
     def Transmit(self, request_iterator, context):
-        """One transmission. The client sends settings, then packets; the server forwards each packet, or the reason why it
-        is lost, when it arrives in simulated time, and ends with a report.
+        """One transmission. The client sends settings, then packets. The server returns each packet, or the reason why it was
+        lost, at its arrival in simulated time, and ends with a report.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,7 +77,15 @@ class ChannelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DescribeChannel(self, request, context):
-        """One channel as a transmission with these settings would meet it.
+        """One channel: its settings, and the MCS, SNR and contact that they result in.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PredictLoss(self, request, context):
+        """Predicted loss and channel uses of the streams of a picture, for every MCS and number of repair packets. A client
+        chooses unequal protection from them. Predictions use measured SNR thresholds; nothing is simulated.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +109,11 @@ def add_ChannelServiceServicer_to_server(servicer, server):
                     request_deserializer=semlink_dot_v1_dot_channel__pb2.DescribeChannelRequest.FromString,
                     response_serializer=semlink_dot_v1_dot_channel__pb2.DescribeChannelResponse.SerializeToString,
             ),
+            'PredictLoss': grpc.unary_unary_rpc_method_handler(
+                    servicer.PredictLoss,
+                    request_deserializer=semlink_dot_v1_dot_channel__pb2.PredictLossRequest.FromString,
+                    response_serializer=semlink_dot_v1_dot_channel__pb2.PredictLossResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'semlink.v1.ChannelService', rpc_method_handlers)
@@ -105,7 +123,7 @@ def add_ChannelServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ChannelService:
-    """Carries packets through the simulated physical layer.
+    """Sends packets over the simulated physical layer.
     """
 
     @staticmethod
@@ -179,6 +197,33 @@ class ChannelService:
             '/semlink.v1.ChannelService/DescribeChannel',
             semlink_dot_v1_dot_channel__pb2.DescribeChannelRequest.SerializeToString,
             semlink_dot_v1_dot_channel__pb2.DescribeChannelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PredictLoss(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/semlink.v1.ChannelService/PredictLoss',
+            semlink_dot_v1_dot_channel__pb2.PredictLossRequest.SerializeToString,
+            semlink_dot_v1_dot_channel__pb2.PredictLossResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,37 +27,45 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ChannelServiceStub:
-    """Carries packets through the simulated physical layer."""
+    """Sends packets over the simulated physical layer."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ChannelServiceAsyncStub: ...
     Transmit: _grpc.StreamStreamMultiCallable[_channel_pb2.TransmitRequest, _channel_pb2.TransmitResponse]
-    """One transmission. The client sends settings, then packets; the server forwards each packet, or the reason why it
-    is lost, when it arrives in simulated time, and ends with a report.
+    """One transmission. The client sends settings, then packets. The server returns each packet, or the reason why it was
+    lost, at its arrival in simulated time, and ends with a report.
     """
     ListChannels: _grpc.UnaryUnaryMultiCallable[_channel_pb2.ListChannelsRequest, _channel_pb2.ListChannelsResponse]
     """The channels that this service knows by name."""
     DescribeChannel: _grpc.UnaryUnaryMultiCallable[_channel_pb2.DescribeChannelRequest, _channel_pb2.DescribeChannelResponse]
-    """One channel as a transmission with these settings would meet it."""
+    """One channel: its settings, and the MCS, SNR and contact that they result in."""
+    PredictLoss: _grpc.UnaryUnaryMultiCallable[_channel_pb2.PredictLossRequest, _channel_pb2.PredictLossResponse]
+    """Predicted loss and channel uses of the streams of a picture, for every MCS and number of repair packets. A client
+    chooses unequal protection from them. Predictions use measured SNR thresholds; nothing is simulated.
+    """
 
 @_typing.type_check_only
 class ChannelServiceAsyncStub(ChannelServiceStub):
-    """Carries packets through the simulated physical layer."""
+    """Sends packets over the simulated physical layer."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Transmit: _aio.StreamStreamMultiCallable[_channel_pb2.TransmitRequest, _channel_pb2.TransmitResponse]  # type: ignore[assignment]
-    """One transmission. The client sends settings, then packets; the server forwards each packet, or the reason why it
-    is lost, when it arrives in simulated time, and ends with a report.
+    """One transmission. The client sends settings, then packets. The server returns each packet, or the reason why it was
+    lost, at its arrival in simulated time, and ends with a report.
     """
     ListChannels: _aio.UnaryUnaryMultiCallable[_channel_pb2.ListChannelsRequest, _channel_pb2.ListChannelsResponse]  # type: ignore[assignment]
     """The channels that this service knows by name."""
     DescribeChannel: _aio.UnaryUnaryMultiCallable[_channel_pb2.DescribeChannelRequest, _channel_pb2.DescribeChannelResponse]  # type: ignore[assignment]
-    """One channel as a transmission with these settings would meet it."""
+    """One channel: its settings, and the MCS, SNR and contact that they result in."""
+    PredictLoss: _aio.UnaryUnaryMultiCallable[_channel_pb2.PredictLossRequest, _channel_pb2.PredictLossResponse]  # type: ignore[assignment]
+    """Predicted loss and channel uses of the streams of a picture, for every MCS and number of repair packets. A client
+    chooses unequal protection from them. Predictions use measured SNR thresholds; nothing is simulated.
+    """
 
 class ChannelServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Carries packets through the simulated physical layer."""
+    """Sends packets over the simulated physical layer."""
 
     @_abc_1.abstractmethod
     def Transmit(
@@ -65,8 +73,8 @@ class ChannelServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_channel_pb2.TransmitRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_channel_pb2.TransmitResponse], _abc.AsyncIterator[_channel_pb2.TransmitResponse]]:
-        """One transmission. The client sends settings, then packets; the server forwards each packet, or the reason why it
-        is lost, when it arrives in simulated time, and ends with a report.
+        """One transmission. The client sends settings, then packets. The server returns each packet, or the reason why it was
+        lost, at its arrival in simulated time, and ends with a report.
         """
 
     @_abc_1.abstractmethod
@@ -83,6 +91,16 @@ class ChannelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_pb2.DescribeChannelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_pb2.DescribeChannelResponse, _abc.Awaitable[_channel_pb2.DescribeChannelResponse]]:
-        """One channel as a transmission with these settings would meet it."""
+        """One channel: its settings, and the MCS, SNR and contact that they result in."""
+
+    @_abc_1.abstractmethod
+    def PredictLoss(
+        self,
+        request: _channel_pb2.PredictLossRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channel_pb2.PredictLossResponse, _abc.Awaitable[_channel_pb2.PredictLossResponse]]:
+        """Predicted loss and channel uses of the streams of a picture, for every MCS and number of repair packets. A client
+        chooses unequal protection from them. Predictions use measured SNR thresholds; nothing is simulated.
+        """
 
 def add_ChannelServiceServicer_to_server(servicer: ChannelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -31,7 +31,7 @@ class _StreamKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StreamKind
     STREAM_KIND_REGIONS: _StreamKind.ValueType  # 5
 
 class StreamKind(_StreamKind, metaclass=_StreamKindEnumTypeWrapper):
-    """What the bytes of a guidance stream mean. The numbers equal those in the bitstream container and the APIDs."""
+    """Kind of a guidance stream. The numbers equal those in the bitstream container and in the APIDs."""
 
 STREAM_KIND_UNSPECIFIED: StreamKind.ValueType  # 0
 STREAM_KIND_HCI: StreamKind.ValueType  # 1
@@ -51,29 +51,29 @@ class _FateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fate.ValueType],
     FATE_DELIVERED: _Fate.ValueType  # 1
     """Decoded, and the transport block's CRC-24A holds."""
     FATE_FEC_FAILED: _Fate.ValueType  # 2
-    """Decoded, but the transport block's CRC-24A fails: noise beyond the code's reach."""
+    """Decoded, but the transport block's CRC-24A fails: the channel code could not correct the noise."""
     FATE_ERASED: _Fate.ValueType  # 3
-    """Never reached the demapper: erased, lost in a burst, or received during an outage."""
+    """Did not reach the demapper: erased, lost in a burst, or received during an outage."""
     FATE_EXPIRED: _Fate.ValueType  # 4
     """Still under way at the end of its lifetime."""
 
 class Fate(_Fate, metaclass=_FateEnumTypeWrapper):
-    """What became of a packet on the channel. Every packet has exactly one fate."""
+    """Outcome of a packet on the channel. Every packet has exactly one."""
 
 FATE_UNSPECIFIED: Fate.ValueType  # 0
 FATE_DELIVERED: Fate.ValueType  # 1
 """Decoded, and the transport block's CRC-24A holds."""
 FATE_FEC_FAILED: Fate.ValueType  # 2
-"""Decoded, but the transport block's CRC-24A fails: noise beyond the code's reach."""
+"""Decoded, but the transport block's CRC-24A fails: the channel code could not correct the noise."""
 FATE_ERASED: Fate.ValueType  # 3
-"""Never reached the demapper: erased, lost in a burst, or received during an outage."""
+"""Did not reach the demapper: erased, lost in a burst, or received during an outage."""
 FATE_EXPIRED: Fate.ValueType  # 4
 """Still under way at the end of its lifetime."""
 Global___Fate: _TypeAlias = Fate  # noqa: Y015
 
 @_typing.final
 class Packet(_message.Message):
-    """One CCSDS Space Packet (133.0-B-2), whole: primary header, data field, CRC-16."""
+    """One complete CCSDS Space Packet (133.0-B-2): primary header, data field, CRC-16."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -94,7 +94,7 @@ Global___Packet: _TypeAlias = Packet  # noqa: Y015
 
 @_typing.final
 class Arrival(_message.Message):
-    """A packet's passage over the channel, in simulated seconds since the first departure."""
+    """The transmission of one packet, in simulated seconds since the first departure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -113,10 +113,10 @@ class Arrival(_message.Message):
     departure_s: _builtins.float
     air_time_s: _builtins.float
     arrival_s: _builtins.float
-    """When the fate was settled: departure + air time + propagation delay + jitter, or the end of the lifetime."""
+    """When the outcome was settled: departure + air time + propagation delay + jitter, or the end of the lifetime."""
     @_builtins.property
     def packet(self) -> Global___Packet:
-        """Present only when delivered."""
+        """Present only if the packet was delivered."""
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ Global___Arrival: _TypeAlias = Arrival  # noqa: Y015
 
 @_typing.final
 class Session(_message.Message):
-    """What the packets of a call belong to. It is for metrics and traces alone, and changes nothing that a service does."""
+    """What the packets of a call belong to. It is for metrics and traces only and changes nothing that a service does."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -147,11 +147,11 @@ class Session(_message.Message):
     ES_N0_DB_FIELD_NUMBER: _builtins.int
     TRACE_PARENT_FIELD_NUMBER: _builtins.int
     codec: _builtins.str
-    """Codec that made the packets; empty where it is not known."""
+    """Codec that made the packets; empty if unknown."""
     es_n0_db: _builtins.float
-    """Es/N0 that the channel is set to."""
+    """Es/N0 of the channel's settings."""
     trace_parent: _builtins.str
-    """W3C Trace Context, section 3.2: the span below which the service records its own."""
+    """W3C Trace Context, section 3.2: the span that the service's spans belong to."""
     def __init__(
         self,
         *,
