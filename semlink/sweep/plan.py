@@ -1,4 +1,4 @@
-"""From a sweep to its tasks: one picture with one seed at one point, keyed by everything that its row depends on."""
+"""From a sweep to its tasks: one picture with one seed at one point, with a key over all that its row depends on."""
 
 from __future__ import annotations
 
@@ -33,16 +33,26 @@ if TYPE_CHECKING:
     from semlink.sweep.settings import Sweep
 
 VERSION: Final = 1
-"""Raised when rows change their meaning."""
+"""Raise it when rows change their meaning."""
 MAX_TASKS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One place of the grid: a codec at a rate over a channel at an SNR; ``snr_db`` None is the channel's own.
+    """One point of the grid: a codec at a rate over a channel at an SNR.
 
-    ``profile`` is the channel's YAML text, empty for one with a name; ``changes`` make it the channel of this point.
-    ``es_n0_db`` follows from both.
+    Args:
+        key: hash of all that a row depends on, except picture and seed.
+        codec: what makes the bytes and what codes them for the channel.
+        channel: name of a profile, or the path of a profile's file.
+        profile: YAML text of the profile's file; empty for a profile with a name.
+        changes: settings of the profile that this point changes, by dotted name.
+        snr_db: SNR of the point; None: the profile's own.
+        es_n0_db: Es/N0 that follows from profile and changes.
+        rate_kind: ``budget_bytes``, ``channel_uses`` or ``cbr``.
+        rate: the value of that setting.
+        packet_bytes: most bytes of one packet.
+        measures: names of the quality measures.
     """
 
     key: str
@@ -58,36 +68,36 @@ class Point:
     measures: tuple[str, ...]
 
     def load_profile(self) -> Profile:
-        """Return the channel's profile with the point's changes."""
-        return _profile(self.channel, self.profile, dict(self.changes))
+        """Return the channel profile with the changes of this point."""
+        return _load_profile(self.channel, self.profile, dict(self.changes))
 
 
 @dataclass(frozen=True, slots=True)
 class PictureFile:
-    """An original's file, size and hash; ``kept`` says whether what becomes of it is kept to be looked at."""
+    """File, size and hash of an original. ``keep``: whether its received pictures are kept for picture grids."""
 
     file: Path
     name: str
     digest: str
     width: int
     height: int
-    kept: bool
+    keep: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One row to make."""
+    """One row to make: a picture with a seed at a point. ``keep``: whether the received picture is kept."""
 
     key: str
     point: Point
     picture: PictureFile
     seed: int
-    kept: bool
+    keep: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All tasks of a sweep; ``rounds`` holds those of each point by seed, which is how far an early stop looks."""
+    """Points and pictures of a sweep, with the hashes of the code and the weights."""
 
     sweep: Sweep
     points: tuple[Point, ...]
@@ -96,25 +106,25 @@ class Plan:
     weights: str
 
     def tasks_of(self, point: Point, seed: int) -> list[Task]:
-        """Return the tasks of one point and one seed, a picture each."""
+        """Return the tasks of one point and one seed: one per picture."""
         first = seed == self.sweep.seeds[0]
         return [
-            Task(hash_key(point.key, picture.digest, seed), point, picture, seed, picture.kept and first)
+            Task(hash_key(point.key, picture.digest, seed), point, picture, seed, picture.keep and first)
             for picture in self.pictures
         ]
 
     @property
     def task_count(self) -> int:
-        """Number of tasks, if no point stops early."""
+        """Number of tasks if no point stops early."""
         return len(self.points) * len(self.sweep.seeds) * len(self.pictures)
 
 
 def make_plan(sweep: Sweep) -> Plan:
-    """Return the plan of ``sweep``; everything that it names is looked at before anything is computed.
+    """Return the plan of ``sweep``. It checks all that the sweep names before anything is computed.
 
     Raises:
         InputError: pictures or profiles that cannot be read.
-        UnknownNameError, ConfigError: a codec, channel or setting that there is not, or too large a grid.
+        UnknownNameError, ConfigError: an unknown codec, channel or setting, or too large a grid.
     """
     codecs = [parse_coding_spec(name) for name in sweep.codecs]
     for codec in codecs:
@@ -122,7 +132,7 @@ def make_plan(sweep: Sweep) -> Plan:
     files = picture_files([Path(one) for one in sweep.pictures])
     count = len(codecs) * len(sweep.channels) * max(1, len(sweep.snr_db)) * len(sweep.rates)
     if count * len(files) * len(sweep.seeds) > MAX_TASKS:
-        raise ConfigError(f"this grid has more than {MAX_TASKS} tasks; sweep over less at a time")
+        raise ConfigError(f"this grid has more than {MAX_TASKS} tasks; split it into several sweeps")
     pictures = []
     for place, file in enumerate(files):
         source = source_in(file)
@@ -131,15 +141,15 @@ def make_plan(sweep: Sweep) -> Plan:
     code, weights = hash_code(), hash_weights()
     texts = {name: read_profile(Path(name)) if name.endswith(FILE_ENDINGS) else "" for name in sweep.channels}
     points = tuple(
-        _point(sweep, codec, channel, texts[channel], snr_db, rate, (code, weights))
+        _make_point(sweep, codec, channel, texts[channel], snr_db, rate, (code, weights))
         for channel in sweep.channels
         for codec in codecs
         for rate in sweep.rates
         for snr_db in sweep.snr_db or (None,)
     )
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ConfigError(f"pictures holds {twice} twice, under two paths; leave one out")
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ConfigError(f"pictures holds {repeated} twice, under two paths; leave one out")
     return Plan(sweep, points, tuple(pictures), code, weights)
 
 
@@ -158,12 +168,12 @@ def check_sweepable(codec: CodingSpec) -> None:
 
 
 def hash_key(*parts: Any) -> str:
-    """Return a hash of ``parts`` in canonical JSON: sorted keys, no spaces."""
+    """Return a SHA-256 hash of ``parts`` as canonical JSON: sorted keys, no spaces."""
     text = json.dumps([VERSION, *parts], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _point(
+def _make_point(
     sweep: Sweep,
     codec: CodingSpec,
     channel: str,
@@ -177,9 +187,9 @@ def _point(
         changes["snr_db"] = yaml_text(snr_db)
     if codec.channel_code is not ChannelCode.PROFILE:  # best and ideal depend on the picture's size: any row will do
         changes["mcs"] = str(MCS_INDICES[0] if codec.mcs_index is None else codec.mcs_index)
-    profile = _profile(channel, text, changes)
+    profile = _load_profile(channel, text, changes)
     config = profile.resolve().config
-    _require_carried(codec, config, rate[0])
+    _check_rate(codec, config, rate[0])
     document = {
         "codec": codec.name,
         "channel": channel,
@@ -204,18 +214,18 @@ def _point(
     )
 
 
-def _require_carried(codec: CodingSpec, config: ChannelConfig, rate_kind: str) -> None:
-    """Refuse a codec that this kind of rate, or this channel, leaves open."""
+def _check_rate(codec: CodingSpec, config: ChannelConfig, rate_kind: str) -> None:
+    """Check that ``codec`` can be used with this kind of rate and over this channel."""
     if rate_kind == "budget_bytes" and (codec.is_classical or codec.channel_code is ChannelCode.BEST):
-        raise ConfigError(f"{codec.name} is fitted to channel uses: give channel_uses or cbr, not budget_bytes")
+        raise ConfigError(f"{codec.name} fills channel uses: give channel_uses or cbr, not budget_bytes")
     if codec.channel_code is ChannelCode.BEST and config.snr_kind == "ebn0":
         raise ConfigError(f"{codec.name} needs snr_kind esn0: at one Eb/N0 each MCS has another SNR")
     if codec.channel_code is ChannelCode.IDEAL:
         ideal_rate(config, 1)
 
 
-def _profile(channel: str, text: str, changes: dict[str, str]) -> Profile:
+def _load_profile(channel: str, text: str, changes: dict[str, str]) -> Profile:
     try:
         return parse_profile(text, channel, changes) if text else load_profile(channel, changes)
-    except ConfigError as error:  # a sweep has many channels: say which
+    except ConfigError as error:  # a sweep has many channels: name the one
         raise ConfigError(str(error) if channel in str(error) else f"{channel}: {error}") from None

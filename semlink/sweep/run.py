@@ -54,7 +54,7 @@ def run_sweep(
     with RowStore(out) as store:
         store.note_run(_describe_run(plan, command))
         for picture in plan.pictures:
-            if picture.kept:
+            if picture.keep:
                 original = load_picture(picture.file.read_bytes())
                 store.add([], {picture.digest: kept_file(original.pixels)})
         with _open_executor(workers, ray, device) as executor:

@@ -117,7 +117,7 @@ class Worker:
             started_s = time.perf_counter()
             picture = self._pictures.get(task.picture.digest, lambda: load_picture(data))
             outcome, shown = (self._file if task.point.codec.is_classical else self._streams)(picture, task)
-            if task.kept:
+            if task.keep:
                 result.pictures[shown.digest] = shown.file
             result.rows.append(row_of(task, outcome, shown, {"wall_s": time.perf_counter() - started_s}))
         return result
