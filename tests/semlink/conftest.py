@@ -1,4 +1,4 @@
-"""What a person has at hand who types ``semlink``: a photograph, and the command itself."""
+"""A photograph, and the ``semlink`` command in this process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def photo(tmp_path: Path, picture_png: bytes) -> Path:
 
 
 def run(capfd, monkeypatch, *args: object) -> tuple[int, str, str]:
-    """Run the command in this process; return exit status and what its descriptors got, gRPC's own lines included."""
+    """Run the command in this process; return its exit status and its output, including lines that gRPC's core writes."""
     monkeypatch.setattr(sys, "argv", ["semlink", *map(str, args)])
     with pytest.raises(SystemExit) as ended:
         main()

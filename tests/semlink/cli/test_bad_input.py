@@ -1,4 +1,4 @@
-"""What a person gets wrong is one line that says how to mend it; nothing is written, and the status is 2."""
+"""Wrong input: one line that says how to fix it, exit status 2, and no file written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def truncated(png: bytes) -> bytes:
         ("bomb", "too many pixels"),
     ],
 )
-def test_bad_pictures_are_one_clear_line(content, words, picture_png, tmp_path, semlink):
+def test_a_bad_picture_is_reported_in_one_line(content, words, picture_png, tmp_path, semlink):
     if content == "truncated":
         content = truncated(picture_png)
     elif content in ("tiny", "bomb"):
@@ -119,7 +119,7 @@ def test_bad_pictures_are_one_clear_line(content, words, picture_png, tmp_path, 
         (("encode", "PHOTO", "OUT.sem", "--sender", "127.0.0.1:1"), "sender at 127.0.0.1:1"),
     ],
 )
-def test_bad_input_is_one_clear_line_and_exit_2(args, words, photo, tmp_path, monkeypatch, semlink):
+def test_bad_input_is_reported_in_one_line_with_exit_status_2(args, words, photo, tmp_path, monkeypatch, semlink):
     monkeypatch.chdir(tmp_path)
     status, _, err = semlink(*(str(photo) if arg == "PHOTO" else arg for arg in args))
     assert status == 2
@@ -153,7 +153,7 @@ def test_a_container_without_a_decodable_stream_is_refused(tmp_path, semlink):
         assert not (tmp_path / "a.png").exists()
 
 
-def test_missing_weights_are_one_line_with_the_way_out(photo, tmp_path, monkeypatch, semlink, semlink_json):
+def test_missing_weights_are_reported_in_one_line_with_the_fix(photo, tmp_path, monkeypatch, semlink, semlink_json):
     monkeypatch.setenv("SEMLINK_POCKET", str(tmp_path))
     status, _, err = semlink("send", photo, "--out", tmp_path / "out.png")
     assert status == 2

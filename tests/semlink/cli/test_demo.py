@@ -1,4 +1,4 @@
-"""The demo over real services, with one of its pictures."""
+"""The demo with one of its pictures."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from shared.errors import InputError
 
 @pytest.fixture(autouse=True)
 def _quick_decoder(tiny_pocket):
-    """The demo decodes with miniature weights."""
+    """Decode with miniature weights."""
 
 
-def test_demo_leaves_a_grid_a_table_and_the_received_pictures(tmp_path, capsys):
+def test_demo_writes_a_grid_a_table_and_the_received_pictures(tmp_path, capsys):
     run_demo(tmp_path, seed=0, as_json=True, pictures=["camera.png"])
     document = json.loads(capsys.readouterr().out)
     assert [run["link"]["es_n0_db"] for run in document] == list(ES_N0_DB)
@@ -39,7 +39,7 @@ def test_demo_leaves_a_grid_a_table_and_the_received_pictures(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_the_whole_demo_repeats_from_its_seed(tmp_path):
+def test_the_same_seed_gives_the_same_files(tmp_path):
     for name in ("first", "second"):
         run_demo(tmp_path / name, seed=0, as_json=True)
     first, second = (sorted((tmp_path / name).iterdir()) for name in ("first", "second"))
@@ -49,7 +49,7 @@ def test_the_whole_demo_repeats_from_its_seed(tmp_path):
         assert one.read_bytes() == other.read_bytes(), one.name
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_bytes(b"")
     with pytest.raises(InputError, match="file"):

@@ -1,4 +1,4 @@
-"""The semlink command as a process: what it imports, how it ends, and the services that it runs."""
+"""The semlink command as a process: its imports, its exit status, and the services that it runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("tiny_pocket")  # commands decode with mini
 SEMLINK = [sys.executable, "-m", "semlink.cli.main"]
 
 
-def test_a_wrong_service_at_an_address_is_named(photo, tmp_path, semlink):
+def test_another_service_at_an_address_is_reported(photo, tmp_path, semlink):
     process, address = started("channel")
     try:
         status, _, err = semlink("encode", photo, tmp_path / "a.sem", "--sender", address)
@@ -31,7 +31,7 @@ def test_a_wrong_service_at_an_address_is_named(photo, tmp_path, semlink):
     assert err == f"error: the sender at {address} is another service: give the address of the right one\n"
 
 
-def test_output_that_cannot_be_written_is_one_line():
+def test_output_that_cannot_be_written_is_reported_in_one_line():
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [*SEMLINK, "doctor", "--json"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
@@ -40,19 +40,19 @@ def test_output_that_cannot_be_written_is_one_line():
     assert re.fullmatch(r"error: .*\n", done.stderr)
 
 
-def test_ctrl_c_ends_a_running_service_call_at_once(photo):
-    """The interrupt comes when the channel loads Sionna: the services run, and the call waits for a million seconds."""
-    # A shell that runs the tests in the background has them, and what they start, ignore interrupts.
-    heeding = "from signal import *; signal(SIGINT, default_int_handler); from semlink.cli.main import main; main()"
-    command = [sys.executable, "-X", "importtime", "-c", heeding, "send", str(photo)]
+def test_ctrl_c_ends_a_running_command_at_once(photo):
+    """Interrupt the command while it loads Sionna; without the interrupt it would wait for a million seconds."""
+    # A shell that runs the tests in the background makes them and their child processes ignore interrupts.
+    obey = "from signal import *; signal(SIGINT, default_int_handler); from semlink.cli.main import main; main()"
+    command = [sys.executable, "-X", "importtime", "-c", obey, "send", str(photo)]
     waits = ["--snr", "30", "--delay", "1e6", "--time-scale", "1"]
     process = subprocess.Popen([*command, *waits], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert any("sionna" in line for line in process.stderr)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    told = [line for line in err.splitlines() if not line.startswith("import time:")]
-    assert (out, told) == ("", ["error: stopped"])
+    errors = [line for line in err.splitlines() if not line.startswith("import time:")]
+    assert (out, errors) == ("", ["error: stopped"])
 
 
 def test_help_names_every_command():
@@ -62,7 +62,7 @@ def test_help_names_every_command():
         assert command in result.output
 
 
-def test_the_command_imports_nothing_heavy_to_print_help():
+def test_help_imports_nothing_heavy():
     heavy = ("torch", "sionna", "grpc", "numpy", "av", "PIL")
     code = f"import sys, semlink.cli.main; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
@@ -109,7 +109,7 @@ def health_of(address: str) -> str:
     return health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
 
 
-def test_the_sender_that_is_asked_lists_its_codecs(tmp_path, monkeypatch, semlink, semlink_json):
+def test_codecs_lists_those_of_the_sender_at_the_address(tmp_path, monkeypatch, semlink, semlink_json):
     ours = {one["name"]: one for one in semlink_json("codecs")}
     assert ours["gsc"]["streams"] == ["CAPTION", "LATENT"]
     assert all(one["summary"] for one in ours.values())
@@ -133,7 +133,7 @@ def test_the_sender_that_is_asked_lists_its_codecs(tmp_path, monkeypatch, semlin
     assert re.search(r"sketch +│ HCI +│ image alone", text)
 
 
-def test_a_taken_port_is_named():
+def test_a_taken_port_is_reported():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -1,4 +1,4 @@
-"""Groups of options: what typer is shown, and what a command gets."""
+"""Options of the commands: groups, the settings that they build, and help texts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OPTIONS_OF_SEND = {
 
 @pytest.fixture
 def run() -> Callable[..., list[object]]:
-    """A function of arguments that returns what a command with every group gets for them."""
+    """A function that runs a command with given arguments and returns the values of its parameters."""
     got: list[object] = []
 
     def command(
@@ -92,7 +92,7 @@ def test_a_number_that_its_field_cannot_hold_is_refused():
         SenderOptions().settings(2**32)
 
 
-def test_send_has_the_same_options_as_ever():
+def test_the_options_of_send_keep_their_names():
     (command,) = (one for name, one in typer.main.get_command(app).commands.items() if name == "send")
     assert {name for parameter in command.params for name in parameter.opts if name.startswith("-")} | {
         "--help",

@@ -1,4 +1,4 @@
-"""Commands that send, encode and decode, as a person runs them: real services on loopback, files in, files out."""
+"""The commands encode, decode, send and channels as a user runs them: files in, files out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pixels_of(path: Path) -> np.ndarray:
         return np.asarray(image)
 
 
-def test_encode_then_decode_equals_what_a_lossless_link_delivers(photo, tmp_path, semlink_json):
+def test_encode_and_decode_give_the_picture_of_a_lossless_link(photo, tmp_path, semlink_json):
     sem, decoded, sent = tmp_path / "a.sem", tmp_path / "decoded.png", tmp_path / "sent.png"
     encoded = semlink_json("encode", photo, sem, "--bytes", 700)
     semlink_json("decode", sem, decoded)
@@ -39,7 +39,7 @@ def test_encode_then_decode_equals_what_a_lossless_link_delivers(photo, tmp_path
     assert pixels_of(decoded).shape == (256, 384, 3)
 
 
-def test_a_callers_words_arrive_as_they_were_sent(photo, tmp_path, semlink, semlink_json):
+def test_a_given_caption_arrives_unchanged(photo, tmp_path, semlink, semlink_json):
     words = "A cat from Österreich, 猫"
     code, _, err = semlink("encode", photo, tmp_path / "c.sem", "--codec", "misc", "--bytes", "900", "--caption", words)
     assert code == 0, err
@@ -50,7 +50,7 @@ def test_a_callers_words_arrive_as_they_were_sent(photo, tmp_path, semlink, seml
     assert "codec 'hci' sends no caption" in err
 
 
-def test_the_same_seed_gives_the_same_journey(photo, semlink_json):
+def test_the_same_seed_gives_the_same_report(photo, semlink_json):
     args = ("send", photo, "--budget", "900", "--snr", "-2", "--packet-bytes", "64", "--seed", "5")
     first, second = semlink_json(*args), semlink_json(*args)
     for timed in (first, second):
@@ -58,7 +58,7 @@ def test_the_same_seed_gives_the_same_journey(photo, semlink_json):
     assert first == second
 
 
-def test_a_dead_channel_is_reported_and_writes_no_picture(photo, tmp_path, semlink):
+def test_a_channel_that_loses_everything_is_reported_and_no_picture_is_written(photo, tmp_path, semlink):
     out = tmp_path / "never.png"
     status, text, _ = semlink("send", photo, "--snr", "-20", "--out", out)
     assert status == 0
@@ -74,7 +74,7 @@ def test_decode_measures_against_a_reference(photo, tmp_path, semlink_json):
     assert 0 < report["ms_ssim"] <= 1
 
 
-def test_grey_and_odd_sizes_cross_the_link(tmp_path, semlink_json):
+def test_grey_pictures_and_odd_sizes_can_be_sent(tmp_path, semlink_json):
     grey, tall = tmp_path / "grey.png", tmp_path / "tall.png"
     Image.fromarray(np.tile(np.arange(101, dtype=np.uint8), (333, 1))).save(grey)
     Image.new("RGBA", (64, 1001), (200, 30, 40, 128)).save(tall)
@@ -120,7 +120,7 @@ def test_unequal_protection_spends_the_same_channel_uses_on_repair(photo, semlin
     assert "esn0" in err
 
 
-def test_repair_brings_back_what_the_channel_lost(photo, semlink, semlink_json):
+def test_repair_packets_recover_lost_packets(photo, semlink, semlink_json):
     args = ("send", photo, "--codec", "hci-av1", "--budget", 500, "--packet-bytes", 64, "--decoder", "hci", "--snr", 9)
     lossy = (*args, "--erasure", 0.25, "--seed", 3)
     assert not semlink_json(*lossy)["received"]["rebuilt"]
@@ -135,7 +135,7 @@ def test_repair_brings_back_what_the_channel_lost(photo, semlink, semlink_json):
     assert re.search(r"repair +│ +HCI: \d+ of \d+ packets lost, all recovered", semlink(*lossy, "--repair", 1)[1])
 
 
-def test_a_picture_from_mars_says_when_it_arrives_and_nobody_waits_for_it(photo, semlink, semlink_json):
+def test_a_picture_from_mars_has_an_arrival_date_and_the_command_does_not_wait(photo, semlink, semlink_json):
     args = ("send", photo, "--codec", "hci-av1", "--budget", 300, "--decoder", "hci", "--channel", "deep-space")
     link = semlink_json(*args, "--body", "mars", "--date", "2026-03-01")["link"]
     assert link["contact"]["light_time_s"] == pytest.approx(1168.3, abs=0.1)
@@ -147,7 +147,9 @@ def test_a_picture_from_mars_says_when_it_arrives_and_nobody_waits_for_it(photo,
     assert re.search(r"stations +│ \[goldstone, madrid, canberra\]", shown)
 
 
-def test_streams_that_do_not_decode_are_told_beside_a_picture_that_does(photo, tmp_path, semlink, semlink_json):
+def test_a_stream_that_does_not_decode_is_reported_and_the_picture_is_made_without_it(
+    photo, tmp_path, semlink, semlink_json
+):
     sem, out = tmp_path / "a.sem", tmp_path / "a.png"
     semlink_json("encode", photo, sem, "--bytes", 300)
     whole = Bitstream.unpack(sem.read_bytes())
@@ -161,7 +163,7 @@ def test_streams_that_do_not_decode_are_told_beside_a_picture_that_does(photo, t
     assert out.exists()
 
 
-def test_a_picture_invented_is_announced_as_such(photo, tmp_path, semlink, semlink_json):
+def test_an_invented_picture_is_reported_as_invented(photo, tmp_path, semlink, semlink_json):
     sem, out = tmp_path / "a.sem", tmp_path / "a.png"
     sem.write_bytes(Bitstream(PictureHeader(64, 80), ()).pack())
     status, text, _ = semlink("decode", sem, out)

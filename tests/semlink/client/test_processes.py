@@ -31,7 +31,7 @@ def semlink(*args, **variables: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def up(*args):
-    """``semlink up --json`` on free ports: the process, and what it says."""
+    """``semlink up --json`` on free ports: the process and the document that it prints."""
     process = subprocess.Popen(
         [*SEMLINK, "up", "--json", *args],
         stdout=subprocess.PIPE,
@@ -53,9 +53,9 @@ def up(*args):
 
 
 def test_up_runs_three_processes_that_serve_and_stops_all_on_ctrl_c():
-    with up() as (process, told):
-        assert told.keys() == {"sender", "channel", "receiver"}
-        for service in told.values():
+    with up() as (process, services):
+        assert services.keys() == {"sender", "channel", "receiver"}
+        for service in services.values():
             probed = semlink("probe", service["address"], "--json")
             assert (probed.returncode, json.loads(probed.stdout)["status"]) == (0, "SERVING")
             with urllib.request.urlopen(service["metrics"], timeout=10) as reply:
@@ -63,12 +63,12 @@ def test_up_runs_three_processes_that_serve_and_stops_all_on_ctrl_c():
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
         assert process.returncode == 0
-    after = semlink("probe", told["sender"]["address"], "--timeout", "1")
+    after = semlink("probe", services["sender"]["address"], "--timeout", "1")
     assert after.returncode == 2
     assert re.fullmatch(r"error: the service at \S+ cannot be reached: check its address.*\n", after.stderr)
 
 
-def test_up_stops_all_and_tells_which_service_ended():
+def test_up_names_the_service_that_ended_and_stops_the_others():
     with up() as (process, _):
         children = _children(process.pid)
         assert children.keys() == {"sender", "channel", "receiver"}
@@ -80,7 +80,7 @@ def test_up_stops_all_and_tells_which_service_ended():
 
 
 def _children(pid: int) -> dict[str, int]:
-    """Processes that ``semlink up`` has started, by the service that they run."""
+    """The child processes of ``semlink up``, by service."""
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     commands = {int(child): Path(f"/proc/{child}/cmdline").read_text().split("\0") for child in found}
     return {words[words.index("serve") + 1]: child for child, words in commands.items()}
@@ -108,7 +108,7 @@ def test_up_names_a_taken_port_and_leaves_nothing_running(variable):
         ("SEMLINK_DEVICE=gpu", "SEMLINK_DEVICE = 'gpu': give cpu, cuda or cuda:N"),
     ],
 )
-def test_a_typo_in_the_settings_file_is_told_in_one_line(tmp_path, text, words):
+def test_a_typo_in_the_settings_file_is_reported_in_one_line(tmp_path, text, words):
     file = tmp_path / "settings.env"
     file.write_text(text)
     with pytest.raises(ConfigError, match=words) as caught:
@@ -123,19 +123,19 @@ def test_up_refuses_a_variable_that_is_misspelt(tmp_path):
     assert done.stderr.endswith("unknown variable SEMLINK_SENDER_PROT; did you mean SEMLINK_SENDER_PORT?\n")
 
 
-def test_the_settings_file_that_ships_has_no_unknown_variable():
+def test_the_settings_file_in_the_repository_has_no_unknown_variable():
     file = Path(__file__).parents[3] / ".env"
     require_known(read_env_file(file), file)
     assert {name for name in read_env_file(file) if name.startswith("SEMLINK_")} <= {*VARIABLES, *OTHER_VARIABLES}
 
 
-def test_up_says_that_the_settings_file_is_missing(tmp_path):
+def test_a_missing_settings_file_is_reported(tmp_path):
     done = semlink("up", "--env-file", str(tmp_path / "none.env"))
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(r"error: cannot read .*none.env: No such file or directory; give an existing .*\n", done.stderr)
 
 
-def test_serve_says_where_the_endpoint_of_traces_is_wrong():
+def test_a_wrong_endpoint_of_traces_is_reported():
     done = semlink("serve", "sender", OTEL_EXPORTER_OTLP_ENDPOINT="localhost:4317")
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(r"error: traces endpoint 'localhost:4317' is no URL: write it as http\S+\n", done.stderr)
@@ -146,15 +146,15 @@ def test_any_settings_file_gives_variables_or_a_link_error(tmp_path_factory, tex
     file = tmp_path_factory.getbasetemp() / "any.env"
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
-        told, found = "", read_env_file(file)
+        message, found = "", read_env_file(file)
         read_deployment(found)
     except LinkError as error:
-        told, found = str(error), {}
-    assert "\n" not in told
+        message, found = str(error), {}
+    assert "\n" not in message
     assert all(name.isidentifier() for name in found)
 
 
-def test_quotes_and_comments_are_no_part_of_a_value(tmp_path):
+def test_quotes_and_comments_are_not_part_of_a_value(tmp_path):
     file = tmp_path / ".env"
     file.write_text("A=one # note\nB = 'two # three' # note\nC=\"four\"\nD=\nE=a=b\n#F=x\n")
     assert read_env_file(file) == {"A": "one", "B": "two # three", "C": "four", "D": "", "E": "a=b"}

@@ -1,4 +1,4 @@
-"""What real services tell of real transfers: metrics that agree with their reports, and spans of one trace."""
+"""Telemetry of transfers over services: metrics agree with the reports, and the spans form one trace."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GOOD_DB, BAD_DB = 8.0, -8.0
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):
-    """An OpenTelemetry collector that keeps what it gets."""
+    """An OpenTelemetry collector that keeps the spans that it gets."""
 
     def __init__(self):
         self.spans = []
@@ -36,7 +36,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
 
 
 @dataclass
-class Told:
+class Record:
     transfers: list = field(default_factory=list)
     samples: dict = field(default_factory=dict)
     spans: list = field(default_factory=list)
@@ -52,15 +52,15 @@ def scraped(url: str):
 
 
 @pytest.fixture(scope="module")
-def told(picture_png) -> Told:
-    """Two transfers, one that comes through and one that does not, over services that judge and trace."""
+def record(picture_png) -> Record:
+    """Two transfers, one delivered and one lost, over services with all metrics and with traces."""
     collector, server = Collector(), grpc.server(ThreadPoolExecutor(2))
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)
     endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
 
-    async def run() -> Told:
-        told, spans = Told(spans=collector.spans), spans_to(endpoint, "semlink-client")
+    async def run() -> Record:
+        record, spans = Record(spans=collector.spans), spans_to(endpoint, "semlink-client")
         settings = RunSettings(metrics_ports=dict.fromkeys(SERVICE_NAMES, 0), judging=True, traces=endpoint)
         running = await start_services(SERVICE_NAMES, settings)
         at = Addresses(**{name: service.address for name, service in running.items()})
@@ -68,7 +68,7 @@ def told(picture_png) -> Told:
             async with LinkClient(at, spans=spans) as client:
                 for snr_db in (GOOD_DB, BAD_DB):
                     channel = channel_settings("awgn", {"snr_db": snr_db, "propagation_delay_s": 2.5})
-                    told.transfers.append(
+                    record.transfers.append(
                         await client.transfer(
                             picture_png,
                             sender_pb2.SendSettings(codec="hci-av1"),
@@ -77,11 +77,11 @@ def told(picture_png) -> Told:
                         )
                     )
             for name, service in running.items():
-                told.samples[name] = await asyncio.to_thread(scraped, service.metrics_url)
+                record.samples[name] = await asyncio.to_thread(scraped, service.metrics_url)
         finally:
             await asyncio.gather(*(service.stop(0) for service in running.values()))
             await asyncio.to_thread(spans.close)
-        return told
+        return record
 
     try:
         return asyncio.run(run())
@@ -89,55 +89,55 @@ def told(picture_png) -> Told:
         server.stop(0)
 
 
-def test_the_sender_counts_bytes_by_stream_and_codec(told):
-    good, bad = (transfer.sent for transfer in told.transfers)
-    assert told.value("sender", "semlink_sent_pictures_total", codec="hci-av1") == 2
-    assert told.value("sender", "semlink_sent_pixels_total", codec="hci-av1") == 2 * 384 * 256
+def test_the_sender_counts_bytes_by_stream_and_codec(record):
+    good, bad = (transfer.sent for transfer in record.transfers)
+    assert record.value("sender", "semlink_sent_pictures_total", codec="hci-av1") == 2
+    assert record.value("sender", "semlink_sent_pixels_total", codec="hci-av1") == 2 * 384 * 256
     total = len(good.container) + len(bad.container)
-    assert told.value("sender", "semlink_sent_container_bytes_total", codec="hci-av1") == total
-    assert told.value("sender", "semlink_sent_bpp_sum", codec="hci-av1") == pytest.approx(good.bpp + bad.bpp)
+    assert record.value("sender", "semlink_sent_container_bytes_total", codec="hci-av1") == total
+    assert record.value("sender", "semlink_sent_bpp_sum", codec="hci-av1") == pytest.approx(good.bpp + bad.bpp)
     payload = sum(stream.bytes for sent in (good, bad) for stream in sent.streams)
-    assert told.value("sender", "semlink_sent_stream_bytes_total", codec="hci-av1", stream="HCI") == payload
-    assert told.value("sender", "semlink_sent_packets_total", purpose="source") == good.packets + bad.packets
+    assert record.value("sender", "semlink_sent_stream_bytes_total", codec="hci-av1", stream="HCI") == payload
+    assert record.value("sender", "semlink_sent_packets_total", purpose="source") == good.packets + bad.packets
 
 
-def test_the_channel_counts_packets_by_outcome_and_its_books_agree_with_the_reports(told):
-    good, bad = (transfer.link for transfer in told.transfers)
+def test_the_channel_counts_packets_by_outcome_and_its_accounting_agrees_with_the_reports(record):
+    good, bad = (transfer.link for transfer in record.transfers)
     assert (good.delivered, bad.fec_failed) == (good.packets, bad.packets)
 
     def packets(es_n0_db, outcome, reason):
         labels = {"channel": "awgn", "es_n0_db": es_n0_db, "outcome": outcome, "reason": reason}
-        return told.value("channel", "semlink_packets_total", **labels)
+        return record.value("channel", "semlink_packets_total", **labels)
 
     assert packets("8", "delivered", "none") == good.packets
     assert packets("-8", "lost", "fec") == bad.packets
     bits = {
         dict(labels)["purpose"]: value
-        for (name, labels), value in told.samples["channel"].items()
+        for (name, labels), value in record.samples["channel"].items()
         if name == "semlink_air_bits_total" and dict(labels)["stream"] == "HCI"
     }
     assert bits["source"] == good.account.total.source_bits + bad.account.total.source_bits
     assert sum(bits.values()) == good.coded_bits + bad.coded_bits
-    uses = sum(v for (name, _), v in told.samples["channel"].items() if name == "semlink_channel_uses_total")
+    uses = sum(v for (name, _), v in record.samples["channel"].items() if name == "semlink_channel_uses_total")
     assert uses == good.channel_uses + bad.channel_uses
-    assert told.value("channel", "semlink_light_time_seconds", channel="awgn") == 2.5
-    assert told.value("channel", "semlink_es_n0_set_db", channel="awgn") == BAD_DB
-    assert told.value("channel", "semlink_es_n0_measured_db", channel="awgn") == pytest.approx(BAD_DB, abs=0.5)
-    assert told.value("channel", "semlink_queue_length", queue="packets") == 0
+    assert record.value("channel", "semlink_light_time_seconds", channel="awgn") == 2.5
+    assert record.value("channel", "semlink_es_n0_set_db", channel="awgn") == BAD_DB
+    assert record.value("channel", "semlink_es_n0_measured_db", channel="awgn") == pytest.approx(BAD_DB, abs=0.5)
+    assert record.value("channel", "semlink_queue_length", queue="packets") == 0
 
 
-def test_the_receiver_counts_quality_by_codec_and_snr(told):
-    good, bad = (transfer.received.report for transfer in told.transfers)
+def test_the_receiver_counts_quality_by_codec_and_snr(record):
+    good, bad = (transfer.received.report for transfer in record.transfers)
     assert good.rebuilt
     assert not bad.rebuilt
     labels = {"codec": "hci-av1", "es_n0_db": "8"}
-    assert told.value("receiver", "semlink_received_pictures_total", outcome="rebuilt", **labels) == 1
+    assert record.value("receiver", "semlink_received_pictures_total", outcome="rebuilt", **labels) == 1
     lost = {"codec": "hci-av1", "es_n0_db": "-8", "outcome": "lost"}
-    assert told.value("receiver", "semlink_received_pictures_total", **lost) == 1
-    assert told.value("receiver", "semlink_psnr_db_sum", **labels) == pytest.approx(good.quality.psnr_db)
-    assert told.value("receiver", "semlink_ms_ssim_sum", **labels) == pytest.approx(good.quality.ms_ssim)
-    assert told.value("receiver", "semlink_classifier_agreement_count", measure="top1", **labels) == 1
-    distance = told.value("receiver", "semlink_perceptual_distance_sum", measure="lpips_efficientnet", **labels)
+    assert record.value("receiver", "semlink_received_pictures_total", **lost) == 1
+    assert record.value("receiver", "semlink_psnr_db_sum", **labels) == pytest.approx(good.quality.psnr_db)
+    assert record.value("receiver", "semlink_ms_ssim_sum", **labels) == pytest.approx(good.quality.ms_ssim)
+    assert record.value("receiver", "semlink_classifier_agreement_count", measure="top1", **labels) == 1
+    distance = record.value("receiver", "semlink_perceptual_distance_sum", measure="lpips_efficientnet", **labels)
     assert distance > 0
 
 
@@ -149,22 +149,25 @@ def test_the_receiver_counts_quality_by_codec_and_snr(told):
         ("receiver", {"decode", "measure", "judge"}),
     ],
 )
-def test_every_stage_is_timed(told, service, stages):
+def test_every_stage_is_timed(record, service, stages):
     counts = {
         dict(labels)["stage"]: value
-        for (name, labels), value in told.samples[service].items()
+        for (name, labels), value in record.samples[service].items()
         if name == "semlink_stage_seconds_count"
     }
     assert counts.keys() == stages
     assert min(counts.values()) >= 1
 
 
-def test_a_transfer_is_one_trace_over_client_and_services(told):
-    assert {service for service, _ in told.spans} == {"semlink-client", *(f"semlink-{name}" for name in SERVICE_NAMES)}
-    roots = [span for _, span in told.spans if not span.parent_span_id]
+def test_a_transfer_is_one_trace_over_client_and_services(record):
+    assert {service for service, _ in record.spans} == {
+        "semlink-client",
+        *(f"semlink-{name}" for name in SERVICE_NAMES),
+    }
+    roots = [span for _, span in record.spans if not span.parent_span_id]
     assert [span.name for span in roots] == ["transfer", "transfer"]
     for root in roots:
-        of_trace = [(service, span) for service, span in told.spans if span.trace_id == root.trace_id]
+        of_trace = [(service, span) for service, span in record.spans if span.trace_id == root.trace_id]
         calls = {(service, span.name) for service, span in of_trace if span.parent_span_id == root.span_id}
         assert calls == {("semlink-sender", "Send"), ("semlink-channel", "Transmit"), ("semlink-receiver", "Receive")}
         parents = {span.span_id: span.name for _, span in of_trace}
