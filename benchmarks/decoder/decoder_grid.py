@@ -20,7 +20,7 @@ from semlink.cli.report_text import describe_decoder
 from semlink.evaluate.baselines.avif import Avif
 from semlink.evaluate.pictures import Source, source_in
 from semlink.pipeline.session import LocalSession
-from semlink.report.picture_grid import Tile, picture_grid, trust_picture
+from semlink.report.picture_grid import Tile, colour_trust_map, draw_picture_grid
 from shared.files import write_file
 from shared.picture import encode_png, load_picture
 from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
@@ -48,7 +48,7 @@ def main() -> None:
     files = [options.kodak / f"{name}.png" for name in KODAK] + [options.mars / f"{name}.png" for name in MARS]
     session = LocalSession()
     rows = [_row(session, source_in(file)) for file in files]
-    with Image.open(io.BytesIO(picture_grid(TITLES, rows, TILE_WIDTH))) as sheet:
+    with Image.open(io.BytesIO(draw_picture_grid(TITLES, rows, TILE_WIDTH))) as sheet:
         jpeg = io.BytesIO()
         sheet.convert("RGB").save(jpeg, "JPEG", quality=80, optimize=True, progressive=True)
     write_file(OUT, jpeg.getvalue())
@@ -63,7 +63,7 @@ def _row(session: LocalSession, source: Source) -> list[Tile]:
     decode = wire_message(receiver_pb2.DecodeSettings, trust_map=True)
     received = session.decode(sent.container, decode)
     ours = load_picture(received.png).pixels
-    trust = trust_picture(received.trust_png, width, height)
+    trust = colour_trust_map(received.trust_png, width, height)
     return [
         Tile(encode_png(source.pixels), (source.file.name, f"{width}x{height}")),
         Tile(encode_png(peer), (f"{peer_name}, {budget_bytes} B", _quality(peer, source))),

@@ -22,7 +22,7 @@ from receiver.guidance import DecodeOptions, guidance_in
 from receiver.metrics.measures import Measures
 from receiver.pocket.decoder import PocketDecoder
 from semlink.evaluate.pictures import picture_files
-from semlink.report.picture_grid import Tile, picture_grid
+from semlink.report.picture_grid import Tile, draw_picture_grid
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from shared.bitstream import Bitstream
@@ -71,7 +71,7 @@ def main() -> None:
             if first:
                 tiles.append(Tile(encode_png(made.pixels), (name_of(kinds), f"{len(kept.pack())} bytes")))
     sheet = [tiles[start : start + COLUMNS] for start in range(0, len(tiles), COLUMNS)]
-    grid = Image.open(io.BytesIO(picture_grid([""] * COLUMNS, sheet)))
+    grid = Image.open(io.BytesIO(draw_picture_grid([""] * COLUMNS, sheet)))
     grid.convert("RGB").save(OUT.with_suffix(".jpg"), quality=85)
     words = " ".join(str(path) for path in options.pictures)
     OUT.write_text(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from semlink.cli.report_text import describe_decoder, describe_streams
-from semlink.report.picture_grid import Tile, picture_grid, trust_picture
+from semlink.report.picture_grid import Tile, colour_trust_map, draw_picture_grid
 from shared.rpc.semlink.v1 import packet_pb2
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def draw_grid(originals: Mapping[str, bytes], transfers: Mapping[str, Sequence[T
         *(f"Es/N0 {snr}" for snr in snrs),
         f"trust map at {snrs[0]}; blue: invented, yellow: received",
     ]
-    return picture_grid(titles, rows)
+    return draw_picture_grid(titles, rows)
 
 
 def _make_tile(transfer: Transfer) -> Tile:
@@ -45,5 +45,5 @@ def _make_trust_tile(transfer: Transfer) -> Tile:
     received = transfer.received
     if not received.trust_png:
         return Tile(b"", (), lost="no trust map")
-    picture = trust_picture(received.trust_png, received.report.width, received.report.height)
+    picture = colour_trust_map(received.trust_png, received.report.width, received.report.height)
     return Tile(picture, (f"mean trust {received.report.trust:.2f}", describe_decoder(received.report)))

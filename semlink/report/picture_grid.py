@@ -1,4 +1,4 @@
-"""Picture grids: rows of pictures, each with a caption beneath, on one sheet."""
+"""Picture grids: rows of pictures on one sheet, each with a caption below."""
 
 from __future__ import annotations
 
@@ -30,14 +30,18 @@ CIVIDIS = (
     (222, 201, 88),
     (254, 232, 56),
 )
-"""Every eighth of matplotlib's cividis (Nuñez, Anderton, Renslow 2018), which the colour-blind see as others do."""
+"""Nine colours of matplotlib's cividis (Nuñez, Anderton, Renslow 2018), made for colour-blind readers too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One cell: a picture file, or the reason why there is none, with up to two lines of caption.
+    """One cell of a grid.
 
-    ``banner`` is written across a picture that must not be taken for what it looks like.
+    Args:
+        picture: a picture file; empty if there is no picture.
+        caption: up to two lines below the picture.
+        lost: text in place of a picture that there is not.
+        banner: warning across the top of the picture, for instance that it was not received.
     """
 
     picture: bytes
@@ -46,14 +50,14 @@ class Tile:
     banner: str = ""
 
 
-def picture_grid(titles: list[str], rows: list[list[Tile]], tile_width: int = TILE_WIDTH) -> bytes:
-    """Return the grid as a PNG file. ``titles`` head the columns; every row has one tile per column.
+def draw_picture_grid(titles: list[str], rows: list[list[Tile]], tile_width: int = TILE_WIDTH) -> bytes:
+    """Return the grid as a PNG file. ``titles`` are the headings of the columns; every row has one tile per column.
 
-    All tiles are ``tile_width`` pixels wide; a row is as high as its first tile, the original, asks for.
+    All tiles are ``tile_width`` pixels wide. The first tile of a row, the original, sets the row's height.
     """
     line = FONT_SIZE + 5
     font = ImageFont.load_default(FONT_SIZE)
-    sizes = [(tile_width, _height_of(row[0].picture, tile_width)) for row in rows]
+    sizes = [(tile_width, _tile_height(row[0].picture, tile_width)) for row in rows]
     width = MARGIN + len(titles) * (tile_width + MARGIN)
     height = 2 * MARGIN + line + sum(high + CAPTION_LINES * line + 2 * MARGIN for _, high in sizes)
     sheet = Image.new("RGB", (width, height), BACKGROUND)
@@ -65,7 +69,7 @@ def picture_grid(titles: list[str], rows: list[list[Tile]], tile_width: int = TI
     for row, size in zip(rows, sizes, strict=True):
         under = top + size[1]
         for left, tile in zip(lefts, row, strict=True):
-            sheet.paste(_pasted(tile, size, font), (left, top))
+            sheet.paste(_draw_tile(tile, size, font), (left, top))
             for position, text in enumerate(tile.caption[:CAPTION_LINES]):
                 draw.text((left, under + 3 + position * line), text, INK, font)
         top = under + CAPTION_LINES * line + 2 * MARGIN
@@ -74,27 +78,27 @@ def picture_grid(titles: list[str], rows: list[list[Tile]], tile_width: int = TI
     return out.getvalue()
 
 
-def trust_picture(trust_png: bytes, width: int, height: int) -> bytes:
-    """Return a trust map as a PNG of ``width`` × ``height``: blue where the picture is invented, yellow: received."""
+def colour_trust_map(trust_png: bytes, width: int, height: int) -> bytes:
+    """Return a trust map as a PNG of ``width`` × ``height``, from blue (invented) to yellow (received)."""
     with Image.open(io.BytesIO(trust_png)) as image:
         trust = np.asarray(image.convert("L"))
     places = np.linspace(0, 255, len(CIVIDIS))
     colours = [np.interp(np.arange(256), places, channel) for channel in zip(*CIVIDIS, strict=True)]
     table = np.stack(colours, axis=1).round().astype(np.uint8)
     size = trust.shape[1] * TRUST_BLOCK, trust.shape[0] * TRUST_BLOCK
-    painted = Image.fromarray(table[trust]).resize(size, Image.Resampling.NEAREST).crop((0, 0, width, height))
+    coloured = Image.fromarray(table[trust]).resize(size, Image.Resampling.NEAREST).crop((0, 0, width, height))
     out = io.BytesIO()
-    painted.save(out, "PNG")
+    coloured.save(out, "PNG")
     return out.getvalue()
 
 
-def _height_of(picture: bytes, tile_width: int) -> int:
+def _tile_height(picture: bytes, tile_width: int) -> int:
     with Image.open(io.BytesIO(picture)) as image:
         return max(1, round(image.height * tile_width / image.width))
 
 
-def _pasted(tile: Tile, size: tuple[int, int], font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Image.Image:
-    """Return the tile's picture at tile size, or a dark field that says what was lost."""
+def _draw_tile(tile: Tile, size: tuple[int, int], font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Image.Image:
+    """Return the tile's picture at tile size, or a dark field with the text ``lost``."""
     width, height = size
     if tile.picture:
         with Image.open(io.BytesIO(tile.picture)) as image:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from PIL import Image
 
-from semlink.report.picture_grid import Tile, picture_grid
+from semlink.report.picture_grid import Tile, draw_picture_grid
 from semlink.report.sweep_progress import NAMES, rate_text
 from semlink.sweep.outcome import INVENTED, REBUILT
 from semlink.sweep.rows import picture_file
@@ -61,7 +61,7 @@ def _grid(folders: Sequence[Path], rows: Sequence[dict[str, Any]]) -> bytes:
         for name, line in lines.items()
     ]
     titles = ["original", *(f"{snr:+g} dB" for snr in snrs)]
-    with Image.open(io.BytesIO(picture_grid(titles, sheet, TILE_WIDTH))) as image:
+    with Image.open(io.BytesIO(draw_picture_grid(titles, sheet, TILE_WIDTH))) as image:
         out = io.BytesIO()
         image.convert("RGB").save(out, "JPEG", quality=JPEG_QUALITY, optimize=True)
     return out.getvalue()
