@@ -111,10 +111,10 @@ class Client:
             UnknownNameError, ConfigError, SetupError: no such decoder, an option outside its rule, missing weights.
         """
         from shared.rpc.semlink.v1 import receiver_pb2  # noqa: PLC0415 - imports protobuf
-        from shared.rpc.wire import wire_message  # noqa: PLC0415
+        from shared.rpc.wire import make_message  # noqa: PLC0415
 
         chosen = {"steps": steps, "fidelity": fidelity}
-        settings = wire_message(
+        settings = make_message(
             receiver_pb2.DecodeSettings,
             decoder=decoder,
             seed=seed,

@@ -24,7 +24,7 @@ from semlink.report.picture_grid import Tile, colour_trust_map, draw_picture_gri
 from shared.files import write_file
 from shared.picture import encode_png, load_picture
 from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
-from shared.rpc.wire import wire_message
+from shared.rpc.wire import make_message
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,9 +58,9 @@ def main() -> None:
 def _row(session: LocalSession, source: Source) -> list[Tile]:
     peer, peer_name, budget_bytes = _peer(source)
     width, height = source.size
-    settings = wire_message(sender_pb2.SendSettings, codec="hci", budget_bytes=budget_bytes)
+    settings = make_message(sender_pb2.SendSettings, codec="hci", budget_bytes=budget_bytes)
     sent = session.encode(encode_png(source.pixels), settings)
-    decode = wire_message(receiver_pb2.DecodeSettings, trust_map=True)
+    decode = make_message(receiver_pb2.DecodeSettings, trust_map=True)
     received = session.decode(sent.container, decode)
     ours = load_picture(received.png).pixels
     trust = colour_trust_map(received.trust_png, width, height)

@@ -140,14 +140,14 @@ def _send_at_snr(
     """Send all pictures one after the other at one SNR; packets are counted on from picture to picture."""
     from semlink.client.settings import channel_settings
     from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
-    from shared.rpc.wire import wire_message
+    from shared.rpc.wire import make_message
 
     transfers: list[Transfer] = []
     counts: dict[int, int] = {}
     repair_count = 0
     for row, data in enumerate(originals.values()):
         index = row * snrs + position
-        send = wire_message(sender_pb2.SendSettings, codec=CODEC, picture_index=index, next_repair_count=repair_count)
+        send = make_message(sender_pb2.SendSettings, codec=CODEC, picture_index=index, next_repair_count=repair_count)
         send.next_sequence_counts.update(counts)
         over = channel_settings(channel, {"snr_db": snr_db}, run_seed=seed, picture_index=index)
         transfer = session.transfer(data, send, over, receiver_pb2.ReceiveSettings(trust_map=True))

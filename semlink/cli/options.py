@@ -351,9 +351,9 @@ class ReceiverOptions:
             ConfigError: a number does not fit its field.
         """
         from shared.rpc.semlink.v1 import receiver_pb2
-        from shared.rpc.wire import wire_message
+        from shared.rpc.wire import make_message
 
-        return wire_message(receiver_pb2.ReceiveSettings, **self._fields(progressive=progressive))
+        return make_message(receiver_pb2.ReceiveSettings, **self._fields(progressive=progressive))
 
     def decode_settings(self, *, progressive: bool) -> receiver_pb2.DecodeSettings:
         """Return the settings of a picture in a container; ``progressive`` asks for previews.
@@ -362,9 +362,9 @@ class ReceiverOptions:
             ConfigError: a number does not fit its field.
         """
         from shared.rpc.semlink.v1 import receiver_pb2
-        from shared.rpc.wire import wire_message
+        from shared.rpc.wire import make_message
 
-        return wire_message(receiver_pb2.DecodeSettings, **self._fields(progressive=progressive))
+        return make_message(receiver_pb2.DecodeSettings, **self._fields(progressive=progressive))
 
     def _fields(self, *, progressive: bool) -> dict[str, object]:
         chosen = {"steps": self.steps, "fidelity": self.fidelity}  # None: the field stays unset

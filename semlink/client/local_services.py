@@ -12,7 +12,7 @@ from semlink._neighbours import is_installed
 from semlink.client.addresses import SERVICE_NAMES, Addresses
 from shared.errors import UnknownNameError
 from shared.rpc.server import RunningServer, ServiceSpec, start_server
-from shared.telemetry.spans import spans_to
+from shared.telemetry.spans import make_spans
 from shared.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def make_service(name: str, run: RunSettings) -> ServiceSpec:
     """
     if name not in SERVICE_NAMES:
         raise UnknownNameError(f"unknown service '{name}'; known are {', '.join(SERVICE_NAMES)}")
-    telemetry = Telemetry(spans_to(run.traces, f"semlink-{name}"))
+    telemetry = Telemetry(make_spans(run.traces, f"semlink-{name}"))
     # Imports stand in their branch: a machine has only the packages of its own service.
     if name == "sender":
         from semlink.encoder_search.decoder import pocket_decoder  # noqa: PLC0415
@@ -122,7 +122,7 @@ async def client_spans() -> AsyncIterator[Spans]:
     Raises:
         ConfigError, SetupError: spans cannot be sent there.
     """
-    spans = spans_to(os.environ.get(TRACES_VARIABLE, ""), "semlink-client")
+    spans = make_spans(os.environ.get(TRACES_VARIABLE, ""), "semlink-client")
     try:
         yield spans
     finally:

@@ -11,7 +11,7 @@ import yaml
 from shared.errors import ConfigError, InputError
 from shared.files import read_file
 from shared.rpc.semlink.v1 import channel_pb2, sender_pb2
-from shared.rpc.wire import wire_message
+from shared.rpc.wire import make_message
 from shared.yaml_text import MAX_CHARS, yaml_text
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def send_settings(
         ConfigError: a value does not fit its field, or ``trade_off`` is not two numbers.
     """
     chosen = {"caption": caption, "tokens": tokens, "planes": planes}
-    settings = wire_message(
+    settings = make_message(
         sender_pb2.SendSettings,
         codec=codec,
         budget_bytes=budget_bytes,
@@ -77,7 +77,7 @@ def channel_settings(
         ConfigError: a change has no ``=``, or a number does not fit its field.
     """
     given = "a mapping" if isinstance(channel, Mapping) else str(channel)
-    settings = wire_message(channel_pb2.ChannelSettings, profile=given, **run)
+    settings = make_message(channel_pb2.ChannelSettings, profile=given, **run)
     if isinstance(channel, Mapping):
         settings.profile_yaml = yaml.safe_dump(dict(channel))
     elif given.endswith(FILE_ENDINGS):

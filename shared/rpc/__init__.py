@@ -1,1 +1,1 @@
-"""RPC plumbing that all services and clients share, and the code generated from proto/."""
+"""What the gRPC services and their clients share, and the code generated from proto/."""

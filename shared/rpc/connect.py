@@ -1,4 +1,4 @@
-"""Waiting for a service that is about to listen, or that is too busy to answer a new connection at once."""
+"""Connects to a service, and waits for one that is about to start or too busy to accept a connection at once."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import grpc.aio
 
 from shared.errors import ConfigError, ServiceError
 
-PATIENCE_S = 3.0
-"""How long a first attempt to connect that failed at once, as where nothing listens, is followed by others."""
-PATIENCE_FACTOR = 2.0
-"""How many times as long as the first attempt took, where it failed late: a busy service deserves another."""
-
+RETRY_S = 3.0
+"""Shortest time for further attempts after the first one failed; it fails at once if nothing listens."""
+RETRY_FACTOR = 2.0
+"""Time for further attempts over the time of the first one: the first attempt at a busy service fails late."""
 
 _HOST_AND_PORT = re.compile(r"([^\s:/\[\]]+|\[[0-9a-fA-F:.%\w]+\]):(\d{1,5})")
 _GRPC_SCHEMES = ("unix:", "unix-abstract:", "dns:", "ipv4:", "ipv6:")
@@ -23,23 +22,23 @@ MAX_PORT = 65535
 
 
 def require_address(service: str, address: str) -> None:
-    """Refuse what gRPC would take for an address, and then try in vain: one without a port, or a URL.
+    """Check that ``address`` is ``host:port`` or has a scheme of gRPC; gRPC itself would accept a URL and never connect.
 
     Raises:
-        ConfigError: ``address`` is neither ``host:port`` nor one of gRPC's own schemes.
+        ConfigError: ``address`` is neither.
     """
     if address.startswith(_GRPC_SCHEMES):
         return
     found = _HOST_AND_PORT.fullmatch(address)
     if found is None or not 0 < int(found[2]) <= MAX_PORT:
-        raise ConfigError(f"{address!r} is no address of {service}: give HOST:PORT, as 127.0.0.1:50051")
+        raise ConfigError(f"{address!r} is not an address of {service}: give HOST:PORT, as 127.0.0.1:50051")
 
 
 async def connect(channel: grpc.aio.Channel, service: str, timeout_s: float) -> None:
-    """Return once ``channel`` is connected. A call on its own gives up after the first attempt that fails.
+    """Return when ``channel`` is connected. Without this wait, a call fails with the first attempt to connect.
 
     Raises:
-        ServiceError: ``service`` cannot be reached within ``timeout_s``, or several attempts have failed.
+        ServiceError: ``service`` cannot be reached within ``timeout_s``, or several attempts failed.
     """
     started_s = time.monotonic()
     left_s = timeout_s
@@ -49,7 +48,7 @@ async def connect(channel: grpc.aio.Channel, service: str, timeout_s: float) -> 
         if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE and not failed:
             failed = True
             took_s = time.monotonic() - started_s
-            left_s = min(timeout_s, took_s + max(PATIENCE_S, PATIENCE_FACTOR * took_s))
+            left_s = min(timeout_s, took_s + max(RETRY_S, RETRY_FACTOR * took_s))
         try:
             async with asyncio.timeout(left_s - (time.monotonic() - started_s)):
                 await channel.wait_for_state_change(state)

@@ -1,4 +1,4 @@
-"""One gRPC server as every Semlink service runs it: health, reflection, explicit limits, graceful shutdown."""
+"""The gRPC server of each service, with health checks, reflection, limits and a graceful stop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """A service to run: its full proto name, the function that adds its implementation to a server, its telemetry."""
+    """A service to start: its full proto name, a function that adds it to a server, and its telemetry."""
 
     full_name: str
     add_to: Callable[[grpc.aio.Server], None]
@@ -36,8 +36,8 @@ class ServiceSpec:
 class RunningServer:
     """A started server.
 
-    ``address`` is where it listens, with the port that the system chose if none was asked for; ``metrics_url`` is
-    where its metrics are, empty if they are not served.
+    ``address`` is ``host:port``, with the port that the system chose for port 0. ``metrics_url`` is empty if no metrics
+    are served.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class RunningServer:
 async def start_server(
     spec: ServiceSpec, host: str = "127.0.0.1", port: int = 0, *, metrics_port: int | None = None
 ) -> RunningServer:
-    """Start ``spec`` on ``host:port`` (port 0: any free one) and return once it serves.
+    """Start ``spec`` on ``host:port`` (port 0: any free one) and return when it serves.
 
-    Its metrics are served on ``metrics_port``, or nowhere.
+    Its metrics are served on ``metrics_port``; None: not served.
 
     Raises:
         ConfigError: a port is not between 0 and 65535.
@@ -99,7 +99,7 @@ async def start_server(
 
 
 async def stop_on_signal(servers: Sequence[RunningServer]) -> None:
-    """Serve until SIGTERM or SIGINT, then stop all ``servers`` gracefully, at the same time."""
+    """Wait for SIGTERM or SIGINT, then stop all ``servers`` gracefully, at the same time."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""Building messages from user input."""
+"""Messages made from user input."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="Message")
 
 
-def wire_message(kind: type[M], **fields: Any) -> M:
+def make_message(kind: type[M], **fields: Any) -> M:
     """Return a message with ``fields``.
 
     Raises:
-        ConfigError: a value that its field cannot hold, such as a negative number in an unsigned one.
+        ConfigError: a value does not fit its field, such as a negative number in an unsigned field.
     """
     message = kind()
     for name, value in fields.items():

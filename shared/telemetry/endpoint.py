@@ -1,4 +1,4 @@
-"""Serving a registry to Prometheus over HTTP."""
+"""The HTTP endpoint that Prometheus reads metrics from."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MetricsEndpoint:
             self._server, self._thread = start_http_server(port, host, registry)
         except OSError as error:
             raise ServiceError(
-                f"cannot serve metrics on {host}:{port}: {error.strerror or error}; choose another port for them"
+                f"cannot serve metrics on {host}:{port}: {error.strerror or error}; choose another metrics port"
             ) from error
         self.url = f"http://{host}:{self._server.server_port}/metrics"
 

@@ -1,4 +1,4 @@
-"""Labels with few values and buckets that fit what is measured; a label never holds what a caller made up."""
+"""Labels and buckets of metrics. A label has few values, and none that a caller can invent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 UNKNOWN: Final = "unknown"
 OTHER: Final = "other"
 SNR_LABELS_DB: Final = (-20, 40)
-"""Signal-to-noise ratios are labelled in whole dB between these; what is beyond counts as the nearest."""
+"""Lowest and highest label of a signal-to-noise ratio, in whole dB; values beyond get the nearest."""
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 BPP: Final = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0)
@@ -24,7 +24,7 @@ RATIOS: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 
 
 
 def codec_label(name: str) -> str:
-    """Return the codec as a label: its name if it is registered, ``unknown`` where none was told, else ``other``."""
+    """Return the label of a codec: its name if it is registered, ``unknown`` if the name is empty, else ``other``."""
     if not name:
         return UNKNOWN
     return name if name in _known_codecs() else OTHER
@@ -33,12 +33,12 @@ def codec_label(name: str) -> str:
 def _known_codecs() -> Collection[str]:
     try:
         return codecs()
-    except LinkError:  # a broken package: told where its codec is asked for, no reason to fail here
+    except LinkError:  # a broken package of codecs is reported when one of them is requested, not here
         return BUILTIN_CODECS
 
 
 def snr_label(es_n0_db: float | None) -> str:
-    """Return Es/N0 in whole dB as a label; ``unknown`` where none was told."""
+    """Return the label of an Es/N0: whole dB, or ``unknown`` for None and infinity."""
     if es_n0_db is None or not math.isfinite(es_n0_db):
         return UNKNOWN
     lowest, highest = SNR_LABELS_DB

@@ -1,7 +1,7 @@
-"""Spans of a trace, as OpenTelemetry defines them; nothing is imported and nothing kept where no endpoint is given.
+"""Spans of a trace, as OpenTelemetry defines them. Without an endpoint, OpenTelemetry is not imported.
 
-A span's place in its trace is a ``traceparent`` (W3C Trace Context, section 3.2). It is handed on explicitly: from the
-client in the session that the settings of a call carry, and in the call's metadata for clients of other makes.
+The parent of a span is a ``traceparent`` (W3C Trace Context, section 3.2). Our client passes it in the session of a
+call's settings, other clients in the call's metadata.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TRACE_PARENT = "traceparent"
 FLUSH_MS = 3000
-"""Longest time that the end of a process waits for a collector."""
+"""How long the end of a process waits for the collector, in milliseconds."""
 
 
 class Spans(Protocol):
@@ -27,14 +27,14 @@ class Spans(Protocol):
     def span(
         self, name: str, parent: str = "", attributes: Mapping[str, str | int | float] | None = None
     ) -> contextlib.AbstractContextManager[str]:
-        """Record what happens inside as a span below ``parent``; yields the traceparent of the new span."""
+        """Record the block as a span below ``parent``; yield the traceparent of the new span."""
 
     def close(self) -> None:
-        """Hand over what is still here."""
+        """Send the spans that are not sent yet."""
 
 
 class NoSpans:
-    """Records nothing; a parent is handed on as it is."""
+    """Records nothing; a span yields its parent."""
 
     @contextlib.contextmanager
     def span(
@@ -48,21 +48,21 @@ class NoSpans:
         """See ``Spans``."""
 
 
-class CollectedSpans:
-    """Sends spans to a collector by OTLP over gRPC, in batches from a thread of its own.
+class OtlpSpans:
+    """Sends spans to a collector with OTLP over gRPC, in batches, from a thread of its own.
 
     Args:
-        service: what the spans are listed under.
+        service: the service name of the spans.
         endpoint: URL of the collector, as ``http://localhost:4317``.
 
     Raises:
-        ConfigError: the endpoint is no URL.
+        ConfigError: the endpoint is not a URL.
         SetupError: the extra ``traces`` is not installed.
     """
 
     def __init__(self, service: str, endpoint: str) -> None:
         if not endpoint.startswith(("http://", "https://")):
-            raise ConfigError(f"traces endpoint {endpoint!r} is no URL: write it as http://localhost:4317")
+            raise ConfigError(f"traces endpoint {endpoint!r} is not a URL: write it as http://localhost:4317")
         try:
             from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
             from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
@@ -79,7 +79,7 @@ class CollectedSpans:
     def span(
         self, name: str, parent: str = "", attributes: Mapping[str, str | int | float] | None = None
     ) -> Iterator[str]:
-        """See ``Spans``; what is raised inside is recorded."""
+        """See ``Spans``; an exception is recorded."""
         from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
 
@@ -97,7 +97,7 @@ class CollectedSpans:
             span.end()
 
     def close(self) -> None:
-        """See ``Spans``; a collector that does not answer is waited for a moment only."""
+        """See ``Spans``; wait at most ``FLUSH_MS`` for the collector."""
         self._provider.force_flush(FLUSH_MS)
         self._provider.shutdown()
 
@@ -108,10 +108,10 @@ def _context_of(span: Any) -> Any:
     return set_span_in_context(span)
 
 
-def spans_to(endpoint: str, service: str) -> Spans:
-    """Return what records the spans of ``service``: nothing where ``endpoint`` is empty.
+def make_spans(endpoint: str, service: str) -> Spans:
+    """Return what records the spans of ``service`` and sends them to ``endpoint``; empty: they are not recorded.
 
     Raises:
-        ConfigError, SetupError: as ``CollectedSpans``.
+        ConfigError, SetupError: as ``OtlpSpans``.
     """
-    return CollectedSpans(service, endpoint) if endpoint else NoSpans()
+    return OtlpSpans(service, endpoint) if endpoint else NoSpans()

@@ -1,4 +1,4 @@
-"""The metrics that every service has, and its spans."""
+"""The metrics and spans that every service has."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Telemetry:
-    """One service's registry of metrics, and where its spans go.
+    """The registry of one service's metrics, and its spans.
 
     Args:
-        spans: records spans; by default nothing does.
+        spans: records spans; None: they are not recorded.
     """
 
     def __init__(self, spans: Spans | None = None) -> None:
@@ -42,25 +42,25 @@ class Telemetry:
         )
         self._loads = Gauge(
             "semlink_model_load_seconds",
-            "Wall time of loading a model, the last time.",
+            "Wall time of the last loading of a model.",
             ["model"],
             registry=self.registry,
         )
         self._loaded = Counter(
             "semlink_model_loads",
-            "Models loaded, and those that could not be.",
+            "Attempts to load a model, by outcome.",
             ["model", "outcome"],
             registry=self.registry,
         )
         self._queues = Gauge(
             "semlink_queue_length",
-            "Items that wait: packets, or pictures for a worker.",
+            "Waiting packets, or pictures that wait for a worker.",
             ["queue"],
             registry=self.registry,
         )
         gpu = Gauge(
             "semlink_gpu_memory_bytes",
-            "GPU memory that this process has allocated; 0 without one.",
+            "GPU memory that this process has allocated; 0 without a GPU.",
             registry=self.registry,
         )
         gpu.set_function(_gpu_memory_bytes)
@@ -69,21 +69,21 @@ class Telemetry:
     def call(
         self, name: str, session: packet_pb2.Session, context: grpc.aio.ServicerContext[Any, Any]
     ) -> Iterator[CallTelemetry]:
-        """Record one RPC as a span below the one that the client names."""
-        parent = session.trace_parent or _in_metadata(context)
+        """Record one RPC as a span below the client's span."""
+        parent = session.trace_parent or _read_trace_parent(context)
         about = {"codec": session.codec} if session.codec else {}
         with self.spans.span(name, parent, about) as span:
             yield CallTelemetry(self, span)
 
     @contextlib.contextmanager
     def stage(self, name: str, parent: str = "") -> Iterator[None]:
-        """Record one stage of a call: its time, and a span below ``parent``."""
+        """Record one stage of a call: its wall time, and a span below ``parent``."""
         with self.spans.span(name, parent), self._stages.labels(name).time():
             yield
 
     @contextlib.contextmanager
     def loading(self, model: str) -> Iterator[None]:
-        """Record the loading of ``model``, one of a fixed set of names."""
+        """Record the loading of ``model``, a name from a fixed set."""
         started_s = time.perf_counter()
         try:
             yield
@@ -94,7 +94,7 @@ class Telemetry:
         self._loaded.labels(model, "loaded").inc()
 
     def watch(self, queue: str, length: Callable[[], int]) -> None:
-        """Show the ``length`` of ``queue`` from now on."""
+        """Report the ``length`` of ``queue`` as a metric from now on."""
         self._queues.labels(queue).set_function(length)
 
 
@@ -110,7 +110,7 @@ class CallTelemetry:
         return self._telemetry.stage(name, self.trace_parent)
 
 
-def _in_metadata(context: grpc.aio.ServicerContext[Any, Any]) -> str:
+def _read_trace_parent(context: grpc.aio.ServicerContext[Any, Any]) -> str:
     for key, value in context.invocation_metadata() or ():
         if key == TRACE_PARENT:
             return str(value)
@@ -118,7 +118,7 @@ def _in_metadata(context: grpc.aio.ServicerContext[Any, Any]) -> str:
 
 
 def _gpu_memory_bytes() -> float:
-    """Return what torch holds on all GPUs; torch is not imported for that."""
+    """Return what torch has allocated on all GPUs; this does not import torch."""
     torch = sys.modules.get("torch")
     if torch is None or not hasattr(torch, "cuda") or not torch.cuda.is_initialized():
         return 0.0

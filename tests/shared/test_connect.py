@@ -1,4 +1,4 @@
-"""Connecting to services that are not there yet, and to those that never come."""
+"""Connecting to a service that starts late, and to one that never starts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from sender.service import sender_spec
 from shared.errors import ConfigError, ServiceError
-from shared.rpc.connect import PATIENCE_S, connect, require_address
+from shared.rpc.connect import RETRY_S, connect, require_address
 from shared.rpc.server import start_server
 
 
@@ -38,7 +38,7 @@ def test_a_service_that_starts_after_the_first_attempt_is_reached(free_port):
 
 
 @pytest.mark.parametrize("timeout_s", [0.1, 300])
-def test_where_nothing_listens_is_told_soon_in_one_line(free_port, timeout_s):
+def test_a_service_that_does_not_run_is_reported_within_seconds(free_port, timeout_s):
     async def run():
         async with grpc.aio.insecure_channel(f"127.0.0.1:{free_port}") as channel:
             await connect(channel, "the sender at HOST", timeout_s)
@@ -46,17 +46,17 @@ def test_where_nothing_listens_is_told_soon_in_one_line(free_port, timeout_s):
     started_s = time.monotonic()
     with pytest.raises(ServiceError, match=r"^the sender at HOST cannot be reached: check its address"):
         asyncio.run(run())
-    assert time.monotonic() - started_s < 60 + PATIENCE_S
+    assert time.monotonic() - started_s < 60 + RETRY_S
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:50051", "localhost:1", "[::1]:50051", "unix:/run/semlink.sock"])
-def test_an_address_is_host_and_port_or_of_a_scheme_of_grpc(address):
+def test_an_address_is_host_and_port_or_has_a_scheme_of_grpc(address):
     require_address("the sender", address)
 
 
 @pytest.mark.parametrize(
     "address", ["", "127.0.0.1", "http://localhost:50051", "host:0", "host:65536", "host:port", ":50051", "::1:50051"]
 )
-def test_what_is_no_address_is_told_before_anyone_waits(address):
-    with pytest.raises(ConfigError, match=r"is no address of the sender: give HOST:PORT, as 127\.0\.0\.1:50051$"):
+def test_anything_else_is_refused_as_an_address(address):
+    with pytest.raises(ConfigError, match=r"is not an address of the sender: give HOST:PORT, as 127\.0\.0\.1:50051$"):
         require_address("the sender", address)

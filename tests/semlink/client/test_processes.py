@@ -138,7 +138,7 @@ def test_a_missing_settings_file_is_reported(tmp_path):
 def test_a_wrong_endpoint_of_traces_is_reported():
     done = semlink("serve", "sender", OTEL_EXPORTER_OTLP_ENDPOINT="localhost:4317")
     assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(r"error: traces endpoint 'localhost:4317' is no URL: write it as http\S+\n", done.stderr)
+    assert re.fullmatch(r"error: traces endpoint 'localhost:4317' is not a URL: write it as http\S+\n", done.stderr)
 
 
 @given(st.text(max_size=200))

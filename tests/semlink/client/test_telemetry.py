@@ -17,7 +17,7 @@ from semlink.client.client import LinkClient
 from semlink.client.local_services import RunSettings, start_services
 from semlink.client.settings import channel_settings
 from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
-from shared.telemetry.spans import spans_to
+from shared.telemetry.spans import make_spans
 
 GOOD_DB, BAD_DB = 8.0, -8.0
 
@@ -60,7 +60,7 @@ def record(picture_png) -> Record:
     server.start()
 
     async def run() -> Record:
-        record, spans = Record(spans=collector.spans), spans_to(endpoint, "semlink-client")
+        record, spans = Record(spans=collector.spans), make_spans(endpoint, "semlink-client")
         settings = RunSettings(metrics_ports=dict.fromkeys(SERVICE_NAMES, 0), judging=True, traces=endpoint)
         running = await start_services(SERVICE_NAMES, settings)
         at = Addresses(**{name: service.address for name, service in running.items()})

@@ -1,4 +1,4 @@
-"""Metrics of real services over loopback: labels stay few, codes are counted, a taken port is told in one line."""
+"""Metrics of services on loopback: few labels, calls counted by status code, a taken port reported in one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.errors import ConfigError, ServiceError, SetupError
 from shared.rpc.semlink.v1 import sender_pb2, sender_pb2_grpc
 from shared.rpc.server import start_server
 from shared.telemetry.labels import SNR_LABELS_DB, codec_label, snr_label
-from shared.telemetry.spans import NoSpans, spans_to
+from shared.telemetry.spans import NoSpans, make_spans
 from shared.telemetry.telemetry import Telemetry
 
 
@@ -47,7 +47,7 @@ def test_snr_labels_are_few(es_n0_db):
         assert abs(int(label) - es_n0_db) <= 0.5 or es_n0_db < lowest or es_n0_db > highest
 
 
-def test_codec_labels_are_those_that_are_registered():
+def test_only_registered_codecs_are_labels():
     assert [codec_label(name) for name in ("hci", "hci-learned", "", "made up by a caller")] == [
         "hci",
         "hci-learned",
@@ -96,7 +96,7 @@ def test_calls_are_counted_by_method_and_code(exchanged):
     assert before["semlink_rpc_seconds_count", frozenset({("method", "Send")})] == 2
 
 
-def test_loading_tells_time_and_failure():
+def test_loading_a_model_records_time_and_outcome():
     telemetry = Telemetry()
     with telemetry.loading("good"):
         pass
@@ -110,7 +110,7 @@ def test_loading_tells_time_and_failure():
     assert value("semlink_gpu_memory_bytes") >= 0
 
 
-def test_two_services_in_a_process_count_apart():
+def test_two_services_in_a_process_have_separate_metrics():
     one, other = Telemetry(), Telemetry()
     with one.stage("encode"):
         pass
@@ -119,7 +119,7 @@ def test_two_services_in_a_process_count_apart():
     assert other.registry.get_sample_value(*count) is None
 
 
-def test_a_taken_metrics_port_is_told_in_one_line_and_starts_nothing():
+def test_a_taken_metrics_port_is_reported_in_one_line_and_nothing_starts():
     async def run(port):
         await start_server(sender_spec(), metrics_port=port)
 
@@ -127,19 +127,19 @@ def test_a_taken_metrics_port_is_told_in_one_line_and_starts_nothing():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ServiceError, match=rf"cannot serve metrics on 127.0.0.1:{port}: .*another port"):
+        with pytest.raises(ServiceError, match=rf"cannot serve metrics on 127.0.0.1:{port}: .*another metrics port"):
             asyncio.run(run(port))
     with pytest.raises(ConfigError, match="metrics port 70000 is not between 0 and 65535"):
         asyncio.run(run(70000))
 
 
-def test_without_an_endpoint_nothing_is_recorded_and_the_parent_is_handed_on():
-    spans = spans_to("", "semlink-test")
+def test_without_an_endpoint_a_span_yields_its_parent():
+    spans = make_spans("", "semlink-test")
     assert isinstance(spans, NoSpans)
     with spans.span("call", "00-1-2-01") as parent:
         assert parent == "00-1-2-01"
 
 
-def test_an_endpoint_that_is_no_url_is_told():
-    with pytest.raises(ConfigError, match="'localhost:4317' is no URL: write it as http://"):
-        spans_to("localhost:4317", "semlink-test")
+def test_an_endpoint_must_be_a_url():
+    with pytest.raises(ConfigError, match="'localhost:4317' is not a URL: write it as http://"):
+        make_spans("localhost:4317", "semlink-test")
