@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 def channels(
     name: Annotated[
-        str, typer.Argument(help="Show this channel with its settings.", metavar="[NAME|FILE.yaml]", show_default=False)
+        str,
+        typer.Argument(help="Channel to show: a name, or a YAML file.", metavar="NAME|FILE.yaml", show_default=False),
     ] = "",
     *,
     options: ProfileOptions,

@@ -56,9 +56,7 @@ Changes = Annotated[
         metavar="SETTING=VALUE",
     ),
 ]
-SweepFolders = Annotated[
-    list[Path], typer.Argument(help="Folders that sweeps wrote; their rows are taken together.", metavar="DIR...")
-]
+SweepFolders = Annotated[list[Path], typer.Argument(help="Folders of rows that sweeps wrote.", metavar="FOLDER")]
 Device = Annotated[
     str,
     typer.Option(
@@ -79,7 +77,7 @@ SenderAddress = Annotated[
     str,
     typer.Option(
         "--sender",
-        help="Address of a running sender.",
+        help="Address of a running sender. Without it, the sender runs in this process.",
         metavar="HOST:PORT",
         envvar="SEMLINK_SENDER",
         show_default=False,
@@ -89,7 +87,7 @@ ChannelAddress = Annotated[
     str,
     typer.Option(
         "--channel-at",
-        help="Address of a running channel.",
+        help="Address of a running channel. Without it, the channel runs in this process.",
         metavar="HOST:PORT",
         envvar="SEMLINK_CHANNEL",
         show_default=False,
@@ -99,7 +97,7 @@ ReceiverAddress = Annotated[
     str,
     typer.Option(
         "--receiver",
-        help="Address of a running receiver.",
+        help="Address of a running receiver. Without it, the receiver runs in this process.",
         metavar="HOST:PORT",
         envvar="SEMLINK_RECEIVER",
         show_default=False,
@@ -379,9 +377,9 @@ class ReceiverOptions:
 
 @dataclass(frozen=True)
 class ServiceOptions:
-    """The services that run elsewhere; one without an address runs in this process."""
+    """The services that run elsewhere. One without an address runs in this process."""
 
-    PANEL: ClassVar = "Services; one without an address runs in this process"
+    PANEL: ClassVar = "Services"
 
     sender: SenderAddress = ""
     channel_at: ChannelAddress = ""

@@ -48,7 +48,7 @@ def serve(
     port: Annotated[
         int | None,
         typer.Option(
-            help="Port to listen on, 0 for any free one; variable SEMLINK_SENDER_PORT ...",
+            help="Port to listen on, 0 for any free one; variable SEMLINK_{SENDER,CHANNEL,RECEIVER}_PORT.",
             metavar="PORT",
             show_default="sender 50051, channel 50052, receiver 50053",
         ),
@@ -56,7 +56,7 @@ def serve(
     metrics_port: Annotated[
         int | None,
         typer.Option(
-            help="Port of the metrics for Prometheus, 0 for any free one; variable SEMLINK_SENDER_METRICS_PORT ...",
+            help="Port of the metrics for Prometheus, 0 for any free one; variable SEMLINK_{SENDER,CHANNEL,RECEIVER}_METRICS_PORT.",
             metavar="PORT",
             show_default="no metrics",
         ),
@@ -83,7 +83,7 @@ def serve(
 ) -> None:
     """Run one service until Ctrl-C or SIGTERM.
 
-    Each option can also be set by the environment variable that its line names. Options take precedence.
+    An option that is not given is read from the environment variable named beside it.
     """
     import asyncio
     import logging

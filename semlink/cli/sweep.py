@@ -10,76 +10,125 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semlink.cli.options import Changes, Device, Json
+from semlink.cli.options import Changes, Json
 
 if TYPE_CHECKING:
     from semlink.sweep.plan import Plan
     from semlink.sweep.schedule import Schedule
 
-SweepFile = Annotated[
-    Path | None,
-    typer.Option("--file", help="Sweep file: YAML with settings of these names; flags go before it.", metavar="FILE"),
-]
-
 
 def sweep(
     pictures: Annotated[
-        list[Path] | None, typer.Argument(help="Picture files, or folders of them.", metavar="[PICTURES]...")
+        list[Path] | None, typer.Argument(help="Picture files, or folders of them.", metavar="PICTURES")
     ] = None,
-    file: SweepFile = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file", help="YAML file with the settings of the sweep. Options take precedence over it.", metavar="FILE"
+        ),
+    ] = None,
     codecs: Annotated[
         str | None,
         typer.Option(
             "--codec",
             help="Codecs with commas between: hci, hci@hci+ldpc:best, avif+ldpc:mcs=8, hevc+ideal ...",
+            metavar="NAME,...",
             show_default="hci",
         ),
     ] = None,
     channels: Annotated[
-        str | None, typer.Option("--channel", help="Channels with commas between.", show_default="awgn")
+        str | None,
+        typer.Option(
+            "--channel",
+            help="Channels with commas between: names that 'semlink channels' lists, or YAML files.",
+            metavar="NAME,...",
+            show_default="awgn",
+        ),
     ] = None,
     snr: Annotated[
         str | None,
-        typer.Option("--snr", help="SNRs in dB, as -4,0,4 or -4:12:2.", show_default="each channel's own"),
+        typer.Option(
+            "--snr",
+            help="Signal-to-noise ratios in dB: a list as -4,0,4, or first:last:step as -4:12:2.",
+            metavar="DB,...",
+            show_default="each channel's own",
+        ),
     ] = None,
     budget: Annotated[
         str | None,
-        typer.Option("--bytes", help="Most bytes of the container, as 800,1200.", show_default="the codec's rate"),
+        typer.Option(
+            "--bytes",
+            help="Most bytes of the container, as 800,1200.",
+            metavar="BYTES,...",
+            show_default="the codec's rate",
+        ),
     ] = None,
     uses: Annotated[
         str | None,
-        typer.Option("--channel-uses", help="Most complex symbols per picture, as 8000,16000.", show_default=False),
+        typer.Option(
+            "--channel-uses",
+            help="Instead of --bytes: most channel uses (complex symbols) per picture, as 8000,16000.",
+            metavar="N,...",
+            show_default=False,
+        ),
     ] = None,
     cbr: Annotated[
         str | None,
-        typer.Option("--cbr", help="Channel uses per picture sample (3 W H), as 0.01,0.02.", show_default=False),
+        typer.Option(
+            "--cbr",
+            help="Instead of --bytes: channel bandwidth ratios, the most channel uses over 3 x width x height of the "
+            "picture, as 0.01,0.02.",
+            metavar="RATIO,...",
+            show_default=False,
+        ),
     ] = None,
     seeds: Annotated[
-        str | None, typer.Option("--seeds", help="Number of seeds, or seeds with commas between.", show_default="1")
+        str | None,
+        typer.Option(
+            "--seeds", help="Number of seeds, or a list of seeds as 7,8.", metavar="N|SEED,...", show_default="1"
+        ),
     ] = None,
     packet_bytes: Annotated[
-        int | None, typer.Option(help="Most bytes of one packet, 32 to 1024.", show_default="256")
+        int | None,
+        typer.Option(help="Most bytes of one packet, 32 to 1024.", metavar="BYTES", show_default="256"),
     ] = None,
     changes: Changes = None,
     measures: Annotated[
         str | None,
-        typer.Option(help="Measures with commas between.", show_default="psnr_db,ms_ssim,lpips_efficientnet"),
+        typer.Option(
+            help="Measures with commas between.",
+            metavar="NAME,...",
+            show_default="psnr_db,ms_ssim,lpips_efficientnet",
+        ),
     ] = None,
     stop: Annotated[
         str | None,
-        typer.Option(help="Stop a point at this half width of its interval, as psnr_db=0.2.", metavar="MEASURE=WIDTH"),
+        typer.Option(
+            help="Try no more seeds at a point when half the width of the measure's confidence interval is at most "
+            "WIDTH, as psnr_db=0.2.",
+            metavar="MEASURE=WIDTH",
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the rows; rows that it holds are not made again.")] = Path(
-        "out/sweep"
-    ),
-    workers: Annotated[int, typer.Option(help="Processes that compute.", min=1, max=1024)] = 1,
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder for the rows. Rows that it holds already are not made again.", metavar="FOLDER"),
+    ] = Path("out/sweep"),
+    workers: Annotated[int, typer.Option(help="Number of processes, 1 to 1024.", min=1, max=1024, metavar="N")] = 1,
     ray: Annotated[
-        str, typer.Option(help="Address of a Ray cluster, or local, in the place of --workers.", show_default=False)
+        str,
+        typer.Option(
+            help="Instead of --workers: address of a Ray cluster, or local.", metavar="ADDRESS", show_default=False
+        ),
     ] = "",
-    device: Device = "cpu",
+    device: Annotated[
+        str, typer.Option(help="Device of the decoders: cpu, cuda, cuda:1 ...", metavar="DEVICE")
+    ] = "cpu",
     as_json: Json = False,
 ) -> None:
-    """Send PICTURES over many channels with many codecs; a run that was cut off goes on."""
+    """Send PICTURES with several codecs over several channels, and write a row of results for each.
+
+    The same command continues a run that was interrupted.
+    """
     from semlink.report.sweep_progress import show_progress
     from semlink.sweep.plan import make_plan
     from semlink.sweep.run import run_sweep
