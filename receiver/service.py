@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from receiver.guidance import DEFAULT_DECODER, DecodeOptions, Decoder, Guidance, decoder_named, options_for
-from receiver.metrics.reporter import Judge
+from receiver.metrics.reporter import PerceptualReporter
 from receiver.previews import Previews
 from receiver.rebuild import Rebuilt, draft_decoders, measured, rebuild, repair_report, report_of
 from receiver.reception import Reception
@@ -114,14 +114,14 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
     Args:
         device: where the decoders compute; the empty one is their own choice.
         telemetry: counts what came of the pictures.
-        judging: measure what networks say of pictures that come with a reference, for the metrics.
+        perceptual: report perceptual distances and classifier agreement in the metrics, where there is a reference.
     """
 
-    def __init__(self, device: str = "", telemetry: Telemetry | None = None, *, judging: bool = False) -> None:
+    def __init__(self, device: str = "", telemetry: Telemetry | None = None, *, perceptual: bool = False) -> None:
         self._device = device
         self._telemetry = telemetry = telemetry or Telemetry()
         self._metrics = ReceiverMetrics(telemetry.registry)
-        self._judge = Judge(telemetry.loading) if judging else None
+        self._perceptual = PerceptualReporter(telemetry.loading) if perceptual else None
         self._loaded: dict[str, Decoder] = {}
         self._loading = threading.Lock()
         self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="decode")
@@ -234,14 +234,14 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         session: packet_pb2.Session,
         call: CallTelemetry,
     ) -> Rebuilt:
-        """Return ``rebuilt`` with its quality; networks judge it too if the service was told to."""
+        """Return ``rebuilt`` with its quality; perceptual measures go to the metrics, if the service reports them."""
         with call.stage("measure"):
             rebuilt = await decoding.measured(rebuilt, reference)
-        if self._judge is not None and rebuilt.pixels is not None:
-            with call.stage("judge"):
+        if self._perceptual is not None and rebuilt.pixels is not None:
+            with call.stage("perceptual"):
                 loop = asyncio.get_running_loop()
-                found = await loop.run_in_executor(self._workers, self._judge, rebuilt.pixels, reference.joined())
-            self._metrics.judged(session, found)
+                found = await loop.run_in_executor(self._workers, self._perceptual, rebuilt.pixels, reference.joined())
+            self._metrics.count_perceptual(session, found)
         return rebuilt
 
     async def _decoding(self, settings: Settings) -> _Decoding:
@@ -266,10 +266,10 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
             return self._loaded[name]
 
 
-def receiver_spec(device: str = "", telemetry: Telemetry | None = None, *, judging: bool = False) -> ServiceSpec:
+def receiver_spec(device: str = "", telemetry: Telemetry | None = None, *, perceptual: bool = False) -> ServiceSpec:
     """Return the receiver as a service to run; its decoders compute on ``device``, the empty one is their choice."""
     telemetry = telemetry or Telemetry()
-    service = ReceiverService(device, telemetry, judging=judging)
+    service = ReceiverService(device, telemetry, perceptual=perceptual)
     return ServiceSpec(
         receiver_pb2.DESCRIPTOR.services_by_name["ReceiverService"].full_name,
         lambda server: receiver_pb2_grpc.add_ReceiverServiceServicer_to_server(service, server),

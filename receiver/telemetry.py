@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Histogram
 
+from receiver.metrics.names import PERCEPTUAL
 from shared.rpc.semlink.v1 import receiver_pb2
 from shared.streams import StreamKind
 from shared.telemetry.labels import PSNR_DB, RATIOS, codec_label, snr_label
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 EQUAL_PSNR_DB = 100.0
 """Stands for the infinite PSNR of equal pictures, so that means stay finite."""
 OUTCOMES = ("rebuilt", "invented", "lost")
-DISTANCES = ("lpips_efficientnet", "dists_efficientnet", "dists_vgg16", "lpips_alex", "dists")
 AGREEMENTS = ("top1", "top5")
 
 
@@ -51,7 +51,10 @@ class ReceiverMetrics:
         self._ms_ssim = histogram("semlink_ms_ssim", "MS-SSIM of the picture.", RATIOS)
         self._trust = histogram("semlink_trust", "Mean of the trust map, 0 (invented) to 1 (evidence).", RATIOS)
         self._distance = histogram(
-            "semlink_perceptual_distance", "Perceptual distance to the original.", RATIOS, "measure"
+            "semlink_perceptual_distance",
+            "Perceptual distance to the original: LPIPS-Alex, LPIPS-VGG or DISTS.",
+            RATIOS,
+            "measure",
         )
         self._agreement = histogram(
             "semlink_classifier_agreement",
@@ -82,10 +85,10 @@ class ReceiverMetrics:
         if report.HasField("trust"):
             self._trust.labels(*labels).observe(report.trust)
 
-    def judged(self, session: packet_pb2.Session, found: Mapping[str, float | None]) -> None:
-        """Count what networks say of a picture, by the names of ``receiver.metrics.measures``."""
+    def count_perceptual(self, session: packet_pb2.Session, found: Mapping[str, float | None]) -> None:
+        """Count perceptual distances and classifier agreement by the names of ``receiver.metrics.names``."""
         labels = _labels(session)
-        for names, metric in ((DISTANCES, self._distance), (AGREEMENTS, self._agreement)):
+        for names, metric in ((PERCEPTUAL, self._distance), (AGREEMENTS, self._agreement)):
             for name in names:
                 value = found.get(name)
                 if value is not None:

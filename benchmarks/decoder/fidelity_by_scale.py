@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common.hci_curves import parquet_pictures
-from receiver.metrics.measures import Measures
+from receiver.metrics.names import MEASURES, PERCEPTUAL
+from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder
 from receiver.pocket.fidelity import projected
 from semlink.cli.output import markdown_table
@@ -28,12 +29,7 @@ OUT = ROOT / "docs" / "results" / "fidelity-by-scale.md"
 MIN_SIDE = 320
 BPPS = (0.02, 0.04, 0.06, 0.09, 0.15, 0.22, 0.35, 0.6)
 FIDELITIES = (0.0, 0.25, 0.33, 0.5, 0.75, 1.0)
-SHOWN = {
-    "psnr_db": "PSNR dB ↑",
-    "lpips_efficientnet": "LPIPS form, EfficientNet ↓",
-    "dists_vgg16": "DISTS form, VGG16 ↓",
-    "class_kl": "class KL ↓",
-}
+SHOWN = ("psnr_db", *PERCEPTUAL, "class_kl")
 Rows = dict[tuple[int, float], list[dict[str, float]]]
 
 
@@ -42,7 +38,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=6)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "train")
     options = parser.parse_args()
-    pipeline, measures = PocketDecoder().load(), Measures()
+    pipeline, measures = PocketDecoder().load(), Measures(SHOWN)
     rows: Rows = defaultdict(list)
     for pixels in parquet_pictures([options.data / "train-4-of-8.parquet"], "bsds500", MIN_SIDE, options.count):
         height, width = pixels.shape[:2]
@@ -54,7 +50,7 @@ def main() -> None:
             received = to_tensor(hci.pixels).to(restored.device)
             for fidelity in FIDELITIES:
                 made = to_pixels(projected(restored, received, fidelity), grey=False)
-                found = measures.compared(made, reference)
+                found = measures.compare(made, reference)
                 values = {measure: float(found[measure] or 0) for measure in SHOWN}
                 rows[hci.scale, fidelity].append({"bpp": 8 * len(payload) / height / width} | values)
         print(f"{sum(map(len, rows.values()))} rows", flush=True)
@@ -75,7 +71,9 @@ def page(rows: Rows, count: int) -> str:
         "# Fidelity by the HCI's scale\n\n"
         f"`python -m benchmarks.decoder.fidelity_by_scale --count {count}`: {count} BSDS500 pictures that nothing was\n"
         f"trained on, with the HCIs that the codec `hci` chooses at {', '.join(map(str, BPPS))} bpp, `steps` 0.\n\n"
-        + markdown_table(["HCI scale", "HCIs", "mean bpp", "fidelity", *SHOWN.values()], lines)
+        + markdown_table(
+            ["HCI scale", "HCIs", "mean bpp", "fidelity", *(MEASURES[name].heading for name in SHOWN)], lines
+        )
     )
 
 

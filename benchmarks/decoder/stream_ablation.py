@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from receiver.guidance import DecodeOptions, guidance_in
-from receiver.metrics.measures import Measures
+from receiver.metrics.names import PERCEPTUAL
+from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder
 from semlink.evaluate.pictures import picture_files
 from sender.encode import encode_picture
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from shared.picture import Picture
 
 OUT = Path(__file__).parents[2] / "docs" / "results" / "stream-ablation.md"
-SHOWN = ("lpips_efficientnet", "dists_vgg16", "dists_efficientnet", "class_kl", "psnr_db")
+SHOWN = (*PERCEPTUAL, "class_kl", "psnr_db")
 NEUTRAL_CODE = 42  # numbers 0, 0, 0
 Rows = dict[tuple[str, str], dict[int, dict[str, float]]]
 """By codec and variant, then by picture."""
@@ -53,7 +54,7 @@ def main() -> None:
     options = parser.parse_args()
     pictures = [load_picture(file.read_bytes()) for file in picture_files(options.pictures)]
     codecs = [codec_named(name) for name in options.codecs.split(",")]
-    extractors, decoder, measures = Extractors(), PocketDecoder(), Measures()
+    extractors, decoder, measures = Extractors(), PocketDecoder(), Measures(SHOWN)
     rows: Rows = defaultdict(dict)
     for codec in codecs:
         whole = [encode_picture(picture, codec, extractors, options.bytes) for picture in pictures]
@@ -63,7 +64,7 @@ def main() -> None:
             for name, bitstream in variants(codec, picture, whole[index], following, extractors, options.bytes):
                 guidance = guidance_in(bitstream)
                 made = decoder.reconstruct(guidance, DecodeOptions(options.steps, trust=False))
-                found = measures.compared(grey_to_rgb(made.pixels), reference)
+                found = measures.compare(grey_to_rgb(made.pixels), reference)
                 row = {measure: float(found[measure] or 0) for measure in SHOWN}
                 rows[codec.name, name][index] = {"bytes": len(bitstream.pack()), **row}
     words = " ".join(str(path) for path in options.pictures)

@@ -19,12 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from receiver.guidance import guidance_in, options_for
-from receiver.metrics.distances import lpips_form
-from receiver.metrics.measures import batch_of
-from receiver.metrics.pixel import psnr_db
+from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder
 from semlink.pipeline.separate_coding import mean_colour
 from sender.encode import encode_picture
@@ -32,7 +29,6 @@ from sender.extractors.extractors import Extractors
 from shared.bitstream import Bitstream
 from shared.codecs.builtin import LAYERED
 from shared.codecs.recipe import Codec
-from shared.efficientnet import efficientnet_lite
 from shared.picture import encode_png, load_picture
 from shared.pixels import grey_to_rgb
 from shared.streams import StreamKind
@@ -62,22 +58,21 @@ def recipe(*, tokens: bool = False) -> Codec:
     )
 
 
-class Judge:
-    """Decodes what came of a picture and measures it: LPIPS' form on EfficientNet-Lite0, and PSNR in dB."""
+class ReceivedQuality:
+    """Decodes the received streams of a picture and measures it: LPIPS-Alex, and PSNR in dB."""
 
     def __init__(self) -> None:
-        self._network = efficientnet_lite()
+        self._measures = Measures(("lpips_alex", "psnr_db"))
         self._decoder = PocketDecoder()
 
     def quality(self, came: Bitstream | None, original: NDArray[np.uint8]) -> tuple[float, float]:
-        """Return LPIPS' form and PSNR of what the receiver makes of ``came``, None: nothing."""
+        """Return LPIPS-Alex and PSNR in dB of what the receiver makes of ``came``; None if nothing arrived."""
         made = None
         if came is not None and came.streams:
             made = self._decoder.reconstruct(guidance_in(came), options_for(self._decoder))
         shown = mean_colour(original) if made is None else grey_to_rgb(made.pixels)
-        with torch.inference_mode():
-            distance = float(lpips_form(self._network(batch_of(shown)), self._network(batch_of(original))))
-        return distance, psnr_db(shown, original)
+        found = self._measures.compare(shown, self._measures.reference(original))
+        return float(found["lpips_alex"] or 0), float(found["psnr_db"] or 0)
 
 
 def subsets(kinds: tuple[StreamKind, ...]) -> Iterator[tuple[StreamKind, ...]]:
@@ -97,7 +92,7 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, default=600)
     parser.add_argument("--tokens", action="store_true")
     options = parser.parse_args()
-    codec, extractors, judge = recipe(tokens=options.tokens), Extractors(), Judge()
+    codec, extractors, received = recipe(tokens=options.tokens), Extractors(), ReceivedQuality()
     found: dict[tuple[StreamKind, ...], list[tuple[float, float]]] = defaultdict(list)
     sizes: dict[StreamKind, list[int]] = defaultdict(list)
     for cell, _ in cells(DATA)[: options.pictures]:
@@ -106,7 +101,7 @@ def main() -> None:
         for stream in whole.streams:
             sizes[stream.kind].append(len(stream.payload))
         for kinds in subsets(tuple(stream.kind for stream in whole.streams)):
-            found[kinds].append(judge.quality(kept(whole, kinds), original))
+            found[kinds].append(received.quality(kept(whole, kinds), original))
             print([kind.name for kind in kinds], found[kinds][-1], flush=True)
     arguments = f"--pictures {options.pictures} --bytes {options.bytes}" + (" --tokens" if options.tokens else "")
     document = {
@@ -116,7 +111,7 @@ def main() -> None:
         "subsets": [
             {
                 "came": [kind.name for kind in kinds],
-                "lpips": round(float(np.mean([one for one, _ in values])), 4),
+                "lpips_alex": round(float(np.mean([one for one, _ in values])), 4),
                 "psnr_db": round(float(np.mean([one for _, one in values])), 2),
             }
             for kinds, values in found.items()

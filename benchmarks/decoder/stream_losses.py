@@ -19,7 +19,8 @@ import numpy as np
 from PIL import Image
 
 from receiver.guidance import DecodeOptions, guidance_in
-from receiver.metrics.measures import Measures
+from receiver.metrics.names import PERCEPTUAL
+from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder
 from semlink.evaluate.pictures import picture_files
 from semlink.report.picture_grid import Tile, draw_picture_grid
@@ -44,7 +45,7 @@ ALL_STREAMS = Codec(
     tokens=32,
     planes=4,
 )
-SHOWN = ("lpips_efficientnet", "dists_vgg16", "class_kl", "psnr_db")
+SHOWN = (*PERCEPTUAL, "class_kl", "psnr_db")
 COLUMNS = 4
 
 
@@ -54,7 +55,7 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, default=1500)
     parser.add_argument("--steps", type=int, default=1)
     options = parser.parse_args()
-    extractors, decoder, measures = Extractors(), PocketDecoder(), Measures()
+    extractors, decoder, measures = Extractors(), PocketDecoder(), Measures(SHOWN)
     rows: dict[tuple[StreamKind, ...], list[dict[str, float]]] = defaultdict(list)
     tiles: list[Tile] = []
     for file in picture_files(options.pictures):
@@ -65,7 +66,7 @@ def main() -> None:
         for kinds in subsets(tuple(stream.kind for stream in whole.streams)):
             kept = Bitstream(whole.header, tuple(stream for stream in whole.streams if stream.kind in kinds))
             made = decoder.reconstruct(guidance_in(kept), DecodeOptions(options.steps))
-            found = measures.compared(grey_to_rgb(made.pixels), reference)
+            found = measures.compare(grey_to_rgb(made.pixels), reference)
             values = {name: float(found[name] or 0) for name in SHOWN}
             rows[kinds].append({"bytes": len(kept.pack()), "trust": made.trust or 0.0, **values})
             if first:

@@ -23,9 +23,7 @@ from benchmarks.common.points import measure_or_draw
 from channel.phy.coding import ChainCache
 from channel.profile.registry import load_profile
 from receiver.guidance import DecodeOptions, HciDecoder, guidance_in
-from receiver.metrics.distances import lpips_form
-from receiver.metrics.measures import batch_of
-from receiver.metrics.pixel import ms_ssim, psnr_db
+from receiver.metrics.reporter import Measures
 from semlink.pipeline.channel_uses import fit_container
 from semlink.pipeline.coding_spec import parse_coding_spec
 from semlink.pipeline.pipeline import receive, transmit
@@ -34,7 +32,6 @@ from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from sender.packets import make_packets
 from shared.codecs.registry import codec_named
-from shared.efficientnet import efficientnet_lite
 from shared.errors import BudgetError
 from shared.picture import encode_png, load_picture
 from training.latent.pictures import cells, pixels
@@ -56,7 +53,7 @@ CODES = {"fixed": f"+ldpc:mcs={FIXED_MCS}", "best": "+ldpc:best", "ideal": "+ide
 OURS = "hci"
 COHERENCE_SYMBOLS = 1024
 SNRS_DB = {"awgn": (-3, 0, 3, 6, 9, 12, 15, 18), "rayleigh": (0, 6, 12, 18, 24)}
-SHOWN = {"psnr_db": "PSNR dB", "ms_ssim": "MS-SSIM", "lpips": "LPIPS form, lower is nearer"}
+SHOWN = {"psnr_db": "PSNR dB", "ms_ssim": "MS-SSIM", "lpips_alex": "LPIPS-Alex ↓"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class Point:
     whole: float
     psnr_db: float
     ms_ssim: float
-    lpips: float
+    lpips_alex: float
 
 
 def config_of(channel: str, es_n0_db: float, seed: int) -> ChannelConfig:
@@ -88,7 +85,7 @@ class Run:
 
     def __init__(self, seeds: int) -> None:
         self._seeds = {"awgn": 1, "rayleigh": seeds}
-        self._network = efficientnet_lite()
+        self._measures = Measures(tuple(SHOWN))
         self._chains, self._files, self._extractors = ChainCache(), FileCache(), Extractors()
         self._ours: dict[tuple[bytes, int], Bitstream | None] = {}
         self._measured: dict[tuple[bytes, bytes], tuple[float, float, float]] = {}
@@ -156,9 +153,9 @@ class Run:
     def _quality(self, made: NDArray[np.uint8], original: NDArray[np.uint8]) -> tuple[float, float, float]:
         key = (made.tobytes(), original.tobytes())
         if key not in self._measured:
-            maps, references = self._network(batch_of(made)), self._network(batch_of(original))
-            distance = float(lpips_form(maps, references))
-            self._measured[key] = psnr_db(made, original), ms_ssim(made, original) or 0.0, distance
+            found = self._measures.compare(made, self._measures.reference(original))
+            psnr_db, ms_ssim, lpips_alex = (float(found[name] or 0.0) for name in SHOWN)
+            self._measured[key] = psnr_db, ms_ssim, lpips_alex
         return self._measured[key]
 
 

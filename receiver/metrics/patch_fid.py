@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from receiver.metrics.efficientnet import EfficientNetLite
+    from shared.efficientnet import EfficientNetLite
 
 PATCH_SIDE = 64
 BATCH = 64

@@ -44,6 +44,15 @@ EXTRACTORS = {
 """Module and class that load the weights of each extractor."""
 
 
+WEIGHTS = {
+    "LPIPS-Alex": ("receiver.metrics.perceptual", "load_distance", "lpips_alex"),
+    "LPIPS-VGG": ("receiver.metrics.perceptual", "load_distance", "lpips_vgg"),
+    "DISTS": ("receiver.metrics.perceptual", "load_distance", "dists"),
+    "Real-ESRGAN": ("receiver.pocket.esrgan", "real_esrgan"),
+}
+"""Functions that load the weights that come with packages, and their arguments."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One line of the report; ``remedy`` is empty where nothing is missing."""
@@ -79,6 +88,7 @@ def examine() -> list[Finding]:
         _examine_gpu(),
         _examine_hci_weights(),
         _examine_pocket_weights(),
+        *(_examine_weights(item, *where) for item, where in WEIGHTS.items()),
         *(_examine_extractor(item, *where) for item, where in EXTRACTORS.items()),
     ]
 
@@ -139,6 +149,15 @@ def _examine_extractor(item: str, module: str, name: str) -> Finding:
     except (ImportError, LinkError) as error:
         return Finding(item, "does not load", ok=False, remedy=str(error))
     return Finding(item, "loads")
+
+
+def _examine_weights(item: str, module: str, function: str, *arguments: str) -> Finding:
+    """Load the weights of ``item``, which come with a package."""
+    try:
+        getattr(importlib.import_module(module), function)(*arguments)
+    except (ImportError, LinkError) as error:
+        return Finding(f"weights {item}", "do not load", ok=False, remedy=str(error))
+    return Finding(f"weights {item}", "load")
 
 
 def _examine_pocket_weights() -> Finding:

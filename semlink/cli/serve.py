@@ -62,12 +62,12 @@ def serve(
         ),
     ] = None,
     device: ServiceDevice = None,
-    judge: Annotated[
+    perceptual: Annotated[
         bool | None,
         typer.Option(
-            "--judge/--no-judge",
+            "--perceptual/--no-perceptual",
             help="Receiver: add perceptual distances and a classifier's agreement to the metrics; variable "
-            "SEMLINK_JUDGE.",
+            "SEMLINK_PERCEPTUAL.",
             show_default="no",
         ),
     ] = None,
@@ -92,7 +92,7 @@ def serve(
     from semlink.client.local_services import TRACES_VARIABLE
 
     if service is not ServiceName.RECEIVER:
-        for option, value in (("--device", device), ("--judge", judge)):
+        for option, value in (("--device", device), ("--perceptual", perceptual)):
             if value:
                 raise ConfigError(f"{option}: only the receiver has a decoder; leave it out")
     name = service.value.upper()
@@ -101,7 +101,7 @@ def serve(
         f"SEMLINK_{name}_PORT": port,
         f"SEMLINK_{name}_METRICS_PORT": metrics_port,
         "SEMLINK_DEVICE": device,
-        "SEMLINK_JUDGE": judge,
+        "SEMLINK_PERCEPTUAL": perceptual,
         TRACES_VARIABLE: traces,
     }
     deployment = read_deployment(os.environ, options)

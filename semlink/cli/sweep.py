@@ -98,7 +98,7 @@ def sweep(
         typer.Option(
             help="Measures with commas between.",
             metavar="NAME,...",
-            show_default="psnr_db,ms_ssim,lpips_efficientnet",
+            show_default="psnr_db,ms_ssim,lpips_alex",
         ),
     ] = None,
     stop: Annotated[

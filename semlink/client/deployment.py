@@ -50,7 +50,7 @@ class Deployment(BaseModel):
     channel_metrics_port: Annotated[Port | None, Field(alias="SEMLINK_CHANNEL_METRICS_PORT")] = None
     receiver_metrics_port: Annotated[Port | None, Field(alias="SEMLINK_RECEIVER_METRICS_PORT")] = None
     device: Annotated[Device, Field(alias="SEMLINK_DEVICE")] = ""
-    judging: Annotated[bool, Field(alias="SEMLINK_JUDGE")] = False
+    perceptual: Annotated[bool, Field(alias="SEMLINK_PERCEPTUAL")] = False
     traces: Annotated[str, Field(alias=TRACES_VARIABLE)] = ""
 
     @model_validator(mode="after")
@@ -69,7 +69,7 @@ class Deployment(BaseModel):
             ports={name: getattr(self, f"{name}_port") for name in SERVICE_NAMES},
             metrics_ports={name: port for name, port in metrics.items() if port is not None},
             device=self.device,
-            judging=self.judging,
+            perceptual=self.perceptual,
             traces=self.traces,
         )
 

@@ -34,7 +34,7 @@ class RunSettings:
         ports: port of each service; any free port for one that is missing.
         metrics_ports: port of each service's metrics; none are served for one that is missing.
         device: where decoders compute, those of the sender's search too; empty: cuda if there is one, else cpu.
-        judging: whether the receiver adds perceptual distances and a classifier's agreement to its metrics.
+        perceptual: whether the receiver adds perceptual distances and classifier agreement to its metrics.
         traces: URL of the collector of spans; empty: no spans.
     """
 
@@ -42,7 +42,7 @@ class RunSettings:
     ports: Mapping[str, int] = field(default_factory=dict)
     metrics_ports: Mapping[str, int] = field(default_factory=dict)
     device: str = ""
-    judging: bool = False
+    perceptual: bool = False
     traces: str = ""
 
 
@@ -74,7 +74,7 @@ def make_service(name: str, run: RunSettings) -> ServiceSpec:
         return channel_spec(telemetry=telemetry)
     from receiver.service import receiver_spec  # noqa: PLC0415
 
-    return receiver_spec(run.device, telemetry, judging=run.judging)
+    return receiver_spec(run.device, telemetry, perceptual=run.perceptual)
 
 
 async def start_services(names: Sequence[str], run: RunSettings) -> dict[str, RunningServer]:

@@ -9,6 +9,7 @@ from semlink.encoder_search.decoder import pocket_decoder
 from shared.bitstream import PictureHeader
 from shared.hci.stream import HciImage, decode_hci
 from shared.lazy import Lazy
+from shared.pixels import to_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +59,7 @@ def _middle_part(side: int) -> tuple[int, int]:
 class PocketDecoderInTheLoop:
     """``DecoderInTheLoop`` with the pocket decoder. Decoder and networks load at the first use; several threads may call.
 
-    The distance is LPIPS' form on EfficientNet-Lite2 times DISTS' form on VGG16 (``receiver/metrics/distances.py``).
+    The distance is EfficientNet feature distance (on EfficientNet-Lite2) times DISTS as published.
     """
 
     def __init__(self, decoder: Lazy[PocketDecoder] | None = None) -> None:
@@ -96,24 +97,21 @@ class _Networks:
     """EfficientNet-Lite2 and VGG16, frozen, on the CPU."""
 
     def __init__(self) -> None:
-        from receiver.metrics.vgg import vgg_features  # noqa: PLC0415 - these import torch
+        from receiver.metrics.perceptual import load_distance  # noqa: PLC0415 - these import torch
         from shared.efficientnet import SENDER_NETWORK, efficientnet_lite  # noqa: PLC0415
 
-        self._efficientnet, self._vgg = efficientnet_lite(SENDER_NETWORK), vgg_features()
+        self._efficientnet, self._dists = efficientnet_lite(SENDER_NETWORK), load_distance("dists")
 
     def maps(self, pixels: NDArray[np.uint8]) -> tuple[list[Tensor], list[Tensor]]:
         """Return the feature maps of ``pixels`` by both networks."""
         import torch  # noqa: PLC0415
 
-        from shared.pixels import to_tensor  # noqa: PLC0415
-
         picture = to_tensor(pixels)[None]
         with torch.inference_mode():
-            return self._efficientnet(picture), [picture, *self._vgg(picture)]
+            return self._efficientnet(picture), self._dists.features(picture)
 
-    @staticmethod
-    def distance(maps: tuple[Any, Any], originals: tuple[Any, Any]) -> float:
+    def distance(self, maps: tuple[Any, Any], originals: tuple[Any, Any]) -> float:
         """Return the product of both distances, so that the scale of neither matters."""
-        from receiver.metrics.distances import dists_form, lpips_form  # noqa: PLC0415
+        from semlink.encoder_search.feature_distance import feature_distance  # noqa: PLC0415 - imports torch
 
-        return float(lpips_form(maps[0], originals[0])) * float(dists_form(maps[1], originals[1]))
+        return float(feature_distance(maps[0], originals[0])) * float(self._dists.distance(maps[1], originals[1]))

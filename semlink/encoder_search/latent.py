@@ -2,7 +2,7 @@
 
 Equation (2) of "Generative Semantic Coding" (GSC) leaves the visual analysis V to its user. Here V are the features of
 EfficientNet-Lite2: unit vectors at every place of its five stages. abs(V(x_hat) - V(x)) is their mean squared difference,
-which is LPIPS' form (docs/latent.md).
+the EfficientNet feature distance (``semlink/encoder_search/feature_distance.py``, docs/latent.md).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from semlink.encoder_search.decoder import pocket_decoder
 from shared.bitstream import PictureHeader
 from shared.lazy import Lazy
+from shared.pixels import to_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,7 @@ class PocketFeatureDistortion:
             SetupError: the decoder or the network is not installed, or weights are missing or damaged.
         """
         from receiver.guidance import Guidance, options_for  # noqa: PLC0415
-        from receiver.metrics.distances import lpips_form  # noqa: PLC0415 - imports torch
+        from semlink.encoder_search.feature_distance import feature_distance  # noqa: PLC0415 - imports torch
 
         decoder, network = self._decoder(), self._network()
         height, width = pixels.shape[:2]
@@ -57,7 +58,7 @@ class PocketFeatureDistortion:
 
         def distortion(channels: LatentChannels) -> float:
             decoded = decoder.reconstruct(Guidance(header, caption=caption or None, latent=channels), options)
-            return float(lpips_form(visual_features(network, decoded.pixels), original))
+            return float(feature_distance(visual_features(network, decoded.pixels), original))
 
         return distortion
 
@@ -72,8 +73,6 @@ def visual_features(network: EfficientNetLite, pixels: NDArray[np.uint8]) -> lis
     """Return the feature maps ``[1, C, h, w]`` of ``pixels`` ``[H, W, 3]`` or ``[H, W]``, at most 480 pixels a side."""
     import torch  # noqa: PLC0415
     from torch.nn import functional  # noqa: PLC0415
-
-    from shared.pixels import to_tensor  # noqa: PLC0415
 
     picture = to_tensor(pixels)[None]
     sides = pixels.shape[:2]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shared.errors import DataError
+from shared.pixels import to_pixels, to_tensor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,12 +46,11 @@ class AutoencoderCeiling:
         del budget_bytes
         import torch  # noqa: PLC0415
 
-        from receiver.metrics.measures import batch_of  # noqa: PLC0415
         from receiver.pocket.networks import encoded  # noqa: PLC0415
 
         padded = np.pad(pixels, [(0, -side % MULTIPLE) for side in pixels.shape[:2]] + [(0, 0)], mode="edge")
         with torch.inference_mode():
-            latent = encoded(self._network, batch_of(padded))
+            latent = encoded(self._network, to_tensor(padded)[None].contiguous())
         return latent.half().numpy().tobytes()
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
@@ -58,7 +58,6 @@ class AutoencoderCeiling:
         import torch  # noqa: PLC0415
 
         from receiver.pocket.networks import decoded  # noqa: PLC0415
-        from shared.pixels import to_pixels  # noqa: PLC0415
 
         shape = 1, CHANNELS, -(-height // MULTIPLE), -(-width // MULTIPLE)
         if len(data) != 2 * np.prod(shape):

@@ -6,12 +6,13 @@ import shlex
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from receiver.metrics.names import PATCH_FID
 from semlink.cli.output import print_json, print_table, progress_bar
 from semlink.evaluate.pictures import budgets_in, picture_files
 from semlink.evaluate.report import cell_rows, markdown, plot_missing, plot_png
 from semlink.evaluate.results import Results
 from semlink.evaluate.run import Evaluation
-from semlink.evaluate.summary import PATCH_FID, PatchFid, cells_of, differences, mean_cell, stream_bytes
+from semlink.evaluate.summary import PatchFid, cells_of, differences, mean_cell, stream_bytes
 from semlink.pipeline.coding_spec import split_codec_names
 from shared.files import write_file
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from receiver.metrics.measures import Measures
+    from receiver.metrics.reporter import Measures
     from semlink.evaluate.run import Outcome
     from semlink.evaluate.summary import Cell
 
@@ -45,7 +46,7 @@ def evaluate(
     """
     names, wanted, files = split_codec_names(codecs), budgets_in(budgets), picture_files(paths)
     results = Results(save)
-    from receiver.metrics.measures import Measures  # noqa: PLC0415 - imports torch; arguments are checked first
+    from receiver.metrics.reporter import Measures  # noqa: PLC0415 - arguments are checked first
     from receiver.metrics.tasks import tasks_in  # noqa: PLC0415
     from receiver.pocket.devices import device_named  # noqa: PLC0415
     from semlink.pipeline.pipeline import Pipeline  # noqa: PLC0415
@@ -53,7 +54,7 @@ def evaluate(
     torch_device = device_named(device)
 
     with progress_bar(len(files), quiet=as_json) as on_stage:
-        measures = Measures(str(torch_device), tasks_in(tasks, str(torch_device)))
+        measures = Measures(device=str(torch_device), tasks=tasks_in(tasks, str(torch_device)))
         evaluation = Evaluation(names, results, measures, Pipeline(device))
 
         def on_picture(name: str) -> None:
@@ -100,11 +101,11 @@ def evaluate(
 
 def _cells(outcome: Outcome, measures: Measures, save: Path) -> list[Cell]:
     """Return the means of every codec and budget, sorted as the codecs came."""
-    if measures.efficientnet is None:
-        outcome.unavailable[PATCH_FID] = measures.unavailable["lpips_efficientnet"]
+    if measures.classifier is None:
+        outcome.unavailable[PATCH_FID] = measures.unavailable["top1"]
         cells = [mean_cell(rows) for rows in cells_of(outcome.rows).values()]
     else:
-        patch_fid = PatchFid(measures.efficientnet, save)
+        patch_fid = PatchFid(measures.classifier, save)
         cells = [mean_cell(rows, patch_fid.of(rows)) for rows in cells_of(outcome.rows).values()]
     rows_of_cells = cells_of(outcome.rows).values()
     return [replace(cell, streams=stream_bytes(rows, save)) for cell, rows in zip(cells, rows_of_cells, strict=True)]

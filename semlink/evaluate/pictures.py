@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from receiver.metrics.names import MAX_PIXELS
 from semlink.evaluate.baselines.vvc import VVC, VvcPicture, find_vvc_pictures
 from shared.errors import BudgetError, ConfigError, InputError, PictureError
 from shared.files import read_file
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".jp2"})
-MAX_PIXELS = 1 << 22
-"""Most pixels of a picture: VGG16's float32 maps alone take 488 bytes per pixel, twice: original and decoded."""
 DIGEST_CHARACTERS = 6
 QUANTIZER = re.compile(r"q\d+")
 

@@ -6,8 +6,9 @@ import importlib.util
 import io
 from typing import TYPE_CHECKING
 
+from receiver.metrics.names import MEASURES, PATCH_FID
 from semlink.cli.output import markdown_table, number
-from semlink.evaluate.summary import FRAMING, PATCH_FID
+from semlink.evaluate.summary import FRAMING
 from semlink.pipeline.coding_spec import AUTOENCODER
 from shared.streams import StreamKind
 
@@ -17,23 +18,6 @@ if TYPE_CHECKING:
     from semlink.evaluate.run import Outcome
     from semlink.evaluate.summary import Cell, Difference
 
-# Heading and decimals of each measure.
-HEADINGS = {
-    "psnr_db": ("PSNR dB ↑", 2),
-    "ms_ssim": ("MS-SSIM ↑", 3),
-    "lpips_efficientnet": ("LPIPS form, EfficientNet ↓", 3),
-    "dists_vgg16": ("DISTS form, VGG16 ↓", 3),
-    "dists_efficientnet": ("DISTS form, EfficientNet ↓", 3),
-    "lpips_alex": ("LPIPS-Alex ↓", 3),
-    "dists": ("DISTS ↓", 3),
-    "top1": ("top-1 ↑", 2),
-    "top5": ("top-5 ↑", 2),
-    "class_kl": ("class KL ↓", 2),
-    "detection_f1": ("detection F1 ↑", 3),
-    "segmentation_miou": ("segmentation mIoU ↑", 3),
-    "depth_delta1": ("depth δ1 ↑", 3),
-    PATCH_FID: ("patch-FID ↓", 0),
-}
 PANEL_INCHES = (4.4, 3.4)
 PANEL_COLUMNS = 3
 DIFFERENCES = """In percent of the anchor's value, over the pictures that both decoded; PSNR in dB, top-1 and top-5 in
@@ -43,7 +27,7 @@ percentage points.
 
 def columns_of(cells: Sequence[Cell]) -> list[str]:
     """Return the measures that any of ``cells`` has, in the order of the table."""
-    return [name for name in HEADINGS if any(cell.measures.get(name) is not None for cell in cells)]
+    return [name for name in MEASURES if any(cell.measures.get(name) is not None for cell in cells)]
 
 
 def cell_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
@@ -51,10 +35,10 @@ def cell_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
     names = columns_of(cells)
     rows = [
         [cell.codec, cell.budget, str(len(cell.pictures)), f"{cell.bytes:.0f}", f"{cell.bpp:.4f}"]
-        + [number(cell.measures.get(name), HEADINGS[name][1]) for name in names]
+        + [number(cell.measures.get(name), MEASURES[name].decimals) for name in names]
         for cell in cells
     ]
-    return ["codec", "budget", "pictures", "bytes", "bpp", *(HEADINGS[name][0] for name in names)], rows
+    return ["codec", "budget", "pictures", "bytes", "bpp", *(MEASURES[name].heading for name in names)], rows
 
 
 def difference_rows(differences: Sequence[Difference], names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
@@ -64,7 +48,7 @@ def difference_rows(differences: Sequence[Difference], names: Sequence[str]) -> 
         + [_signed(one.measures.get(name)) for name in names]
         for one in differences
     ]
-    return ["codec", "against", "budget", "pictures", "bytes", *(HEADINGS[name][0] for name in names)], rows
+    return ["codec", "against", "budget", "pictures", "bytes", *(MEASURES[name].heading for name in names)], rows
 
 
 def stream_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
@@ -141,7 +125,7 @@ def plot_png(cells: Sequence[Cell]) -> bytes:
                 continue
             style = {"marker": "o^sDvP*X"[index // 10 % 8], "color": f"C{index % 10}", "markersize": 4}
             panel.plot([x for x, _ in points], [y for _, y in points], label=codec, **style)
-        panel.set(title=HEADINGS[name][0], xlabel="bpp")
+        panel.set(title=MEASURES[name].heading, xlabel="bpp")
         panel.grid(visible=True, alpha=0.3)
     for panel in panels[len(names) :]:
         panel.remove()

@@ -12,7 +12,7 @@ from shared.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 """Raised when the measures or the baselines change, so that no old line is taken for a new one."""
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from receiver.metrics.measures import Measures, Reference
+    from receiver.metrics.reporter import Measures, Reference
     from semlink.evaluate.baselines.vvc import VvcPicture
     from semlink.evaluate.codec import PictureCodec
     from semlink.pipeline.pipeline import Pipeline
@@ -96,7 +96,7 @@ class Evaluation:
             if not reference:
                 reference.append(self._measures.reference(source.pixels))
             pixels = grey_to_rgb(read_image(decoded.read_bytes(), "PNG"))
-            return finite(dict(self._measures.compared(pixels, reference[0])))
+            return finite(self._measures.compare(pixels, reference[0]))
 
         at_vvc = isinstance(budgets, VvcRates)
         rates = budgets if isinstance(budgets, VvcRates) else VvcRates()

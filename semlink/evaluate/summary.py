@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from receiver.metrics.names import PATCH_FID
 from semlink.evaluate.codec import read_image
 from semlink.evaluate.pictures import source_in
 from semlink.evaluate.results import key_of
 from shared.bitstream import Bitstream
 from shared.files import write_file
+from shared.pixels import to_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from receiver.metrics.efficientnet import EfficientNetLite
     from semlink.evaluate.results import Row
+    from shared.efficientnet import EfficientNetLite
 
-PATCH_FID = "patch_fid"
 ANCHORS = ("vvc", "avif-esrgan")
 """Codecs that all others are compared with."""
 ABSOLUTE = {"psnr_db": 1.0, "top1": 100.0, "top5": 100.0}
@@ -140,13 +141,12 @@ class PatchFid:
         return value, int(patches or 0)
 
     def _computed(self, rows: Sequence[Row]) -> tuple[float | None, int]:
-        from receiver.metrics.measures import batch_of  # noqa: PLC0415 - imports torch
-        from receiver.metrics.patch_fid import frechet_distance, patch_features  # noqa: PLC0415
+        from receiver.metrics.patch_fid import frechet_distance, patch_features  # noqa: PLC0415 - imports torch
 
         decoded = []
         for row in rows:
             pixels = read_image((self._folder / row.decoded).read_bytes(), "PNG")
-            decoded.append(patch_features(self._network, batch_of(pixels)[0]))
+            decoded.append(patch_features(self._network, to_tensor(pixels)))
         features = np.concatenate(decoded)
         references = np.concatenate([self._original(row) for row in rows])
         return frechet_distance(features, references), len(features)
@@ -154,12 +154,11 @@ class PatchFid:
     def _original(self, row: Row) -> NDArray[np.float32]:
         from pathlib import Path  # noqa: PLC0415
 
-        from receiver.metrics.measures import batch_of  # noqa: PLC0415
         from receiver.metrics.patch_fid import patch_features  # noqa: PLC0415
 
         if row.picture not in self._originals:
             pixels = source_in(Path(row.source)).pixels
-            self._originals[row.picture] = patch_features(self._network, batch_of(pixels)[0])
+            self._originals[row.picture] = patch_features(self._network, to_tensor(pixels))
         return self._originals[row.picture]
 
 

@@ -1,6 +1,6 @@
 """What each stream of a picture is worth: the measured loss of quality for every set of streams that is received.
 
-Losses are LPIPS' form on EfficientNet-Lite0 (``stream_importance.json``). See ``docs/protection.md``.
+Losses are LPIPS-Alex (``stream_importance.json``). See ``docs/protection.md``.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Importance:
 def load_importance() -> Importance:
     """Return the importance that ``python -m benchmarks.decoder.stream_importance`` measured."""
     rows = json.loads(_FILE.read_text(encoding="utf-8"))["subsets"]
-    return Importance({frozenset(StreamKind[name] for name in row["came"]): row["lpips"] for row in rows})
+    return Importance({frozenset(StreamKind[name] for name in row["came"]): row["lpips_alex"] for row in rows})
 
 
 def check_measured(kinds: Collection[StreamKind], importance: Importance | None = None) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 
 from channel.phy.capacity import rayleigh_outage
 from channel.phy.mcs import mcs
-from semlink.report.sweep_progress import NAMES, rate_text
+from receiver.metrics.names import MEASURES
+from semlink.report.sweep_progress import rate_text
 from semlink.sweep.outcome import REBUILT
 from shared.errors import InputError, SetupError
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 PANEL_INCHES: Final = (5.2, 3.9)
 DPI: Final = 110
-BEST_UP: Final = ("psnr_db", "ms_ssim")
-"""Measures of which more is better."""
 WIDE: Final = 10.0
 """Ratio of the largest rate to the smallest from which on rates are drawn on a logarithmic axis."""
 MARKERS: Final = "o^sDvP*X"
@@ -59,7 +58,7 @@ def figures_of(points: Sequence[PointSummary]) -> list[Figure]:
         raise InputError("there are no rows to draw; give a folder that semlink sweep wrote")
     if importlib.util.find_spec("matplotlib") is None:
         raise SetupError("matplotlib is not installed: pip install 'semlink[sweep]'")
-    measures = [name for name in NAMES if any(name in point.measures for point in points)]
+    measures = [name for name in MEASURES if any(name in point.measures for point in points)]
     found: list[Figure | None] = [_quality(points, name) for name in measures]
     found += [_rate_distortion(points, name) for name in measures[:1] + measures[2:3]]
     if any(point.packets for point in points):
@@ -80,7 +79,7 @@ def lines_of(points: Sequence[PointSummary]) -> dict[str, list[PointSummary]]:
 
 
 def _quality(points: Sequence[PointSummary], measure: str) -> Figure:
-    what = _name(measure)
+    what = MEASURES[measure].title
 
     def draw(panel: Any, line: list[PointSummary], style: dict[str, Any]) -> None:
         line = [point for point in line if measure in point.measures]
@@ -157,7 +156,7 @@ def _rate_distortion(points: Sequence[PointSummary], measure: str) -> Figure | N
             panel[0].xaxis.set_minor_formatter(NullFormatter())
         else:
             panel[0].locator_params(axis="x", nbins=6)
-        what = _name(measure)
+        what = MEASURES[measure].title
         caption = f"{what} over the bytes of the file, at the points where every picture came whole."
         return _finished(figure, panel, (f"rate-distortion-{measure}", f"{what} over bpp", caption))
 
@@ -167,14 +166,10 @@ def _by_codec(points: Sequence[PointSummary], chosen: Sequence[PointSummary]) ->
     return {codec: [point for point in chosen if point.codec == codec] for codec in codecs}
 
 
-def _name(measure: str) -> str:
-    return NAMES[measure].removesuffix(" dB")
-
-
 def _label(measure: str) -> str:
-    """Return the name of a measure with its unit, and an arrow to where it is better."""
-    unit = " [dB]" if NAMES[measure].endswith(" dB") else ""
-    return f"{_name(measure)}{unit} {'↑' if measure in BEST_UP else '↓'}"
+    """Return the title of a measure with its unit, and an arrow to where it is better."""
+    info = MEASURES[measure]
+    return f"{info.title}{f' [{info.unit}]' if info.unit else ''} {info.arrow}"
 
 
 def _over_snr(

@@ -7,10 +7,11 @@ import importlib.util
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
+from receiver.metrics.names import MEASURES
 from semlink.cli.output import number, print_json
 from semlink.report.plot import figures_of
 from semlink.report.sweep_grids import grids_of
-from semlink.report.sweep_progress import DIGITS, NAMES, rate_text, text_of
+from semlink.report.sweep_progress import rate_text, text_of
 from semlink.sweep.rows import read_rows, read_runs
 from semlink.sweep.summary import summarise_points
 from shared.errors import InputError, SetupError
@@ -106,7 +107,7 @@ def page_of(
 
 def table_of(points: Sequence[PointSummary]) -> tuple[list[str], list[list[str]]]:
     """Return headings and rows of the table of points."""
-    measures = [name for name in NAMES if any(name in point.measures for point in points)]
+    measures = [name for name in MEASURES if any(name in point.measures for point in points)]
     endings = sorted({ending for point in points for ending in point.endings})
     cells = [
         [
@@ -124,12 +125,12 @@ def table_of(points: Sequence[PointSummary]) -> tuple[list[str], list[list[str]]
             number(point.container_bytes, 0),
             number(point.bpp, 4),
             *(str(point.endings.get(ending, 0)) for ending in endings),
-            *(text_of(point.measures.get(name), DIGITS[name]) for name in measures),
+            *(text_of(point.measures.get(name), MEASURES[name].decimals) for name in measures),
         ]
         for point in points
     ]
     told = [f"pictures {ending}" for ending in endings]
-    return [*WORDS, *COUNTS, *told, *(NAMES[name] for name in measures)], cells
+    return [*WORDS, *COUNTS, *told, *(MEASURES[name].name for name in measures)], cells
 
 
 def without_common(columns: list[str], cells: list[list[str]]) -> tuple[str, list[str], list[list[str]]]:

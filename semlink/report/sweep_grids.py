@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from PIL import Image
 
+from receiver.metrics.names import MEASURES
 from semlink.report.picture_grid import Tile, draw_picture_grid
-from semlink.report.sweep_progress import NAMES, rate_text
+from semlink.report.sweep_progress import rate_text
 from semlink.sweep.outcome import INVENTED, REBUILT
 from semlink.sweep.rows import picture_file
 from shared.validation import shortened
@@ -76,8 +77,8 @@ def _two_lines(name: str) -> tuple[str, str]:
 def _tile(folders: Sequence[Path], row: dict[str, Any] | None) -> Tile:
     if row is None:
         return Tile(b"", ("",), lost="no row")
-    measure = next((name for name in NAMES if row[name] is not None), None)
-    value = f"{row[measure]:.2f} {NAMES[measure].split()[-1]}" if measure else ""
+    measure = next((name for name in MEASURES if row.get(name) is not None), None)
+    value = f"{row[measure]:.2f} {MEASURES[measure].name.split()[-1]}" if measure else ""
     told = f"{row['delivered']}/{row['packets']} packets" if row["packets"] else "ideal code"
     file = _file(folders, row["pixels_sha256"])
     if row["ending"] not in (REBUILT, INVENTED) or not file:

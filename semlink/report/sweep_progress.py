@@ -6,6 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Final
 
+from receiver.metrics.names import MEASURES
 from semlink.cli.output import number
 from semlink.sweep.summary import summarise_points
 
@@ -22,13 +23,6 @@ LINE_S: Final = 5.0
 """Seconds between two lines if there is no terminal. The first new rows are reported at once."""
 FRAME_LINES: Final = 8
 COLUMNS: Final = ("channel", "codec", "rate", "SNR dB", "MCS", "rows", "BLER", "quality", "stopped by")
-DIGITS: Final = {"psnr_db": 2, "ms_ssim": 4, "lpips_efficientnet": 3, "dists_efficientnet": 3}
-NAMES: Final = {
-    "psnr_db": "PSNR dB",
-    "ms_ssim": "MS-SSIM",
-    "lpips_efficientnet": "LPIPS form",
-    "dists_efficientnet": "DISTS form",
-}
 
 
 @contextlib.contextmanager
@@ -98,7 +92,9 @@ def _point_cells(summary: PointSummary, measure: str, reason: str) -> list[str]:
         "/".join(map(str, summary.mcs)) or "-",
         str(summary.rows),
         text_of(summary.bler, 3),
-        f"{text_of(summary.measures.get(measure), DIGITS.get(measure, 3))} {NAMES.get(measure, '')}".strip(),
+        f"{text_of(summary.measures.get(measure), MEASURES[measure].decimals)} {MEASURES[measure].name}"
+        if measure
+        else "-",
         reason,
     ]
 

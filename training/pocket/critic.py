@@ -1,7 +1,8 @@
 """The adversary: heads on VGG16's maps that tell made-up pictures from real ones (Sauer et al. 2021, Projected GANs).
 
-The picture loss needs those maps anyway, and they stay frozen: with a batch of a few crops, a critic that learns from
-pixels drives the colours away within some hundred steps.
+The maps are those of DISTS, whose pooling keeps patterns finer than its stride; under VGG16's own max pooling a decoder
+learns to paint them. VGG16 stays frozen: with a batch of a few crops, a critic that learns from pixels drives the
+colours away within some hundred steps.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from receiver.metrics.vgg import WIDTHS
+from receiver.metrics.perceptual import VGG16_WIDTHS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ class Critic(nn.Module):
         super().__init__()
         self.heads = nn.ModuleList(
             nn.Sequential(
-                nn.Conv2d(WIDTHS[level], HEAD_WIDTH, 1),
+                nn.Conv2d(VGG16_WIDTHS[level], HEAD_WIDTH, 1),
                 nn.LeakyReLU(SLOPE),
                 nn.Conv2d(HEAD_WIDTH, HEAD_WIDTH, 3, padding=1),
                 nn.LeakyReLU(SLOPE),

@@ -1,73 +1,77 @@
-"""What the recipes minimise: pixels, and features of VGG16 and of two EfficientNets in the forms of LPIPS and DISTS."""
+"""What the recipes minimise: pixels, the published perceptual distances, and an adversary."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
-from receiver.metrics.distances import dists_form, lpips_form
-from receiver.metrics.efficientnet import efficientnet_lite
-from receiver.metrics.vgg import vgg_features
+from receiver.metrics.names import PERCEPTUAL
+from receiver.metrics.perceptual import load_distance, load_vgg16
 from training.pocket.critic import Critic
 
-SIBLINGS = (1, 2)
-"""The EfficientNet-Lites that are trained on; Lite0 is the evaluation's judge and stays unseen."""
+if TYPE_CHECKING:
+    from receiver.metrics.perceptual import Dists, Lpips
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Of the terms of a picture loss; ``lite`` is that of LPIPS' form on EfficientNet-Lite1 and 2."""
+    """Weights of the terms of a picture loss. A distance of weight 0 is not computed.
+
+    ``pixel`` weighs the mean absolute error; ``lpips_alex``, ``lpips_vgg`` and ``dists`` the distances of those names.
+    """
 
     pixel: float = 1.0
-    lpips: float = 0.3
-    dists: float = 1.0
-    lite: float = 0.0
+    lpips_alex: float = 0.5
+    lpips_vgg: float = 0.5
+    dists: float = 0.0
     adversarial: float = 0.0
 
 
 class PictureLoss(nn.Module):
-    """Mean absolute error, LPIPS form and DISTS form, weighted and summed; with an adversary if it has a weight."""
+    """The weighted sum of mean absolute error and perceptual distances; with an adversary if it has a weight."""
 
     def __init__(self, weights: Weights) -> None:
         super().__init__()
         self.weights = weights
-        self.vgg = vgg_features()
-        self.siblings = nn.ModuleList(efficientnet_lite(number) for number in SIBLINGS) if weights.lite else None
+        vgg16 = functools.cache(load_vgg16)
+        self.distances = nn.ModuleDict({name: load_distance(name, vgg16) for name in PERCEPTUAL if self._wants(name)})
         self.critic = Critic() if weights.adversarial else None
 
     def forward(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return the terms and their weighted sum ``picture`` for ``[B, 3, H, W]`` pictures, 0 to 1; scalars.
 
-        With an adversary, ``made_up`` is what it holds against the pictures, and the sum contains its own loss too.
+        With an adversary, ``made_up`` is its objection to the pictures, and the sum contains its own loss too.
         """
         pixel = (output - target).abs().mean()
-        with torch.no_grad():
-            references = [target, *self.vgg(target)]
-        maps = [output, *self.vgg(output)]
-        lpips = lpips_form(maps[1:], references[1:]).mean()
-        dists = dists_form(maps, references).mean()
-        total = self.weights.pixel * pixel + self.weights.lpips * lpips + self.weights.dists * dists
-        measures = {"pixel": pixel, "lpips": lpips, "dists": dists, "psnr_db": psnr_db(output, target)}
-        if self.siblings is not None:
-            lite = self._lite(output, target)
-            total = total + self.weights.lite * lite
-            measures["lite"] = lite
-        if self.critic is not None:
-            made_up, own = self.critic.losses(maps[1:], references[1:])
-            total = total + self.weights.adversarial * made_up + own
-            measures |= {"made_up": made_up, "critic": own}
-        return {"picture": total, **measures}
+        terms = self.terms(output, target)
+        total = self.weights.pixel * pixel + self.weighted(terms)
+        return {"picture": total, "pixel": pixel, **terms, "psnr_db": psnr_db(output, target)}
 
-    def _lite(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return LPIPS' form on the judge's siblings. VGG16 alone is easily pleased by what no other network likes."""
-        distances = []
-        for network in self.siblings or ():
+    def terms(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return the terms that need networks: mean distances, and with an adversary ``made_up`` and ``critic``."""
+        found: dict[str, Tensor] = {}
+        for name, module in self.distances.items():
+            distance = cast("Lpips | Dists", module)
             with torch.no_grad():
-                references = network(target)
-            distances.append(lpips_form(network(output), references).mean())
-        return torch.stack(distances).mean()
+                references = distance.features(target)
+            maps = distance.features(output)
+            found[name] = distance.distance(maps, references).mean()
+            if name == "dists" and self.critic is not None:  # its VGG16 maps follow the picture itself
+                found["made_up"], found["critic"] = self.critic.losses(maps[1:], references[1:])
+        return found
+
+    def weighted(self, terms: dict[str, Tensor]) -> Tensor:
+        """Return the weighted sum of ``terms``."""
+        weights = {"made_up": self.weights.adversarial, "critic": 1.0}
+        weights |= {name: getattr(self.weights, name) for name in PERCEPTUAL}
+        return torch.stack([weights[name] * value for name, value in terms.items()]).sum()
+
+    def _wants(self, name: str) -> bool:
+        return bool(getattr(self.weights, name)) or (name == "dists" and bool(self.weights.adversarial))
 
 
 def psnr_db(output: Tensor, target: Tensor) -> Tensor:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from receiver.metrics.names import PERCEPTUAL
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
 
 PLOTTED = (
-    *("loss", "pixel", "lpips", "dists", "lite", "flow", "critic", "bits", "psnr_db"),
+    *("loss", "pixel", *PERCEPTUAL, "flow", "critic", "bits", "psnr_db"),
     *("nats_per_word", "bleu4", "cider", "kl"),
 )
 

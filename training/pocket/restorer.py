@@ -44,7 +44,7 @@ def enlarged(quarter: Tensor) -> Tensor:
 
 
 class RestorerRecipe:
-    """Pixels and VGG16 features of the restored crop against the crop itself."""
+    """Pixels and perceptual distances of the restored crop to the crop itself."""
 
     name = "restorer"
 

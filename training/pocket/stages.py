@@ -57,10 +57,10 @@ PLANS = {
     "sketch": Plan(steps=20_000, batch=32, rate=1e-3, precision="no"),
 }
 WEIGHTS = {
-    "restorer": Weights(lpips=0.2, dists=0.7, lite=0.6),
-    "autoencoder": Weights(lpips=0.1, dists=0.2),
-    "flow": Weights(lpips=0.2, dists=0.7, lite=0.6),
-    "finetune": Weights(lpips=0.2, dists=0.7, lite=0.6),
+    "restorer": Weights(),
+    "autoencoder": Weights(lpips_alex=0.0, lpips_vgg=0.1, dists=0.2),
+    "flow": Weights(),
+    "finetune": Weights(),
 }
 
 

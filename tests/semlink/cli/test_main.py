@@ -75,6 +75,8 @@ def test_doctor_finds_what_the_link_needs(semlink_json):
     assert re.fullmatch(
         r"autoencoder, controlnet, restorer, sketch, unet, words: \d+ bytes; decodes on \w+", found["weights pocket"]
     )
+    packaged = {f"weights {name}": "load" for name in ("LPIPS-Alex", "LPIPS-VGG", "DISTS", "Real-ESRGAN")}
+    assert packaged.items() <= found.items()
     assert all(line["ok"] for line in report)
 
 

@@ -104,7 +104,7 @@ def test_up_names_a_taken_port_and_leaves_nothing_running(variable):
         ("SEMLINK_SENDER_PORT=70000", "SEMLINK_SENDER_PORT = '70000': .*65535"),
         ("SEMLINK_SENDER_PORT=5000\nSEMLINK_CHANNEL_PORT=5000", "SEMLINK_SENDER_PORT and .* are both 5000"),
         ("# fine\nSEMLINK_SENDER_PORT: 5000", "line 2: .* is not NAME=value"),
-        ("SEMLINK_JUDGE=perhaps", "SEMLINK_JUDGE = 'perhaps': .*boolean"),
+        ("SEMLINK_PERCEPTUAL=perhaps", "SEMLINK_PERCEPTUAL = 'perhaps': .*boolean"),
         ("SEMLINK_DEVICE=gpu", "SEMLINK_DEVICE = 'gpu': give cpu, cuda or cuda:N"),
     ],
 )

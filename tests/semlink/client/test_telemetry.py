@@ -61,7 +61,7 @@ def record(picture_png) -> Record:
 
     async def run() -> Record:
         record, spans = Record(spans=collector.spans), make_spans(endpoint, "semlink-client")
-        settings = RunSettings(metrics_ports=dict.fromkeys(SERVICE_NAMES, 0), judging=True, traces=endpoint)
+        settings = RunSettings(metrics_ports=dict.fromkeys(SERVICE_NAMES, 0), perceptual=True, traces=endpoint)
         running = await start_services(SERVICE_NAMES, settings)
         at = Addresses(**{name: service.address for name, service in running.items()})
         try:
@@ -137,7 +137,7 @@ def test_the_receiver_counts_quality_by_codec_and_snr(record):
     assert record.value("receiver", "semlink_psnr_db_sum", **labels) == pytest.approx(good.quality.psnr_db)
     assert record.value("receiver", "semlink_ms_ssim_sum", **labels) == pytest.approx(good.quality.ms_ssim)
     assert record.value("receiver", "semlink_classifier_agreement_count", measure="top1", **labels) == 1
-    distance = record.value("receiver", "semlink_perceptual_distance_sum", measure="lpips_efficientnet", **labels)
+    distance = record.value("receiver", "semlink_perceptual_distance_sum", measure="lpips_alex", **labels)
     assert distance > 0
 
 
@@ -146,7 +146,7 @@ def test_the_receiver_counts_quality_by_codec_and_snr(record):
     [
         ("sender", {"read", "encode", "packetise"}),
         ("channel", {"transmit"}),
-        ("receiver", {"decode", "measure", "judge"}),
+        ("receiver", {"decode", "measure", "perceptual"}),
     ],
 )
 def test_every_stage_is_timed(record, service, stages):

@@ -54,7 +54,7 @@ def test_table_and_plot_name_every_codec_and_what_is_missing(run):
     assert "--codec hci-learned@hci,webp,hci-learned@hci:drop=HCI --bytes 400,0.2bpp" in table
     missing = table[table.index("## Not decoded") :]
     assert missing.count("| hci-learned@hci:drop=HCI | ") == 4
-    assert "lpips_alex" in table
+    assert "| LPIPS-Alex ↓ | LPIPS-VGG ↓ | DISTS ↓ |" in means
     with Image.open(run / "rd.png") as plot:
         assert plot.width > 600
 

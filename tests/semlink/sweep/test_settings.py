@@ -70,7 +70,7 @@ def test_its_document_reads_back_to_the_same(written):
         ("channel_uses: 6000", "channel_uses: [1]\ncbr: [1]", r"channel_uses and cbr are given: keep one"),
         ("seeds: 3", "seeds: [1, 1, 2]", r"seeds holds 1 twice"),
         ("seeds: 3", "seeds: 2", r"stop.min_seeds = 3 is more than the 2 seeds"),
-        ("measure: psnr_db", "measure: dists_efficientnet", r"is not measured: add it to measures"),
+        ("measure: psnr_db", "measure: dists", r"is not measured: add it to measures"),
         ("measure: psnr_db", "measure: psnr", r"stop.measure = 'psnr': input should be 'psnr_db', .* or 'bler'"),
         ("pictures: [a.png, b]", "pictures: [a.png", r"is no YAML of this link"),
         ("pictures: [a.png, b]", "", r"sweep.yaml: pictures is missing: name files or folders of pictures"),

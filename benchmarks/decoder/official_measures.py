@@ -1,0 +1,90 @@
+"""LPIPS and DISTS as published, for VVC and for the codec `hci` with the default decoder, at equal bytes on Kodak.
+
+VVC at quantiser 52 comes as decoded files in the folder ``vvc`` beside the pictures' folder; its figures check the
+measures against those measured with the authors' own code. Writes docs/results/official-measures.md, in about half an
+hour of one core:
+
+    python -m benchmarks.decoder.official_measures [--pictures ../shared/data/kodak] [--budget 1072]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from receiver.guidance import decoder_named, guidance_in, options_for
+from receiver.metrics.names import MEASURES, PERCEPTUAL
+from receiver.metrics.reporter import Measures
+from semlink.cli.output import markdown_table
+from semlink.evaluate.pictures import source_in
+from sender.encode import encode_picture
+from sender.extractors.extractors import Extractors
+from shared.codecs.registry import codec_named
+from shared.picture import Picture, write_file
+from shared.pixels import grey_to_rgb
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from semlink.evaluate.pictures import Source
+
+ROOT = Path(__file__).parents[2]
+OUT = ROOT / "docs" / "results" / "official-measures.md"
+QUANTIZER = "q52"
+SHOWN = ("psnr_db", "ms_ssim", *PERCEPTUAL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=Path, default=ROOT.parent / "shared" / "data" / "kodak")
+    parser.add_argument("--budget", type=int, default=1072, help="most bytes of a file of codec hci")
+    options = parser.parse_args()
+    measures, extractors, decoder = Measures(SHOWN), Extractors(), decoder_named("")
+    measures.require_all()
+    rows: dict[str, list[list[float]]] = {"VVC": [], "hci": []}
+    for file in sorted(options.pictures.glob("*.png")):
+        source = source_in(file)
+        bitstream = encode_picture(Picture(source.pixels), codec_named("hci"), extractors, options.budget)
+        decoded = decoder.reconstruct(guidance_in(bitstream), options_for(decoder))
+        if decoded is None:
+            raise SystemExit(f"{file} is not decoded")
+        vvc_bytes, vvc = vvc_picture(source)
+        reference = measures.reference(source.pixels)
+        shown = {"VVC": (vvc_bytes, vvc), "hci": (len(bitstream.pack()), grey_to_rgb(decoded.pixels))}
+        for codec, (size, pixels) in shown.items():
+            found = measures.compare(pixels, reference)
+            rows[codec].append([size, 8 * size / pixels[..., 0].size, *(float(found[name] or 0) for name in SHOWN)])
+            print(file.name, codec, *(f"{value:.4f}" for value in rows[codec][-1]), flush=True)
+    write_file(OUT, page(rows, options.budget).encode())
+    print(OUT.read_text())
+
+
+def vvc_picture(source: Source) -> tuple[int, NDArray[np.uint8]]:
+    """Return the bytes and the pixels ``[H, W, 3]`` of VVC at the quantiser."""
+    (vvc,) = (one for one in source.vvc if one.label == QUANTIZER)
+    return vvc.bytes, grey_to_rgb(vvc.pixels(*source.size))
+
+
+def page(rows: dict[str, list[list[float]]], budget: int) -> str:
+    """Return the report as Markdown."""
+    names = {"VVC": f"VVC (VTM, quantiser {QUANTIZER[1:]})", "hci": f"`hci`, default decoder, at most {budget} bytes"}
+    lines = []
+    for codec, found in rows.items():
+        size, bpp, *means = np.mean(found, axis=0)
+        cells = [f"{value:.{MEASURES[name].decimals}f}" for name, value in zip(SHOWN, means, strict=True)]
+        lines.append([names[codec], f"{size:.0f}", f"{bpp:.4f}", *cells])
+    header = ["codec", "bytes", "bpp", *(MEASURES[name].heading for name in SHOWN)]
+    return (
+        "# LPIPS and DISTS as published\n\n"
+        f"`python -m benchmarks.decoder.official_measures --budget {budget}`: means over the {len(rows['hci'])}\n"
+        "pictures of Kodak. LPIPS 0.1 on AlexNet and on VGG16 (Zhang et al. 2018) and DISTS (Ding et al. 2020)\n"
+        "with their published weights and formulas (`receiver/metrics/perceptual.py`): figures compare with those\n"
+        "of papers. Every byte of a file counts.\n\n" + markdown_table(header, lines)
+    )
+
+
+if __name__ == "__main__":
+    main()
