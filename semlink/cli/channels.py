@@ -11,6 +11,7 @@ from semlink.cli.output import print_json, print_table
 from semlink.cli.report_text import message_to_dict, summarise_contact
 from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
+from shared.errors import ConfigError
 from shared.rpc.limits import DEFAULT_TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def channels(
 ) -> None:
     """List the channels, or show the settings of one; for deep space, also its contact and link budget."""
     if options.given and not name:
-        raise typer.BadParameter("settings need a channel to change: semlink channels NAME --set SETTING=VALUE")
+        raise ConfigError("settings need a channel to change: semlink channels NAME --set SETTING=VALUE")
     settings = options.settings(name) if name else None
     with open_session(Addresses(channel=channel_at), timeout_s=timeout) as session:
         if settings is None:

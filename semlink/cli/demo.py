@@ -16,7 +16,7 @@ from semlink.cli.output_files import make_folder
 from semlink.cli.report_text import describe_streams, make_transfer_document
 from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
-from shared.errors import SetupError
+from shared.errors import ConfigError, SetupError
 from shared.files import write_file
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def demo(
     try:
         snrs_db = [float(one) for one in snr.split(",")]
     except ValueError:
-        raise typer.BadParameter(f"--snr {snr}: give numbers with commas between, as 3,-1.7,-3") from None
+        raise ConfigError(f"--snr {snr}: give numbers with commas between, as 3,-1.7,-3") from None
     run_demo(
         out, seed=seed, device=device, as_json=as_json, channel=channel, snrs_db=snrs_db, addresses=services.addresses
     )

@@ -70,13 +70,25 @@ def main() -> None:
     except LinkError as error:
         sys.exit(_print_error(str(error), error.exit_status))
     except TyperException as error:
-        message = error.format_message().rstrip(".").replace("Value error, ", "")
+        message = _describe_usage_error(error)
         command = " ".join(["semlink", *(name for name in sys.argv[1:2] if name in COMMANDS)])
         sys.exit(_print_error(f"{message}; see {command} --help", error.exit_code) if message else error.exit_code)
     if status == INTERRUPTED_STATUS:
         _print_error("stopped", status)
         exit_now(status)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _describe_usage_error(error: TyperException) -> str:
+    """Return typer's message, with the wrong value added; empty where typer has printed the help text instead."""
+    message = error.format_message().rstrip(".").replace("Value error, ", "")
+    if error.__cause__ is not None:
+        from pydantic import ValidationError
+
+        if isinstance(error.__cause__, ValidationError):
+            value = error.__cause__.errors(include_url=False)[0]["input"]
+            message = message.replace("Invalid value for", f"Invalid value {value!r} for", 1)
+    return message
 
 
 def _print_error(message: str, status: int) -> int:

@@ -51,6 +51,8 @@ def test_a_bad_picture_is_reported_in_one_line(content, words, picture_png, tmp_
     ("args", "words"),
     [
         (("send", "PHOTO", "--snr", "nan"), "snr_db"),
+        (("send", "PHOTO", "--snr", "loud"), "Invalid value 'loud' for '--snr'"),
+        (("demo", "--snr", "3,x"), "--snr 3,x: give numbers"),
         (("send", "PHOTO", "--codec", "telepathy"), "telepathy"),
         (("send", "PHOTO", "--planes", "4"), "codec 'hci' sends no latent channels"),
         (("encode", "PHOTO", "OUT.sem", "--codec", "gsc", "--planes", "3"), "planes = 3: give 1, 2, 4, 8 or 16"),
@@ -61,7 +63,7 @@ def test_a_bad_picture_is_reported_in_one_line(content, words, picture_png, tmp_
         (("send", "PHOTO", "--channel", "telepathy"), "telepathy"),
         (("send", "PHOTO", "--decoder", "telepathy"), "telepathy"),
         (("send", "PHOTO", "--steps", "5"), "steps = 5: give 0 (no flow) to 4"),
-        (("send", "PHOTO", "--steps", "-1"), "--steps"),
+        (("send", "PHOTO", "--steps", "-1"), "Invalid value '-1' for '--steps'"),
         (("send", "PHOTO", "--fidelity", "nan"), "fidelity = nan"),
         (("send", "PHOTO", "--decode-seed", str(2**64)), "--decode-seed"),
         (("send", "PHOTO", "--device", "abacus"), "abacus"),
