@@ -1,1 +1,1 @@
-"""The channel: packets in, packets that arrived (or the reason why not) out."""
+"""The channel: carries packets over a simulated physical layer, with noise, fading, losses and simulated time."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Purpose(IntEnum):
-    """What a stream of random numbers is used for."""
+    """The use of a stream of random numbers."""
 
     NOISE = 0
     ERASURE = 1

@@ -1,4 +1,4 @@
-"""Block error rate of the link over AWGN against Es/N0, with 95 % Clopper-Pearson intervals.
+"""Block error rate (BLER) of the link over AWGN against Es/N0, with 95 % Clopper-Pearson intervals.
 
 Each point sends packets until ``--errors`` of them failed or ``--packets`` were sent. Prints a Markdown table and,
 with ``--plot FILE``, draws the waterfall.
@@ -51,7 +51,8 @@ class Point:
     high: float
 
 
-def measured(index: int, es_n0_db: float, chains: ChainCache, packets: int, errors: int) -> Point:
+def measure_point(index: int, es_n0_db: float, chains: ChainCache, packets: int, errors: int) -> Point:
+    """Send packets under MCS ``index`` until ``errors`` failed or ``packets`` were sent."""
     config = checked(ChannelConfig, {"snr_db": es_n0_db, "mcs": index, "run_seed": 1})
     link = Link(config, chains)
     header = bytes([8, 1, 0xC0, 0]) + (PACKET_BYTES - 7).to_bytes(2, "big")
@@ -118,7 +119,7 @@ def main() -> None:
     points = []
     for index, (first, step, count) in GRID.items():
         for position in range(count):
-            point = measured(index, first + position * step, chains, options.packets, options.errors)
+            point = measure_point(index, first + position * step, chains, options.packets, options.errors)
             points.append(point)
             if options.json:
                 print(json.dumps(asdict(point)), flush=True)

@@ -1,8 +1,8 @@
-"""What every channel that ships does to packets, drawn from the link's own draws, with theory where there is one.
+"""A plot of every channel that ships, from the link's own random draws, with the theory where there is one.
 
     python -m benchmarks.channel.channel_plots
 
-writes docs/images/channels/NAME.png, one for each profile; names choose some. Run seed 1, picture 0.
+writes docs/images/channels/NAME.png for each profile, or for the profiles that are named. Run seed 1, picture 0.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PICTURES, PACKETS = 30, 120
 FADES = 4000
 
 
-def noise(axes: Axes, config: ChannelConfig) -> None:
+def plot_noise(axes: Axes, config: ChannelConfig) -> None:
     """Draw the real part of noise samples beside N(0, N0 / 2)."""
     variance = noise_variance(config.es_n0_db)
     samples = draw_noise(config.run_seed, 0, [0], 20_000, variance).real.ravel()
@@ -50,7 +50,7 @@ def noise(axes: Axes, config: ChannelConfig) -> None:
     axes.set(xlabel=f"real part of the noise, symbols of unit energy, Es/N0 {config.es_n0_db:.1f} dB", ylabel="density")
 
 
-def fading(axes: Axes, config: ChannelConfig) -> None:
+def plot_fading(axes: Axes, config: ChannelConfig) -> None:
     """Draw how often |h|² lies below a level, beside Rayleigh's or Rice's distribution."""
     k = config.propagation.k_ratio
     power = np.abs(draw_fading(config.run_seed, 0, range(FADES), 1, k_ratio=k).ravel()) ** 2
@@ -62,7 +62,7 @@ def fading(axes: Axes, config: ChannelConfig) -> None:
     axes.set(yscale="log", ylim=(5e-4, 1.3), xlim=(-30, 10), xlabel="|h|² dB", ylabel="share of packets below")
 
 
-def response(axes: Axes, config: ChannelConfig) -> None:
+def plot_response(axes: Axes, config: ChannelConfig) -> None:
     """Draw |H|² of one packet over OFDM symbols and used carriers."""
     from channel.propagation.ofdm import OfdmChannel  # noqa: PLC0415 - imports Sionna, seconds
 
@@ -76,8 +76,8 @@ def response(axes: Axes, config: ChannelConfig) -> None:
     axes.set(xlabel="OFDM symbol (2 slots)", ylabel="used carrier")
 
 
-def losses(axes: Axes, config: ChannelConfig) -> None:
-    """Draw which packets of which pictures are lost, block errors left out."""
+def plot_losses(axes: Axes, config: ChannelConfig) -> None:
+    """Draw which packets of which pictures are lost, without block errors."""
     uses = transport_block(PACKET_BYTES, config.scheme).channel_uses
     times = schedule_packets([uses] * PACKETS, symbol_rate_hz=config.symbol_rate_hz, propagation_delay_s=0.0)
     lost = np.zeros((PICTURES, PACKETS))
@@ -97,8 +97,8 @@ def losses(axes: Axes, config: ChannelConfig) -> None:
     )
 
 
-def delays(axes: Axes, config: ChannelConfig) -> None:
-    """Draw when packets arrive after their departure, and the deadline."""
+def plot_delays(axes: Axes, config: ChannelConfig) -> None:
+    """Draw the delays of packets and the deadline."""
     uses = transport_block(PACKET_BYTES, config.scheme).channel_uses
     times = schedule_packets(
         [uses] * PACKETS, symbol_rate_hz=config.symbol_rate_hz, propagation_delay_s=config.propagation_delay_s
@@ -110,18 +110,18 @@ def delays(axes: Axes, config: ChannelConfig) -> None:
     axes.set(xlabel="packet", ylabel="ms")
 
 
-def what_to_draw(config: ChannelConfig) -> Callable[[Axes, ChannelConfig], None]:
-    """Return the function that draws what is particular about a channel."""
+def choose_plot(config: ChannelConfig) -> Callable[[Axes, ChannelConfig], None]:
+    """Return the function that plots the characteristic feature of a channel."""
     if config.impairments.jitter is not None:
-        return delays
+        return plot_delays
     if isinstance(config.propagation, Tdl):
-        return response
+        return plot_response
     if isinstance(config.propagation, Rayleigh | Rician):
-        return fading
+        return plot_fading
     assert isinstance(config.propagation, Awgn)
     outages = config.impairments.outages
     lossy = config.erasure_rate or config.impairments.bursts or (outages and outages.period_s)
-    return losses if lossy else noise
+    return plot_losses if lossy else plot_noise
 
 
 def main() -> None:
@@ -132,7 +132,7 @@ def main() -> None:
         config = load_profile(name).config(run_seed=1)
         figure, axes = plt.subplots(figsize=(5, 3), layout="constrained")
         axes.set_title(name, fontsize=10)
-        what_to_draw(config)(axes, config)
+        choose_plot(config)(axes, config)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=8)
         figure.savefig(OUT / f"{name}.png", dpi=80, pil_kwargs={"optimize": True})

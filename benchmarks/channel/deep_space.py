@@ -1,4 +1,4 @@
-"""Light time and Es/N0 from Mars over two years, with the budget, passes and the conjunction behind them.
+"""Light time and Es/N0 from Mars over two years, with link budget, windows and solar conjunctions.
 
 Writes docs/results/deep-space.md and docs/results/deep-space.png.
 
@@ -36,7 +36,7 @@ LANDER_TEXT = "4.59° S, 137.44° E"
 
 @dataclass(frozen=True)
 class Day:
-    """Mars on one day: its geometry, the budget's result and the scintillation."""
+    """Mars on one day: its path to Earth, the Es/N0 of the link budget and the scintillation."""
 
     path: LineOfSight
     es_n0_db: float
@@ -56,10 +56,10 @@ def main() -> None:
 
 
 def compute_day(config: LinkBudgetConfig, date: datetime) -> Day:
-    seen = find_line_of_sight("mars", date)
-    budget = compute_link_budget(config, body="mars", range_km=seen.range_km, elevation_deg=ELEVATION_DEG)
-    angle_deg = seen.sun_angle_deg if seen.behind_sun else 180.0
-    return Day(seen, budget.es_n0_db, predict_scintillation(angle_deg, config.frequency_hz))
+    path = find_line_of_sight("mars", date)
+    budget = compute_link_budget(config, body="mars", range_km=path.range_km, elevation_deg=ELEVATION_DEG)
+    angle_deg = path.sun_angle_deg if path.behind_sun else 180.0
+    return Day(path, budget.es_n0_db, predict_scintillation(angle_deg, config.frequency_hz))
 
 
 def report(config: LinkBudgetConfig, days: list[Day], conjunctions: list[Window]) -> str:
@@ -136,11 +136,11 @@ def scintillation_table() -> list[str]:
 def body_table() -> list[str]:
     rows = []
     for body in BODIES:
-        seen = find_line_of_sight(body, EXAMPLE)
+        path = find_line_of_sight(body, EXAMPLE)
         elevations = " | ".join(f"{elevation_deg(body, station, EXAMPLE):.1f}" for station in STATIONS)
         rows.append(
-            f"| {body} | {seen.range_km:,.0f} | {seen.light_time_s:.3f} | {seen.arrival:%Y-%m-%dT%H:%M:%SZ} "
-            f"| {seen.sun_angle_deg:.2f} | {elevations} |"
+            f"| {body} | {path.range_km:,.0f} | {path.light_time_s:.3f} | {path.arrival:%Y-%m-%dT%H:%M:%SZ} "
+            f"| {path.sun_angle_deg:.2f} | {elevations} |"
         )
     return [
         "| from | range, km | light time, s | arrives | Sun angle, ° | "

@@ -1,9 +1,9 @@
-"""Es/N0 that every scheme needs for BLER 1e-1 and 1e-3 over AWGN, the data of ``channel/phy/mcs_selection.py``.
+"""Es/N0 thresholds of every scheme for BLER 1e-1 and 1e-3 over AWGN: the data of ``channel/phy/mcs_selection.py``.
 
-Per scheme it steps through the waterfall until few packets fail, and fits BLER = Q((Es/N0 - mu) / sigma), both in dB,
+For each scheme it measures the waterfall until few packets fail and fits BLER = Q((Es/N0 - mu) / sigma), both in dB,
 by maximum likelihood over all points: the finite-length scaling law of iterative decoding (Amraoui, Montanari,
-Richardson and Urbanke, IEEE Trans. Inf. Theory 55(2), 2009) in dB. With the default packets per point the value at
-1e-3 leans on that law; more packets reach down to it. ``--mcs`` measures some rows again and keeps the others.
+Richardson and Urbanke, IEEE Trans. Inf. Theory 55(2), 2009) in dB. With the default number of packets the value at 1e-3
+is an extrapolation by that law; more packets reach down to it. ``--mcs`` measures some rows again and keeps the others.
 
     python -m benchmarks.channel.mcs_thresholds --packets 100 --save channel/phy/mcs_thresholds.json
 """
@@ -20,7 +20,7 @@ import torch
 from scipy.optimize import minimize
 from scipy.stats import norm
 
-from benchmarks.channel.bler import PACKET_BYTES, Point, measured
+from benchmarks.channel.bler import PACKET_BYTES, Point, measure_point
 from channel.phy.capacity import required_es_n0_db
 from channel.phy.coding import ChainCache
 from channel.phy.mcs import MCS_INDICES, mcs, transport_block
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 STEP_DB = 0.15
-IMPLEMENTATION_GAP_DB = 0.8  # of LDPC with 20 iterations to the normal approximation, at the least
+IMPLEMENTATION_GAP_DB = 0.8  # least gap of LDPC with 20 iterations to the normal approximation
 
 
-def waterfall(index: int, chains: ChainCache, packets: int) -> list[Point]:
-    """Return points from where most packets fail until at most one in fifty does."""
+def measure_waterfall(index: int, chains: ChainCache, packets: int) -> list[Point]:
+    """Return points from an SNR at which most packets fail up to one at which at most one in fifty fails."""
     block = transport_block(PACKET_BYTES, mcs(index))
     es_n0_db = required_es_n0_db(8 * PACKET_BYTES, block.channel_uses, 0.5, mcs(index).modulation_order)
     es_n0_db += IMPLEMENTATION_GAP_DB
     points: list[Point] = []
     while not points or points[-1].bler > 0.02:
-        points.append(measured(index, round(es_n0_db, 2), chains, packets, max(1, packets // 2)))
+        points.append(measure_point(index, round(es_n0_db, 2), chains, packets, max(1, packets // 2)))
         es_n0_db += STEP_DB if points[-1].bler < 0.95 else 2 * STEP_DB
     return points
 
@@ -58,8 +58,8 @@ def fit_waterfall(points: Sequence[Point]) -> tuple[float, float]:
     return float(found[0]), float(np.exp(found[1]))
 
 
-def row(index: int, chains: ChainCache, packets: int) -> dict[str, float | int]:
-    points = waterfall(index, chains, packets)
+def measure_row(index: int, chains: ChainCache, packets: int) -> dict[str, float | int]:
+    points = measure_waterfall(index, chains, packets)
     mu, sigma = fit_waterfall(points)
     return {
         "mcs": index,
@@ -84,7 +84,7 @@ def main() -> None:
     print("| MCS | Es/N0 dB at 1e-1 | Es/N0 dB at 1e-3 | packets | lowest BLER |")
     print("| --- | --- | --- | --- | --- |")
     for index in options.mcs:
-        rows[index] = row(index, chains, options.packets)
+        rows[index] = measure_row(index, chains, options.packets)
         print("| " + " | ".join(str(value) for value in rows[index].values()) + " |", flush=True)
         if options.save:
             schemes = [rows[known_index] for known_index in sorted(rows)]

@@ -1,10 +1,10 @@
 """Information bits per second of ``Link.transmit`` against the bare Sionna blocks, in one run, over every propagation.
 
-The bare blocks are called as Sionna's own tutorials do: one batch of random bits through CRC, LDPC, mapper, channel,
+The bare blocks are called as in Sionna's tutorials: one batch of random bits through CRC, LDPC, mapper, channel,
 demapper, decoder and CRC check, all in single precision. ``Link.transmit`` does the same for Space Packets given as
-bytes, with noise and fading keyed by packet, in batches that fit the cache, and stops decoding where the CRC already
-holds. The rows at -10 dB are there because nothing stops early in them. Both take turns, and the fastest turn counts.
-Seconds are CPU seconds of the process, all threads together, so that other work on the machine counts little.
+bytes, with noise and fading that depend on the packet alone, in batches that fit the cache, and stops decoding when the
+CRC holds. At -10 dB no packet stops early. Both run alternately, and the fastest run of each counts. Seconds are CPU
+seconds of the process over all threads, so that other work on the machine has little influence.
 
     python -m benchmarks.channel.phy_throughput --threads 1
 """
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     Model = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 PACKET_BYTES = 256
-# (channel, MCS, Es/N0 in dB): where packets arrive, and where none does.
+# (channel, MCS, Es/N0 in dB): an SNR at which packets are delivered, and one at which none is.
 CASES = (
     ("awgn", 8, 4.0),
     ("awgn", 8, -10.0),
@@ -64,7 +64,7 @@ CASES = (
 BATCHES = (1, 256)
 
 
-def bare_sionna(config: ChannelConfig, batch: int) -> Callable[[], None]:
+def make_bare_sender(config: ChannelConfig, batch: int) -> Callable[[], None]:
     """Return a function that sends one batch of random bits through Sionna's blocks."""
     block = transport_block(PACKET_BYTES, config.scheme)
     payload_bits = 8 * block.payload_bytes
@@ -75,7 +75,7 @@ def bare_sionna(config: ChannelConfig, batch: int) -> Callable[[], None]:
     demapper = Demapper("app", "qam", order, device="cpu")
     decoder = LDPC5GDecoder(encoder, num_iter=config.max_bp_iterations, device="cpu")
     crc_check = CRCDecoder(crc, device="cpu")
-    model = bare_model(config, batch, block.channel_uses)
+    model = make_bare_model(config, batch, block.channel_uses)
     bits = torch.randint(0, 2, (batch, payload_bits)).float()
 
     def send() -> None:
@@ -85,12 +85,12 @@ def bare_sionna(config: ChannelConfig, batch: int) -> Callable[[], None]:
     return send
 
 
-def bare_model(config: ChannelConfig, batch: int, symbols: int) -> Model:
-    """Return what takes symbols ``[batch, symbols]`` to what the demapper gets: symbols and their noise variance."""
+def make_bare_model(config: ChannelConfig, batch: int, symbols: int) -> Model:
+    """Return a function from symbols ``[batch, symbols]`` to equalised symbols and their noise variance."""
     variance = torch.tensor(noise_variance(config.es_n0_db))
     propagation = config.propagation
     if isinstance(propagation, Tdl):
-        return bare_ofdm(propagation, config.symbol_rate_hz, variance, batch, symbols)
+        return make_bare_ofdm(propagation, config.symbol_rate_hz, variance, batch, symbols)
     awgn = AWGN(device="cpu")
     if isinstance(propagation, Awgn):
         return lambda sent: (awgn(sent, variance), variance)
@@ -105,8 +105,8 @@ def bare_model(config: ChannelConfig, batch: int, symbols: int) -> Model:
     return fade
 
 
-def bare_ofdm(settings: Tdl, symbol_rate_hz: float, variance: torch.Tensor, batch: int, symbols: int) -> Model:
-    """Return a tapped delay line under OFDM; every slot is one item of Sionna's batch, with a channel of its own."""
+def make_bare_ofdm(settings: Tdl, symbol_rate_hz: float, variance: torch.Tensor, batch: int, symbols: int) -> Model:
+    """Return a tapped delay line under OFDM; every slot is one item of Sionna's batch and has its own channel."""
     grid = settings.grid
     mask = np.zeros((1, 1, grid.slot_symbols, grid.effective_carriers), dtype=np.int32)
     mask[:, :, list(grid.pilot_symbols)] = 1
@@ -146,21 +146,21 @@ def bare_ofdm(settings: Tdl, symbol_rate_hz: float, variance: torch.Tensor, batc
     return apply
 
 
-def link(config: ChannelConfig, batch: int) -> Callable[[], None]:
+def make_link_sender(config: ChannelConfig, batch: int) -> Callable[[], None]:
     """Return a function that sends one batch of random packets through ``Link.transmit``."""
-    sender = Link(config)
+    link = Link(config)
     header = bytes([8, 1, 0xC0, 0]) + (PACKET_BYTES - 7).to_bytes(2, "big")
     random = np.random.default_rng(0)
     packets = [header + random.bytes(PACKET_BYTES - len(header)) for _ in range(batch)]
 
     def send() -> None:
-        sender.transmit(packets, picture_index=0)
+        link.transmit(packets, picture_index=0)
 
     return send
 
 
-def best_seconds(sends: Sequence[Callable[[], None]], at_least_s: float) -> list[float]:
-    """Return the shortest run of each of ``sends``, taken in turns, two at the least; the first one is the warm-up."""
+def measure_seconds(sends: Sequence[Callable[[], None]], at_least_s: float) -> list[float]:
+    """Return the shortest run of each of ``sends``, run alternately at least twice; the first run is the warm-up."""
     times: list[list[float]] = [[] for _ in sends]
     while len(times[0]) < 2 or sum(map(sum, times)) < len(sends) * at_least_s:
         for send, taken in zip(sends, times, strict=True):
@@ -189,7 +189,9 @@ def main() -> None:
             continue
         config = load_profile(name, {"mcs": str(index), "snr_db": str(es_n0_db)}).config()
         for batch in options.batches:
-            bare_s, link_s = best_seconds([bare_sionna(config, batch), link(config, batch)], options.seconds)
+            bare_s, link_s = measure_seconds(
+                [make_bare_sender(config, batch), make_link_sender(config, batch)], options.seconds
+            )
             kilobits = 8 * PACKET_BYTES * batch / 1000
             row = {"channel": name, "mcs": index, "es_n0_db": es_n0_db, "batch": batch}
             row |= {"bare_kbps": kilobits / bare_s, "link_kbps": kilobits / link_s}

@@ -1,7 +1,7 @@
-"""How many packets come through every channel that ships, against SNR, with its own MCS where that is a number.
+"""Share of packets that are delivered over every channel that ships, against SNR.
 
-Every point sends ``--packets`` packets of ``PACKET_BYTES`` as one picture over the profile, all of its losses included,
-with the SNR set and everything else as it is; ``auto`` is replaced by MCS 4, so that curves can be compared.
+Every point sends ``--packets`` packets of ``PACKET_BYTES`` as one picture over the profile with all of its losses. Only
+the SNR is changed; an MCS of ``auto`` is replaced by MCS 4, so that curves can be compared.
 
     python -m benchmarks.channel.profiles --packets 50
 
@@ -46,9 +46,9 @@ class Point:
     high: float
 
 
-def measured(packets: int) -> list[Point]:
+def measure_points(packets: int) -> list[Point]:
     chains = ChainCache()
-    sent = [_packet(seed) for seed in range(packets)]
+    sent = [_make_packet(seed) for seed in range(packets)]
     points = []
     for name in channel_names():
         for snr_db in SNRS_DB:
@@ -63,7 +63,7 @@ def measured(packets: int) -> list[Point]:
     return points
 
 
-def _packet(seed: int) -> bytes:
+def _make_packet(seed: int) -> bytes:
     """Return a Space Packet with random data."""
     header = bytes([0x08, 0x01, 0xC0, 0x00]) + (PACKET_BYTES - 7).to_bytes(2, "big")
     return header + np.random.default_rng(seed).bytes(PACKET_BYTES - len(header))
@@ -71,7 +71,7 @@ def _packet(seed: int) -> bytes:
 
 def report(points: Sequence[Point], packets: int) -> str:
     lines = [
-        "# Packets that come through, by channel",
+        "# Delivered packets by channel",
         "",
         f"`python -m benchmarks.channel.profiles --packets {packets}`: share of {packets} packets of",
         f"{PACKET_BYTES} bytes that are delivered, over Es/N0 in dB. All other settings are the profile's own,",
@@ -117,7 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--packets", type=int, default=50, help="packets per point")
     options = parser.parse_args()
-    points = measured(options.packets)
+    points = measure_points(options.packets)
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / "profiles.md").write_text(report(points, options.packets), encoding="utf-8")
     draw(points, RESULTS / "profiles.png")

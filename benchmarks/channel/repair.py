@@ -1,8 +1,8 @@
-"""How often all packets of a picture arrive or are recovered, against loss rate, repair overhead and burst length.
+"""Share of pictures whose packets all arrive or are recovered, against loss rate, repair overhead and burst length.
 
-A picture of ``SOURCE_PACKETS`` packets is followed by its repair packets; losses are Gilbert's, once with bursts that
-make them independent and once with longer ones. Every trial is a picture of its own; all overheads see the same
-losses. Symbols are encoded, lost and decoded for real, and compared with what was sent.
+A picture of ``SOURCE_PACKETS`` packets is followed by its repair packets. Losses follow Gilbert's model, once with
+independent losses and once with bursts. Every trial is one picture; all overheads have the same losses. Symbols are
+encoded, lost and decoded with RaptorQ and compared with the source symbols.
 
     python -m benchmarks.channel.repair
 
@@ -43,10 +43,10 @@ RUN_SEED = 5
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One measured probability with its 95 % Clopper-Pearson interval, and that of an ideal code.
+    """One measured probability with its 95 % Clopper-Pearson interval, and the probability of an ideal code.
 
-    Of the pictures that lost packets, ``decodable`` kept as many packets as an ideal code needs; ``failed`` of these
-    could not be decoded.
+    ``decodable`` is the number of pictures that lost packets but kept as many as an ideal code needs; ``failed`` of
+    these could not be decoded.
     """
 
     bursts: bool
@@ -60,13 +60,14 @@ class Point:
     failed: int
 
 
-def source_packets() -> list[bytes]:
+def make_source_packets() -> list[bytes]:
     payload = bytes(index * 7 % 256 for index in range(SOURCE_PACKETS * (PACKET_BYTES - 9) - 4))
     bitstream = Bitstream(PictureHeader(768, 512), (Stream(StreamKind.HCI, payload),))
     return Packetiser(PACKET_BYTES).packetise(bitstream, 0)
 
 
-def recovers(sources: Sequence[bytes], repairs: Sequence[bytes], lost: Sequence[bool]) -> bool:
+def recover(sources: Sequence[bytes], repairs: Sequence[bytes], lost: Sequence[bool]) -> bool:
+    """Return whether all source symbols arrive or are recovered."""
     if not any(lost[: len(sources)]):
         return True
     symbols = [*sources, *repairs]
@@ -77,7 +78,7 @@ def recovers(sources: Sequence[bytes], repairs: Sequence[bytes], lost: Sequence[
     return decoded is not None
 
 
-def at_most_lost(most: int, packets: int, chain: GilbertElliott) -> float:
+def compute_probability_of_losses(most: int, packets: int, chain: GilbertElliott) -> float:
     """Return the probability that at most ``most`` of ``packets`` packets are lost, by summing over the states."""
     move = np.array(
         [[1 - chain.p_good_to_bad, chain.p_good_to_bad], [chain.p_bad_to_good, 1 - chain.p_bad_to_good]], dtype=float
@@ -91,8 +92,8 @@ def at_most_lost(most: int, packets: int, chain: GilbertElliott) -> float:
     return float(share[: most + 1].sum())
 
 
-def measured(trials: int) -> list[Point]:
-    sources = source_symbols([packet[CONTENT_BYTES] for packet in source_packets()])
+def measure_points(trials: int) -> list[Point]:
+    sources = source_symbols([packet[CONTENT_BYTES] for packet in make_source_packets()])
     repairs = repair_symbols(sources, repair_count(SOURCE_PACKETS, max(OVERHEADS)))
     points = []
     for bursts in (False, True):
@@ -106,21 +107,21 @@ def measured(trials: int) -> list[Point]:
             ]
             for overhead in OVERHEADS:
                 sent = repair_count(SOURCE_PACKETS, overhead)
-                whole = sum(recovers(sources, repairs[:sent], lost) for lost in losses)
-                interval = binomtest(whole, trials).proportion_ci(0.95, method="exact")
-                ideal = at_most_lost(sent, SOURCE_PACKETS + sent, chain)
+                complete = sum(recover(sources, repairs[:sent], lost) for lost in losses)
+                interval = binomtest(complete, trials).proportion_ci(0.95, method="exact")
+                ideal = compute_probability_of_losses(sent, SOURCE_PACKETS + sent, chain)
                 enough = [lost for lost in losses if sum(lost[: SOURCE_PACKETS + sent]) <= sent]
                 points.append(
                     Point(
                         bursts=bursts,
                         loss_rate=loss_rate,
                         overhead=overhead,
-                        probability=whole / trials,
+                        probability=complete / trials,
                         low=interval.low,
                         high=interval.high,
                         ideal=ideal,
                         decodable=sum(any(lost[:SOURCE_PACKETS]) for lost in enough),
-                        failed=len(enough) - whole,
+                        failed=len(enough) - complete,
                     )
                 )
     return points
@@ -140,7 +141,7 @@ def report(points: Sequence[Point], trials: int) -> str:
         "| overhead | repair packets | bytes each | bytes on the wire, more than without |",
         "| --- | --- | --- | --- |",
     ]
-    packets = source_packets()
+    packets = make_source_packets()
     for overhead in OVERHEADS:
         repairs = RepairEncoder().repair_packets(packets, repair_count(SOURCE_PACKETS, overhead))
         more = sum(map(len, repairs)) / sum(map(len, packets))
@@ -194,7 +195,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=1000, help="pictures per loss rate")
     options = parser.parse_args()
-    points = measured(options.trials)
+    points = measure_points(options.trials)
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / "repair.md").write_text(report(points, options.trials), encoding="utf-8")
     draw(points, RESULTS / "repair.png")

@@ -1,9 +1,9 @@
-"""Polar5G against LDPC5G for the shortest packets at the same bits in the same channel uses.
+"""Polar5G against LDPC5G for the shortest packets, with the same bits in the same channel uses.
 
-Both carry the link's CRC-24A over the payload, so that both are as sure of what they deliver; Polar5G adds its own CRC
-of 11 bits inside (TS 38.212, 6.3.1), which its list decoder of 8 paths uses up. Same noise for both, over AWGN. A
-packet counts as failed unless every payload bit is right; p is that of the exact sign test on the packets that only
-one of the two lost (McNemar), two-sided.
+Both have the link's CRC-24A over the payload, so that undetected errors are equally rare. Polar5G adds its own CRC of
+11 bits (TS 38.212, 6.3.1), which its list decoder with 8 paths uses. Both have the same noise, over AWGN. A packet
+counts as failed unless every payload bit is right. p is the two-sided p-value of the exact sign test on the packets
+that only one of the two codes lost (McNemar).
 
     python -m benchmarks.channel.short_codes
 """
@@ -53,8 +53,8 @@ class Comparison:
         return float(binomtest(only_ldpc, only_ldpc + only_polar).pvalue) if only_ldpc + only_polar else 1.0
 
 
-def failures(size: int, index: int, packets: int, offset_db: float) -> Comparison:
-    """Send ``packets`` payloads of ``size`` bytes through both codes."""
+def compare_codes(size: int, index: int, packets: int, offset_db: float) -> Comparison:
+    """Send ``packets`` payloads of ``size`` bytes with both codes under the same noise."""
     scheme = mcs(index)
     block = transport_block(size, scheme)
     order = scheme.modulation_order
@@ -66,13 +66,13 @@ def failures(size: int, index: int, packets: int, offset_db: float) -> Compariso
     payloads = np.random.default_rng(size).integers(0, 256, (packets, size), dtype=np.uint8)
     noise = torch.from_numpy(draw_noise(1, size, range(packets), block.channel_uses, variance))
     bits = chain.add_crc(payloads)
-    believed = torch.tensor(variance)
+    variance_tensor = torch.tensor(variance)
     with torch.inference_mode():
         started = time.process_time()
-        decoded, valid = chain.decode(chain.demap(chain.modulate(chain.encode(payloads)) + noise, believed))
+        decoded, valid = chain.decode(chain.demap(chain.modulate(chain.encode(payloads)) + noise, variance_tensor))
         ldpc_s = time.process_time() - started
         started = time.process_time()
-        polar_bits = decoder(chain.demap(chain.modulate(polar(bits)) + noise, believed))
+        polar_bits = decoder(chain.demap(chain.modulate(polar(bits)) + noise, variance_tensor))
         polar_s = time.process_time() - started
     ldpc_failed = ~(valid & (decoded == payloads).all(axis=1))
     polar_failed = (polar_bits != bits).any(dim=1).numpy()
@@ -91,7 +91,7 @@ def main() -> None:
         for index in options.mcs:
             coded = transport_block(size, mcs(index)).coded_bits
             for offset_db in OFFSETS_DB:
-                both = failures(size, index, options.packets, offset_db)
+                both = compare_codes(size, index, options.packets, offset_db)
                 print(
                     f"| {size} | {index} | {coded} | {both.es_n0_db:.2f} | {both.ldpc_failed.mean():.4f} "
                     f"| {both.polar_failed.mean():.4f} | {both.p_value:.1e} | {both.ldpc_s:.1f} | {both.polar_s:.1f} |",

@@ -1,4 +1,4 @@
-"""Waterfalls of the link over AWGN beside what is possible: capacity and the normal approximation for short blocks.
+"""Waterfalls of the link over AWGN beside the limits: capacity and the normal approximation for short blocks.
 
 Measures as ``benchmarks.channel.bler`` does, from a block error rate (BLER) near 1 to 1e-3 or below. At 1e-3 it states
 the gap in dB to the normal approximation at the packet's own length, for its QAM and for the Gaussian channel, and to
@@ -7,7 +7,7 @@ capacity. The crossing of 1e-3 comes from ``benchmarks.channel.mcs_thresholds.fi
 
     python -m benchmarks.channel.waterfall --plot docs/results/waterfall-awgn.png
 
-``--thresholds`` sends nothing and states the gaps of ``channel/phy/mcs_thresholds.json`` instead.
+``--thresholds`` sends nothing and prints the gaps of ``channel/phy/mcs_thresholds.json`` instead.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from scipy.stats import norm
 
-from benchmarks.channel.bler import BATCH, PACKET_BYTES, Point, measured
+from benchmarks.channel.bler import BATCH, PACKET_BYTES, Point, measure_point
 from benchmarks.channel.mcs_thresholds import fit_waterfall
 from channel.phy.capacity import normal_approximation_bler, required_es_n0_db
 from channel.phy.coding import ChainCache
@@ -38,27 +38,27 @@ THRESHOLDS = Path(__file__).parents[2] / "channel" / "phy" / "mcs_thresholds.jso
 FIRST_DB = {4: -2.5, 8: 1.5, 13: 5.25, 20: 11.25, 28: 18.25}  # where nearly every packet fails
 
 
-def waterfall(index: int, chains: ChainCache, packets: int, errors: int) -> list[Point]:
-    """Return points from ``FIRST_DB`` on until one lies at or below the target or shows no error."""
+def measure_waterfall(index: int, chains: ChainCache, packets: int, errors: int) -> list[Point]:
+    """Return points from ``FIRST_DB`` up to the first at or below the target BLER."""
     points: list[Point] = []
     while not points or points[-1].bler > TARGET_BLER:
         es_n0_db = FIRST_DB[index] + len(points) * STEP_DB
-        points.append(measured(index, es_n0_db, chains, packets, errors))
+        points.append(measure_point(index, es_n0_db, chains, packets, errors))
     return points
 
 
-def crossing_db(points: Sequence[Point]) -> float:
+def find_crossing_db(points: Sequence[Point]) -> float:
     """Return the Es/N0 in dB where the fit to ``points`` crosses the target BLER."""
     mu, sigma = fit_waterfall(points)
     return float(mu + sigma * norm.isf(TARGET_BLER))
 
 
-def crossing_interval_db(points: Sequence[Point]) -> tuple[float, float]:
-    """Return the 95 % interval of ``crossing_db``: refits to failures drawn from the fit, packets as they were."""
+def find_crossing_interval_db(points: Sequence[Point]) -> tuple[float, float]:
+    """Return the 95 % interval of the crossing, from fits to failures drawn from the first fit (bootstrap)."""
     mu, sigma = fit_waterfall(points)
     random = np.random.default_rng(0)
-    drawn = [
-        crossing_db(
+    crossings = [
+        find_crossing_db(
             [
                 replace(point, errors=random.binomial(point.packets, norm.sf((point.es_n0_db - mu) / sigma)))
                 for point in points
@@ -66,12 +66,12 @@ def crossing_interval_db(points: Sequence[Point]) -> tuple[float, float]:
         )
         for _ in range(RESAMPLES)
     ]
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    low, high = np.quantile(crossings, [0.025, 0.975])
     return float(low), float(high)
 
 
-def limits_db(index: int) -> dict[str, float]:
-    """Return the Es/N0 that the limits ask for ``PACKET_BYTES`` in the scheme's channel uses at the target BLER."""
+def compute_limits_db(index: int) -> dict[str, float]:
+    """Return the least Es/N0 for ``PACKET_BYTES`` in the scheme's channel uses at the target BLER, by each limit."""
     scheme = mcs(index)
     bits, uses = 8 * PACKET_BYTES, transport_block(PACKET_BYTES, scheme).channel_uses
     return {
@@ -91,7 +91,7 @@ def draw(curves: dict[int, list[Point]], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")
     for index, points in curves.items():
         scheme = mcs(index)
-        uses, limits = transport_block(PACKET_BYTES, scheme).channel_uses, limits_db(index)
+        uses, limits = transport_block(PACKET_BYTES, scheme).channel_uses, compute_limits_db(index)
         shown = [point for point in points if point.bler > 0]
         spread = [[point.bler - point.low for point in shown], [point.high - point.bler for point in shown]]
         low, high = limits["capacity Gaussian"] - 0.3, points[-1].es_n0_db
@@ -129,12 +129,12 @@ def draw(curves: dict[int, list[Point]], path: Path) -> None:
 def print_threshold_gaps(indices: Sequence[int]) -> None:
     """Print the gaps of the committed thresholds, which ``benchmarks.channel.mcs_thresholds`` measured."""
     rows = {row["mcs"]: row for row in json.loads(THRESHOLDS.read_text(encoding="utf-8"))["schemes"]}
-    print("| MCS | packets | lowest BLER | Es/N0 dB at BLER 1e-3 | " + " | ".join(limits_db(indices[0])) + " |")
+    print("| MCS | packets | lowest BLER | Es/N0 dB at BLER 1e-3 | " + " | ".join(compute_limits_db(indices[0])) + " |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for index in indices:
         row = rows[index]
         reached = row["es_n0_db_at_1e-3"]
-        gaps = " | ".join(f"{reached - limit:.2f}" for limit in limits_db(index).values())
+        gaps = " | ".join(f"{reached - limit:.2f}" for limit in compute_limits_db(index).values())
         print(f"| {index} | {row['packets']} | {row['lowest_bler']:.1g} | {reached:.2f} | {gaps} |")
 
 
@@ -146,7 +146,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="torch threads")
     parser.add_argument("--json", action="store_true", help="print one JSON object per point instead of the table")
     parser.add_argument("--plot", type=Path, help="draw the waterfalls and their limits into this file")
-    parser.add_argument("--thresholds", action="store_true", help="gaps of the committed thresholds, nothing measured")
+    parser.add_argument(
+        "--thresholds", action="store_true", help="print the gaps of the committed thresholds and measure nothing"
+    )
     options = parser.parse_args()
     if options.thresholds:
         print_threshold_gaps(options.mcs)
@@ -161,12 +163,12 @@ def main() -> None:
         )
         print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for index in options.mcs:
-        points = curves[index] = waterfall(index, chains, options.packets, options.errors)
+        points = curves[index] = measure_waterfall(index, chains, options.packets, options.errors)
         if options.json:
             print("\n".join(json.dumps(asdict(point)) for point in points), flush=True)
             continue
-        reached, (low, high) = crossing_db(points), crossing_interval_db(points)
-        gaps = [f"{reached - limit:.2f}" for limit in limits_db(index).values()]
+        reached, (low, high) = find_crossing_db(points), find_crossing_interval_db(points)
+        gaps = [f"{reached - limit:.2f}" for limit in compute_limits_db(index).values()]
         print(
             f"| {index} | {sum(point.packets for point in points)} | {points[-1].bler:.1g} | {reached:.2f} "
             f"| {low:.2f} to {high:.2f} | {' | '.join(gaps)} |",

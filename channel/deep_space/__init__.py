@@ -1,1 +1,1 @@
-"""Deep-space geometry: bodies, windows, link budget, scintillation."""
+"""Deep-space links: bodies, geometry, transmission windows, link budget, scintillation."""

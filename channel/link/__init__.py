@@ -1,1 +1,1 @@
-"""Packets in, packet outcomes out: the link, one picture's transmission, its accounting."""
+"""The link: from packets to arrivals with outcomes, deadlines, costs and predicted losses."""

@@ -1,4 +1,4 @@
-"""What a picture costs on air, in bits and channel uses, for each of its streams.
+"""The cost of a picture on air, in bits and channel uses, for each of its streams.
 
 Every bit on air has one purpose, so the parts add up exactly::
 

@@ -1,1 +1,1 @@
-"""Modulation, coding and their limits: MCS table, LDPC and polar chains, capacity, outage."""
+"""Modulation and coding: MCS table and selection, LDPC and Polar codes, capacity, outage."""

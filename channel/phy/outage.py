@@ -74,8 +74,8 @@ def mean_rate(es_n0_db: float, k_ratio: float, fades: float, modulation_order: i
     lowest, highest = (rate_at(db, modulation_order) for db in _range_db(es_n0_db, k_ratio))
     if highest - lowest < _FINEST:
         return RateDistribution(np.array([highest]), np.ones(1), _FINEST)
-    whole, last = (math.floor(fades), fades - math.floor(fades)) if fades > 1 else (1, 0.0)
-    steps = min(_MOST_STEPS, _MOST_SUM_STEPS // min(whole, MOST_FADES))
+    full, last = (math.floor(fades), fades - math.floor(fades)) if fades > 1 else (1, 0.0)
+    steps = min(_MOST_STEPS, _MOST_SUM_STEPS // min(full, MOST_FADES))
     width = (highest - lowest) / steps
 
     def masses(weight: float) -> Array:
@@ -84,13 +84,13 @@ def mean_rate(es_n0_db: float, k_ratio: float, fades: float, modulation_order: i
         power = np.power(10.0, (es_n0_db_at(edges, modulation_order) - es_n0_db) / 10)
         return np.diff(np.concatenate([[0.0], power_cdf(power, k_ratio), [1.0]]))
 
-    if whole > MOST_FADES:
+    if full > MOST_FADES:
         return _approximate_as_normal(
-            masses(1.0), lowest + width * (np.arange(steps, dtype=np.float64) + 0.5), whole, last
+            masses(1.0), lowest + width * (np.arange(steps, dtype=np.float64) + 0.5), full, last
         )
-    parts = [(masses(1.0), whole), (masses(last), 1)] if last * steps >= 1 else [(masses(1.0), whole)]
+    parts = [(masses(1.0), full), (masses(last), 1)] if last * steps >= 1 else [(masses(1.0), full)]
     together = _convolve(parts)
-    weight = whole + (last if len(parts) > 1 else 0.0)
+    weight = full + (last if len(parts) > 1 else 0.0)
     copies = sum(count for _, count in parts)
     rates = (lowest * weight + width * (np.arange(len(together), dtype=np.float64) + copies / 2)) / weight
     return RateDistribution(rates, together, width / weight)
@@ -147,10 +147,10 @@ def _convolve(parts: Sequence[tuple[Array, int]]) -> Array:
     return shares
 
 
-def _approximate_as_normal(masses: Array, rates: Array, whole: int, last: float) -> RateDistribution:
-    """Return the normal distribution of the mean of ``whole`` fades and one of weight ``last``."""
+def _approximate_as_normal(masses: Array, rates: Array, full: int, last: float) -> RateDistribution:
+    """Return the normal distribution of the mean of ``full`` fades and one of weight ``last``."""
     mean = float(masses @ rates)
-    deviation = math.sqrt(float(masses @ (rates - mean) ** 2) * (whole + last**2)) / (whole + last)
+    deviation = math.sqrt(float(masses @ (rates - mean) ** 2) * (full + last**2)) / (full + last)
     edges = np.linspace(-8.0, 8.0, _MOST_STEPS + 1)
     below = np.array([0.5 * math.erfc(-edge / math.sqrt(2)) for edge in edges.tolist()])
     centres = mean + deviation * (edges[1:] + edges[:-1]) / 2

@@ -1,1 +1,1 @@
-"""Channel profiles: YAML documents, where they come from, and extension by entry points."""
+"""Channel profiles: YAML documents with the settings of a channel, and how they are found."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Overhead = Annotated[float, Field(ge=0, le=MAX_OVERHEAD)]
 _NO_PARAMETERS: Final[Any] = {"summary": True, "deep_space": {"budget": {"symbol_rate_hz", "data_rate_bps"}}}
 AUTO: Final = "auto"
-"""Asks for the MCS that ``channel.phy.mcs_selection.fastest_mcs`` selects for the SNR."""
+"""Setting for the MCS that ``channel.phy.mcs_selection.fastest_mcs`` selects for the SNR."""
 
 
 def _check_mcs_or_auto(value: Any) -> Any:

@@ -1,1 +1,1 @@
-"""What happens to symbols and packets between transmitter and receiver: noise, fading, OFDM, losses, time."""
+"""Propagation between transmitter and receiver: noise, fading, OFDM, impairments, simulated time."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class PropagationSettings(Settings):
     """Parameters of one kind of propagation. ``kind`` is the name under which a profile asks for it.
 
-    The defaults here describe a channel on which every symbol takes one channel use and a packet meets one Rayleigh
+    The defaults here describe a channel on which every symbol takes one channel use and a packet has one Rayleigh
     fade. The propagation must have unit mean power, so that ``snr_db`` of the channel is the mean SNR.
     """
 
@@ -45,7 +45,7 @@ class PropagationSettings(Settings):
         return 0.0
 
     def fades(self, symbols: int) -> float:
-        """Return how many independent fades a packet of ``symbols`` symbols meets; a shorter last one is a fraction."""
+        """Return the number of independent fades in ``symbols`` symbols; a shorter last fade counts as a fraction."""
         del symbols
         return 1.0
 

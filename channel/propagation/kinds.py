@@ -83,7 +83,7 @@ class Tdl(PropagationSettings):
         return self.speed_m_s / SPEED_OF_LIGHT_M_S * self.carrier_frequency_hz
 
     def channel_uses(self, symbols: int) -> int:
-        """Return the channel uses of ``symbols`` data symbols: whole slots, with pilots and cyclic prefixes."""
+        """Return the channel uses of ``symbols`` data symbols: complete slots, with pilots and cyclic prefixes."""
         return self.grid.slots(symbols) * self.grid.slot_channel_uses
 
     def pilot_uses(self, symbols: int) -> int:

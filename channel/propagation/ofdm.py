@@ -1,12 +1,13 @@
 """Tapped delay lines of TR 38.901 under an OFDM resource grid with pilots, by Sionna's blocks.
 
-One packet fills whole slots of the grid, data first along frequency, then along time; data elements that it leaves
-over stay empty, and are paid for. The channel is one realisation of the tapped delay line per packet, continuous in
-time over the packet's slots; packets are independent. Everything runs packet by packet in double precision on the
-CPU, so that what one packet meets depends neither on its company nor on threads.
+One packet fills complete slots of the grid, data first along frequency, then along time. Unused data elements stay
+empty and count as channel uses. The channel is one realisation of the tapped delay line per packet, continuous in time
+over the packet's slots; packets are independent. Everything runs packet by packet in double precision on the CPU, so
+that the result of a packet depends neither on other packets nor on threads.
 
-Sionna models the grid in the frequency domain, without interference between symbols or carriers; ``channel.config``
-refuses settings for which that would not hold. Importing this module imports Sionna, which takes seconds.
+Sionna models the grid in the frequency domain, without interference between symbols or carriers.
+``Tdl.check_against`` refuses settings for which that does not hold. Importing this module imports Sionna, which takes
+seconds.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ _SMALLEST_VARIANCE = 1e-12  # of an equalised symbol; below it LLRs overflow flo
 
 
 class KeyedTdl(TDL):  # type: ignore[misc]  # Sionna is untyped
-    """Sionna's TDL, drawing from a generator of its own instead of Sionna's process-wide one.
+    """Sionna's TDL with its own random generator instead of Sionna's process-wide one.
 
-    Sionna's blocks take their generator from the property ``torch_rng`` (``sionna.phy.Object``), which is replaced
-    here; the model's equations and its tables stay Sionna's.
+    Sionna's blocks take their generator from the property ``torch_rng`` (``sionna.phy.Object``), which is overridden
+    here. The model's equations and tables are Sionna's.
     """
 
     def __init__(self, settings: Tdl) -> None:
@@ -61,11 +62,11 @@ class KeyedTdl(TDL):  # type: ignore[misc]  # Sionna is untyped
 
     @property
     def torch_rng(self) -> torch.Generator:
-        """The generator that all draws come from."""
+        """The generator of all draws."""
         return self._generator
 
     def draw(self, seed: int, time_steps: int, sampling_frequency_hz: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the path coefficients ``[1, 1, 1, 1, 1, paths, time_steps]`` and delays that belong to ``seed``."""
+        """Return the path coefficients ``[1, 1, 1, 1, 1, paths, time_steps]`` and delays for ``seed``."""
         with self._lock:
             self._generator.manual_seed(seed)
             coefficients, delays = self(1, time_steps, sampling_frequency_hz)
@@ -81,8 +82,8 @@ def tdl_seed(run_seed: int, picture_index: int, packet_index: int) -> int:
 def resource_grid(grid: OfdmGrid, subcarrier_spacing_hz: float) -> ResourceGrid:
     """Return Sionna's resource grid of one slot.
 
-    Pilots fill their OFDM symbols. They are all (1 + j) / sqrt 2: Sionna's own Kronecker pattern draws them from its
-    process-wide generator, and in this model, one stream without peak-power limits, their phases make no difference.
+    Pilots fill their OFDM symbols and are all (1 + j) / sqrt 2. Sionna's own Kronecker pattern would draw them from its
+    process-wide generator. In this model, one stream without peak-power limits, their phases make no difference.
     """
     shape = (1, 1, grid.slot_symbols, grid.effective_carriers)
     mask = np.zeros(shape, dtype=np.int32)
@@ -101,7 +102,10 @@ def resource_grid(grid: OfdmGrid, subcarrier_spacing_hz: float) -> ResourceGrid:
 
 
 class OfdmChannel:
-    """y = h x + n on every resource element, h estimated from the pilots, x by LMMSE equalisation."""
+    """y = h x + n on every resource element: h is estimated from the pilots, x by LMMSE equalisation.
+
+    LMMSE: linear minimum mean square error. LS: least squares.
+    """
 
     def __init__(self, settings: Tdl, variance: float, symbol_rate_hz: float) -> None:
         self._settings = settings

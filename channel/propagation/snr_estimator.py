@@ -1,4 +1,4 @@
-"""Estimates the signal-to-noise ratio of transmitted symbols from the known symbols."""
+"""Estimates the signal-to-noise ratio at the demapper, with the transmitted symbols known."""
 
 from __future__ import annotations
 

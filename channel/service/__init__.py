@@ -1,1 +1,1 @@
-"""The channel's gRPC service."""
+"""The channel's gRPC service and its messages."""

@@ -99,7 +99,7 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
                     self._metrics.count_arrival(label, config.es_n0_db, arrival)
                     yield channel_pb2.TransmitResponse(arrival=arrival_message(arrival))
         except LinkError:
-            await _read_out(queue, reading)
+            await _drain(queue, reading)
             raise
         finally:
             reading.cancel()
@@ -171,15 +171,15 @@ async def _read_packets(requests: AsyncIterator[channel_pb2.TransmitRequest], qu
     try:
         async for request in requests:
             if request.WhichOneof("part") != "packet":
-                end = InputError("settings came twice: send settings once, then packets only")
+                end = InputError("settings were sent twice: send settings once, then packets only")
                 break
             await queue.put(request.packet.data)
-    except Exception as error:  # noqa: BLE001 - handed to the consumer, who raises it
+    except Exception as error:  # noqa: BLE001 - put into the queue; its consumer raises it
         end = error
     await queue.put(end)
 
 
-async def _read_out(queue: Queue, reading: asyncio.Task[None]) -> None:
+async def _drain(queue: Queue, reading: asyncio.Task[None]) -> None:
     """Empty the queue for a while as the caller still sends, so that it receives the status of the failed call."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(READ_OUT_S):

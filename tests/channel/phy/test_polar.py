@@ -20,7 +20,7 @@ from shared.errors import ConfigError
 from shared.validation import checked
 
 
-def sent(chains, packets, **values):
+def send(chains, packets, **values):
     settings = {"snr_db": 2.0, "mcs": 8, "run_seed": 42, "short_packet_code": "polar"} | values
     return Link(checked(ChannelConfig, settings), chains).transmit(packets, picture_index=0)
 
@@ -38,13 +38,13 @@ def test_the_rule_picks_short_packets_on_qpsk_only():
 @pytest.mark.parametrize("index", POLAR_INDICES)
 def test_packets_of_every_length_are_delivered_at_high_snr(chains, space_packet, index):
     packets = [space_packet(length) for length in (7, 8, 9, 16, 17, 24, 25, 32)]
-    assert [arrival.packet for arrival in sent(chains, packets, mcs=index, snr_db=40.0)] == packets
+    assert [arrival.packet for arrival in send(chains, packets, mcs=index, snr_db=40.0)] == packets
 
 
 @pytest.mark.parametrize(("index", "es_n0_db"), [(3, -2.5), (8, 2.5)])
 def test_decisions_equal_those_of_sionnas_blocks_under_the_same_noise(chains, space_packet, index, es_n0_db):
     packets = [space_packet(8, seed) for seed in range(60)]
-    arrivals = sent(chains, packets, mcs=index, snr_db=es_n0_db)
+    arrivals = send(chains, packets, mcs=index, snr_db=es_n0_db)
     crc = CRCEncoder("CRC24A", device="cpu")
     encoder = Polar5GEncoder(88, transport_block(8, mcs(index)).coded_bits, device="cpu")
     decoder = Polar5GDecoder(encoder, dec_type="SCL", list_size=8, device="cpu")
@@ -65,7 +65,7 @@ def test_decisions_equal_those_of_sionnas_blocks_under_the_same_noise(chains, sp
 
 def test_the_polar_code_changes_neither_channel_uses_nor_longer_packets(chains, space_packet):
     packets = [space_packet(length, length) for length in (8, 64, 8, 64, 64)]
-    polar, ldpc = sent(chains, packets), sent(chains, packets, short_packet_code="ldpc")
+    polar, ldpc = send(chains, packets), send(chains, packets, short_packet_code="ldpc")
     assert [arrival.channel_uses for arrival in polar] == [arrival.channel_uses for arrival in ldpc]
     assert [polar[position] for position in (1, 3, 4)] == [ldpc[position] for position in (1, 3, 4)]
 
@@ -82,11 +82,11 @@ def test_polar_and_ldpc_chains_are_cached_separately(chains):
 @pytest.mark.parametrize(("batch_size", "threads"), [(1, 1), (7, 1), (64, 2)])
 def test_outcomes_do_not_depend_on_batch_size_and_threads(chains, space_packet, batch_size, threads):
     packets = [space_packet(8, seed) for seed in range(40)]
-    reference = sent(chains, packets)
+    reference = send(chains, packets)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        assert sent(chains, packets, batch_size=batch_size) == reference
+        assert send(chains, packets, batch_size=batch_size) == reference
     finally:
         torch.set_num_threads(before)
     assert {arrival.outcome for arrival in reference} == {PacketOutcome.DELIVERED, PacketOutcome.FEC_FAILED}

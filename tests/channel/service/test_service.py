@@ -37,7 +37,7 @@ def settings(**values) -> channel_pb2.ChannelSettings:
 
 
 @pytest.fixture
-def transmitted(exchanged):
+def transmit(exchanged):
     async def run(requests, timeout: float):  # noqa: ASYNC109 - the deadline is what is tested
         server = await start_server(channel_spec())
         try:
@@ -56,9 +56,9 @@ def requests_of(data, **changes):
         yield channel_pb2.TransmitRequest(packet=packet_pb2.Packet(data=packet))
 
 
-def test_every_packet_has_one_arrival_in_order_and_a_report_ends_the_call(transmitted):
+def test_every_packet_has_one_arrival_in_order_and_a_report_ends_the_call(transmit):
     sent = packets(400)
-    *arrivals, last = transmitted(requests_of(sent, propagation_delay_s=1.5))
+    *arrivals, last = transmit(requests_of(sent, propagation_delay_s=1.5))
     assert [event.arrival.packet.data for event in arrivals] == sent
     assert [event.arrival.index for event in arrivals] == list(range(len(sent)))
     for event in arrivals:
@@ -75,15 +75,15 @@ def test_every_packet_has_one_arrival_in_order_and_a_report_ends_the_call(transm
     assert report.es_n0_db == 20.0
 
 
-def test_more_packets_than_the_queue_holds_are_all_processed(transmitted):
+def test_more_packets_than_the_queue_holds_are_all_processed(transmit):
     sent = packets(55 * (QUEUE_PACKETS + 50))
     assert len(sent) > QUEUE_PACKETS
-    *arrivals, last = transmitted(requests_of(sent, erasure_rate=1.0))
+    *arrivals, last = transmit(requests_of(sent, erasure_rate=1.0))
     assert last.report.erased == len(sent) == len(arrivals)
 
 
-def test_erased_packets_carry_no_data(transmitted):
-    *arrivals, _ = transmitted(requests_of(packets(100), erasure_rate=1.0))
+def test_erased_packets_carry_no_data(transmit):
+    *arrivals, _ = transmit(requests_of(packets(100), erasure_rate=1.0))
     assert all(event.arrival.fate == packet_pb2.FATE_ERASED for event in arrivals)
     assert not any(event.arrival.HasField("packet") for event in arrivals)
 
@@ -104,50 +104,50 @@ def test_erased_packets_carry_no_data(transmitted):
         ({"profile": "telepathy"}, "telepathy"),
     ],
 )
-def test_a_setting_outside_its_rule_is_refused_by_name(changes, words, transmitted):
+def test_a_setting_outside_its_rule_is_refused_by_name(changes, words, transmit):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        transmitted(requests_of([], **changes))
+        transmit(requests_of([], **changes))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert words in caught.value.details()
     assert "\n" not in caught.value.details()
 
 
-def test_bytes_that_are_not_a_packet_are_reported_as_data_loss(transmitted):
+def test_bytes_that_are_not_a_packet_are_reported_as_data_loss(transmit):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        transmitted(requests_of([b"not a packet"]))
+        transmit(requests_of([b"not a packet"]))
     assert caught.value.code() is grpc.StatusCode.DATA_LOSS
 
 
-def test_a_caller_that_is_still_sending_receives_the_reason_of_the_failure(transmitted):
+def test_a_caller_that_is_still_sending_receives_the_reason_of_the_failure(transmit):
     too_long = packets(200_000, packet_bytes=1024)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        transmitted(requests_of(too_long))
+        transmit(requests_of(too_long))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "MCS 4" in caught.value.details()
 
 
-def test_packets_without_settings_and_settings_twice_are_refused(transmitted):
+def test_packets_without_settings_and_settings_twice_are_refused(transmit):
     packet = channel_pb2.TransmitRequest(packet=packet_pb2.Packet(data=packets(10)[0]))
     first = channel_pb2.TransmitRequest(settings=settings())
     for requests in ([], [packet], [first, first]):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            transmitted(requests)
+            transmit(requests)
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_a_message_over_the_limit_is_refused(transmitted):
+def test_a_message_over_the_limit_is_refused(transmit):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        transmitted(requests_of([bytes(5 * 1024 * 1024)]))
+        transmit(requests_of([bytes(5 * 1024 * 1024)]))
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_time_scale_paces_arrivals_and_a_deadline_ends_a_call_that_waits_too_long(transmitted):
+def test_time_scale_paces_arrivals_and_a_deadline_ends_a_call_that_waits_too_long(transmit):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        transmitted(requests_of(packets(10), erasure_rate=1.0, propagation_delay_s=3600.0, time_scale=1.0), timeout=5.0)
+        transmit(requests_of(packets(10), erasure_rate=1.0, propagation_delay_s=3600.0, time_scale=1.0), timeout=5.0)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def asked(method: str, request):
+def call(method: str, request):
     async def run():
         server = await start_server(channel_spec())
         try:
@@ -160,17 +160,17 @@ def asked(method: str, request):
 
 
 def test_channels_are_listed_and_described():
-    listed = asked("ListChannels", channel_pb2.ListChannelsRequest()).channels
+    listed = call("ListChannels", channel_pb2.ListChannelsRequest()).channels
     assert {"awgn", "rayleigh", "rician", *(f"tdl-{letter}" for letter in "abcde")} <= {one.name for one in listed}
     assert all(one.summary and not one.fault for one in listed)
     request = channel_pb2.DescribeChannelRequest(settings=settings(profile="tdl-b", mcs="auto", snr_db=8.0))
-    described = asked("DescribeChannel", request)
+    described = call("DescribeChannel", request)
     parameters = {one.name: (one.value, one.unit) for one in described.parameters}
     assert parameters["snr_db"] == ("8.0", "dB")
     assert parameters["propagation.delay_spread_s"] == ("3.0e-07", "s")
     assert described.mcs == 14
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        asked("DescribeChannel", channel_pb2.DescribeChannelRequest(settings=settings(profile="telepathy")))
+        call("DescribeChannel", channel_pb2.DescribeChannelRequest(settings=settings(profile="telepathy")))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "telepathy" in caught.value.details()
 
@@ -179,7 +179,7 @@ def test_a_deep_space_channel_is_described_with_its_contact_and_budget():
     request = channel_pb2.DescribeChannelRequest(
         settings=channel_pb2.ChannelSettings(profile="deep-space", changes={"repair_overhead": "0.5"})
     )
-    described = asked("DescribeChannel", request)
+    described = call("DescribeChannel", request)
     found = described.contact
     assert (found.body, found.behind_sun, found.HasField("rician_k_db")) == ("mars", True, False)
     assert found.departure_date == "2026-03-01T00:00:00.000Z"
@@ -187,10 +187,10 @@ def test_a_deep_space_channel_is_described_with_its_contact_and_budget():
     assert dict(described.repair_overheads) == dict.fromkeys(range(1, 6), 0.5)
 
 
-def test_a_profile_document_is_accepted_as_channel(transmitted):
+def test_a_profile_document_is_accepted_as_channel(transmit):
     sent = packets(100)
     document = "snr_db: 20\nmcs: 6\npropagation: {kind: rician, k_factor_db: 100}"
-    *arrivals, last = transmitted(requests_of(sent, profile="mine.yaml", profile_yaml=document))
+    *arrivals, last = transmit(requests_of(sent, profile="mine.yaml", profile_yaml=document))
     assert [event.arrival.packet.data for event in arrivals] == sent
     assert last.report.mcs == 6
 
@@ -208,9 +208,9 @@ MIX = {
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_under_mixed_impairments_every_packet_has_one_outcome_that_follows_from_the_seed(seed, transmitted):
+def test_under_mixed_impairments_every_packet_has_one_outcome_that_follows_from_the_seed(seed, transmit):
     sent = packets(2500)
-    *arrivals, last = transmitted(requests_of(sent, run_seed=seed, picture_index=9, **MIX))
+    *arrivals, last = transmit(requests_of(sent, run_seed=seed, picture_index=9, **MIX))
     fates = [event.arrival.fate for event in arrivals]
     report = last.report
     assert sorted(event.arrival.index for event in arrivals) == list(range(len(sent)))
@@ -230,7 +230,7 @@ def test_under_mixed_impairments_every_packet_has_one_outcome_that_follows_from_
     assert report.account.cbr == report.account.total.channel_uses / (3 * 768 * 512)
     assert [charge.name for charge in report.account.charges] == ["HCI"]
     assert not report.account.HasField("energy_j")
-    *again, _ = transmitted(requests_of(sent, run_seed=seed, picture_index=9, **MIX))
+    *again, _ = transmit(requests_of(sent, run_seed=seed, picture_index=9, **MIX))
     assert again == arrivals
 
 
@@ -240,7 +240,7 @@ STREAM_LENGTHS = {StreamKind.HCI: [128, 128, 90], StreamKind.CAPTION: [60]}
 def test_predicted_losses_are_those_of_the_functions_in_process():
     changes = {"snr_db": "8", "mcs": "6", "protection.CAPTION.mcs": "4", "repair_overhead": "0.5"}
     request = loss_request(channel_pb2.ChannelSettings(profile="rayleigh", changes=changes), STREAM_LENGTHS, 2.0)
-    response = asked("PredictLoss", request)
+    response = call("PredictLoss", request)
     profile = load_profile("rayleigh", changes)
     config = profile.config()
     options = read_stream_options(response)
@@ -259,7 +259,7 @@ def test_predicted_losses_are_those_of_the_functions_in_process():
 def test_the_largest_prediction_fits_into_a_message():
     lengths = dict.fromkeys(StreamKind, [128] * 1024)
     request = loss_request(channel_pb2.ChannelSettings(), lengths, 3.0)
-    response = asked("PredictLoss", request)
+    response = call("PredictLoss", request)
     assert {len(one.loss_probability) for stream in response.streams for one in stream.schemes} == {2049}
 
 
@@ -282,6 +282,6 @@ def test_impossible_predictions_are_refused(streams, changes, words):
         max_repair_overhead=3.0,
     )
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        asked("PredictLoss", request)
+        call("PredictLoss", request)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert words in caught.value.details()
