@@ -287,18 +287,8 @@ class Prometheus:
 
 
 @pytest.fixture(scope="session")
-def promtool() -> str:
-    found = shutil.which("promtool")
-    if found is None:
-        pytest.skip("promtool is not installed: apt-get install prometheus")
-    return found
-
-
-@pytest.fixture(scope="session")
 def prometheus(deployment, small_png, tmp_path_factory):
     """Prometheus with the configuration that compose mounts, scraping every two seconds, after a few transfers."""
-    if shutil.which("prometheus") is None:
-        pytest.skip("prometheus is not installed: apt-get install prometheus")
     folder = tmp_path_factory.mktemp("prometheus")
     shutil.copytree(ROOT / "deploy" / "prometheus", folder, dirs_exist_ok=True)
     config = (folder / "prometheus.yml").read_text().replace("scrape_interval: 5s", "scrape_interval: 2s")
