@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
-# One image per service: `--target sender`, `channel`, `receiver` or `experiment`. Each holds what deploy/docker/NAME.txt
-# lists, its own code and its own weights. The image that all are built on is an argument, so that a digest pins it.
+# One image per service: `--target sender`, `channel`, `receiver` or `experiment`. Each holds the packages that
+# deploy/docker/NAME.txt lists, its code and its weights. The base image is an argument, so that a digest can pin it.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
@@ -10,7 +10,7 @@ WORKDIR /src
 COPY constraints.txt deploy/docker/*.txt ./
 
 FROM build AS build-sender
-# Index of torch's wheels for one kind of device; the default index has those for CUDA.
+# Package index with torch wheels for one kind of device; the wheels of the default index include CUDA.
 ARG TORCH_INDEX=
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/semlink/bin/pip install ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} -c constraints.txt -r sender.txt \
@@ -63,7 +63,7 @@ COPY receiver receiver
 RUN /opt/semlink/bin/pip install --no-deps .
 
 FROM ${PYTHON_IMAGE} AS run
-# Nothing is written beside the code, neither compiled modules nor caches of libraries.
+# Nothing is written beside the code: no compiled modules, and libraries keep their caches in /tmp.
 ENV PATH=/opt/semlink/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin semlink \
     && install --directory --owner 10001 --group 10001 /out

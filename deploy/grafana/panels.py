@@ -1,4 +1,4 @@
-"""What the dashboards show: titles, queries and units, and nothing of Grafana's JSON."""
+"""The dashboards: titles, queries and units of their panels. ``build.py`` writes them as Grafana's JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One panel; ``unit`` is Grafana's name of a unit, ``series`` the label that parts series of ``Kind.OVER_SNR``."""
+    """One panel; ``unit`` is Grafana's name of a unit, ``series`` the label that separates the series of ``Kind.OVER_SNR``."""
 
     title: str
     says: str
@@ -81,7 +81,7 @@ LINK = Dashboard(
         Panel("Packets", "With any outcome.", (Query("sum(semlink_packets_total)"),), kind=Kind.NUMBER, width=4),
         Panel(
             "BLER",
-            "Packets that the channel code did not save, over those that reached the decoder.",
+            "Packets that the channel decoder could not correct, over all packets that reached it.",
             (Query('sum(semlink_packets_total{reason="fec"}) / sum(semlink_packets_total{reason=~"fec|none"})'),),
             unit="percentunit",
             kind=Kind.NUMBER,
@@ -89,7 +89,7 @@ LINK = Dashboard(
         ),
         Panel(
             "Pictures rebuilt",
-            "From what came, not the mean of all pictures.",
+            "From received streams, without invented pictures.",
             (Query('sum(semlink_received_pictures_total{outcome="rebuilt"}) / sum(semlink_received_pictures_total)'),),
             unit="percentunit",
             kind=Kind.NUMBER,
@@ -131,14 +131,14 @@ LINK = Dashboard(
         ),
         Panel(
             "Es/N0, set and measured",
-            "Of the last transmission of each channel; measured at the demapper with the symbols known.",
+            "Of the last transmission of each channel; measured at the demapper from the known symbols.",
             (
                 Query("semlink_es_n0_set_db", "{{channel}} set"),
                 Query("semlink_es_n0_measured_db", "{{channel}} measured"),
             ),
             unit="dB",
         ),
-        Panel("Queues", "Packets and tasks that wait.", (Query("semlink_queue_length", "{{service}} {{queue}}"),)),
+        Panel("Queues", "Waiting packets and tasks.", (Query("semlink_queue_length", "{{service}} {{queue}}"),)),
         Panel(
             "Delivered and on air",
             "Bits of delivered packets, and channel uses, per second of wall time.",
@@ -151,7 +151,7 @@ LINK = Dashboard(
         ),
         Panel(
             "Order and repair",
-            "Packets out of order; nothing is sent again on a one-way link, so repair stands in for it.",
+            "Packets out of order, rejected packets, and repair packets. A one-way link has no retransmissions.",
             (
                 Query("sum by (channel) (semlink_reordered_packets_total)", "{{channel}} reordered"),
                 Query("sum(semlink_rejected_packets_total)", "rejected by the receiver"),
@@ -164,13 +164,13 @@ LINK = Dashboard(
 QUALITY = Dashboard(
     "quality",
     "Quality over SNR",
-    "How good pictures are, by codec and the Es/N0 that the channel was set to. Means since the receiver started.",
+    "Quality of pictures by codec and set Es/N0: means since the receiver started.",
     (
         Panel("PSNR", "Against the original.", (_mean_over_snr("semlink_psnr_db"),), unit="dB", kind=Kind.OVER_SNR),
         Panel("MS-SSIM", "Against the original.", (_mean_over_snr("semlink_ms_ssim"),), kind=Kind.OVER_SNR),
         Panel(
             "Pictures rebuilt",
-            "Share of pictures that were made from what came.",
+            "Share of pictures that were made from received streams.",
             (
                 _ratio(
                     "codec, es_n0_db",
@@ -203,13 +203,13 @@ QUALITY = Dashboard(
         ),
         Panel(
             "PSNR over time",
-            "Median of what was received lately.",
+            "Median of recently received pictures.",
             (_quantile(0.5, "semlink_psnr_db", "codec"),),
             unit="dB",
         ),
         Panel(
             "Pictures by outcome",
-            "Rebuilt, invented as nothing of it came, or lost, since the receiver started.",
+            "Rebuilt, invented (nothing but the size was received) or lost, since the receiver started.",
             (Query("sum by (codec, outcome) (semlink_received_pictures_total)", "{{codec}} {{outcome}}"),),
         ),
     ),
@@ -218,11 +218,11 @@ QUALITY = Dashboard(
 RATE = Dashboard(
     "rate",
     "Rate",
-    "What pictures cost: bytes by stream, bits on air by purpose, channel uses.",
+    "Cost of pictures: bytes by stream, bits on air by purpose, channel uses.",
     (
         Panel(
             "Bits per pixel",
-            "Containers over pixels, since the sender started.",
+            "Bits of the containers over pixels, since the sender started.",
             (_ratio("codec", "8 * semlink_sent_container_bytes_total", "semlink_sent_pixels_total"),),
             kind=Kind.NUMBER,
             width=6,
@@ -271,8 +271,8 @@ RATE = Dashboard(
             (Query("sum by (stream, purpose) (semlink_channel_uses_total)", "{{stream}} {{purpose}}"),),
         ),
         Panel(
-            "Bits per pixel, spread",
-            "Quartiles over pictures sent lately.",
+            "Spread of bits per pixel",
+            "Quartiles over recently sent pictures.",
             tuple(_quantile(share, "semlink_sent_bpp", "codec") for share in (0.25, 0.5, 0.75)),
         ),
         Panel(
@@ -291,11 +291,11 @@ RATE = Dashboard(
 SERVICES = Dashboard(
     "services",
     "Services",
-    "Whether the services are well: calls, latency, memory, models, alerts.",
+    "State of the services: calls, latency, memory, models, alerts.",
     (
         Panel(
             "Up",
-            "1 where the last scrape was answered.",
+            "1 if the service answered the last scrape.",
             (Query('up{job="semlink"}', "{{service}}"),),
             kind=Kind.NUMBER,
             width=8,
@@ -309,7 +309,7 @@ SERVICES = Dashboard(
         ),
         Panel(
             "Models",
-            "Seconds that each took to load.",
+            "Time that each took to load.",
             (Query("semlink_model_load_seconds", "{{service}} {{model}}"),),
             unit="s",
             kind=Kind.NUMBER,
@@ -322,13 +322,13 @@ SERVICES = Dashboard(
         Panel("Calls in progress", "By method.", (Query("semlink_rpcs_running", "{{service}} {{method}}"),)),
         Panel(
             "Latency of calls",
-            "Streams included, from the settings to the report.",
+            "From the settings to the report, streams included.",
             (_quantile(0.5, "semlink_rpc_seconds", "method"), _quantile(0.95, "semlink_rpc_seconds", "method")),
             unit="s",
         ),
         Panel(
             "Latency of stages",
-            "What calls spend their time on.",
+            "Time of each stage of a call.",
             (
                 _quantile(0.5, "semlink_stage_seconds", "service, stage"),
                 _quantile(0.95, "semlink_stage_seconds", "service, stage"),
@@ -343,8 +343,8 @@ SERVICES = Dashboard(
             (Query(f"rate(process_cpu_seconds_total[{WINDOW}])", "{{service}}"),),
         ),
         Panel(
-            "Where the time goes",
-            "Seconds by stage since the service started.",
+            "Time by stage",
+            "Since the service started.",
             (Query("sum by (service, stage) (semlink_stage_seconds_sum)", "{{service}} {{stage}}"),),
             unit="s",
             kind=Kind.TABLE,
