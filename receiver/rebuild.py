@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from receiver.guidance import DecodeOptions, Decoder, Guidance, HciDecoder, guidance_in
+from receiver.decoders.upsample import UpsampleDecoder
+from receiver.guidance import Guidance, guidance_in
 from receiver.metrics.pixel import Quality, quality
 from shared.errors import LinkError
 from shared.picture import encode_png, load_picture
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from receiver.decoders.base import DecodeOptions, Decoder
     from receiver.reassembly import PictureStatus
     from shared.bitstream import Bitstream
     from shared.repair.decoder import RepairStatus
@@ -78,10 +80,10 @@ def rebuild(bitstream: Bitstream, decoder: Decoder, options: DecodeOptions, stop
 
 def draft_decoders(decoder: Decoder, options: DecodeOptions) -> list[tuple[Decoder, DecodeOptions]]:
     """Return what shows a picture sooner than ``decoder`` does: the HCI up-sampled, then ``decoder`` without its flow."""
-    if isinstance(decoder, HciDecoder):
+    if isinstance(decoder, UpsampleDecoder):
         return []
     without_flow = [(decoder, replace(options, steps=0))] if options.steps else []
-    return [(HciDecoder(), options), *without_flow]
+    return [(UpsampleDecoder(), options), *without_flow]
 
 
 def measured(rebuilt: Rebuilt, reference: bytes) -> Rebuilt:

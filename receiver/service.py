@@ -8,7 +8,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from receiver.guidance import DEFAULT_DECODER, DecodeOptions, Decoder, Guidance, decoder_named, options_for
+from receiver.decoders.base import DecodeOptions, Decoder, options_for
+from receiver.decoders.registry import DEFAULT_DECODER, load_decoder
+from receiver.guidance import Guidance
 from receiver.metrics.reporter import PerceptualReporter
 from receiver.previews import Previews
 from receiver.rebuild import Rebuilt, draft_decoders, measured, rebuild, repair_report, report_of
@@ -262,7 +264,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         with self._loading:
             if name not in self._loaded:
                 with self._telemetry.loading(name):
-                    self._loaded[name] = decoder_named(name, self._device)
+                    self._loaded[name] = load_decoder(name, self._device)
             return self._loaded[name]
 
 

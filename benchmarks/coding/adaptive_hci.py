@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.common.hci_curves import parquet_pictures
-from receiver.guidance import Guidance, options_for
+from receiver.decoders.base import options_for
+from receiver.guidance import Guidance
 from receiver.metrics.names import MEASURES, PERCEPTUAL
 from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder

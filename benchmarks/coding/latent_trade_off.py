@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from benchmarks.common.hci_curves import RESULTS, machine, table
-from receiver.guidance import Guidance, options_for
+from receiver.decoders.base import options_for
+from receiver.guidance import Guidance
 from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder
 from semlink.encoder_search.latent import PocketFeatureDistortion

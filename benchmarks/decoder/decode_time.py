@@ -25,7 +25,8 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from receiver.guidance import DecodeOptions, Guidance
+from receiver.decoders.base import DecodeOptions
+from receiver.guidance import Guidance
 from receiver.pocket.config import weights_folder
 from receiver.pocket.decoder import PocketDecoder
 from receiver.pocket.devices import device_named

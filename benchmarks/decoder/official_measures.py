@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from receiver.guidance import decoder_named, guidance_in, options_for
+from receiver.decoders.base import options_for
+from receiver.decoders.registry import load_decoder
+from receiver.guidance import guidance_in
 from receiver.metrics.names import MEASURES, PERCEPTUAL
 from receiver.metrics.reporter import Measures
 from semlink.cli.output import markdown_table
@@ -42,7 +44,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, default=ROOT.parent / "shared" / "data" / "kodak")
     parser.add_argument("--budget", type=int, default=1072, help="most bytes of a file of codec hci")
     options = parser.parse_args()
-    measures, extractors, decoder = Measures(SHOWN), Extractors(), decoder_named("")
+    measures, extractors, decoder = Measures(SHOWN), Extractors(), load_decoder("")
     measures.require_all()
     rows: dict[str, list[list[float]]] = {"VVC": [], "hci": []}
     for file in sorted(options.pictures.glob("*.png")):

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from receiver.guidance import DecodeOptions, guidance_in
+from receiver.decoders.base import DecodeOptions
+from receiver.guidance import guidance_in
 from receiver.metrics.names import PERCEPTUAL
 from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder

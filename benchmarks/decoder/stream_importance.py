@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from receiver.guidance import guidance_in, options_for
+from receiver.decoders.base import options_for
+from receiver.guidance import guidance_in
 from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder
 from semlink.pipeline.separate_coding import mean_colour

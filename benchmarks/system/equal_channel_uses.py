@@ -22,7 +22,9 @@ import numpy as np
 from benchmarks.common.points import measure_or_draw
 from channel.phy.coding import ChainCache
 from channel.profile.registry import load_profile
-from receiver.guidance import DecodeOptions, HciDecoder, guidance_in
+from receiver.decoders.base import DecodeOptions
+from receiver.decoders.upsample import UpsampleDecoder
+from receiver.guidance import guidance_in
 from receiver.metrics.reporter import Measures
 from semlink.pipeline.channel_uses import fit_container
 from semlink.pipeline.coding_spec import parse_coding_spec
@@ -130,7 +132,7 @@ class Run:
         sent = transmit(make_packets(bitstream).all, config, picture_index=index, chains=self._chains)
         received = receive(sent.arrivals).bitstream()
         size, uses = len(bitstream.pack()), sent.report.cost.total.channel_uses
-        made = None if received is None else HciDecoder().reconstruct(guidance_in(received), DecodeOptions())
+        made = None if received is None else UpsampleDecoder().reconstruct(guidance_in(received), DecodeOptions())
         if made is None:
             return mean_colour(original), False, size, uses, config.mcs
         return made.pixels, True, size, uses, config.mcs

@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from channel.phy.coding import ChainCache
-from receiver.guidance import HciDecoder, guidance_in, options_for
+from receiver.decoders.base import options_for
+from receiver.decoders.upsample import UpsampleDecoder
+from receiver.guidance import guidance_in
 from receiver.metrics.reporter import Measures
 from semlink.evaluate.pictures import picture_files
 from semlink.pipeline.channel_uses import fit_container
@@ -61,7 +63,7 @@ class Cost:
 
 def bare(plan: Plan) -> None:
     """Encode, transmit, decode and measure every picture of ``plan`` in the plainest way."""
-    extractors, chains, decoder = Extractors(), ChainCache(), HciDecoder()
+    extractors, chains, decoder = Extractors(), ChainCache(), UpsampleDecoder()
     point = plan.points[0]
     measures = Measures(point.measures)
     config = point.load_profile().resolve().config

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING
 
-from receiver.guidance import Reconstruction
+from receiver.decoders.base import Reconstruction
 from receiver.pocket.config import config_in, way_out, weights_folder
 from shared.errors import LimitError, SetupError
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from receiver.guidance import DecodeOptions, Guidance
+    from receiver.decoders.base import DecodeOptions
+    from receiver.guidance import Guidance
     from receiver.pocket.pipeline import Pipeline
     from shared.text import TextEncoder
 

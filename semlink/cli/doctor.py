@@ -166,12 +166,14 @@ def _examine_pocket_weights() -> Finding:
     try:
         import numpy as np
 
-        from receiver.guidance import DecodeOptions, Guidance, decoder_named
+        from receiver.decoders.base import DecodeOptions
+        from receiver.decoders.registry import load_decoder
+        from receiver.guidance import Guidance
         from receiver.pocket.config import weights_folder
         from shared.bitstream import PictureHeader
         from shared.hci.stream import HciImage
 
-        decoder = decoder_named("pocket")
+        decoder = load_decoder("pocket")
         grey = HciImage(np.full((16, 16, 3), 128, np.uint8), "av1", 4)
         decoder.reconstruct(Guidance(PictureHeader(64, 64), grey), DecodeOptions())
         files_found = sorted(weights_folder().glob("*/*.safetensors"))

@@ -75,7 +75,8 @@ class PocketDecoderInTheLoop:
         Raises:
             SetupError: the decoder or a network is not installed, or weights are missing or damaged.
         """
-        from receiver.guidance import Guidance, options_for  # noqa: PLC0415
+        from receiver.decoders.base import options_for  # noqa: PLC0415
+        from receiver.guidance import Guidance  # noqa: PLC0415
 
         decoder, networks = self._decoder(), self._networks()
         height, width = pixels.shape[:2]

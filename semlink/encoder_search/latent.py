@@ -47,7 +47,8 @@ class PocketFeatureDistortion:
         Raises:
             SetupError: the decoder or the network is not installed, or weights are missing or damaged.
         """
-        from receiver.guidance import Guidance, options_for  # noqa: PLC0415
+        from receiver.decoders.base import options_for  # noqa: PLC0415
+        from receiver.guidance import Guidance  # noqa: PLC0415
         from semlink.encoder_search.feature_distance import feature_distance  # noqa: PLC0415 - imports torch
 
         decoder, network = self._decoder(), self._network()

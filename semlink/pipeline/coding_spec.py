@@ -21,7 +21,8 @@ from enum import StrEnum
 from typing import Final
 
 from channel.phy.mcs import MCS_INDICES
-from receiver.guidance import DECODER_NAMES, DEFAULT_DECODER, DecodeOptions
+from receiver.decoders.base import DecodeOptions
+from receiver.decoders.registry import DECODER_NAMES, DEFAULT_DECODER
 from semlink.evaluate.baselines.registry import BASELINES
 from semlink.evaluate.baselines.vvc import VVC
 from shared.codecs.registry import codecs

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, cast
 
 from channel.link.link import Link
 from channel.link.transmission import Transmission
-from receiver.guidance import DECODER_NAMES, DEFAULT_DECODER, DecodeOptions, decoder_named, options_for
+from receiver.decoders.base import DecodeOptions, options_for
+from receiver.decoders.registry import DECODER_NAMES, DEFAULT_DECODER, load_decoder
 from receiver.rebuild import Rebuilt, rebuild
 from receiver.reception import Reception
 from semlink.encoder_search.hci import PocketDecoderInTheLoop
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from channel.link.link import Arrival
     from channel.link.transmission import LinkReport
     from channel.phy.coding import ChainCache
-    from receiver.guidance import Decoder
+    from receiver.decoders.base import Decoder
     from receiver.pocket.decoder import PocketDecoder
     from shared.bitstream import Bitstream
     from shared.codecs.recipe import Codec
@@ -59,7 +60,7 @@ class Pipeline:
     def __init__(self, device: str = "") -> None:
         self._transmitting = threading.Lock()  # codes that are built are shared, and not made for several threads
         self.chains: Lazy[ChainCache] = Lazy(_make_chain_cache)
-        self._decoders = {name: Lazy(partial(decoder_named, name, device)) for name in DECODER_NAMES}
+        self._decoders = {name: Lazy(partial(load_decoder, name, device)) for name in DECODER_NAMES}
         # Trials at the sender run the receiver's own decoder: one set of weights in memory.
         trials = cast("Lazy[PocketDecoder]", self._decoders["pocket"])
         self._extractors = Extractors(

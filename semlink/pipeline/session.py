@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from channel.propagation.timing import wall_wait_s
 from channel.service.messages import arrival_message, describe_channel, list_channels, read_profile, report_message
-from receiver.guidance import DEFAULT_DECODER, DecodeOptions, options_for
+from receiver.decoders.base import DecodeOptions, options_for
+from receiver.decoders.registry import DEFAULT_DECODER
 from receiver.rebuild import draft_decoders, measured, rebuild, repair_report, report_of
 from receiver.reception import Reception
 from semlink.pipeline.pipeline import Pipeline
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from channel.profile.profile import ResolvedProfile
-    from receiver.guidance import Decoder
+    from receiver.decoders.base import Decoder
     from receiver.rebuild import Rebuilt
     from semlink.pipeline.transfer import OnPreview, OnStage
     from shared.codecs.recipe import Codec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from receiver.guidance import options_for
+from receiver.decoders.base import options_for
 from shared.bitstream import Bitstream
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from skimage import data
 
-from receiver.guidance import DecodeOptions, guidance_in
+from receiver.decoders.base import DecodeOptions
+from receiver.guidance import guidance_in
 from receiver.pocket.decoder import PocketDecoder
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from receiver.guidance import DecodeOptions, Guidance
+from receiver.decoders.base import DecodeOptions
+from receiver.guidance import Guidance
 from receiver.pocket.decoder import PocketDecoder
 from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet
 from receiver.pocket.rrdbnet import RRDBNet

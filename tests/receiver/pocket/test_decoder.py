@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from receiver.guidance import DecodeOptions, Guidance
+from receiver.decoders.base import DecodeOptions
+from receiver.guidance import Guidance
 from receiver.pocket.decoder import PocketDecoder
 from receiver.pocket.pipeline import Pipeline
 from receiver.pocket.weights import load_networks
@@ -207,7 +208,8 @@ def test_too_little_memory_is_one_line_and_the_next_picture_still_comes(weights)
     code = f"""
 import resource
 from pathlib import Path
-from receiver.guidance import DecodeOptions, Guidance
+from receiver.decoders.base import DecodeOptions
+from receiver.guidance import Guidance
 from receiver.pocket.decoder import PocketDecoder
 from shared.bitstream import PictureHeader
 from shared.errors import LimitError

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from receiver.guidance import DecodeOptions, Guidance
+from receiver.decoders.base import DecodeOptions
+from receiver.guidance import Guidance
 from receiver.pocket.hints import Hints, hints_of, maps_from, prompt_from
 from receiver.pocket.networks import control_image, reach_of
 from receiver.pocket.pipeline import Pipeline

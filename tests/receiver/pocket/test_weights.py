@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from receiver.guidance import DecodeOptions
+from receiver.decoders.base import DecodeOptions
 from receiver.pocket.config import config_in, weights_folder
 from receiver.pocket.decoder import PocketDecoder
 from receiver.pocket.devices import device_named

@@ -1,0 +1,1 @@
+"""Decoders: from guidance to a picture. Every decoder implements ``receiver.decoders.base.Decoder``."""

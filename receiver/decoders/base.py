@@ -1,0 +1,105 @@
+"""The interface of every decoder: what it takes, which options it has, what it returns."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from shared.errors import ConfigError
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from receiver.guidance import Guidance
+
+MAX_STEPS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """Options of one reconstruction.
+
+    Args:
+        steps: Euler steps of the flow, 1 to 4; 0 skips the flow.
+        fidelity: strength of the data consistency with the received HCI (highly compressed image), 0 (none) to 1
+            (full); None leaves it to the decoder, which may depend on the scale of the HCI.
+        seed: seed of the decoder's noise.
+        trust: whether to compute the trust map.
+
+    Raises:
+        ConfigError: ``steps`` or ``fidelity`` is out of range.
+    """
+
+    steps: int = 1
+    fidelity: float | None = None
+    seed: int = 0
+    trust: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.steps <= MAX_STEPS:
+            raise ConfigError(f"steps = {self.steps}: give 0 (no flow) to {MAX_STEPS}")
+        if self.fidelity is not None and (math.isnan(self.fidelity) or not 0 <= self.fidelity <= 1):
+            raise ConfigError(
+                f"fidelity = {self.fidelity:g}: give 0 (no data consistency) to 1 (as near to the HCI as possible)"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Reconstruction:
+    """A decoded picture: ``pixels`` uint8 ``[H, W, 3]`` or, if grey, ``[H, W]``.
+
+    ``trust_map`` uint8 ``[ceil(H / 16), ceil(W / 16)]`` runs from 0 (invented) to 255 (received); ``trust`` is its mean,
+    0 to 1. Both are None if they were not asked for or the decoder has no trust map. ``fidelity`` is the one that was
+    applied, None without an HCI or for a decoder without options.
+    """
+
+    pixels: NDArray[np.uint8]
+    trust_map: NDArray[np.uint8] | None = None
+    trust: float | None = None
+    fidelity: float | None = None
+
+
+class Decoder(Protocol):
+    """Decodes a picture from any subset of the guidance. Several threads may call it at once."""
+
+    name: str
+
+    @property
+    def device(self) -> str:
+        """Where it computes: ``cpu``, ``cuda`` ..."""
+        ...
+
+    @property
+    def default_steps(self) -> int | None:
+        """Flow steps if the caller names none; None for a decoder that takes no options."""
+        ...
+
+    def reconstruct(
+        self, guidance: Guidance, options: DecodeOptions, stop: Event | None = None
+    ) -> Reconstruction | None:
+        """Return the picture, or None if the decoder cannot start from this guidance.
+
+        ``stop`` is set when nobody waits for the picture any more. A decoder that takes long checks it between steps
+        and then raises a ``ServiceError``.
+        """
+        ...
+
+
+def options_for(
+    decoder: Decoder, *, steps: int | None = None, fidelity: float | None = None, seed: int = 0, trust: bool = False
+) -> DecodeOptions:
+    """Return options for ``decoder``, with its default number of steps if ``steps`` is None.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+    return DecodeOptions(
+        steps=(decoder.default_steps or 0) if steps is None else steps,
+        fidelity=fidelity,
+        seed=seed,
+        trust=trust,
+    )

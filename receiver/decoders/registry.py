@@ -1,0 +1,38 @@
+"""The decoders by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from receiver.decoders.upsample import UpsampleDecoder
+from shared.errors import UnknownNameError
+from shared.torch_imports import TORCH_IMPORTS
+
+if TYPE_CHECKING:
+    from receiver.decoders.base import Decoder
+
+DECODER_NAMES: Final = ("pocket", UpsampleDecoder.name)
+DEFAULT_DECODER: Final = DECODER_NAMES[0]
+
+
+def load_decoder(name: str, device: str = "") -> Decoder:
+    """Return the decoder ``name``, ready for use; the empty name is the default decoder. Loading takes seconds.
+
+    ``device`` is where it computes; the empty text leaves that to the decoder.
+
+    Raises:
+        UnknownNameError: there is no such decoder.
+        SetupError: its weights or the device are missing.
+        LimitError: the memory of the device is too small.
+    """
+    name = name or DEFAULT_DECODER
+    if name == UpsampleDecoder.name:
+        return UpsampleDecoder()
+    if name == "pocket":
+        from receiver.pocket.decoder import PocketDecoder  # noqa: PLC0415 - the other decoder needs no torch
+
+        pocket = PocketDecoder(device)
+        with TORCH_IMPORTS:
+            pocket.load()
+        return pocket
+    raise UnknownNameError(f"unknown decoder '{name}'; known are {', '.join(DECODER_NAMES)}")

@@ -1,0 +1,31 @@
+"""The plain baseline: the received HCI (highly compressed image) enlarged to full size, nothing added."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from receiver.decoders.base import Reconstruction
+from shared.hci.stream import upsample
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from receiver.decoders.base import DecodeOptions
+    from receiver.guidance import Guidance
+
+
+class UpsampleDecoder:
+    """Enlarges the HCI (Lanczos). It takes no options and computes no trust map."""
+
+    name = "hci"
+    device = "cpu"
+    default_steps = None
+
+    def reconstruct(
+        self, guidance: Guidance, options: DecodeOptions, stop: Event | None = None
+    ) -> Reconstruction | None:
+        """Return the enlarged HCI, or None without an HCI."""
+        del options, stop
+        if guidance.hci is None:
+            return None
+        return Reconstruction(upsample(guidance.hci.pixels, guidance.header.width, guidance.header.height))
