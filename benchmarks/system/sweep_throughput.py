@@ -31,9 +31,9 @@ from semlink.pipeline.channel_uses import fit_container
 from semlink.pipeline.pipeline import receive, transmit
 from semlink.sweep.executors import InProcessExecutor, open_process_executor
 from semlink.sweep.plan import make_plan
-from semlink.sweep.rows import RowStore
 from semlink.sweep.run import run_plan
 from semlink.sweep.settings import load_sweep
+from semlink.sweep.store import RowStore
 from semlink.sweep.worker import picture_index
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors

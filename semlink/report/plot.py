@@ -14,7 +14,7 @@ from channel.phy.capacity import rayleigh_outage
 from channel.phy.mcs import mcs
 from receiver.metrics.names import MEASURES
 from semlink.report.sweep_progress import rate_text
-from semlink.sweep.outcome import REBUILT
+from semlink.sweep.row import REBUILT
 from shared.errors import InputError, SetupError
 
 if TYPE_CHECKING:

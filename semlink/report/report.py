@@ -12,7 +12,7 @@ from semlink.cli.output import number, print_json
 from semlink.report.plot import figures_of
 from semlink.report.sweep_grids import grids_of
 from semlink.report.sweep_progress import rate_text, text_of
-from semlink.sweep.rows import read_rows, read_runs
+from semlink.sweep.store import read_rows, read_runs
 from semlink.sweep.summary import summarise_points
 from shared.errors import InputError, SetupError
 from shared.files import write_file

@@ -11,8 +11,8 @@ from PIL import Image
 from receiver.metrics.names import MEASURES
 from semlink.report.picture_grid import Tile, draw_picture_grid
 from semlink.report.sweep_progress import rate_text
-from semlink.sweep.outcome import INVENTED, REBUILT
-from semlink.sweep.rows import picture_file
+from semlink.sweep.row import INVENTED, REBUILT
+from semlink.sweep.store import picture_path
 from shared.validation import shortened
 
 if TYPE_CHECKING:
@@ -91,5 +91,5 @@ def _snr_of(row: dict[str, Any]) -> float:
 
 
 def _file(folders: Sequence[Path], digest: str) -> bytes:
-    found = next((path for folder in folders if (path := picture_file(folder, digest)).is_file()), None)
+    found = next((path for folder in folders if (path := picture_path(folder, digest)).is_file()), None)
     return found.read_bytes() if found else b""

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from semlink.sweep.executors import open_local_executor
-from semlink.sweep.outcome import kept_file
 from semlink.sweep.plan import hash_key
-from semlink.sweep.rows import RowStore
+from semlink.sweep.row import encode_webp
 from semlink.sweep.schedule import Schedule
+from semlink.sweep.store import RowStore
 from semlink.sweep.version import describe_versions
 from shared.picture import load_picture
 
@@ -52,11 +52,11 @@ def run_sweep(
         LinkError: the folder, a picture, a worker or the cluster fails. The folder keeps all rows made so far.
     """
     with RowStore(out) as store:
-        store.note_run(_describe_run(plan, command))
+        store.write_run(_describe_run(plan, command))
         for picture in plan.pictures:
             if picture.keep:
                 original = load_picture(picture.file.read_bytes())
-                store.add([], {picture.digest: kept_file(original.pixels)})
+                store.add([], {picture.digest: encode_webp(original.pixels)})
         with _open_executor(workers, ray, device) as executor:
             return run_plan(plan, store, executor, on_rows)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from semlink.sweep.plan import make_plan
+from semlink.sweep.row import WALL_COLUMN
 from semlink.sweep.run import run_sweep
 from semlink.sweep.settings import load_sweep
+from semlink.sweep.store import read_rows
 from shared.picture import encode_png
 
 
@@ -40,3 +42,13 @@ def swept(tmp_path_factory, settings):
     folder = tmp_path_factory.mktemp("swept")
     run_sweep(make_plan(load_sweep(None, settings)), folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def rows_in():
+    """A function of folders that returns their rows without the seconds that each took, which differ between runs."""
+
+    def read(*folders):
+        return [{name: value for name, value in row.items() if name != WALL_COLUMN} for row in read_rows(folders)]
+
+    return read

@@ -7,8 +7,8 @@ import duckdb
 import pytest
 
 from receiver.metrics.names import PERCEPTUAL
-from semlink.sweep.rows import read_rows, rows_folder, schema
 from semlink.sweep.settings import Sweep, load_sweep
+from semlink.sweep.store import make_schema, read_rows, rows_folder
 
 ROOT = Path(__file__).parents[3]
 DOCS = (ROOT / "docs" / "sweep.md").read_text()
@@ -42,7 +42,7 @@ def test_the_three_queries_answer(answers, swept):
 def test_every_column_and_setting_is_told():
     named = set(re.findall(r"`([a-z0-9_]+)`", DOCS))
     measures = {"ms_ssim", *PERCEPTUAL}
-    assert set(schema().names) - named <= measures
+    assert set(make_schema().names) - named <= measures
     assert set(Sweep.model_fields) <= named
 
 

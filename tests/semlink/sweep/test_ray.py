@@ -4,7 +4,6 @@ import pytest
 
 from semlink.sweep.plan import make_plan
 from semlink.sweep.ray_executor import open_ray_executor
-from semlink.sweep.rows import lasting, read_rows
 from semlink.sweep.run import run_sweep
 from semlink.sweep.settings import load_sweep
 from shared.errors import ConfigError, ServiceError
@@ -15,10 +14,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore"), pytest.mar
 @pytest.fixture(autouse=True)
 def ray():
     return pytest.importorskip("ray", reason="Ray is not installed: pip install 'semlink[ray]'")
-
-
-def rows_in(folder):
-    return [lasting(row) for row in read_rows([folder])]
 
 
 @pytest.fixture
@@ -35,14 +30,14 @@ def two_nodes(ray):
         cluster.shutdown()
 
 
-def test_two_nodes_make_the_rows_of_one_process(tmp_path, settings, swept, two_nodes):
+def test_two_nodes_make_the_rows_of_one_process(tmp_path, settings, swept, rows_in, two_nodes):
     with open_ray_executor(two_nodes, "cpu") as executor:
         assert executor.workers == 2
     run_sweep(make_plan(load_sweep(None, settings)), tmp_path, ray=two_nodes)
     assert rows_in(tmp_path) == rows_in(swept)
 
 
-def test_ray_on_this_machine_makes_the_rows_of_one_process(tmp_path, settings, swept):
+def test_ray_on_this_machine_makes_the_rows_of_one_process(tmp_path, settings, swept, rows_in):
     run_sweep(make_plan(load_sweep(None, settings)), tmp_path, ray="local")
     assert rows_in(tmp_path) == rows_in(swept)
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from semlink.report.report import plot, report, without_common
 from semlink.report.sweep_grids import grids_of
-from semlink.sweep.rows import RowStore, read_rows
+from semlink.sweep.store import RowStore, read_rows
 from semlink.sweep.summary import summarise_points
 from shared.errors import InputError
 

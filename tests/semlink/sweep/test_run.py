@@ -11,10 +11,10 @@ import yaml
 
 from semlink.sweep.executors import open_process_executor
 from semlink.sweep.plan import make_plan
-from semlink.sweep.rows import RowStore, lasting, read_rows, read_runs, rows_folder
 from semlink.sweep.run import run_plan, run_sweep
 from semlink.sweep.schedule import BATCH_TASKS
 from semlink.sweep.settings import load_sweep
+from semlink.sweep.store import RowStore, make_schema, read_runs, rows_folder
 from semlink.sweep.summary import summarise_points
 from shared.errors import ConfigError, InputError, ServiceError, SetupError
 
@@ -26,10 +26,6 @@ MAIN = (
 
 def run(settings, out, **options):
     return run_sweep(make_plan(load_sweep(None, settings)), out, **options)
-
-
-def rows_in(*folders):
-    return [lasting(row) for row in read_rows(folders)]
 
 
 def cut_off(settings, folder, told):
@@ -51,7 +47,7 @@ def cut_off(settings, folder, told):
         return process.wait(), list(lines)
 
 
-def test_cut_off_twice_and_resumed_is_as_never_cut_off(tmp_path, settings):
+def test_cut_off_twice_and_resumed_is_as_never_cut_off(tmp_path, settings, rows_in):
     longer, out = settings | {"seeds": 20}, tmp_path / "out"
     run(longer, tmp_path / "whole")
     whole = rows_in(tmp_path / "whole")
@@ -69,13 +65,13 @@ def test_cut_off_twice_and_resumed_is_as_never_cut_off(tmp_path, settings):
 
 
 @pytest.mark.timeout(600)
-def test_two_workers_make_the_rows_of_one(tmp_path, settings, swept):
+def test_two_workers_make_the_rows_of_one(tmp_path, settings, swept, rows_in):
     run(settings, tmp_path, workers=2)
     assert rows_in(tmp_path) == rows_in(swept)
 
 
 @pytest.mark.timeout(600)
-def test_a_worker_that_is_killed_is_told_and_its_rows_come_with_the_next_run(tmp_path, settings, swept):
+def test_a_worker_that_is_killed_is_told_and_its_rows_come_with_the_next_run(tmp_path, settings, swept, rows_in):
     plan = make_plan(load_sweep(None, settings))
 
     def killed(schedule):
@@ -108,6 +104,11 @@ def test_codecs_share_channel_uses_and_the_same_channel(tmp_path, settings):
     fixed, best = points["hci@hci", 12], points["hci@hci+ldpc:best", 12]
     assert best.container_bytes > 2 * fixed.container_bytes
     assert best.measures["psnr_db"].value > fixed.measures["psnr_db"].value + 1
+
+
+def test_a_row_has_the_columns_of_the_schema(tmp_path, settings):
+    (row, *_) = run(settings | {"snr_db": [9], "seeds": 1}, tmp_path).rows
+    assert set(row) == set(make_schema().names)
 
 
 def test_the_command_prints_every_point_with_what_stopped_it(settings, tmp_path, semlink_json):

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from semlink.sweep.rows import RowStore, lasting, read_rows, rows_folder
+from semlink.sweep.store import RowStore, read_rows, rows_folder
 from shared.errors import DataError, InputError
 
 
@@ -76,8 +76,3 @@ def test_a_foreign_file_is_named(tmp_path, rows):
     (rows_folder(tmp_path) / "part-x.parquet").write_bytes(b"PAR1 nonsense")
     with pytest.raises(DataError, match=r"part-x.parquet holds no rows of a sweep"):
         read_rows([tmp_path])
-
-
-def test_what_a_row_took_is_not_what_it_is(rows):
-    assert "wall_s" in rows[0]
-    assert "wall_s" not in lasting(rows[0])

@@ -1,7 +1,7 @@
-"""Rows on disk: Parquet files that are only ever added, each whole or not there.
+"""Rows on disk: Parquet files that are only ever added. Each file is complete or not there.
 
-A row is one picture with one seed at one point, and holds counts, so that points are sums over rows. Two folders merge
-by putting their files together; a key that comes twice is the same row and counts once.
+A row is one picture with one seed at one point. Rows hold counts, so that points are sums over rows. To merge two
+folders, copy their files into one. A key that occurs twice is the same row and counts once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from receiver.metrics.names import PERCEPTUAL, PIXEL
+from semlink.sweep.row import COUNT_COLUMNS, NUMBER_COLUMNS, TEXT_COLUMNS
 from shared.errors import DataError, InputError, SetupError
 from shared.files import write_file
 
@@ -24,28 +24,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FLUSH_S: Final = 5.0
-"""Seconds of work that a kill can cost at most, beside what is being computed."""
-_TEXTS: Final = ("key", "point", "channel", "codec", "rate_kind", "picture", "picture_sha256", "streams_sent")
-_ENDINGS: Final = ("streams_whole", "ending", "pixels_sha256")
-_COUNTS: Final = ("mcs", "packet_bytes", "width", "height", "seed", "packets", "delivered", "fec_failed", "erased")
-_MORE_COUNTS: Final = ("expired", "channel_uses", "container_bytes")
-_NUMBERS: Final = ("snr_db", "es_n0_db", "rate", *PIXEL, *PERCEPTUAL)
-_WALLS: Final = ("wall_s",)
-WALL: Final = "wall_s"
+"""Seconds between two files. A killed run loses at most the rows of this time and those in work."""
 
 
 class RowStore:
-    """The rows in ``folder``; use as ``with``: what is still in memory is written at the end, whatever ended it."""
+    """The rows in ``folder``. As a context manager it writes the rows in memory at its end, even after an error."""
 
     def __init__(self, folder: Path) -> None:
-        """Read the keys of what is there.
+        """Make the folder and read its rows.
 
         Raises:
             SetupError: pyarrow is not installed.
             InputError: the folder cannot be made.
-            DataError: a file in it is no Parquet file of rows.
+            DataError: a file in it is not a Parquet file of rows.
         """
-        require_pyarrow()
+        check_pyarrow()
         self.folder = folder
         try:
             for part in (rows_folder(folder), folder / "pictures"):
@@ -53,7 +46,7 @@ class RowStore:
         except OSError as error:
             raise InputError(f"cannot make the folder {folder}: {error.strerror}; choose another with --out") from error
         self.known = {row["key"]: row for row in read_rows([folder])}
-        self._waiting: list[dict[str, Any]] = []
+        self._unwritten: list[dict[str, Any]] = []
         self._written_s = -FLUSH_S
 
     def __enter__(self) -> Self:
@@ -63,41 +56,41 @@ class RowStore:
         self.flush()
 
     def add(self, rows: Sequence[dict[str, Any]], pictures: Mapping[str, bytes]) -> None:
-        """Keep ``rows`` and the picture files that they name; written at once if the last writing is a while ago.
+        """Add ``rows``, and the WebP files ``pictures`` by hash. Rows are written every ``FLUSH_S`` seconds.
 
         Raises:
-            InputError: the disk is full, or the folder gone.
+            InputError: the disk is full, or the folder was removed.
         """
         for digest, data in pictures.items():
-            path = picture_file(self.folder, digest)
+            path = picture_path(self.folder, digest)
             if not path.exists():
                 write_file(path, data)
         self.known |= {row["key"]: row for row in rows}
-        self._waiting += rows
+        self._unwritten += rows
         if time.monotonic() - self._written_s >= FLUSH_S:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits in memory as one more file.
+        """Write the rows in memory as one more file.
 
         Raises:
-            InputError: the disk is full, or the folder gone.
+            InputError: the disk is full, or the folder was removed.
         """
-        if self._waiting:
+        if self._unwritten:
             import pyarrow as pa  # noqa: PLC0415
             import pyarrow.parquet as pq  # noqa: PLC0415
 
             out = io.BytesIO()
-            pq.write_table(pa.Table.from_pylist(self._waiting, schema=schema()), out, compression="zstd")
+            pq.write_table(pa.Table.from_pylist(self._unwritten, schema=make_schema()), out, compression="zstd")
             write_file(rows_folder(self.folder) / f"part-{secrets.token_hex(8)}.parquet", out.getvalue())
-            self._waiting.clear()
+            self._unwritten.clear()
         self._written_s = time.monotonic()
 
-    def note_run(self, document: Mapping[str, Any]) -> None:
-        """Keep what a report says of a run: command, settings, versions; the same run twice is one file.
+    def write_run(self, document: Mapping[str, Any]) -> None:
+        """Write what a report needs to know about a run: command, settings, versions. One file per ``id``.
 
         Raises:
-            InputError: it cannot be written.
+            InputError: the file cannot be written.
         """
         runs = self.folder / "runs"
         runs.mkdir(exist_ok=True)
@@ -105,13 +98,13 @@ class RowStore:
 
 
 def read_rows(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """Return the rows in ``folders``, each key once, sorted by key.
+    """Return the rows in ``folders``, one per key, sorted by key.
 
     Raises:
         SetupError: pyarrow is not installed.
-        DataError: a file is no Parquet file of rows.
+        DataError: a file is not a Parquet file of rows.
     """
-    require_pyarrow()
+    check_pyarrow()
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
@@ -119,7 +112,7 @@ def read_rows(folders: Sequence[Path]) -> list[dict[str, Any]]:
     for folder in folders:
         for file in sorted(rows_folder(folder).glob("part-*.parquet")):
             try:
-                table = pq.read_table(file, schema=schema())
+                table = pq.read_table(file, schema=make_schema())
             except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
                 reason = " ".join(str(error).split())[:100]
                 raise DataError(f"{file} holds no rows of a sweep ({reason}); move it away and sweep again") from error
@@ -128,10 +121,10 @@ def read_rows(folders: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def read_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """Return what was noted of the runs in ``folders``, the oldest first.
+    """Return the descriptions of the runs in ``folders``, the oldest first.
 
     Raises:
-        DataError: a note is damaged.
+        DataError: a description is damaged.
     """
     found: dict[str, dict[str, Any]] = {}
     for folder in folders:
@@ -140,38 +133,29 @@ def read_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
                 document = json.loads(file.read_text())
                 found[document["id"]] = document
             except (OSError, ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{file} is no note of a sweep; move it away") from error
+                raise DataError(f"{file} does not describe a run of a sweep; move it away") from error
     return sorted(found.values(), key=lambda one: str(one.get("started", "")))
 
 
-def picture_file(folder: Path, digest: str) -> Path:
-    """Return where the kept picture of a hash lies."""
+def picture_path(folder: Path, digest: str) -> Path:
+    """Return the path of the kept picture with this hash."""
     return folder / "pictures" / f"{digest}.webp"
 
 
 def rows_folder(folder: Path) -> Path:
-    """Return where the Parquet files lie."""
+    """Return the folder of the Parquet files."""
     return folder / "rows"
 
 
-def schema() -> pa.Schema:
-    """Return the columns of a row."""
+def make_schema() -> pa.Schema:
+    """Return the columns of a row as a schema of pyarrow."""
     import pyarrow as pa  # noqa: PLC0415
 
-    columns = [
-        *((name, pa.string()) for name in (*_TEXTS, *_ENDINGS)),
-        *((name, pa.int64()) for name in (*_COUNTS, *_MORE_COUNTS)),
-        *((name, pa.float64()) for name in (*_NUMBERS, *_WALLS)),
-    ]
-    return pa.schema(columns)
+    kinds = ((TEXT_COLUMNS, pa.string()), (COUNT_COLUMNS, pa.int64()), (NUMBER_COLUMNS, pa.float64()))
+    return pa.schema([(name, kind) for names, kind in kinds for name in names])
 
 
-def lasting(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``row`` without what differs from run to run: the seconds that it took."""
-    return {name: value for name, value in row.items() if name != WALL}
-
-
-def require_pyarrow() -> None:
-    """Raise a SetupError where pyarrow is missing."""
+def check_pyarrow() -> None:
+    """Raise a SetupError if pyarrow is not installed."""
     if importlib.util.find_spec("pyarrow") is None:
         raise SetupError("pyarrow is not installed: pip install 'semlink[sweep]'")
