@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.common.hci_curves import parquet_pictures
-from semlink.evaluate.command import evaluate
+from semlink.cli.evaluate import evaluate
 from shared.files import write_file
 from shared.picture import encode_png
 

@@ -15,8 +15,8 @@ from receiver.pocket.sketch import Sketch
 from receiver.pocket.synthesis import Synthesis
 from receiver.pocket.weights import save_networks
 from receiver.pocket.words import Words
+from semlink.cli.evaluate import evaluate
 from semlink.evaluate.autoencoder import AutoencoderCeiling
-from semlink.evaluate.command import evaluate
 from semlink.evaluate.link import describe_recipe
 from semlink.pipeline.fingerprint import hash_weights
 from shared.codecs.registry import codecs

@@ -1,4 +1,4 @@
-"""``semlink evaluate`` from pictures to table and plot, over real services with the plain decoder."""
+"""``semlink evaluate`` from pictures to table and plot, with the plain decoder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from semlink.evaluate.command import evaluate
+from semlink.cli.evaluate import evaluate
 from semlink.evaluate.summary import differences, mean_cell
 from shared.errors import InputError, LinkError, PictureError
 from shared.picture import encode_png
