@@ -75,11 +75,11 @@ def summarise_transfer(transfer: Transfer) -> list[tuple[str, str]]:
         ("efficiency", f"{link.spectral_efficiency:.3f} delivered bits per channel use"),
         ("last arrival", f"{link.last_arrival_s:.6g} s after the first departure"),
         *(summarise_contact(link.contact) if link.HasField("contact") else []),
-        *([("picture arrives", link.last_arrival_date)] if link.last_arrival_date else []),
+        *([("arrival date", link.last_arrival_date)] if link.last_arrival_date else []),
         ("decoder", f"{describe_decoder(report)}, on {report.device}, {report.decode_s:.2f} s"),
         ("received", describe_contents(report) or "-"),
         ("rebuilt", _describe_outcome(report)),
-        ("trust", f"{number(report.trust if report.HasField('trust') else None, 2)} (0 invented, 1 received)"),
+        ("trust, 0 to 1", number(report.trust if report.HasField("trust") else None, 2)),
         ("PSNR", f"{number(quality.psnr_db if quality else None, 2)} dB"),
         ("MS-SSIM", number(quality.ms_ssim if quality and quality.HasField("ms_ssim") else None, 4)),
     ]
@@ -93,7 +93,7 @@ def summarise_contact(contact: channel_pb2.Contact) -> list[tuple[str, str]]:
         sun += f": scintillation index {contact.scintillation_index:.3f}, K = {contact.rician_k_db:.1f} dB"
     return [
         ("from, to", f"{contact.body}, {contact.station} at {contact.elevation_deg:.1f}° elevation"),
-        ("leaves", f"{contact.departure_date} (window closes {contact.window_end_date})"),
+        ("departs", f"{contact.departure_date} (window closes {contact.window_end_date})"),
         ("light time", f"{contact.light_time_s:.3f} s ({minutes:.0f} min {seconds:.0f} s), {contact.range_km:,.0f} km"),
         ("Sun angle", sun),
     ]
@@ -118,7 +118,7 @@ def make_accounting_table(account: channel_pb2.Account) -> tuple[str, list[str],
         [charge.name, *(str(getattr(charge, field)) for field in fields.values())]
         for charge in (*account.charges, account.total)
     ]
-    title = "Bits on air by purpose, then channel uses: data, pilots, rest of the grid, all"
+    title = "Bits on air by purpose, then channel uses: data, pilots, rest of the resource grid, all"
     return title, ["bits", *fields], rows
 
 
@@ -180,8 +180,8 @@ def _describe_outcome(report: receiver_pb2.ReceiveReport) -> str:
 
 
 def _describe_packets(sent: sender_pb2.SendReport) -> str:
-    repair = f", and {sent.repair_packets} of {sent.repair_bytes} for repair" if sent.repair_packets else ""
-    return f"{sent.packets} of {sent.packet_bytes} bytes in all{repair}"
+    repair = f", and {sent.repair_packets} for repair ({sent.repair_bytes} bytes)" if sent.repair_packets else ""
+    return f"{sent.packets} ({sent.packet_bytes} bytes){repair}"
 
 
 def _describe_repair(repair: receiver_pb2.RepairReport) -> str:
