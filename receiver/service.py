@@ -18,11 +18,11 @@ from receiver.reception import Reception
 from receiver.telemetry import ReceiverMetrics
 from shared.bitstream import Bitstream
 from shared.errors import InputError
-from shared.rpc.chunks import ChunkBuffer, chunks_of
+from shared.rpc.chunks import ChunkBuffer, split_chunks
 from shared.rpc.limits import HEAVY_WORKERS
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2, receiver_pb2_grpc
 from shared.rpc.server import ServiceSpec
-from shared.rpc.status import serves
+from shared.rpc.status import streaming_rpc
 from shared.streams import StreamKind
 from shared.telemetry.telemetry import Telemetry
 
@@ -82,7 +82,7 @@ class _Decoding:
 
     async def measured(self, rebuilt: Rebuilt, reference: ChunkBuffer) -> Rebuilt:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, measured, rebuilt, reference.joined())
+        return await loop.run_in_executor(self._workers, measured, rebuilt, reference.join())
 
 
 class _Call:
@@ -129,7 +129,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="decode")
         telemetry.watch("decode", self._workers._work_queue.qsize)  # noqa: SLF001 - the executor has no public one
 
-    @serves
+    @streaming_rpc
     async def Receive(  # noqa: N802 - gRPC's name
         self, request_iterator: AsyncIterator[receiver_pb2.ReceiveRequest], context: Context
     ) -> AsyncIterator[receiver_pb2.ReceiveResponse]:
@@ -173,7 +173,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         self._metrics.received(settings.session, report)
         yield receiver_pb2.ReceiveResponse(report=report)
 
-    @serves
+    @streaming_rpc
     async def Decode(  # noqa: N802 - gRPC's name
         self, request_iterator: AsyncIterator[receiver_pb2.DecodeRequest], context: Context
     ) -> AsyncIterator[receiver_pb2.DecodeResponse]:
@@ -198,7 +198,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
                 container.add(request.container_chunk)
             else:
                 raise InputError(f"unexpected '{part}' message: {DECODE_ORDER}")
-        bitstream = Bitstream.unpack(container.joined())
+        bitstream = Bitstream.unpack(container.join())
         yield receiver_pb2.DecodeResponse(progress=_progress("decode", 0))
         number = 0
         if settings.progressive:
@@ -292,7 +292,7 @@ async def _settings(requests: AsyncIterator[Any], order: str) -> Any:
 def _preview_chunks(number: int, rebuilt: Rebuilt) -> Iterator[receiver_pb2.Preview]:
     kinds = [stream.kind for stream in rebuilt.bitstream.streams if stream.kind not in rebuilt.guidance.damaged]
     whole = [packet_pb2.StreamKind.ValueType(kind) for kind in kinds]
-    chunks = list(chunks_of(rebuilt.png))
+    chunks = list(split_chunks(rebuilt.png))
     for place, chunk in enumerate(chunks, start=1):
         yield receiver_pb2.Preview(number=number, chunk=chunk, last=place == len(chunks), whole=whole)
 
@@ -300,8 +300,8 @@ def _preview_chunks(number: int, rebuilt: Rebuilt) -> Iterator[receiver_pb2.Prev
 def _file_chunks(rebuilt: Rebuilt | None) -> Iterator[dict[str, Any]]:
     """Yield picture and trust map as the response fields that carry them."""
     if rebuilt is not None:
-        yield from ({"picture_chunk": chunk} for chunk in chunks_of(rebuilt.png))
-        yield from ({"trust_map_chunk": chunk} for chunk in chunks_of(rebuilt.trust_png))
+        yield from ({"picture_chunk": chunk} for chunk in split_chunks(rebuilt.png))
+        yield from ({"trust_map_chunk": chunk} for chunk in split_chunks(rebuilt.trust_png))
 
 
 def _progress(stage: str, received: int, whole: list[StreamKind] | None = None) -> receiver_pb2.ReceiveProgress:

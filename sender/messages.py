@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sender.packets import make_packets
 from shared.bitstream import bpp
 from shared.codecs.recipe import change_recipe
-from shared.codecs.registry import codec_named, codecs
+from shared.codecs.registry import codecs, get_codec
 from shared.packets import DEFAULT_PACKET_BYTES
 from shared.rpc.semlink.v1 import packet_pb2, sender_pb2
 
@@ -84,7 +84,7 @@ def requested_codec(settings: sender_pb2.SendSettings) -> Codec:
     }
     if settings.HasField("trade_off"):
         changes["trade_off"] = {"alpha": settings.trade_off.alpha, "beta": settings.trade_off.beta}
-    return change_recipe(codec_named(settings.codec), changes, codecs().values())
+    return change_recipe(get_codec(settings.codec), changes, codecs().values())
 
 
 def list_codecs() -> sender_pb2.ListCodecsResponse:

@@ -18,7 +18,7 @@ from shared.rpc.chunks import ChunkBuffer
 from shared.rpc.limits import HEAVY_WORKERS
 from shared.rpc.semlink.v1 import packet_pb2, sender_pb2, sender_pb2_grpc
 from shared.rpc.server import ServiceSpec
-from shared.rpc.status import serves
+from shared.rpc.status import streaming_rpc
 from shared.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -48,17 +48,17 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="encode")
         telemetry.watch("encode", self._workers._work_queue.qsize)  # noqa: SLF001 - the executor has no public one
 
-    @serves
+    @streaming_rpc
     async def Send(  # noqa: N802 - gRPC's name
         self, request_iterator: AsyncIterator[sender_pb2.SendRequest], context: Context
     ) -> AsyncIterator[sender_pb2.SendResponse]:
         """Encode one picture; see ``proto/semlink/v1/sender.proto``."""
         settings, data = await _settings_and_picture(request_iterator)
         with self._telemetry.call("Send", settings.session, context) as call:
-            async for response in self._sent(settings, data, call):
+            async for response in self._send(settings, data, call):
                 yield response
 
-    async def _sent(
+    async def _send(
         self, settings: sender_pb2.SendSettings, data: bytes, call: CallTelemetry
     ) -> AsyncIterator[sender_pb2.SendResponse]:
         codec = requested_codec(settings)
@@ -85,7 +85,7 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         for packet in packets.all:
             yield sender_pb2.SendResponse(packet=packet_pb2.Packet(data=packet))
         report = send_report(codec, picture, bitstream, packets, encode_s=encode_s)
-        self._metrics.sent(report)
+        self._metrics.record(report)
         yield sender_pb2.SendResponse(report=report)
 
     async def ListCodecs(  # noqa: N802 - gRPC's name
@@ -131,7 +131,7 @@ async def _settings_and_picture(
             raise InputError(f"unexpected '{part}' message: send settings once, then picture chunks")
     if settings is None:
         raise InputError("the call ended without settings: send settings once, then picture chunks")
-    return settings, picture.joined()
+    return settings, picture.join()
 
 
 def _progress(stage: str, done: float) -> sender_pb2.SendResponse:

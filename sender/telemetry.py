@@ -40,7 +40,7 @@ class SenderMetrics:
             registry=registry,
         )
 
-    def sent(self, report: sender_pb2.SendReport) -> None:
+    def record(self, report: sender_pb2.SendReport) -> None:
         """Count the picture that ``report`` is about."""
         codec = codec_label(report.codec)
         self._pictures.labels(codec).inc()

@@ -44,7 +44,7 @@ class EfficientNetLite(nn.Module):
         the coarser maps.
         """
         network = cast("Any", self.network)
-        x = network._swish(network._bn0(network._conv_stem(_normalised(picture))))  # noqa: SLF001 - no public way
+        x = network._swish(network._bn0(network._conv_stem(_normalise(picture))))  # noqa: SLF001 - no public way
         maps = []
         for index, block in enumerate(network._blocks):  # noqa: SLF001
             x = block(x)
@@ -70,7 +70,7 @@ class EfficientNetLite(nn.Module):
         """Return ``[B, 1000]`` for the whole picture, resized to 224×224 (bicubic) whatever its shape."""
         side = (CLASSIFIER_SIDE, CLASSIFIER_SIDE)
         resized = functional.interpolate(picture, side, mode="bicubic", antialias=True, align_corners=False)
-        return cast("Tensor", self.network(_normalised(resized.clamp(0, 1))))
+        return cast("Tensor", self.network(_normalise(resized.clamp(0, 1))))
 
 
 def efficientnet_lite(number: int = 0) -> EfficientNetLite:
@@ -104,5 +104,5 @@ def _stride(block: nn.Module) -> int:
     return int(stride[0] if isinstance(stride, (list, tuple)) else stride)
 
 
-def _normalised(picture: Tensor) -> Tensor:
+def _normalise(picture: Tensor) -> Tensor:
     return (picture * 255 - MEAN) / SCALE

@@ -87,7 +87,7 @@ class Packet:
         Raises:
             PacketError: ``data`` is not byte for byte what ``pack`` writes for some segment.
         """
-        primary = checked_primary_header(data)
+        primary = parse_primary_header(data)
         kind = _kind(primary.apid)
         flags = SequenceFlags(primary.seq_flags)
         start = PRIMARY_HEADER_BYTES + _PICTURE_ID_BYTES
@@ -114,7 +114,7 @@ def space_packet(apid: int, flags: SequenceFlags, sequence_count: int, field_byt
     return packet + crc16.ibm_3740(packet).to_bytes(PACKET_CRC_BYTES, "big")
 
 
-def checked_primary_header(data: bytes) -> SpacePacketHeader:
+def parse_primary_header(data: bytes) -> SpacePacketHeader:
     """Check length, CRC and the fixed fields, in that order, and return the primary header.
 
     Raises:

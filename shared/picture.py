@@ -61,15 +61,15 @@ def load_picture(data: bytes) -> Picture:
     if not data:
         raise PictureError("this file is empty (0 bytes); give a picture file")
     notes: list[str] = []
-    with _pillow_kept_quiet(), _typed_failures(), _opened(data) as image:
-        _require_carried(image)
+    with _silence_pillow(), _raise_picture_errors(), _open(data) as image:
+        _require_size(image)
         # Read before load(), which drops the tile list.
         deep = ";16" in repr(getattr(image, "tile", ())) or image.mode.startswith("I")
         if _is_animated(image):
             notes.append("first frame only")
         turned = _is_turned(image)  # asked again below: a TIFF turns itself while loading, a PNG tells after it
         image.load()
-        _require_carried(image)  # icon formats choose their size while loading
+        _require_size(image)  # icon formats choose their size while loading
         if image.info.get("icc_profile"):
             notes.append("ICC profile ignored")
         upright = ImageOps.exif_transpose(image) if _is_turned(image) else image
@@ -78,7 +78,7 @@ def load_picture(data: bytes) -> Picture:
         pixels = _pixels(upright, notes)
     if deep:
         notes.append("16 bit to 8 bit")
-    return Picture(_grey_if_equal(pixels), tuple(notes))
+    return Picture(_drop_equal_channels(pixels), tuple(notes))
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
@@ -89,7 +89,7 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 @contextlib.contextmanager
-def _pillow_kept_quiet() -> Iterator[None]:
+def _silence_pillow() -> Iterator[None]:
     """Ignore Pillow's warnings, which would reach the user's terminal as two lines of source code.
 
     The filter list belongs to the process, hence the lock and a filter that touches Pillow's modules only.
@@ -100,7 +100,7 @@ def _pillow_kept_quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _typed_failures() -> Iterator[None]:
+def _raise_picture_errors() -> Iterator[None]:
     """Turn whatever Pillow raises for a damaged file into a PictureError."""
     try:
         yield
@@ -125,13 +125,13 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
 
 
-def _opened(data: bytes) -> Image.Image:
+def _open(data: bytes) -> Image.Image:
     """Identify the file and parse its header."""
     Image.init()
     return Image.open(io.BytesIO(data), formats=[name for name in Image.OPEN if name not in _NOT_RASTER])
 
 
-def _require_carried(image: Image.Image) -> None:
+def _require_size(image: Image.Image) -> None:
     if not all(MIN_SIDE <= side <= MAX_SIDE for side in image.size):
         raise PictureError(
             f"this file is {image.width}x{image.height} pixels; the link carries {MIN_SIDE} to {MAX_SIDE} on a side; "
@@ -166,7 +166,7 @@ def _is_turned(image: Image.Image) -> bool:
 def _pixels(image: Image.Image, notes: list[str]) -> NDArray[np.uint8]:
     """Return uint8 ``[height, width, 3]`` or ``[height, width]``."""
     if image.mode.startswith("I"):
-        return _eight_bit(np.array(image), image.info.get("transparency"), notes)
+        return _to_eight_bit(np.array(image), image.info.get("transparency"), notes)
     if image.mode == "F":
         raise PictureError(
             "this picture has floating-point values, which have no fixed range; save it with 8 or 16 bits"
@@ -174,7 +174,7 @@ def _pixels(image: Image.Image, notes: list[str]) -> NDArray[np.uint8]:
     if image.mode == "La":  # Pillow converts premultiplied grey to nothing but LA
         image = image.convert("LA")
     if image.has_transparency_data:
-        return np.array(_on_white(image.convert("RGBA"), notes))
+        return np.array(_flatten_on_white(image.convert("RGBA"), notes))
     if image.mode in ("1", "L"):
         return np.array(image.convert("L"))
     if image.mode in ("CMYK", "YCbCr", "HSV", "LAB"):
@@ -182,7 +182,7 @@ def _pixels(image: Image.Image, notes: list[str]) -> NDArray[np.uint8]:
     return np.array(image.convert("RGB"))
 
 
-def _eight_bit(values: NDArray[np.integer], transparent: object, notes: list[str]) -> NDArray[np.uint8]:
+def _to_eight_bit(values: NDArray[np.integer], transparent: object, notes: list[str]) -> NDArray[np.uint8]:
     """Scale 16-bit grey ``[height, width]`` to 8 bits, rounded; ``transparent`` is the PNG value that shows white."""
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > _WHITE_16:
@@ -194,7 +194,7 @@ def _eight_bit(values: NDArray[np.integer], transparent: object, notes: list[str
     return ((wide + 128) // 257).astype(np.uint8)
 
 
-def _on_white(image: Image.Image, notes: list[str]) -> Image.Image:
+def _flatten_on_white(image: Image.Image, notes: list[str]) -> Image.Image:
     """Lay an RGBA picture on white."""
     alpha = image.getchannel("A")
     if alpha.getextrema() == (255, 255):
@@ -205,7 +205,7 @@ def _on_white(image: Image.Image, notes: list[str]) -> Image.Image:
     return white
 
 
-def _grey_if_equal(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _drop_equal_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Drop two of three channels that are equal everywhere."""
     if pixels.ndim == 2:
         return pixels

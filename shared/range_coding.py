@@ -58,7 +58,7 @@ def _most_trailing_zeros(first: int, end: int) -> int:
     return (roundest & -roundest).bit_length() - 1
 
 
-def words_of(data: bytes) -> NDArray[np.uint32]:
+def to_words(data: bytes) -> NDArray[np.uint32]:
     """Return the range coder's words, big-endian in ``data``, whose trailing zero bytes were left out."""
     padded = data + bytes(-len(data) % WORD_BYTES)
     return np.frombuffer(padded, ">u4").astype(np.uint32)
@@ -74,7 +74,7 @@ class RangeWriter:
         """Append ``symbols`` (flat), each by ``model``."""
         self._encoder.encode(symbols.astype(np.int32), model)
 
-    def finished(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """Return the shortest bytes that say all symbols, given that zeros follow them."""
         return shortest_bytes(self._encoder)
 
@@ -84,7 +84,7 @@ class RangeReader:
 
     def __init__(self, data: bytes, what: str) -> None:
         self._data, self._what = data, what
-        self._decoder = constriction.stream.queue.RangeDecoder(words_of(data))
+        self._decoder = constriction.stream.queue.RangeDecoder(to_words(data))
         self._again = RangeWriter()
 
     def read(self, count: int, model: Any) -> Symbols:
@@ -106,7 +106,7 @@ class RangeReader:
         Raises:
             BitstreamError: the encoder writes these symbols in other bytes, so something was cut off or added.
         """
-        if self._again.finished() != self._data:
+        if self._again.to_bytes() != self._data:
             raise BitstreamError(
                 f"the {self._what} payload is damaged: {len(self._data)} bytes are not what its symbols are coded in"
             )

@@ -20,7 +20,7 @@ _NO_MAPPING: Final = ("model_type", "dict_type", "dataclass_type")
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def checked(model: type[Model], values: Mapping[str, Any], within: str = "") -> Model:
+def validate(model: type[Model], values: Mapping[str, Any], within: str = "") -> Model:
     """Return ``model`` filled with ``values``; ``within`` is the setting that holds them, if one does.
 
     Raises:
@@ -91,9 +91,9 @@ def _names(model: type[BaseModel]) -> list[str]:
 
 def short_repr(value: object) -> str:
     """Return ``repr(value)`` on one line of at most ``MAX_VALUE_CHARS`` characters."""
-    return shortened(" ".join(repr(value).split()), MAX_VALUE_CHARS)
+    return shorten(" ".join(repr(value).split()), MAX_VALUE_CHARS)
 
 
-def shortened(text: str, most: int) -> str:
+def shorten(text: str, most: int) -> str:
     """Return ``text``, cut to ``most`` characters, the last of which then says so."""
     return text if len(text) <= most else text[: most - 1] + "…"

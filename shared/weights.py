@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def with_weights(network: Network, file: Path | Traversable, what: str, way_out: str) -> Network:
+def load_weights(network: Network, file: Path | Traversable, what: str, way_out: str) -> Network:
     """Return ``network`` with the weights in ``file``, as float32, frozen; it may be on the device "meta".
 
     ``what`` names the network's owner, and ``way_out`` says what a user may do.

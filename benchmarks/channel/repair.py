@@ -24,7 +24,7 @@ from shared.bitstream import Bitstream, PictureHeader
 from shared.packets import Packetiser
 from shared.repair.encoder import RepairEncoder, repair_count
 from shared.repair.packet import CONTENT_BYTES
-from shared.repair.symbols import decoded_symbols, repair_symbols, source_symbols
+from shared.repair.symbols import decode_symbols, repair_symbols, source_symbols
 from shared.streams import Stream, StreamKind
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def recover(sources: Sequence[bytes], repairs: Sequence[bytes], lost: Sequence[b
         return True
     symbols = [*sources, *repairs]
     received = {index: symbol for index, symbol in enumerate(symbols) if not lost[index]}
-    decoded = decoded_symbols(received, len(sources))
+    decoded = decode_symbols(received, len(sources))
     if decoded is not None and decoded != list(sources):
         raise AssertionError("decoded symbols are not those that were sent")
     return decoded is not None

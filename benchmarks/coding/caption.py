@@ -24,7 +24,7 @@ import torch
 from sender.extractors.captioner import Captioner, Search, best_captions, caption_network
 from sender.extractors.features import FeatureExtractor
 from shared.caption.coder import caption_coder
-from shared.caption.text import parsed
+from shared.caption.text import parse
 from training.caption.__main__ import DEFAULT_DATA, HELD_OUT, RUNS, training_set
 from training.caption.pictures import captioned, features_of
 from training.caption.scores import bleu, cider, plain_words
@@ -62,7 +62,7 @@ def coder_rows(pictures: list[Captioned]) -> list[Row]:
 def cost_row(name: str, captions: list[str]) -> Row:
     coder = caption_coder()
     sizes = [len(coder.encode(caption)) for caption in captions]
-    sentences = [parsed(caption)[1] for caption in captions]
+    sentences = [parse(caption)[1] for caption in captions]
     return {
         "words": name,
         "captions": len(captions),

@@ -33,7 +33,7 @@ from PIL import Image
 
 from shared.errors import BudgetError, SetupError
 from shared.hci.rate_table import coders_by_merit
-from shared.hci.stream import coder_named, decode_hci, down_sampled, encode_hci, upsample
+from shared.hci.stream import decode_hci, downsample, encode_hci, get_coder, upsample
 
 BUDGETS_BPP = (0.004, 0.006, 0.008, 0.01, 0.014, 0.02, 0.03)
 J2K_SCALES = (1, 2, 4, 8)
@@ -49,7 +49,7 @@ def installed_coders() -> list[str]:
     names = []
     for name in ("av1", "learned"):
         try:
-            coder_named(name)
+            get_coder(name)
             names.append(name)
         except SetupError as error:
             print(f"{name} left out: {error}", file=sys.stderr)
@@ -111,7 +111,7 @@ def j2k_within(small: Picture, budget_bytes: int, *, bare: bool) -> bytes | None
 
 def j2k_curve(picture: Picture, scale: int, *, bare: bool) -> Curve:
     height, width = picture.shape[:2]
-    small, points = down_sampled(picture, scale), []
+    small, points = downsample(picture, scale), []
     for bpp in BUDGETS_BPP:
         codestream = j2k_within(small, int(bpp * width * height / 8), bare=bare)
         if codestream is None:
@@ -124,7 +124,7 @@ def j2k_curve(picture: Picture, scale: int, *, bare: bool) -> Curve:
 
 def thumbnail_curve(picture: Picture, coder: str) -> Curve:
     """(bits per small pixel, PSNR, SSIM dB) of the small picture at rising quality."""
-    small, made_by = down_sampled(picture, THUMBNAIL_SCALE), coder_named(coder)
+    small, made_by = downsample(picture, THUMBNAIL_SCALE), get_coder(coder)
     top = 80 if coder == "av1" else made_by.qualities[-1]
     points: Curve = []
     for quality in np.linspace(0, top, THUMBNAIL_POINTS).astype(int).tolist():

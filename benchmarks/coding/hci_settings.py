@@ -35,7 +35,7 @@ from shared.errors import PictureError, SetupError
 from shared.hci import av1, obu, yuv
 from shared.hci.av1 import AOM_OPTIONS, Av1Coder
 from shared.hci.obu import Chroma
-from shared.hci.stream import HCI_SCALES, coder_named, down_sampled, upsample
+from shared.hci.stream import HCI_SCALES, downsample, get_coder, upsample
 
 if TYPE_CHECKING:
     from shared.hci.coder import HciCoder
@@ -77,7 +77,7 @@ def aom(small: Picture, quantizer: int, variant: tuple[dict[str, str], str, int]
     options, subsampling, speed = variant
     unit = av1.aom_obus(small, quantizer, subsampling, speed, options)
     chroma = Chroma.YUV444 if subsampling == "4:4:4" else Chroma.YUV420
-    planes = av1.decoded_planes(unit, small.shape[1], small.shape[0], chroma)
+    planes = av1.decode_planes(unit, small.shape[1], small.shape[0], chroma)
     return frame_bytes(unit), yuv.rgb_from_yuv(*planes)
 
 
@@ -122,7 +122,7 @@ def curve(pictures: list[Picture], encode: Encode, points: Sequence[int]) -> dic
         figures = []
         for picture in pictures:
             height, width = picture.shape[:2]
-            small = down_sampled(picture, OPTION_SCALE)
+            small = downsample(picture, OPTION_SCALE)
             started = time.perf_counter()
             size, decoded = encode(small, point)
             spent += time.perf_counter() - started
@@ -156,7 +156,7 @@ def measured_options(sets: dict[str, list[Picture]]) -> dict[str, dict[str, obje
 def ladder(picture: Picture, made_by: HciCoder, scale: int) -> list[Point]:
     """The points of ``picture`` at rising quality, until one costs more than the largest budget."""
     height, width = picture.shape[:2]
-    small, points = down_sampled(picture, scale), []
+    small, points = downsample(picture, scale), []
     for quality in range(0, made_by.qualities[-1] + 1, len(made_by.qualities) // LADDER_STEPS):
         payload = made_by.encode(small, quality)
         full = upsample(made_by.decode(payload, small.shape[1], small.shape[0], grey=False), width, height)
@@ -177,7 +177,7 @@ def at_budgets(points: list[Point]) -> list[list[float]]:
 def measured_scales(sets: dict[str, list[Picture]]) -> dict[str, dict[str, object]]:
     coders: dict[str, HciCoder] = {f"av1 {tune}": Av1Coder(tune) for tune in av1.TUNES}
     try:
-        coders["learned"] = coder_named("learned")
+        coders["learned"] = get_coder("learned")
     except SetupError as error:
         print(f"learned left out: {error}", file=sys.stderr)
     out: dict[str, dict[str, object]] = {}

@@ -17,7 +17,7 @@ import numpy as np
 import safetensors.numpy
 
 from benchmarks.common.hci_curves import DATA, RESULTS, Picture, folder_pictures, machine, parquet_pictures, table
-from sender.extractors.latent import LatentEncoder, chosen_channels
+from sender.extractors.latent import LatentEncoder, select_channels
 from shared.latent.coder import encode_latent
 from shared.latent.layout import CHANNEL_COUNTS
 from training.latent.pictures import held_out_pictures
@@ -51,7 +51,7 @@ def sent_of(pictures: list[Picture], encoder: LatentEncoder) -> list[Sent]:
     sent = []
     for pixels in pictures:
         values = encoder.values(pixels)
-        ranked = chosen_channels(values, pixels, CHANNEL_COUNTS[-1])
+        ranked = select_channels(values, pixels, CHANNEL_COUNTS[-1])
         sent.append(Sent(values, ranked))
     return sent
 

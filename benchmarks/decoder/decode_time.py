@@ -37,7 +37,7 @@ from receiver.pocket.trust import trust_map
 from receiver.pocket.weights import load_networks
 from shared.bitstream import PictureHeader
 from shared.errors import LinkError
-from shared.hci.stream import decode_hci, down_sampled, encode_hci
+from shared.hci.stream import decode_hci, downsample, encode_hci
 from shared.pixels import to_pixels, to_tensor
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def agreement(options: argparse.Namespace) -> dict[str, Any]:
             rows[name] = levels(tiled - reference)
     for fidelity in (0.0, 0.5, 1.0):
         pixels = to_pixels(projected(reference, to_tensor(hci).to(device), fidelity), grey=False)
-        error = down_sampled(pixels, scale).astype(np.float32) - hci
+        error = downsample(pixels, scale).astype(np.float32) - hci
         rows[f"down-sampled again against the HCI, fidelity {fidelity:g}"] = levels(torch.from_numpy(error) / 255)
     return rows
 

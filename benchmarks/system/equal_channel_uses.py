@@ -140,7 +140,7 @@ class Run:
     def _encoded(self, original: NDArray[np.uint8], config: ChannelConfig, codec: str) -> Bitstream | None:
         key = (original.tobytes(), config.mcs)
         if key not in self._ours:
-            picture, recipe = load_picture(encode_png(original)), codec_named(codec)
+            picture, recipe = load_picture(encode_png(original)), get_codec(codec)
 
             def encode(budget: int) -> tuple[Bitstream, Sequence[bytes]]:
                 bitstream = encode_picture(picture, recipe, self._extractors, budget)

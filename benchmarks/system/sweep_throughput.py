@@ -38,7 +38,7 @@ from semlink.sweep.worker import picture_index
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from sender.packets import make_packets
-from shared.codecs.registry import codec_named
+from shared.codecs.registry import get_codec
 from shared.files import write_file
 from shared.picture import encode_png, load_picture
 from shared.pixels import grey_to_rgb
@@ -73,7 +73,7 @@ def bare(plan: Plan) -> None:
         index = picture_index(task)
 
         def packets_of(budget: int, picture=picture, index=index) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:  # noqa: ANN001
-            codec = codec_named("hci")
+            codec = get_codec("hci")
             bitstream = encode_picture(picture, codec, extractors, budget)
             packets = make_packets(
                 bitstream, packet_bytes=point.packet_bytes, picture_index=index, order=codec.streams

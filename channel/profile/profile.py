@@ -16,7 +16,7 @@ from channel.propagation.kinds import Awgn, Rician
 from shared.errors import ConfigError, UnknownNameError
 from shared.repair.encoder import MAX_OVERHEAD
 from shared.streams import StreamKind
-from shared.validation import checked
+from shared.validation import validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -108,7 +108,7 @@ class Profile(LinkSettings):
             if found.fading is not None and isinstance(self.propagation, Awgn):
                 settings["propagation"] = Rician(k_factor_db=found.fading.k_db)
         own = {"snr_db": snr_db, "mcs": self._select_mcs(snr_db), "propagation_delay_s": delay_s or 0.0}
-        config = checked(ChannelConfig, settings | own | {"stream_mcs": self._stream_mcs()} | run)
+        config = validate(ChannelConfig, settings | own | {"stream_mcs": self._stream_mcs()} | run)
         return ResolvedProfile(config, found, self._compute_budget(found, config))
 
     def config(self, **run: Any) -> ChannelConfig:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from channel.plugins import CHANNELS, describe_plugin, load_plugin, one_line, plugin_names
 from channel.profile.profile import Profile
 from shared.errors import ConfigError, LinkError, SetupError, UnknownNameError
-from shared.validation import checked
+from shared.validation import validate
 from shared.yaml_text import yaml_mapping, yaml_value
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def parse_profile(text: str, what: str, changes: Mapping[str, str] | None = None
     _check_deep_space(document, what, changes or {})
     for setting, value in (changes or {}).items():
         _set_value(document, setting, yaml_value(value, setting))
-    return checked(Profile, document)
+    return validate(Profile, document)
 
 
 def _read_profile_text(name: str) -> str:

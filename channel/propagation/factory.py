@@ -10,7 +10,7 @@ from channel.plugins import PROPAGATIONS, describe_plugin, load_plugin, plugin_n
 from channel.propagation.base import PropagationKind, PropagationSettings
 from channel.propagation.kinds import Awgn, BlockFading, Rayleigh, Rician, Tdl
 from shared.errors import ConfigError, SetupError, UnknownNameError
-from shared.validation import checked, short_repr
+from shared.validation import short_repr, validate
 
 if TYPE_CHECKING:
     from channel.propagation.base import ChannelModel
@@ -74,7 +74,7 @@ def read_propagation(value: Any) -> PropagationSettings:
         return value
     if not isinstance(value, dict):
         raise ConfigError(f"propagation = {short_repr(value)}: give a mapping with a kind, as {{kind: awgn}}")
-    return checked(find_kind(value.get("kind")).settings, value, "propagation")
+    return validate(find_kind(value.get("kind")).settings, value, "propagation")
 
 
 def build_channel_model(settings: PropagationSettings, variance: float, symbol_rate_hz: float) -> ChannelModel:

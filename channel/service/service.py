@@ -26,7 +26,7 @@ from shared.errors import InputError, LinkError
 from shared.rpc.limits import QUEUE_PACKETS, READ_OUT_S
 from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc
 from shared.rpc.server import ServiceSpec
-from shared.rpc.status import answers, serves
+from shared.rpc.status import streaming_rpc, unary_rpc
 from shared.telemetry.telemetry import Telemetry
 from shared.torch_imports import TORCH_IMPORTS
 
@@ -62,7 +62,7 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         telemetry.watch("packets", lambda: sum(queue.qsize() for queue in list(self._queues)))
         self._chains: ChainCache | None = None
 
-    @serves
+    @streaming_rpc
     async def Transmit(  # noqa: N802 - gRPC's name
         self, request_iterator: AsyncIterator[channel_pb2.TransmitRequest], context: Context
     ) -> AsyncIterator[channel_pb2.TransmitResponse]:
@@ -107,7 +107,7 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         self._metrics.count_transmission(label, config, report, estimator)
         yield channel_pb2.TransmitResponse(report=report_message(resolved, report))
 
-    @answers
+    @unary_rpc
     async def ListChannels(  # noqa: N802 - gRPC's name
         self, request: channel_pb2.ListChannelsRequest, context: Context
     ) -> channel_pb2.ListChannelsResponse:
@@ -115,7 +115,7 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         del request, context
         return await asyncio.to_thread(list_channels)
 
-    @answers
+    @unary_rpc
     async def DescribeChannel(  # noqa: N802 - gRPC's name
         self, request: channel_pb2.DescribeChannelRequest, context: Context
     ) -> channel_pb2.DescribeChannelResponse:

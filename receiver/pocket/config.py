@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.errors import ConfigError, SetupError
-from shared.validation import checked
+from shared.validation import validate
 
 CONFIG_NAME = "config.json"
 FOLDER_VARIABLE = "SEMLINK_POCKET"
@@ -66,6 +66,6 @@ def config_in(folder: Path) -> PocketConfig:
     if not isinstance(values, dict):
         raise SetupError(f"{path} is damaged, it holds no settings; {way_out()}")
     try:
-        return checked(PocketConfig, values)
+        return validate(PocketConfig, values)
     except ConfigError as error:
         raise SetupError(f"{path} does not fit this version: {error}; {way_out()}") from error

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from shared.latent.layout import LATENT_CHANNELS, LATENT_STRIDE
 from shared.latent.network import EIGHTH, SIXTEENTH, Residual
-from shared.weights import with_weights
+from shared.weights import load_weights
 
 SYNTHESIS_NAME = "synthesis.safetensors"
 WAY_OUT = "install the package again or train it (training/README.md)"
@@ -51,4 +51,4 @@ def loaded_synthesis(folder: Path | None = None) -> Synthesis:
     path = (folder or Path(str(resources.files("models") / "latent"))) / SYNTHESIS_NAME
     with torch.device("meta"):
         network = Synthesis()
-    return with_weights(network, path, "the latent stream's synthesis", WAY_OUT)
+    return load_weights(network, path, "the latent stream's synthesis", WAY_OUT)

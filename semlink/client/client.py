@@ -10,7 +10,7 @@ import grpc.aio
 
 from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignore_preview, ignore_stage
 from shared.errors import ServiceError
-from shared.rpc.chunks import chunks_of
+from shared.rpc.chunks import split_chunks
 from shared.rpc.connect import connect, require_address
 from shared.rpc.limits import DEFAULT_TIMEOUT_S, MESSAGE_SIZE_OPTIONS
 from shared.rpc.semlink.v1 import (
@@ -167,7 +167,7 @@ class LinkClient:
         async def carry_packets() -> tuple[list[packet_pb2.Arrival], channel_pb2.LinkReport]:
             with self._translate_failures("channel"):
                 await _write(receiving, receiver_pb2.ReceiveRequest(settings=receive))
-                for chunk in chunks_of(picture):
+                for chunk in split_chunks(picture):
                     await _write(receiving, receiver_pb2.ReceiveRequest(reference_chunk=chunk))
                 return await _pipe_arrivals(carrying, receiving, on_stage)
 
@@ -274,7 +274,7 @@ async def _wait_for_all(tasks: Sequence[asyncio.Task[Any]]) -> None:
 
 def _send_requests(picture: bytes, settings: sender_pb2.SendSettings) -> Iterator[sender_pb2.SendRequest]:
     yield sender_pb2.SendRequest(settings=settings)
-    for chunk in chunks_of(picture):
+    for chunk in split_chunks(picture):
         yield sender_pb2.SendRequest(picture_chunk=chunk)
 
 
@@ -290,9 +290,9 @@ def _decode_requests(
     container: bytes, settings: receiver_pb2.DecodeSettings | None, reference: bytes
 ) -> Iterator[receiver_pb2.DecodeRequest]:
     yield receiver_pb2.DecodeRequest(settings=settings or receiver_pb2.DecodeSettings())
-    for chunk in chunks_of(reference):
+    for chunk in split_chunks(reference):
         yield receiver_pb2.DecodeRequest(reference_chunk=chunk)
-    for chunk in chunks_of(container):
+    for chunk in split_chunks(container):
         yield receiver_pb2.DecodeRequest(container_chunk=chunk)
 
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from semlink.client.addresses import SERVICE_NAMES
 from semlink.client.local_services import TRACES_VARIABLE, RunSettings
 from shared.errors import ConfigError, InputError
-from shared.validation import checked, hint
+from shared.validation import hint, validate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

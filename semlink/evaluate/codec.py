@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from shared.errors import BudgetError, DataError
-from shared.hci.stream import down_sampled, upsample
+from shared.hci.stream import downsample, upsample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,7 +77,7 @@ def fit_files(
     """
     fewest_bytes, any_fits = 0, False
     for scale in scales:
-        small = down_sampled(pixels, scale)
+        small = downsample(pixels, scale)
         if min(small.shape[:2]) < MIN_BASELINE_SIDE:
             break
         best = encode_at(small, 0)

@@ -11,7 +11,7 @@ from semlink.evaluate.codec import enlarge
 from semlink.pipeline.coding_spec import REAL_ESRGAN
 from semlink.pipeline.spec_decoding import decode_as_specified, remove_dropped_streams
 from shared.bitstream import Bitstream
-from shared.codecs.registry import codec_named, codecs
+from shared.codecs.registry import codecs, get_codec
 from shared.errors import DataError
 from shared.picture import encode_png, load_picture
 from shared.pixels import grey_to_rgb
@@ -42,7 +42,7 @@ class LinkCodec:
             BudgetError: nothing fits.
         """
         picture = load_picture(encode_png(pixels))
-        return self._pipeline.encode(picture, codec_named(self._spec.codec), budget_bytes).pack()
+        return self._pipeline.encode(picture, get_codec(self._spec.codec), budget_bytes).pack()
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
         """Return the receiver's picture ``[H, W, 3]``.

@@ -71,7 +71,7 @@ def _grid(folders: Sequence[Path], rows: Sequence[dict[str, Any]]) -> bytes:
 def _two_lines(name: str) -> tuple[str, str]:
     """Return a codec's name as two lines that fit beneath a tile."""
     head, plus, tail = name.partition("+")
-    return shortened(head, LINE_CHARS), shortened(plus + tail, LINE_CHARS)
+    return shorten(head, LINE_CHARS), shorten(plus + tail, LINE_CHARS)
 
 
 def _tile(folders: Sequence[Path], row: dict[str, Any] | None) -> Tile:

@@ -13,7 +13,7 @@ from semlink.pipeline.coding_spec import split_codec_names
 from shared.errors import ConfigError
 from shared.files import read_file
 from shared.packets import MAX_PACKET_BYTES, MIN_PACKET_BYTES
-from shared.validation import checked
+from shared.validation import validate
 from shared.yaml_text import yaml_mapping, yaml_text, yaml_value
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def load_sweep(file: Path | None, flags: Mapping[str, Any]) -> Sweep:
     try:
         if isinstance(values.get("codecs"), str):
             values["codecs"] = split_codec_names(values["codecs"])
-        return checked(Sweep, values)
+        return validate(Sweep, values)
     except ConfigError as error:
         raise ConfigError(f"{where}{error}") from None
 

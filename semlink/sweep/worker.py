@@ -29,7 +29,7 @@ from semlink.sweep.row import (
     make_row,
 )
 from sender.packets import make_packets
-from shared.codecs.registry import codec_named
+from shared.codecs.registry import get_codec
 from shared.errors import BudgetError
 from shared.picture import load_picture
 from shared.pixels import grey_to_rgb

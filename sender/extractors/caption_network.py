@@ -19,7 +19,7 @@ VOCABULARY: Final = 2000
 START: Final = VOCABULARY
 MAX_WORDS: Final = 14
 
-Seen = list[tuple[Tensor, Tensor]]
+PictureKeys = list[tuple[Tensor, Tensor]]
 """One picture's keys and values ``[P, heads, places, width / heads]`` per layer."""
 
 
@@ -36,28 +36,28 @@ class CaptionNetwork(nn.Module):
         self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
         self.last_norm = nn.LayerNorm(WIDTH)
 
-    def seen(self, features: Tensor, places: Sequence[int] | None = None) -> Seen:
+    def picture_keys(self, features: Tensor, places: Sequence[int] | None = None) -> PictureKeys:
         """Return what all layers see of ``features`` ``[P, S, 1280]`` at ``places`` (S of 64, default all)."""
         where = self.places if places is None else self.places[list(places)]
         x = self.seen_norm(self.eye(features) + where)
-        return [cast("Layer", layer).looked_at(x) for layer in self.layers]
+        return [cast("Layer", layer).keys_and_values(x) for layer in self.layers]
 
-    def forward(self, seen: Seen, symbols: Tensor, dropout: Dropout | None = None) -> Tensor:
+    def forward(self, picture_keys: PictureKeys, symbols: Tensor, dropout: Dropout | None = None) -> Tensor:
         """Return logits ``[P, n, T, VOCABULARY]`` of what follows each of ``symbols``, ``[P, n, T]``, START first.
 
         ``n`` captions of each of ``P`` pictures; T is at most MAX_WORDS + 1.
         """
         dropout = dropout or Dropout(0)
-        return functional.linear(dropout(self._read(seen, symbols, dropout)), self.words[:VOCABULARY])
+        return functional.linear(dropout(self._read(picture_keys, symbols, dropout)), self.words[:VOCABULARY])
 
-    def following(self, seen: Seen, symbols: Tensor) -> Tensor:
+    def next_logits(self, picture_keys: PictureKeys, symbols: Tensor) -> Tensor:
         """Return logits ``[P, n, VOCABULARY]`` of what follows the last of ``symbols``, as the last of ``forward``."""
-        return functional.linear(self._read(seen, symbols, Dropout(0))[:, :, -1], self.words[:VOCABULARY])
+        return functional.linear(self._read(picture_keys, symbols, Dropout(0))[:, :, -1], self.words[:VOCABULARY])
 
-    def _read(self, seen: Seen, symbols: Tensor, dropout: Dropout) -> Tensor:
+    def _read(self, picture_keys: PictureKeys, symbols: Tensor, dropout: Dropout) -> Tensor:
         """Return ``[P, n, T, width]``."""
         x = dropout(self.words[symbols] * WIDTH**0.5 + self.positions[: symbols.shape[2]])
-        for layer, (keys, values) in zip(self.layers, seen, strict=True):
+        for layer, (keys, values) in zip(self.layers, picture_keys, strict=True):
             x = layer(x, keys, values, dropout)
         return cast("Tensor", self.last_norm(x))
 
@@ -89,30 +89,30 @@ class Layer(nn.Module):
         self.dense_norm, self.dense = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, INNER)
         self.dense_out = nn.Linear(INNER, WIDTH)
 
-    def looked_at(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+    def keys_and_values(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         """Return keys and values ``[P, heads, S, width / heads]`` of ``picture`` ``[P, S, width]``."""
         keys, values = self.picture(picture).chunk(2, dim=-1)
-        return _heads(keys), _heads(values)
+        return _split_heads(keys), _split_heads(values)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, dropout: Dropout) -> Tensor:
         """Return ``x`` ``[P, n, T, width]`` after this layer."""
-        query, key, value = (_heads(part.flatten(0, 1)) for part in self.own(self.own_norm(x)).chunk(3, dim=-1))
+        query, key, value = (_split_heads(part.flatten(0, 1)) for part in self.own(self.own_norm(x)).chunk(3, dim=-1))
         later = torch.ones(x.shape[2], x.shape[2], dtype=torch.bool).triu(1)
-        attended = _attended(query, key, value, later)
-        x = x + dropout(self.own_out(_joined(attended).view_as(x)))
+        attended = _attend(query, key, value, later)
+        x = x + dropout(self.own_out(_join_heads(attended).view_as(x)))
         # All captions of a picture look at it at once.
-        query = _heads(self.query(self.query_norm(x)).flatten(1, 2))
-        attended = _attended(query, keys, values)
-        x = x + dropout(self.picture_out(_joined(attended).view_as(x)))
+        query = _split_heads(self.query(self.query_norm(x)).flatten(1, 2))
+        attended = _attend(query, keys, values)
+        x = x + dropout(self.picture_out(_join_heads(attended).view_as(x)))
         return x + dropout(self.dense_out(dropout(functional.gelu(self.dense(self.dense_norm(x))))))
 
 
-def _heads(x: Tensor) -> Tensor:
+def _split_heads(x: Tensor) -> Tensor:
     """Return ``[B, heads, T, width / heads]`` of ``[B, T, width]``."""
     return x.view(*x.shape[:2], HEADS, -1).transpose(1, 2)
 
 
-def _attended(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None = None) -> Tensor:
+def _attend(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None = None) -> Tensor:
     """Return ``[B, heads, T, d]``. For so few places, plain products are faster than torch's fused attention."""
     likeness = query @ key.mT / query.shape[-1] ** 0.5
     if hidden is not None:
@@ -121,5 +121,5 @@ def _attended(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None =
     return result
 
 
-def _joined(x: Tensor) -> Tensor:
+def _join_heads(x: Tensor) -> Tensor:
     return x.transpose(1, 2).flatten(2)

@@ -15,8 +15,8 @@ from sender.extractors.caption_network import MAX_WORDS, START, VOCABULARY, Capt
 from sender.extractors.features import FeatureExtractor
 from shared.caption.coder import caption_coder
 from shared.caption.ngram import END, ESCAPE, FIRST
-from shared.caption.text import SENTENCE, written
-from shared.weights import with_weights
+from shared.caption.text import SENTENCE, render
+from shared.weights import load_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ class Candidate:
     def text(self) -> str:
         """Return the caption as a sentence."""
         words = caption_coder().words
-        return written(SENTENCE, [words[symbol - FIRST] for symbol in self.symbols])
+        return render(SENTENCE, [words[symbol - FIRST] for symbol in self.symbols])
 
 
 class Captioner:
@@ -84,7 +84,7 @@ def caption_network(weights: Path | None = None) -> CaptionNetwork:
     path = weights or resources.files("models") / "caption" / "captioner.safetensors"
     with torch.device("meta"):  # draws no random numbers for weights that are replaced anyway
         network = CaptionNetwork()
-    return with_weights(network, path, "the captioner", WAY_OUT)
+    return load_weights(network, path, "the captioner", WAY_OUT)
 
 
 @torch.inference_mode()
@@ -102,7 +102,7 @@ def best_captions(network: CaptionNetwork, features: Tensor, search: Search) -> 
             finished = heapq.nlargest(search.beams, finished, key=lambda candidate: candidate.score)
         scores[:, END] = -math.inf
         likeliest = np.argsort(-scores, axis=None, kind="stable")[: search.beams]
-        begun = [_longer(begun, int(place), scores) for place in likeliest]
+        begun = [_extend(begun, int(place), scores) for place in likeliest]
         # Scores only fall and what divides them only grows up to the longest caption's.
         at_best = begun[0].score / (MAX_WORDS + 1) ** search.length_power
         if len(finished) == search.beams and finished[-1].score >= at_best:
@@ -110,7 +110,7 @@ def best_captions(network: CaptionNetwork, features: Tensor, search: Search) -> 
     return finished
 
 
-def _longer(begun: list[Candidate], place: int, scores: NDArray[np.float64]) -> Candidate:
+def _extend(begun: list[Candidate], place: int, scores: NDArray[np.float64]) -> Candidate:
     beam, symbol = divmod(place, VOCABULARY)
     return Candidate((*begun[beam].symbols, symbol), float(scores[beam, symbol]))
 

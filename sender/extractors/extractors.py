@@ -86,9 +86,9 @@ class Extractors:
             SetupError: weights are missing or damaged.
         """
         values = self._latent_encoder().values(pixels)
-        from sender.extractors.latent import chosen_channels  # noqa: PLC0415 - the encoder has imported it by now
+        from sender.extractors.latent import select_channels  # noqa: PLC0415 - the encoder has imported it by now
 
-        return values, chosen_channels(values, pixels, count)
+        return values, select_channels(values, pixels, count)
 
     def regions(self, pixels: NDArray[np.uint8]) -> tuple[Region, ...]:
         """Return up to three regions; none where nothing is recognised.

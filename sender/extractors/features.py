@@ -54,10 +54,10 @@ class FeatureExtractor:
         Raises:
             PictureError: another kind of array.
         """
-        return self.maps(square(pixels)[None])[0]
+        return self.maps(resize_to_square(pixels)[None])[0]
 
 
-def square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def resize_to_square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return ``pixels`` as RGB ``[256, 256, 3]``, resized by Pillow's bicubic filter, which works in integers.
 
     Raises:

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from sender.extractors.latent_network import REACH, Analysis
-from sender.extractors.latent_selection import grey_of, structure_scores
+from sender.extractors.latent_selection import luminance, ssim_scores
 from shared.errors import ConfigError
 from shared.latent.layout import CHANNEL_COUNTS, LATENT_CHANNELS, LATENT_STRIDE, VALUE_MAX, latent_size
 from shared.pixels import grey_to_rgb, require_pixels, to_tensor
-from shared.weights import with_weights
+from shared.weights import load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ class LatentEncoder:
         Raises:
             SetupError: they are missing or damaged.
         """
-        self._analysis = loaded_analysis(weights)
+        self._analysis = load_analysis(weights)
 
     @torch.inference_mode()
     def values(self, pixels: NDArray[np.uint8]) -> NDArray[np.int16]:
@@ -51,14 +51,14 @@ class LatentEncoder:
             PictureError: another kind of array.
         """
         strips = []
-        for picture, above, rows in _strips(_padded(pixels), REACH):
+        for picture, above, rows in _strips(_pad(pixels), REACH):
             planes = self._analysis(picture)[0, :, above : above + rows].round().clamp(-VALUE_MAX, VALUE_MAX)
             strips.append(planes.to(torch.int16).numpy())
         return np.concatenate(strips, axis=1)
 
 
 @torch.inference_mode()
-def chosen_channels(values: NDArray[np.int16], pixels: NDArray[np.uint8], count: int) -> tuple[int, ...]:
+def select_channels(values: NDArray[np.int16], pixels: NDArray[np.uint8], count: int) -> tuple[int, ...]:
     """Return the ``count`` channels of ``values`` ``[32, h, w]`` that show most of the picture's structure, best first.
 
     SSIM between each plane as a grey picture and the luminance (`sender/extractors/latent_selection.py`); of equal ones, the lower id.
@@ -69,19 +69,19 @@ def chosen_channels(values: NDArray[np.int16], pixels: NDArray[np.uint8], count:
     """
     if count not in CHANNEL_COUNTS:
         raise ConfigError(f"{count} planes of the latent: must be one of {', '.join(map(str, CHANNEL_COUNTS))}")
-    padded = _padded(pixels)
+    padded = _pad(pixels)
     if values.shape != (LATENT_CHANNELS, *latent_size(pixels.shape[1], pixels.shape[0])):
         raise ConfigError(
             f"a latent of {list(values.shape)} is not of a picture of {pixels.shape[1]}x{pixels.shape[0]}"
         )
-    grey = torch.cat([grey_of(picture) for picture, _, _ in _strips(padded, 0)], dim=2)
+    grey = torch.cat([luminance(picture) for picture, _, _ in _strips(padded, 0)], dim=2)
     planes = torch.from_numpy(values.astype(np.float32))
     # One at a time: 32 grey pictures of a large photograph would take gigabytes.
-    scores = [float(structure_scores(plane[None, None], grey)) for plane in planes]
+    scores = [float(ssim_scores(plane[None, None], grey)) for plane in planes]
     return tuple(sorted(range(LATENT_CHANNELS), key=lambda channel: -scores[channel])[:count])
 
 
-def loaded_analysis(path: Path | None = None) -> Analysis:
+def load_analysis(path: Path | None = None) -> Analysis:
     """Return the analysis transform of the file ``path``, by default of the one that ships, frozen.
 
     Raises:
@@ -91,10 +91,10 @@ def loaded_analysis(path: Path | None = None) -> Analysis:
     way_out = "install the package again or train it (training/README.md)"
     with torch.device("meta"):
         analysis = Analysis()
-    return with_weights(analysis, source, "the latent stream", way_out)
+    return load_weights(analysis, source, "the latent stream", way_out)
 
 
-def _padded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _pad(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return ``pixels`` as RGB with sides that are multiples of 16, the last row and column repeated.
 
     Raises:

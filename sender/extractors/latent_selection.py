@@ -19,14 +19,14 @@ K1, K2 = 0.01, 0.03
 LUMA = (0.299, 0.587, 0.114)
 
 
-def grey_of(picture: Tensor) -> Tensor:
+def luminance(picture: Tensor) -> Tensor:
     """Return the luminance (BT.601), ``[B, 1, 4h, 4w]``, of pictures ``[B, 3, 16h, 16w]``, 0 to 1."""
     luma = sum(weight * picture[:, index : index + 1] for index, weight in enumerate(LUMA))
     assert isinstance(luma, Tensor)
     return functional.avg_pool2d(luma, GREY_SCALE)
 
 
-def structure_scores(planes: Tensor, grey: Tensor) -> Tensor:
+def ssim_scores(planes: Tensor, grey: Tensor) -> Tensor:
     """Return the SSIM ``[B, M]`` of each of ``planes`` ``[B, M, h, w]`` with ``grey`` ``[B, 1, 4h, 4w]``, 0 to 1.
 
     Wang et al. 2004, window and constants as there. An even plane shows nothing and scores -1, the least.
@@ -45,15 +45,15 @@ def structure_scores(planes: Tensor, grey: Tensor) -> Tensor:
 
 def _ssim(a: Tensor, b: Tensor) -> Tensor:
     """Return the mean SSIM ``[B, M]`` of ``a`` ``[B, M, H, W]`` with ``b`` ``[B, 1, H, W]``."""
-    mean_a, mean_b = _blurred(a), _blurred(b)
-    variance_a = _blurred(a * a) - mean_a * mean_a
-    variance_b = _blurred(b * b) - mean_b * mean_b
-    covariance = _blurred(a * b) - mean_a * mean_b
+    mean_a, mean_b = _blur(a), _blur(b)
+    variance_a = _blur(a * a) - mean_a * mean_a
+    variance_b = _blur(b * b) - mean_b * mean_b
+    covariance = _blur(a * b) - mean_a * mean_b
     light = (2 * mean_a * mean_b + K1**2) / (mean_a**2 + mean_b**2 + K1**2)
     return (light * (2 * covariance + K2**2) / (variance_a + variance_b + K2**2)).mean((2, 3))
 
 
-def _blurred(x: Tensor) -> Tensor:
+def _blur(x: Tensor) -> Tensor:
     """Return ``x`` ``[B, M, H, W]`` under a Gaussian window, wholly inside, or as much of it as a small side holds."""
     for dim in (2, 3):
         width = min(WINDOW, x.shape[dim] - 1 + x.shape[dim] % 2)

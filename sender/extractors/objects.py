@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from sender.extractors.features import square
+from sender.extractors.features import resize_to_square
 from shared.efficientnet import SENDER_NETWORK, efficientnet_lite
 from shared.pixels import to_tensor
 from shared.regions.region import REGIONS_MAX
@@ -61,12 +61,12 @@ class ObjectFinder:
         Raises:
             PictureError: another kind of array.
         """
-        picture = to_tensor(square(pixels))[None]
+        picture = to_tensor(resize_to_square(pixels))[None]
         last = self._network.classifier
-        return objects_in(self._network.head_map(picture)[0].permute(1, 2, 0), last.weight, last.bias)
+        return find_objects(self._network.head_map(picture)[0].permute(1, 2, 0), last.weight, last.bias)
 
 
-def objects_in(features: Tensor, weights: Tensor, biases: Tensor) -> list[FoundObject]:
+def find_objects(features: Tensor, weights: Tensor, biases: Tensor) -> list[FoundObject]:
     """Return the objects in ``features`` ``[8, 8, 1280]``, given the classifier's ``[1000, 1280]`` and ``[1000]``.
 
     The best class of the whole picture takes the cells that speak for it; the rest is looked at again. A class much
@@ -86,7 +86,7 @@ def objects_in(features: Tensor, weights: Tensor, biases: Tensor) -> list[FoundO
         middle = speaks[free].mean()
         cells = free & (speaks >= middle + PEAK_SHARE * (speaks[free].max() - middle))
         free &= ~cells
-        known = next((found for found in objects if _alike(weights, found.number, best)), None)
+        known = next((found for found in objects if _are_alike(weights, found.number, best)), None)
         if known:
             known.mask |= cells.numpy()
         else:
@@ -100,5 +100,5 @@ def class_names() -> tuple[str, ...]:
     return tuple((resources.files("sender.extractors") / "imagenet_names.txt").read_text("utf-8").splitlines())
 
 
-def _alike(weights: Tensor, first: int, second: int) -> bool:
+def _are_alike(weights: Tensor, first: int, second: int) -> bool:
     return float(torch.cosine_similarity(weights[first], weights[second], dim=0)) > ALIKE

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image
 
-from sender.extractors.features import square
+from sender.extractors.features import resize_to_square
 from sender.extractors.objects import ObjectFinder, class_names
 from shared.regions.region import MASK_SIDE, Region
 
@@ -51,14 +51,14 @@ class RegionFinder:
         Raises:
             PictureError: another kind of array.
         """
-        small = square(pixels)
+        small = resize_to_square(pixels)
         return tuple(
-            Region(class_names()[found.number], detail_of(small, found.mask), found.mask)
+            Region(class_names()[found.number], describe(small, found.mask), found.mask)
             for found in self._objects(pixels)
         )
 
 
-def detail_of(small: NDArray[np.uint8], mask: NDArray[np.bool_]) -> str:
+def describe(small: NDArray[np.uint8], mask: NDArray[np.bool_]) -> str:
     """Return at most nine words on colour, texture and place of ``mask`` ``[8, 8]`` in ``small`` ``[256, 256, 3]``."""
     inside = np.kron(mask, np.ones((small.shape[0] // MASK_SIDE, small.shape[1] // MASK_SIDE), np.bool_))
     parts = [_colours(small, inside), _texture(small, inside), _place(mask)]

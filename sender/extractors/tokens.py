@@ -13,7 +13,7 @@ from sender.extractors.features import FEATURE_CHANNELS, FeatureExtractor
 from sender.extractors.token_network import TokenNetwork
 from shared.text import TEXT_WIDTH, TextEncoder
 from shared.tokens.stream import TokenKind, Tokens
-from shared.weights import with_weights
+from shared.weights import load_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,7 @@ def load_token_network(folder: Path, kind: TokenKind) -> TokenNetwork:
         SetupError: its weights are missing or damaged.
     """
     path = folder / f"{kind.name.lower()}.safetensors"
-    return with_weights(new_token_network(kind), path, "the token encoder", WAY_OUT)
+    return load_weights(new_token_network(kind), path, "the token encoder", WAY_OUT)
 
 
 def save_token_network(network: TokenNetwork, folder: Path, kind: TokenKind) -> None:

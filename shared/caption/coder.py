@@ -19,8 +19,8 @@ import numpy as np
 
 from shared.caption.ngram import END, ESCAPE, FIRST, Trigrams
 from shared.caption.spelling import Spelling
-from shared.caption.symbols import Meter, Reader, Writer
-from shared.caption.text import STYLES, parsed, written
+from shared.caption.symbols import BitCounter, Reader, Writer
+from shared.caption.text import STYLES, parse, render
 from shared.errors import BitstreamError, InputError, SetupError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shared.caption.symbols import Sink
+    from shared.caption.symbols import SymbolSink
 
 MAX_CHARACTERS: Final = 10_000
 MAX_SYMBOLS: Final = 4 * MAX_CHARACTERS + 4
@@ -75,11 +75,11 @@ class CaptionCoder:
             SetupError: they are missing or damaged.
         """
         path = tables or resources.files("models") / "caption" / "language.npz"
-        arrays = _loaded(path)
+        arrays = _load_arrays(path)
         try:
-            self.words = tuple(_text(arrays["words"]).split("\n"))
+            self.words = tuple(_to_text(arrays["words"]).split("\n"))
             self._model = Trigrams(arrays, "word", FIRST + len(self.words))
-            self._spelling = Spelling(arrays, _text(arrays["letters"]))
+            self._spelling = Spelling(arrays, _to_text(arrays["letters"]))
         except (KeyError, ValueError) as error:
             raise SetupError(f"caption tables at {path} are damaged: {error}; install the package again") from error
         self._symbols = {word: symbol for symbol, word in enumerate(self.words, FIRST)}
@@ -97,8 +97,8 @@ class CaptionCoder:
         if not text:
             return b""
         writer = Writer()
-        self.say(writer, text)
-        return writer.finished() or b"\0"
+        self.write(writer, text)
+        return writer.to_bytes() or b"\0"
 
     def decode(self, payload: bytes) -> str:
         """Return the text of ``payload``.
@@ -108,7 +108,7 @@ class CaptionCoder:
         """
         if not payload:
             return ""
-        text = self.heard(Reader(payload, MAX_SYMBOLS))
+        text = self.read(Reader(payload, MAX_SYMBOLS))
         try:
             again = self.encode(text)
         except InputError as error:
@@ -119,47 +119,47 @@ class CaptionCoder:
 
     def bits(self, text: str) -> float:
         """Return what ``text`` (as for ``encode``) costs before it is rounded up to bytes."""
-        meter = Meter()
+        counter = BitCounter()
         if text:
-            self.say(meter, text)
-        return meter.bits
+            self.write(counter, text)
+        return counter.bits
 
     def next_weights(self, symbols: Sequence[int]) -> NDArray[np.int64]:
         """Return the weights ``[2 + words]`` (sum about 2^30) of what follows ``symbols``, a caption's beginning."""
         return self._model.weights([self._model.start, *symbols])
 
-    def say(self, sink: Sink, text: str) -> None:
+    def write(self, sink: SymbolSink, text: str) -> None:
         """Append ``text`` (as for ``encode``, not empty) to ``sink``, for streams that hold more than a caption."""
-        style, words = parsed(text)
-        sink.say(STYLE_WEIGHTS, style.number)
+        style, words = parse(text)
+        sink.write(STYLE_WEIGHTS, style.number)
         history, block = [self._model.start], 0
         for word in words:
             symbol = self._symbols.get(word, ESCAPE)
-            sink.say(self._model.weights(history), symbol)
+            sink.write(self._model.weights(history), symbol)
             history.append(symbol)
             if symbol == ESCAPE:
-                block = self._spelling.say(sink, word, block)
-        sink.say(self._model.weights(history), END)
+                block = self._spelling.write(sink, word, block)
+        sink.write(self._model.weights(history), END)
 
-    def heard(self, reader: Reader) -> str:
+    def read(self, reader: Reader) -> str:
         """Return the text that comes next in ``reader``.
 
         Raises:
             BitstreamError: no encoder writes this.
         """
-        style = STYLES[reader.heard(STYLE_WEIGHTS)]
+        style = STYLES[reader.read(STYLE_WEIGHTS)]
         history, words, block = [self._model.start], [], 0
-        while (symbol := reader.heard(self._model.weights(history))) != END:
+        while (symbol := reader.read(self._model.weights(history))) != END:
             history.append(symbol)
             if symbol == ESCAPE:
-                word, block = self._spelling.heard(reader, block)
+                word, block = self._spelling.read(reader, block)
             else:
                 word = self.words[symbol - FIRST]
             words.append(word)
-        return written(style, words)
+        return render(style, words)
 
 
-def _loaded(path: Path | Traversable) -> dict[str, NDArray[np.integer]]:
+def _load_arrays(path: Path | Traversable) -> dict[str, NDArray[np.integer]]:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             return dict(arrays)
@@ -171,5 +171,5 @@ def _loaded(path: Path | Traversable) -> dict[str, NDArray[np.integer]]:
         raise SetupError(f"caption tables at {path} are damaged: {error}; install the package again") from error
 
 
-def _text(array: NDArray[np.integer]) -> str:
+def _to_text(array: NDArray[np.integer]) -> str:
     return array.astype(np.uint8).tobytes().decode()

@@ -22,7 +22,7 @@ ONE: Final = 1 << 30
 """Probability 1. Products with totals stay below 2^63: see TOTAL_MAX."""
 UNIT: Final = 256
 TOTAL_MAX: Final = 1 << 32
-REMEMBERED: Final = 64
+CACHED: Final = 64
 """Distributions kept, so that a receiver that codes again what it decoded need not compute them again."""
 
 
@@ -44,10 +44,10 @@ class Trigrams:
         self._start2, self._next2, self._count2, self._start3, self._next3, self._count3 = rest
         self._discounts = discounts
         self.size = self.start = size
-        if not self._sound(count1):
+        if not self._is_consistent(count1):
             raise ValueError(f"the tables of every {prefix} contradict each other")
-        self._first = self._refined(np.full(size, ONE // size), 0, np.arange(size), count1)
-        self._remembered = functools.lru_cache(maxsize=REMEMBERED)(self._weights)
+        self._first = self._refine(np.full(size, ONE // size), 0, np.arange(size), count1)
+        self._cached_weights = functools.lru_cache(maxsize=CACHED)(self._weights)
 
     def weights(self, history: Sequence[int]) -> NDArray[np.int64]:
         """Return ``[size]``, positive and with a sum of about 2^30, for what follows ``history``.
@@ -55,18 +55,18 @@ class Trigrams:
         A history is at least one symbol, that of the first symbol ``[start]``; only the last two entries matter. The
         array cannot be written to.
         """
-        return self._remembered(*history[-2:])
+        return self._cached_weights(*history[-2:])
 
     def _weights(self, *history: int) -> NDArray[np.int64]:
         weights, last = self._first, history[-1]
         begin, end = self._start2[last : last + 2]
         if begin < end:
-            weights = self._refined(weights, 1, self._next2[begin:end], self._count2[begin:end])
+            weights = self._refine(weights, 1, self._next2[begin:end], self._count2[begin:end])
         if len(history) > 1:
             pair = self._pair(history[0], last)
             begin, end = (0, 0) if pair is None else self._start3[pair : pair + 2]
             if begin < end:
-                weights = self._refined(weights, 2, self._next3[begin:end], self._count3[begin:end])
+                weights = self._refine(weights, 2, self._next3[begin:end], self._count3[begin:end])
         weights = weights + 1
         weights.flags.writeable = False
         return weights
@@ -76,7 +76,7 @@ class Trigrams:
         place = int(begin + np.searchsorted(self._next2[begin:end], second))
         return place if place < end and self._next2[place] == second else None
 
-    def _refined(
+    def _refine(
         self, lower: NDArray[np.int64], order: int, members: NDArray[np.int64], counts: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """Return ``lower``, the distribution by a shorter history, with what was counted after the longer one."""
@@ -86,7 +86,7 @@ class Trigrams:
         refined[members] += kept * ONE // total
         return refined
 
-    def _sound(self, count1: NDArray[np.int64]) -> bool:
+    def _is_consistent(self, count1: NDArray[np.int64]) -> bool:
         pairs, triples = len(self._next2), len(self._next3)
         return bool(
             self.size > 1

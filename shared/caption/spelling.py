@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shared.caption.symbols import Reader, Sink
+    from shared.caption.symbols import Reader, SymbolSink
 
 BLOCK: Final = 128
 """Code points per block; a foreign letter often lies in the block of the foreign one before it."""
@@ -38,42 +38,42 @@ class Spelling:
         self._symbols = {letter: symbol for symbol, letter in enumerate(letters, FIRST)}
         self._model = Trigrams(tables, "letter", FIRST + len(letters))
 
-    def say(self, sink: Sink, word: str, block: int) -> int:
+    def write(self, sink: SymbolSink, word: str, block: int) -> int:
         """Say ``word``; return the block of the last foreign letter so far, which was ``block`` before."""
         history = [self._model.start]
         for letter in word:
             symbol = self._symbols.get(letter, ESCAPE)
-            sink.say(self._model.weights(history), symbol)
+            sink.write(self._model.weights(history), symbol)
             history.append(symbol)
             if symbol == ESCAPE:
-                block = self._say_foreign(sink, ord(letter), block)
-        sink.say(self._model.weights(history), END)
+                block = self._write_foreign(sink, ord(letter), block)
+        sink.write(self._model.weights(history), END)
         return block
 
-    def heard(self, reader: Reader, block: int) -> tuple[str, int]:
+    def read(self, reader: Reader, block: int) -> tuple[str, int]:
         """Return the next word and, as ``say`` does, the block.
 
         Raises:
             BitstreamError: the bytes are damaged.
         """
         history, letters = [self._model.start], []
-        while (symbol := reader.heard(self._model.weights(history))) != END:
+        while (symbol := reader.read(self._model.weights(history))) != END:
             history.append(symbol)
             if symbol == ESCAPE:
-                where = reader.heard(_WHERE)
+                where = reader.read(_WHERE)
                 if where != SAME:
-                    block = reader.heard(_BASIC_BLOCK if where == BASIC else _ANY_BLOCK)
-                letters.append(chr(block * BLOCK + reader.heard(_PLACE)))
+                    block = reader.read(_BASIC_BLOCK if where == BASIC else _ANY_BLOCK)
+                letters.append(chr(block * BLOCK + reader.read(_PLACE)))
             else:
                 letters.append(self._letters[symbol - FIRST])
         return "".join(letters), block
 
     @staticmethod
-    def _say_foreign(sink: Sink, code_point: int, before: int) -> int:
+    def _write_foreign(sink: SymbolSink, code_point: int, before: int) -> int:
         block, place = divmod(code_point, BLOCK)
         where = SAME if block == before else BASIC if block < BASIC_BLOCKS else ANYWHERE
-        sink.say(_WHERE, where)
+        sink.write(_WHERE, where)
         if where != SAME:
-            sink.say(_BASIC_BLOCK if where == BASIC else _ANY_BLOCK, block)
-        sink.say(_PLACE, place)
+            sink.write(_BASIC_BLOCK if where == BASIC else _ANY_BLOCK, block)
+        sink.write(_PLACE, place)
         return block

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     Weights = NDArray[np.int64]
 
 
-class Sink(Protocol):
+class SymbolSink(Protocol):
     """Where a sender's symbols go."""
 
-    def say(self, weights: Weights, symbol: int) -> None:
+    def write(self, weights: Weights, symbol: int) -> None:
         """Take ``symbol`` where ``weights`` (positive, sum below 2^53) tell how likely each one is."""
         ...
 
@@ -30,21 +30,21 @@ class Writer:
     def __init__(self) -> None:
         self._coder = RangeWriter()
 
-    def say(self, weights: Weights, symbol: int) -> None:
+    def write(self, weights: Weights, symbol: int) -> None:
         """Append ``symbol``."""
         self._coder.write(np.array([symbol]), table_model(weights))
 
-    def finished(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """Return the shortest bytes that say all symbols, given that zeros follow them."""
-        return self._coder.finished()
+        return self._coder.to_bytes()
 
 
-class Meter:
+class BitCounter:
     """Adds up what symbols cost, in ``bits``."""
 
     bits = 0.0
 
-    def say(self, weights: Weights, symbol: int) -> None:
+    def write(self, weights: Weights, symbol: int) -> None:
         """Add the cost of ``symbol``."""
         self.bits += math.log2(int(weights.sum()) / int(weights[symbol]))
 
@@ -55,7 +55,7 @@ class Reader:
     def __init__(self, data: bytes, most: int) -> None:
         self._coder, self._left = RangeReader(data, "caption"), most
 
-    def heard(self, weights: Weights) -> int:
+    def read(self, weights: Weights) -> int:
         """Return the next symbol.
 
         Raises:

@@ -30,7 +30,7 @@ PLAIN: Final = Style(capital=False, spaced=True, stop=False)
 """In this style words are what stands between spaces, so it writes every text."""
 
 
-def parsed(text: str) -> tuple[Style, list[str]]:
+def parse(text: str) -> tuple[Style, list[str]]:
     """Return style and words of ``text`` (not empty), from which `written` makes the same text again."""
     spaced = " ," in text or text.endswith(" .")
     body = text.removesuffix(" ." if spaced else ".")
@@ -40,10 +40,10 @@ def parsed(text: str) -> tuple[Style, list[str]]:
     words = body.split(" ")
     if not spaced:
         words = [part for word in words for part in _comma_apart(word)]
-    return (style, words) if written(style, words) == text else (PLAIN, text.split(" "))
+    return (style, words) if render(style, words) == text else (PLAIN, text.split(" "))
 
 
-def written(style: Style, words: list[str]) -> str:
+def render(style: Style, words: list[str]) -> str:
     """Return the text of ``words`` (at least one) in ``style``."""
     text = " ".join(words) if style.spaced else "".join(_spaced_but_commas(words))
     if style.capital:

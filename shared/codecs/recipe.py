@@ -14,7 +14,7 @@ from shared.hci.stream import CODER_NAMES
 from shared.latent.layout import CHANNEL_COUNTS
 from shared.streams import StreamKind
 from shared.tokens.stream import MAX_TOKENS, MIN_TOKENS, TokenKind
-from shared.validation import checked, short_repr
+from shared.validation import short_repr, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -116,7 +116,7 @@ def change_recipe(codec: Codec, changes: Mapping[str, Any], known: Iterable[Code
                 f"{name} = {short_repr(value)}: codec '{codec.name}' {reason}; leave it out, or choose a codec that "
                 f"takes it{able and f' ({able})'}"
             )
-    return checked(Codec, {**codec.model_dump(), **changes}) if changes else codec
+    return validate(Codec, {**codec.model_dump(), **changes}) if changes else codec
 
 
 def _why_unchangeable(codec: Codec, name: str) -> str:

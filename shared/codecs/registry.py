@@ -37,7 +37,7 @@ def codecs() -> dict[str, Codec]:
     return found
 
 
-def codec_named(name: str) -> Codec:
+def get_codec(name: str) -> Codec:
     """Return the codec called ``name``; the empty name is the default one.
 
     Raises:

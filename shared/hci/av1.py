@@ -81,9 +81,11 @@ class Av1Coder:
         units = dict(obu.obus(coded))
         found = obu.check_sequence_header(units[obu.OBU_SEQUENCE_HEADER], width, height)
         still, tiles = obu.read_frame(units[obu.OBU_FRAME], width, height, found)
-        if not _same(_still_planes(still, tiles), decoded_planes(coded, width, height, found)):
+        if not _are_equal(_decode_still(still, tiles), decode_planes(coded, width, height, found)):
             raise LinkError("av1: the rebuilt still differs from libaom's; please report this picture")
-        still = replace(still, encoder_levels=None, post_filter=_best_filter(still, tiles, source_planes(small, found)))
+        still = replace(
+            still, encoder_levels=None, post_filter=_choose_filter(still, tiles, source_planes(small, found))
+        )
         payload = obu.pack(still, tiles)
         if obu.unpack(payload, width, height, grey=small.ndim == 2) != (still, tiles):
             raise LinkError("av1: the payload's header does not read back as written; please report this picture")
@@ -98,7 +100,7 @@ class Av1Coder:
         if not (1 <= width <= AV1_MAX_SIDE and 1 <= height <= AV1_MAX_SIDE):
             raise BitstreamError(f"av1 picture of {width}x{height}; sides are 1 to {AV1_MAX_SIDE}")
         still, tiles = obu.unpack(payload, width, height, grey=grey)
-        planes = _still_planes(still, tiles)
+        planes = _decode_still(still, tiles)
         return planes[0].copy() if grey else rgb_from_yuv(*planes)
 
 
@@ -158,7 +160,7 @@ def _media_data(container: bytes) -> bytes:
     raise LinkError("av1: Pillow wrote an AVIF file without an mdat box; please report its version")
 
 
-def decoded_planes(temporal_unit: bytes, width: int, height: int, chroma: Chroma) -> Planes:
+def decode_planes(temporal_unit: bytes, width: int, height: int, chroma: Chroma) -> Planes:
     """Return the planes that dav1d decodes: ``[h, w]`` luma, then chroma unless grey."""
     context = cast("av.VideoCodecContext", av.CodecContext.create("libdav1d", "r"))
     context.thread_count = 1
@@ -178,12 +180,12 @@ def decoded_planes(temporal_unit: bytes, width: int, height: int, chroma: Chroma
     )
 
 
-def _still_planes(still: Still, tiles: bytes) -> Planes:
+def _decode_still(still: Still, tiles: bytes) -> Planes:
     """Return the planes that ``still`` decodes to."""
-    return decoded_planes(obu.temporal_unit(still, tiles), still.width, still.height, still.chroma)
+    return decode_planes(obu.temporal_unit(still, tiles), still.width, still.height, still.chroma)
 
 
-def _same(planes: Planes, expected: Planes) -> bool:
+def _are_equal(planes: Planes, expected: Planes) -> bool:
     """Whether two pictures are equal in every sample."""
     return all(np.array_equal(a, b) for a, b in zip(planes, expected, strict=True))
 
@@ -193,31 +195,31 @@ def source_planes(small: NDArray[np.uint8], chroma: Chroma) -> Planes:
     if chroma is Chroma.GREY:
         return (small,)
     luma, *colours = yuv_from_rgb(small)
-    return (luma, *(_halved(plane) if chroma is Chroma.YUV420 else plane for plane in colours))
+    return (luma, *(_halve(plane) if chroma is Chroma.YUV420 else plane for plane in colours))
 
 
-def _halved(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _halve(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the means of 2×2 samples; the last row or column of an odd side counts twice."""
     even = np.pad(plane, [(0, side % 2) for side in plane.shape], mode="edge").astype(np.uint16)
     total = even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2]
     return ((total + 2) >> 2).astype(np.uint8)
 
 
-def _best_filter(still: Still, tiles: bytes, source: Planes) -> PostFilter:
+def _choose_filter(still: Still, tiles: bytes, source: Planes) -> PostFilter:
     """Return the post filter whose decoded picture is nearest to ``source``: deblocking first, then CDEF.
 
     Luma and chroma do not influence each other, so that each decoding tries one value for both.
     """
-    best = _searched(PostFilter(), "level", range(DEBLOCKING_LEVELS), still, tiles, source)
-    return _searched(best, "cdef", range(len(CDEF_STRENGTHS)), still, tiles, source)
+    best = _search(PostFilter(), "level", range(DEBLOCKING_LEVELS), still, tiles, source)
+    return _search(best, "cdef", range(len(CDEF_STRENGTHS)), still, tiles, source)
 
 
-def _searched(start: PostFilter, field: str, values: range, still: Still, tiles: bytes, source: Planes) -> PostFilter:
+def _search(start: PostFilter, field: str, values: range, still: Still, tiles: bytes, source: Planes) -> PostFilter:
     """Return ``start`` with the best of ``values`` in ``field`` ("level" or "cdef"), for luma and for chroma."""
     luma_errors, chroma_errors = [], []
     for value in values:
         trial = replace(start, **{f"luma_{field}": value, f"chroma_{field}": value})
-        planes = _still_planes(replace(still, encoder_levels=None, post_filter=trial), tiles)
+        planes = _decode_still(replace(still, encoder_levels=None, post_filter=trial), tiles)
         luma, *chroma = [_squared_error(a, b) for a, b in zip(planes, source, strict=True)]
         luma_errors.append(luma)
         chroma_errors.append(sum(chroma))

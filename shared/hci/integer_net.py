@@ -31,13 +31,13 @@ SCALE_ENTRIES = 64
 LEVELS_PER_UNIT, LEVEL_ORIGIN = 8, 16
 
 
-def shifted(x: Tensor, bits: Tensor | int) -> Tensor:
+def shift_right(x: Tensor, bits: Tensor | int) -> Tensor:
     """Return ``x / 2**bits`` rounded half up and clamped to the range of activations."""
     scale = torch.exp2(-torch.as_tensor(bits, dtype=x.dtype, device=x.device))
     return torch.floor(x * scale + 0.5).clamp_(-LIMIT, LIMIT)
 
 
-def rectified(x: Tensor) -> Tensor:
+def rectify(x: Tensor) -> Tensor:
     """Return the leaky rectifier of slope 1/8."""
     return torch.where(x >= 0, x, torch.floor(x * 0.125))
 
@@ -64,7 +64,7 @@ class IntegerConv:
             top, left = divmod(index, self.kernel)
             view = padded[:, :, top : top + height, left : left + width].reshape(batch, channels, -1)
             total += tap @ view
-        return (shifted(total.view(batch, -1, height, width), self.shift) + self.bias).clamp_(-LIMIT, LIMIT)
+        return (shift_right(total.view(batch, -1, height, width), self.shift) + self.bias).clamp_(-LIMIT, LIMIT)
 
 
 class IntegerWeights:
@@ -116,7 +116,7 @@ class IntegerResidual:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map integers ``[B, C, h, w]`` to the same shape."""
-        return (x + self.second(rectified(self.first(rectified(x))))).clamp_(-LIMIT, LIMIT)
+        return (x + self.second(rectify(self.first(rectify(x))))).clamp_(-LIMIT, LIMIT)
 
 
 class IntegerDecoder:
@@ -144,26 +144,26 @@ class IntegerDecoder:
     def features(self, z: Tensor, quality: int, height: int, width: int) -> Tensor:
         """Map the hyper-latent ``[B, hypers, hz, wz]`` to features ``[B, features, height, width]``."""
         x = F.pixel_shuffle(self.hyper_first(z), 2) + self.hyper_bias[quality]
-        x = F.pixel_shuffle(self.hyper_second(rectified(x)), 2)
+        x = F.pixel_shuffle(self.hyper_second(rectify(x)), 2)
         return x[:, :, :height, :width]
 
     def parameters(self, features: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the mean in units and the index into the table of scales (0..63), both ``[B, latents, h, w]``."""
         context = torch.zeros_like(features) if known is None else self.context(known)
-        joint = self.parameters_second(rectified(self.parameters_first(torch.cat([features, context], 1))))
+        joint = self.parameters_second(rectify(self.parameters_first(torch.cat([features, context], 1))))
         mean, level = joint.chunk(2, 1)
         level = torch.floor((level * LEVELS_PER_UNIT + LEVEL_ORIGIN * UNIT) / UNIT + 0.5)
         return mean, level.clamp_(0, SCALE_ENTRIES - 1)
 
     def picture(self, y: Tensor, quality: int) -> Tensor:
         """Map the latent in units ``[B, latents, h, w]`` to the picture ``[B, 3, 16h, 16w]`` of uint8."""
-        y = shifted(y * self.inverse_gain[quality], GAIN_BITS)
+        y = shift_right(y * self.inverse_gain[quality], GAIN_BITS)
         x = self.synthesis_in(y) + self.synthesis_bias[quality]
         x = F.pixel_shuffle(x, 2)
         for block in self.eighth:
             x = block(x)
         x = F.pixel_shuffle(self.widen(x), 2)
-        x = F.pixel_shuffle(self.picture_conv(rectified(self.quarter(x))), 4)
+        x = F.pixel_shuffle(self.picture_conv(rectify(self.quarter(x))), 4)
         x = x + F.pixel_shuffle(self.synthesis_skip(y), 16)
         # The network's 0 is mid grey; 255 steps span one.
         return torch.floor((x * 255 + (UNIT // 2) * 255) / UNIT + 0.5).clamp_(0, 255).to(torch.uint8)

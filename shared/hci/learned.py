@@ -49,8 +49,8 @@ class Sender:
     def symbols(self, name: Literal["hyper", "latent"], mean: Tensor, level: Tensor, chosen: Tensor) -> Symbols:
         """Return the ``chosen`` symbols (flat) and append them to the stream."""
         steps = torch.round(self.targets[name].double() - mean / UNIT).clamp_(-SYMBOL_MAX, SYMBOL_MAX)
-        symbols = flat(steps, chosen)
-        self.writer.write(symbols, flat(level, chosen))
+        symbols = select(steps, chosen)
+        self.writer.write(symbols, select(level, chosen))
         return symbols
 
 
@@ -62,15 +62,15 @@ class Receiver:
 
     def symbols(self, _name: Literal["hyper", "latent"], _mean: Tensor, level: Tensor, chosen: Tensor) -> Symbols:
         """Return the ``chosen`` symbols (flat) from the stream."""
-        return self.reader.read(flat(level, chosen))
+        return self.reader.read(select(level, chosen))
 
 
-def flat(values: Tensor, chosen: Tensor) -> Symbols:
+def select(values: Tensor, chosen: Tensor) -> Symbols:
     """Return the values where ``chosen`` (which may be broadcast) is true, as int32."""
     return values[chosen.expand_as(values)].to(torch.int32).cpu().numpy()
 
 
-def units(symbols: Symbols, mean: Tensor, chosen: Tensor) -> Tensor:
+def to_units(symbols: Symbols, mean: Tensor, chosen: Tensor) -> Tensor:
     """Return latents in units, whole steps around ``mean`` where ``chosen`` and zero elsewhere."""
     known = torch.zeros_like(mean)
     where = chosen.expand_as(mean)
@@ -123,9 +123,9 @@ class SymbolWriter:
             if far.any():
                 self.coder.write(group[far] + ESCAPES // 2, self.tables.escape)
 
-    def finished(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """Return the shortest bytes that say all symbols, given that zeros follow them."""
-        return self.coder.finished()
+        return self.coder.to_bytes()
 
 
 class SymbolReader:
@@ -216,7 +216,7 @@ class LearnedHciCoder:
         Raises:
             SetupError: they are missing or damaged.
         """
-        tensors = loaded_tensors(weights)
+        tensors = load_tensors(weights)
         self.device = torch.device(device)
         self.decoder = IntegerDecoder(tensors, self.device)
         self.encoder = Encoder(tensors, self.device)
@@ -232,14 +232,14 @@ class LearnedHciCoder:
             PictureError: a side outside 8..2048 or another kind of array.
             ConfigError: a quality outside 0..31.
         """
-        return self._encoded(small, quality)[0]
+        return self._encode(small, quality)[0]
 
     @torch.no_grad()
     def encode_with_picture(self, small: NDArray[np.uint8], quality: int) -> tuple[bytes, NDArray[np.uint8]]:
         """Return what ``encode`` returns and the picture that ``decode`` will return for it."""
-        payload, latent = self._encoded(small, quality)
+        payload, latent = self._encode(small, quality)
         height, width = small.shape[:2]
-        return payload, cropped(self.decoder.picture(latent, quality), width, height, grey=small.ndim == 2)
+        return payload, crop(self.decoder.picture(latent, quality), width, height, grey=small.ndim == 2)
 
     @torch.no_grad()
     def decode(self, payload: bytes, width: int, height: int, *, grey: bool) -> NDArray[np.uint8]:
@@ -248,7 +248,7 @@ class LearnedHciCoder:
         Raises:
             BitstreamError: the payload was not made by ``encode`` for a picture of this size.
         """
-        if not allowed(width, height):
+        if not is_allowed(width, height):
             raise BitstreamError(
                 f"a learned HCI of {width}x{height}: sides must be {MIN_SMALL_SIDE} to {LEARNED_MAX_SIDE}"
             )
@@ -257,28 +257,28 @@ class LearnedHciCoder:
                 f"learned HCI payload of {len(payload)} bytes: its first byte must be a quality, 0..31"
             )
         receiver = Receiver(self.tables, payload[1:])
-        latent = self._latent(receiver, payload[0], -(-height // STRIDE), -(-width // STRIDE))
+        latent = self._code_latent(receiver, payload[0], -(-height // STRIDE), -(-width // STRIDE))
         receiver.reader.finish()
-        return cropped(self.decoder.picture(latent, payload[0]), width, height, grey=grey)
+        return crop(self.decoder.picture(latent, payload[0]), width, height, grey=grey)
 
     @torch.no_grad()
-    def _encoded(self, small: NDArray[np.uint8], quality: int) -> tuple[bytes, Tensor]:
+    def _encode(self, small: NDArray[np.uint8], quality: int) -> tuple[bytes, Tensor]:
         """Return the payload and the latent in units that both ends then hold."""
         if quality not in self.qualities:
             raise ConfigError(f"quality {quality} of the learned HCI coder: must be 0 to {self.qualities[-1]}")
         if small.dtype != np.uint8 or (small.ndim != 2 and small.shape[2:] != (3,)):
             raise PictureError(f"a small picture of {small.dtype} {small.shape}: must be uint8 [h, w, 3] or [h, w]")
         height, width = small.shape[:2]
-        if not allowed(width, height):
+        if not is_allowed(width, height):
             raise PictureError(
                 f"a small picture of {width}x{height}: sides must be {MIN_SMALL_SIDE} to {LEARNED_MAX_SIDE}"
             )
-        latent, hyper = self.encoder.latents(padded(small).to(self.device), quality)
+        latent, hyper = self.encoder.latents(pad_to_stride(small).to(self.device), quality)
         sender = Sender(hyper, latent, self.tables)
-        agreed = self._latent(sender, quality, latent.shape[2], latent.shape[3])
-        return bytes([quality]) + sender.writer.finished(), agreed
+        agreed = self._code_latent(sender, quality, latent.shape[2], latent.shape[3])
+        return bytes([quality]) + sender.writer.to_bytes(), agreed
 
-    def _latent(self, end: Sender | Receiver, quality: int, rows: int, columns: int) -> Tensor:
+    def _code_latent(self, end: Sender | Receiver, quality: int, rows: int, columns: int) -> Tensor:
         """Walk through the symbols in the order of the stream and return the latent in units ``[1, C, h, w]``.
 
         Both ends take this walk, so that what the encoder believes is what the decoder finds.
@@ -287,27 +287,27 @@ class LearnedHciCoder:
         everywhere = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self.device)
         mean = self.decoder.hyper_mean[quality][None].repeat(1, 1, small_rows, small_columns)
         level = self.decoder.hyper_level[quality][None].repeat(1, 1, small_rows, small_columns)
-        hyper = units(end.symbols("hyper", mean, level, everywhere), mean, everywhere)
+        hyper = to_units(end.symbols("hyper", mean, level, everywhere), mean, everywhere)
         features = self.decoder.features(hyper, quality, rows, columns)
         even = even_places(rows, columns, self.device)
         mean, level = self.decoder.parameters(features, None)
-        known = units(end.symbols("latent", mean, level, even), mean, even)
+        known = to_units(end.symbols("latent", mean, level, even), mean, even)
         mean, level = self.decoder.parameters(features, known)
-        return known + units(end.symbols("latent", mean, level, ~even), mean, ~even)
+        return known + to_units(end.symbols("latent", mean, level, ~even), mean, ~even)
 
 
-def allowed(width: int, height: int) -> bool:
+def is_allowed(width: int, height: int) -> bool:
     """Whether both sides are within what the coder takes."""
     return MIN_SMALL_SIDE <= width <= LEARNED_MAX_SIDE and MIN_SMALL_SIDE <= height <= LEARNED_MAX_SIDE
 
 
-def padded(small: NDArray[np.uint8]) -> Tensor:
+def pad_to_stride(small: NDArray[np.uint8]) -> Tensor:
     """Return ``[1, 3, 16h, 16w]`` (0..1): grey as three equal planes, the last row and column repeated."""
     bottom, right = -small.shape[0] % STRIDE, -small.shape[1] % STRIDE
     return to_tensor(np.pad(grey_to_rgb(small), ((0, bottom), (0, right), (0, 0)), mode="edge"))[None]
 
 
-def cropped(picture: Tensor, width: int, height: int, *, grey: bool) -> NDArray[np.uint8]:
+def crop(picture: Tensor, width: int, height: int, *, grey: bool) -> NDArray[np.uint8]:
     """Return ``[height, width, 3]`` or, if ``grey``, the planes' rounded mean ``[height, width]``."""
     planes = picture[0, :, :height, :width].permute(1, 2, 0).cpu().numpy()
     if not grey:
@@ -316,7 +316,7 @@ def cropped(picture: Tensor, width: int, height: int, *, grey: bool) -> NDArray[
     return mean
 
 
-def loaded_tensors(weights: Path | None) -> dict[str, Tensor]:
+def load_tensors(weights: Path | None) -> dict[str, Tensor]:
     """Return the tensors of ``weights``, or of the file that ships with the package.
 
     Raises:

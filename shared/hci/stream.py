@@ -63,7 +63,7 @@ class HciImage:
 
 
 @functools.cache
-def coder_named(name: str) -> HciCoder:
+def get_coder(name: str) -> HciCoder:
     """Return the coder called ``name``; it is made once, since the learned one loads weights.
 
     Raises:
@@ -76,7 +76,7 @@ def coder_named(name: str) -> HciCoder:
     return cast("HciCoder", getattr(importlib.import_module(entry.module), entry.class_name)())
 
 
-def down_sampled(picture: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+def downsample(picture: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     """Return ``picture`` (``[H, W, 3]`` or ``[H, W]``) at 1/``scale``, sides rounded up, by Lanczos' filter."""
     if scale == 1:
         return picture
@@ -99,8 +99,8 @@ def encode_hci_at(picture: NDArray[np.uint8], coder: str, scale: int, quality: i
     _check_picture(picture)
     if scale not in HCI_SCALES:
         raise ConfigError(f"HCI scale {scale}; there are {', '.join(map(str, HCI_SCALES))}")
-    made_by = coder_named(coder)
-    return _params(coder, scale) + made_by.encode(down_sampled(picture, scale), quality)
+    made_by = get_coder(coder)
+    return _pack_params(coder, scale) + made_by.encode(downsample(picture, scale), quality)
 
 
 def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | None = None) -> bytes:
@@ -117,12 +117,12 @@ def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | No
     _check_picture(picture)
     height, width = picture.shape[:2]
     fewest: list[int] = []
-    for name, scale in _candidates(width, height, budget_bytes, coder):
-        small = down_sampled(picture, scale)
-        payloads = [_largest_fitting(one, small, budget_bytes - HCI_HEADER_BYTES) for one in _encoders_named(name)]
+    for name, scale in _scales_to_try(width, height, budget_bytes, coder):
+        small = downsample(picture, scale)
+        payloads = [_encode_within(one, small, budget_bytes - HCI_HEADER_BYTES) for one in _get_encoders(name)]
         fitting = [payload for payload in payloads if len(payload) + HCI_HEADER_BYTES <= budget_bytes]
         if fitting:
-            return _params(name, scale) + min(fitting, key=lambda payload: _squared_error(name, payload, small))
+            return _pack_params(name, scale) + min(fitting, key=lambda payload: _squared_error(name, payload, small))
         fewest.extend(len(payload) + HCI_HEADER_BYTES for payload in payloads)
     raise BudgetError(
         f"{budget_bytes} bytes are too few for the HCI of this {width}x{height} picture; it takes {min(fewest)} or more"
@@ -142,14 +142,14 @@ def hci_candidates(
     """
     _check_picture(picture)
     height, width = picture.shape[:2]
-    tried = list(_candidates(width, height, budget_bytes, coder))
-    finer = _finer(width, height, *tried[0]) if tried else []
+    tried = list(_scales_to_try(width, height, budget_bytes, coder))
+    finer = _finer_scales(width, height, *tried[0]) if tried else []
     offered = dict(enumerate([*finer, *tried], start=-len(finer)))
     made: list[bytes] = []
     for name, scale in (offered[step] for step in steps if step in offered):
-        small = down_sampled(picture, scale)
-        for one in _encoders_named(name):
-            payload = _params(name, scale) + _largest_fitting(one, small, budget_bytes - HCI_HEADER_BYTES)
+        small = downsample(picture, scale)
+        for one in _get_encoders(name):
+            payload = _pack_params(name, scale) + _encode_within(one, small, budget_bytes - HCI_HEADER_BYTES)
             if len(payload) <= budget_bytes and payload not in made:
                 made.append(payload)
     return made
@@ -169,7 +169,7 @@ def decode_hci(payload: bytes, width: int, height: int, *, grey: bool = False) -
         raise BitstreamError(f"HCI payload starts with {payload[0]:#04x}, which names no coder of this version")
     name, scale = CODER_NAMES[number], HCI_SCALES[code]
     small_width, small_height = _small_size(width, height, scale)
-    pixels = coder_named(name).decode(payload[HCI_HEADER_BYTES:], small_width, small_height, grey=grey)
+    pixels = get_coder(name).decode(payload[HCI_HEADER_BYTES:], small_width, small_height, grey=grey)
     return HciImage(pixels, name, scale)
 
 
@@ -184,7 +184,7 @@ def _check_picture(picture: NDArray[np.uint8]) -> None:
         raise PictureError(f"a picture of {width}x{height}; the HCI takes sides of {MIN_SIDE} to {MAX_SIDE}")
 
 
-def _params(coder: str, scale: int) -> bytes:
+def _pack_params(coder: str, scale: int) -> bytes:
     """Return the first byte of an HCI payload."""
     return bytes([CODER_NAMES.index(coder) << 6 | HCI_SCALES.index(scale) << 3])
 
@@ -194,11 +194,11 @@ def _small_size(width: int, height: int, scale: int) -> tuple[int, int]:
     return -(-width // scale), -(-height // scale)
 
 
-def _candidates(width: int, height: int, budget_bytes: int, coder: str | None) -> Iterator[tuple[str, int]]:
+def _scales_to_try(width: int, height: int, budget_bytes: int, coder: str | None) -> Iterator[tuple[str, int]]:
     """Yield (coder, scale) in the order in which they are tried: measured best first, then ever smaller pictures."""
     bpp = 8 * budget_bytes / (width * height)
     for name in _installed(coders_by_merit(budget_bytes)) if coder is None else (coder,):
-        coder_named(name)
+        get_coder(name)
         fitting = _scales_of(name, width, height)
         # A small picture may not shrink as far as its rate asks for; then the smallest HCI that it can have serves.
         finest = min(best_scale(name, bpp), max(fitting, default=0))
@@ -207,7 +207,7 @@ def _candidates(width: int, height: int, budget_bytes: int, coder: str | None) -
                 yield name, scale
 
 
-def _finer(width: int, height: int, name: str, scale: int) -> list[tuple[str, int]]:
+def _finer_scales(width: int, height: int, name: str, scale: int) -> list[tuple[str, int]]:
     """Return coder ``name`` with its scales of larger pictures than ``scale``, the largest first."""
     return [(name, finer) for finer in _scales_of(name, width, height) if finer < scale]
 
@@ -223,28 +223,28 @@ def _installed(names: tuple[str, ...]) -> Iterator[str]:
     """Yield those of ``names`` whose library and weights are there."""
     for name in names:
         try:
-            coder_named(name)
+            get_coder(name)
         except SetupError:
             continue
         yield name
 
 
 @functools.cache
-def _encoders_named(name: str) -> tuple[HciCoder, ...]:
+def _get_encoders(name: str) -> tuple[HciCoder, ...]:
     """Return the ways in which the sender tries to encode for the coder called ``name``: libaom's tunings, or one."""
     if name != "av1":
-        return (coder_named(name),)
+        return (get_coder(name),)
     av1 = importlib.import_module(_CODERS[name].module)
     return tuple(av1.Av1Coder(tune) for tune in av1.TUNES)
 
 
 def _squared_error(name: str, payload: bytes, small: NDArray[np.uint8]) -> int:
     """Return the sum of squared differences between ``small`` and what ``payload`` decodes to."""
-    decoded = coder_named(name).decode(payload, small.shape[1], small.shape[0], grey=small.ndim == 2)
+    decoded = get_coder(name).decode(payload, small.shape[1], small.shape[0], grey=small.ndim == 2)
     return int(np.sum((decoded.astype(np.int32) - small) ** 2, dtype=np.int64))
 
 
-def _largest_fitting(coder: HciCoder, small: NDArray[np.uint8], budget_bytes: int) -> bytes:
+def _encode_within(coder: HciCoder, small: NDArray[np.uint8], budget_bytes: int) -> bytes:
     """Return the payload of the highest quality within ``budget_bytes``, or that of the lowest if none fits.
 
     Sizes grow about exponentially with quality: the first steps go where that rule says the budget lies, and from

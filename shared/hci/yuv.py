@@ -22,7 +22,7 @@ LUMA_WEIGHTS, CB_WEIGHTS, CR_WEIGHTS = (19595, 38470, 7471), (-11059, -21709, 32
 def rgb_from_yuv(luma: NDArray[np.uint8], cb: NDArray[np.uint8], cr: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return ``[h, w, 3]`` RGB from ``luma`` ``[h, w]`` and chroma ``[h, w]`` or ``[ceil(h/2), ceil(w/2)]``."""
     height, width = luma.shape
-    cb16, cr16 = full_size_times_16(cb, height, width), full_size_times_16(cr, height, width)
+    cb16, cr16 = upsample_times_16(cb, height, width), upsample_times_16(cr, height, width)
     out = np.empty((height, width, 3), np.uint8)
     for top in range(0, height, BAND_ROWS):
         band = slice(top, min(top + BAND_ROWS, height))
@@ -45,15 +45,15 @@ def yuv_from_rgb(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.
     return planes[0], planes[1], planes[2]
 
 
-def full_size_times_16(plane: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint16]:
+def upsample_times_16(plane: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint16]:
     """Return a chroma plane scaled by 16 at luma's size, up-sampled if it is smaller."""
     if plane.shape == (height, width):
         return plane.astype(np.uint16) * np.uint16(16)
-    tall = _doubled(plane.astype(np.uint16))[:height]
-    return _doubled(tall.T)[:width].T
+    tall = _double_rows(plane.astype(np.uint16))[:height]
+    return _double_rows(tall.T)[:width].T
 
 
-def _doubled(plane: NDArray[np.uint16]) -> NDArray[np.uint16]:
+def _double_rows(plane: NDArray[np.uint16]) -> NDArray[np.uint16]:
     """Return ``plane`` with twice the rows, each 3 parts of the nearer and 1 of the farther input row, scaled by 4."""
     padded = np.pad(plane, ((1, 1), (0, 0)), mode="edge")
     out = np.empty((2 * plane.shape[0], plane.shape[1]), np.uint16)

@@ -15,10 +15,10 @@ import numpy as np
 
 from shared.bitstream import MAX_SIDE
 from shared.errors import BitstreamError, ConfigError
-from shared.latent.context import STEPS, cross_planes, neighbours
+from shared.latent.context import STEPS, cross_channel_sums, neighbours
 from shared.latent.layout import LATENT_CHANNELS, VALUE_MAX, latent_size
-from shared.latent.tables import RADIUS, SYMBOLS, LatentTables, categorical, loaded_tables
-from shared.range_coding import shortest_bytes, words_of
+from shared.latent.tables import RADIUS, SYMBOLS, LatentTables, categorical, load_tables
+from shared.range_coding import shortest_bytes, to_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ def encode_latent(values: NDArray[np.integer], ids: Sequence[int], tables: Laten
     planes = values[list(chosen)].astype(np.int64)
     if np.abs(planes).max() > VALUE_MAX:
         raise ConfigError(f"a latent value of {np.abs(planes).max()}: must be within ±{VALUE_MAX}")
-    return _encoded(chosen, planes, tables or shipped_tables())
+    return _encode(chosen, planes, tables or shipped_tables())
 
 
 def decode_latent(payload: bytes, width: int, height: int, tables: LatentTables | None = None) -> LatentChannels:
@@ -67,14 +67,14 @@ def decode_latent(payload: bytes, width: int, height: int, tables: LatentTables 
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
         raise BitstreamError(f"a latent of a picture of {width}x{height}: sides must be 1 to {MAX_SIDE}")
     tables = tables or shipped_tables()
-    receiver = _Receiver(payload)
+    receiver = _Decoder(payload)
     try:
-        ids = _ids(receiver, tables, ())
+        ids = _code_ids(receiver, tables, ())
         planes = np.zeros((len(ids), *latent_size(width, height)), np.int64)
-        _walk(receiver, tables, ids, planes)
+        _code_samples(receiver, tables, ids, planes)
     except (AssertionError, ValueError) as error:  # constriction's "invalid for the employed entropy model"
         raise BitstreamError("the latent payload is damaged: its bytes decode to no symbol") from error
-    if _encoded(ids, planes, tables) != payload:
+    if _encode(ids, planes, tables) != payload:
         raise BitstreamError(
             f"the latent payload is damaged: {len(payload)} bytes are not what its planes are coded in"
         )
@@ -88,89 +88,89 @@ def shipped_tables() -> LatentTables:
     Raises:
         SetupError: they are missing or damaged.
     """
-    return loaded_tables()
+    return load_tables()
 
 
-class _End(Protocol):
+class _Coder(Protocol):
     """One end of the coder: given what the sender means, None at the receiver, says what it is and passes it on."""
 
-    def symbols(self, model: constriction.stream.model.Model, meant: Integers) -> Integers: ...
+    def code(self, model: constriction.stream.model.Model, wanted: Integers) -> Integers: ...
 
 
-class _Sender:
+class _Encoder:
     def __init__(self) -> None:
         self.coder = constriction.stream.queue.RangeEncoder()
 
-    def symbols(self, model: constriction.stream.model.Model, meant: Integers) -> Integers:
-        self.coder.encode(meant.astype(np.int32), model)
-        return meant
+    def code(self, model: constriction.stream.model.Model, wanted: Integers) -> Integers:
+        self.coder.encode(wanted.astype(np.int32), model)
+        return wanted
 
 
-class _Receiver:
+class _Decoder:
     def __init__(self, payload: bytes) -> None:
-        self.coder = constriction.stream.queue.RangeDecoder(words_of(payload))
+        self.coder = constriction.stream.queue.RangeDecoder(to_words(payload))
 
-    def symbols(self, model: constriction.stream.model.Model, meant: Integers) -> Integers:
-        heard: Integers = self.coder.decode(model, len(meant)).astype(np.int64)
-        return heard
+    def code(self, model: constriction.stream.model.Model, wanted: Integers) -> Integers:
+        coded_symbols: Integers = self.coder.decode(model, len(wanted)).astype(np.int64)
+        return coded_symbols
 
 
-def _encoded(ids: tuple[int, ...], planes: Integers, tables: LatentTables) -> bytes:
-    sender = _Sender()
-    _ids(sender, tables, ids)
-    _walk(sender, tables, ids, planes)
+def _encode(ids: tuple[int, ...], planes: Integers, tables: LatentTables) -> bytes:
+    sender = _Encoder()
+    _code_ids(sender, tables, ids)
+    _code_samples(sender, tables, ids, planes)
     return shortest_bytes(sender.coder)
 
 
-def _ids(end: _End, tables: LatentTables, meant: tuple[int, ...]) -> tuple[int, ...]:
+def _code_ids(end: _Coder, tables: LatentTables, wanted: tuple[int, ...]) -> tuple[int, ...]:
     """Say which channels are there: their number, then of one after the other whether it is among them.
 
     A channel's probability depends on how many are still to come, and what must be is not said, so that a choice costs
     no more than its place among all choices of that many.
     """
-    missing = int(end.symbols(tables.number_model, np.array([len(meant) - 1]))[0]) + 1
+    missing = int(end.code(tables.number_model, np.array([len(wanted) - 1]))[0]) + 1
     ids: list[int] = []
     for channel in range(LATENT_CHANNELS):
         if missing in (0, LATENT_CHANNELS - channel):
             there = missing > 0
         else:
             model = categorical(tables.arrays["chosen"][channel, missing])
-            there = bool(end.symbols(model, np.array([channel in meant]))[0])
+            there = bool(end.code(model, np.array([channel in wanted]))[0])
         if there:
             ids.append(channel)
             missing -= 1
     return tuple(ids)
 
 
-def _walk(end: _End, tables: LatentTables, ids: tuple[int, ...], planes: Integers) -> None:
+def _code_samples(end: _Coder, tables: LatentTables, ids: tuple[int, ...], planes: Integers) -> None:
     """Say all samples of ``planes`` ``[C, h, w]`` in the order of the stream; the receiver's are filled in."""
     height, width = planes.shape[1:]
     places = [step.places(height, width) for step in STEPS]
     signed = np.zeros((height, width, len(ids), 2), np.int64)
     absolute = np.zeros_like(signed)
     for index, channel in enumerate(ids):
-        meant = planes[index].copy()
+        wanted = planes[index].copy()
         plane = planes[index]
         plane[:] = 0
         for number, (step, (rows, columns)) in enumerate(zip(STEPS, places, strict=True)):
             near = neighbours(plane, step, rows, columns)
             known = (signed[rows, columns, :index], absolute[rows, columns, :index])
             whole, tables_used = tables.table_indices(near, *known, number, channel, ids[:index])
-            plane[rows, columns] = _samples(end, tables, tables_used, whole, meant[rows, columns])
-        signed[:, :, index], absolute[:, :, index] = cross_planes(plane)
+            plane[rows, columns] = _code_step(end, tables, tables_used, whole, wanted[rows, columns])
+        signed[:, :, index], absolute[:, :, index] = cross_channel_sums(plane)
 
 
-def _samples(end: _End, tables: LatentTables, used: Integers, whole: Integers, meant: Integers) -> Integers:
+def _code_step(end: _Coder, tables: LatentTables, used: Integers, whole: Integers, wanted: Integers) -> Integers:
     """Say the samples ``[n]`` of one step, those of one table together."""
     values = np.zeros(len(used), np.int64)
     for table in np.unique(used):
         members = np.flatnonzero(used == table)
-        apart = meant[members] - whole[members]
+        apart = wanted[members] - whole[members]
         coded = np.where(np.abs(apart) > RADIUS, SYMBOLS - 1, apart + RADIUS)
-        heard = end.symbols(tables.symbol_models[table], coded)
-        found = np.clip(whole[members] + heard - RADIUS, -VALUE_MAX, VALUE_MAX)
-        far = heard == SYMBOLS - 1
+        coded_symbols = end.code(tables.symbol_models[table], coded)
+        found = np.clip(whole[members] + coded_symbols - RADIUS, -VALUE_MAX, VALUE_MAX)
+        far = coded_symbols == SYMBOLS - 1
         if far.any():
-            found[far] = end.symbols(tables.value_model, meant[members][far] + VALUE_MAX) - VALUE_MAX
+            found[far] = end.code(tables.value_model, wanted[members][far] + VALUE_MAX) - VALUE_MAX
         values[members] = found
     return values

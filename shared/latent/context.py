@@ -70,28 +70,28 @@ def neighbours(planes: Integers, step: CodingStep, rows: Integers, columns: Inte
     height, width = planes.shape[-2:]
     around = np.zeros((*planes.shape[:-2], len(rows), NEIGHBOURS), np.int64)
     for index, (down, right) in enumerate(step.offsets):
-        row, row_inside = _reflected(rows, down, height)
-        column, column_inside = _reflected(columns, right, width)
+        row, row_inside = _reflect(rows, down, height)
+        column, column_inside = _reflect(columns, right, width)
         around[..., index] = planes[..., row, column] * (row_inside & column_inside)
     return around
 
 
-def cross_planes(planes: Integers) -> tuple[Integers, Integers]:
+def cross_channel_sums(planes: Integers) -> tuple[Integers, Integers]:
     """Return what whole planes ``[..., h, w]`` tell of the next: signed and absolute, ``[..., h, w, 2]`` each.
 
     The sample itself, and the sum of the four beside it (0 outside).
     """
     padded = np.pad(planes, [(0, 0)] * (planes.ndim - 2) + [(1, 1), (1, 1)])
     magnitude = np.abs(padded)
-    return _with_cross(padded), _with_cross(magnitude)
+    return _add_cross(padded), _add_cross(magnitude)
 
 
-def _with_cross(padded: Integers) -> Integers:
+def _add_cross(padded: Integers) -> Integers:
     beside = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1] + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
     return np.stack([padded[..., 1:-1, 1:-1], beside], axis=-1)
 
 
-def _reflected(places: Integers, offset: int, size: int) -> tuple[Integers, NDArray[np.bool_]]:
+def _reflect(places: Integers, offset: int, size: int) -> tuple[Integers, NDArray[np.bool_]]:
     """Return ``places + offset``, or ``places - offset`` where that is outside 0..size-1, and whether it is inside."""
     moved = places + offset
     moved = np.where((moved >= 0) & (moved < size), moved, places - offset)

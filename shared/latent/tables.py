@@ -84,7 +84,7 @@ def table_places(mean: Integers, scale: Integers, thresholds: Integers) -> tuple
     return whole, np.searchsorted(thresholds, scale, side="right") * FRACTIONS + fraction
 
 
-def loaded_tables(path: Path | None = None) -> LatentTables:
+def load_tables(path: Path | None = None) -> LatentTables:
     """Return the tables of the file ``path``, by default of the one that ships.
 
     Raises:
@@ -97,10 +97,10 @@ def loaded_tables(path: Path | None = None) -> LatentTables:
         raise SetupError(f"no tables of the latent stream at {source}: {WAY_OUT}") from error
     except (SafetensorError, ValueError, KeyError) as error:
         raise SetupError(f"the latent stream's tables at {source} are damaged: {WAY_OUT}") from error
-    return tables_of(loaded)
+    return build_tables(loaded)
 
 
-def tables_of(loaded: dict[str, NDArray[np.int16] | NDArray[np.int32]]) -> LatentTables:
+def build_tables(loaded: dict[str, NDArray[np.int16] | NDArray[np.int32]]) -> LatentTables:
     """Return the tables made of the file's arrays.
 
     Raises:

@@ -19,7 +19,7 @@ from shared.regions.region import (
     MASK_SIDE,
     REGIONS_MAX,
     Region,
-    words_of_text,
+    split_words,
 )
 
 if TYPE_CHECKING:
@@ -57,17 +57,17 @@ def encode_regions(regions: Sequence[Region]) -> bytes:
     if text:
         caption_coder().encode(text)  # refuses what is no caption
     writer = Writer()
-    writer.say(NUMBER_WEIGHTS, len(regions) - 1)
+    writer.write(NUMBER_WEIGHTS, len(regions) - 1)
     for region in regions:
-        writer.say(NAME_WEIGHTS, len(words_of_text(region.name)))
-        writer.say(DETAIL_WEIGHTS, len(words_of_text(region.detail)))
+        writer.write(NAME_WEIGHTS, len(split_words(region.name)))
+        writer.write(DETAIL_WEIGHTS, len(split_words(region.detail)))
     said = np.zeros((MASK_SIDE, MASK_SIDE), np.bool_)
     for region in regions:
-        _walk_mask(said, _saying(writer, region.mask))
+        _walk_mask(said, _write_cells(writer, region.mask))
         said |= region.mask
     if text:
-        caption_coder().say(writer, text)
-    return writer.finished() or b"\0"
+        caption_coder().write(writer, text)
+    return writer.to_bytes() or b"\0"
 
 
 def decode_regions(payload: bytes) -> tuple[Region, ...]:
@@ -79,7 +79,7 @@ def decode_regions(payload: bytes) -> tuple[Region, ...]:
     if not payload:
         return ()
     try:
-        regions = _heard(Reader(payload, SYMBOLS_MAX))
+        regions = _read_regions(Reader(payload, SYMBOLS_MAX))
         again = encode_regions(regions)
     except (BitstreamError, InputError) as error:
         raise BitstreamError(f"the regions' payload of {len(payload)} bytes is damaged: it says no regions") from error
@@ -88,16 +88,16 @@ def decode_regions(payload: bytes) -> tuple[Region, ...]:
     return regions
 
 
-def _heard(reader: Reader) -> tuple[Region, ...]:
-    number = reader.heard(NUMBER_WEIGHTS) + 1
-    counts = [(reader.heard(NAME_WEIGHTS), reader.heard(DETAIL_WEIGHTS)) for _ in range(number)]
+def _read_regions(reader: Reader) -> tuple[Region, ...]:
+    number = reader.read(NUMBER_WEIGHTS) + 1
+    counts = [(reader.read(NAME_WEIGHTS), reader.read(DETAIL_WEIGHTS)) for _ in range(number)]
     masks: list[NDArray[np.bool_]] = []
     said = np.zeros((MASK_SIDE, MASK_SIDE), np.bool_)
     for _ in counts:
-        masks.append(_walk_mask(said, _hearing(reader)))
+        masks.append(_walk_mask(said, _read_cells(reader)))
         said |= masks[-1]
     total = sum(map(sum, counts))
-    words = caption_coder().heard(reader).split(" ") if total else []
+    words = caption_coder().read(reader).split(" ") if total else []
     if len(words) != total:
         raise BitstreamError(f"the regions' payload is damaged: {len(words)} words where it announces {total}")
     regions = []
@@ -127,13 +127,13 @@ def mask_context(mask: NDArray[np.bool_], said: NDArray[np.bool_], row: int, col
     return context
 
 
-def _saying(writer: Writer, mask: NDArray[np.bool_]) -> CellOf:
-    def said_cell(weights: Weights, row: int, column: int) -> bool:
-        writer.say(weights, int(mask[row, column]))
+def _write_cells(writer: Writer, mask: NDArray[np.bool_]) -> CellOf:
+    def write_cell(weights: Weights, row: int, column: int) -> bool:
+        writer.write(weights, int(mask[row, column]))
         return bool(mask[row, column])
 
-    return said_cell
+    return write_cell
 
 
-def _hearing(reader: Reader) -> CellOf:
-    return lambda weights, _row, _column: bool(reader.heard(weights))
+def _read_cells(reader: Reader) -> CellOf:
+    return lambda weights, _row, _column: bool(reader.read(weights))

@@ -35,13 +35,13 @@ class Region:
 
     def __post_init__(self) -> None:
         for field, text, most in (("name", self.name, NAME_WORDS_MAX), ("detail", self.detail, DETAIL_WORDS_MAX)):
-            count = len(words_of_text(text))
+            count = len(split_words(text))
             if count > most:
                 raise ConfigError(f"a region's {field} of {count} words ({text[:40]!r}): at most {most}; shorten it")
         if self.mask.dtype != np.bool_ or self.mask.shape != (MASK_SIDE, MASK_SIDE):
             raise ConfigError(f"a region's mask of {self.mask.dtype} {list(self.mask.shape)}: must be bool [8, 8]")
 
 
-def words_of_text(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Return what stands between spaces, of which ``" ".join`` makes the same text again; none for the empty text."""
     return text.split(" ") if text else []

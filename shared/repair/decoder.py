@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from shared.errors import ConfigError, PacketError
 from shared.packets import APID_BASE, PICTURE_IDS, SEQUENCE_COUNTS, Packet, segment_flags, space_packet
 from shared.repair.packet import CONTENT_BYTES, ObjectHeader, RepairPacket, is_repair
-from shared.repair.symbols import content_of, decoded_symbols, object_digest, source_symbol
+from shared.repair.symbols import decode_symbols, extract_content, object_digest, source_symbol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +60,7 @@ class _Object:
         # A longer content belongs to another picture of this number.
         return self.header.position(*packet) if len(content) < self.symbol_bytes else None
 
-    def recovered(self, contents: Mapping[tuple[StreamKind, int], bytes]) -> list[bytes]:
+    def recover(self, contents: Mapping[tuple[StreamKind, int], bytes]) -> list[bytes]:
         """Return the missing source packets if the symbols suffice now, and settle the state."""
         source_count = self.header.source_packets
         if self.state is not RepairState.WAITING or self.source_received + len(self.repairs) < source_count:
@@ -75,7 +75,7 @@ class _Object:
         }
         present = set(received)
         received |= {source_count + index: symbol for index, symbol in self.repairs.items()}
-        symbols = decoded_symbols(received, source_count)
+        symbols = decode_symbols(received, source_count)
         if symbols is None:
             return []
         packets = self._packets(symbols)
@@ -90,7 +90,7 @@ class _Object:
         header = self.header
         if object_digest(header.picture_id, header.runs, symbols) != header.digest:
             return None
-        contents = [content for symbol in symbols if (content := content_of(symbol)) is not None]
+        contents = [content for symbol in symbols if (content := extract_content(symbol)) is not None]
         if len(contents) < len(symbols):
             return None
         rest = iter(contents)
@@ -161,11 +161,11 @@ class RepairDecoder:
         may be pushed: what is no packet of this link is handed on, for the reassembler to count as damaged.
         """
         try:
-            recovered = self._push_repair(RepairPacket.unpack(data)) if is_repair(data) else self._push_source(data)
+            recover = self._push_repair(RepairPacket.unpack(data)) if is_repair(data) else self._push_source(data)
         except PacketError:
             return [data]
         self._evict()
-        return recovered
+        return recover
 
     def statuses(self, picture_id: int) -> tuple[RepairStatus, ...]:
         """Return the objects of a picture in the order in which they were first heard of; none where it is not held."""
@@ -185,7 +185,7 @@ class RepairDecoder:
             return []
         one.repairs[packet.index] = packet.symbol
         picture.held_bytes += len(packet.symbol) + _BOOKKEEPING_BYTES
-        return one.recovered(picture.contents)
+        return one.recover(picture.contents)
 
     def _push_source(self, data: bytes) -> list[bytes]:
         packet = Packet.unpack(data)
@@ -198,7 +198,7 @@ class RepairDecoder:
         handed_on = [data]
         for one in picture.objects.values():
             one.source_received += one.position(place, content) is not None
-            handed_on += one.recovered(picture.contents)
+            handed_on += one.recover(picture.contents)
         return handed_on
 
     def _picture(self, picture_id: int) -> _Picture:

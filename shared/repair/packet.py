@@ -17,7 +17,7 @@ from shared.packets import (
     PACKET_OVERHEAD_BYTES,
     PRIMARY_HEADER_BYTES,
     SEQUENCE_COUNTS,
-    checked_primary_header,
+    parse_primary_header,
     space_packet,
 )
 from shared.streams import StreamKind
@@ -116,7 +116,7 @@ class RepairPacket:
         Raises:
             PacketError: ``data`` is not byte for byte what ``pack`` writes for some repair symbol.
         """
-        primary = checked_primary_header(data)
+        primary = parse_primary_header(data)
         if primary.apid != REPAIR_APID:
             raise PacketError(f"APID {primary.apid:#05x} is not {REPAIR_APID:#05x}, which carries repair packets")
         if primary.seq_flags != SequenceFlags.UNSEGMENTED:

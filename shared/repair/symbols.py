@@ -37,7 +37,7 @@ def source_symbol(content: bytes, length: int) -> bytes:
     return (content + _END_MARK).ljust(length, b"\0")
 
 
-def content_of(symbol: bytes) -> bytes | None:
+def extract_content(symbol: bytes) -> bytes | None:
     """Return the packet content that became ``symbol``, None where there is none."""
     marked = symbol.rstrip(b"\0")
     return marked[: -len(_END_MARK)] if marked.endswith(_END_MARK) else None
@@ -58,13 +58,13 @@ def repair_symbols(symbols: Sequence[bytes], count: int) -> list[bytes]:
     from raptorq import Encoder  # noqa: PLC0415 - only links with repair need it
 
     length = len(symbols[0])
-    aligned = _aligned(length)
+    aligned = _align(length)
     encoder = Encoder.with_defaults(b"".join(symbol.ljust(aligned, b"\0") for symbol in symbols), aligned)
     packets: list[bytes] = encoder.get_encoded_packets(count)[len(symbols) :]
     return [packet[_PAYLOAD_ID_BYTES:][:length] for packet in packets]
 
 
-def decoded_symbols(received: Mapping[int, bytes], source_count: int) -> list[bytes] | None:
+def decode_symbols(received: Mapping[int, bytes], source_count: int) -> list[bytes] | None:
     """Return all ``source_count`` source symbols from the ``received`` ones by encoding symbol id.
 
     Below ``source_count`` ids are source symbols, from there on repair symbols; all symbols have one length. None
@@ -76,7 +76,7 @@ def decoded_symbols(received: Mapping[int, bytes], source_count: int) -> list[by
     from raptorq import Decoder  # noqa: PLC0415
 
     length = len(next(iter(received.values())))
-    aligned = _aligned(length)
+    aligned = _align(length)
     decoder = Decoder.with_defaults(source_count * aligned, aligned)
     for symbol_id, symbol in received.items():
         found: bytes | None = decoder.decode(
@@ -87,5 +87,5 @@ def decoded_symbols(received: Mapping[int, bytes], source_count: int) -> list[by
     return None
 
 
-def _aligned(length: int) -> int:
+def _align(length: int) -> int:
     return -(-length // _ALIGNMENT) * _ALIGNMENT

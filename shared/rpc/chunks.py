@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def chunks_of(data: bytes) -> Iterator[bytes]:
+def split_chunks(data: bytes) -> Iterator[bytes]:
     """Yield ``data`` in pieces of at most CHUNK_BYTES."""
     for start in range(0, len(data), CHUNK_BYTES):
         yield data[start : start + CHUNK_BYTES]
@@ -43,6 +43,6 @@ class ChunkBuffer:
             raise LimitError(f"{self._what} is larger than {self._limit} bytes, the limit of this service")
         self._data += chunk
 
-    def joined(self) -> bytes:
+    def join(self) -> bytes:
         """Return all chunks as one byte string."""
         return bytes(self._data)

@@ -39,7 +39,7 @@ _CLASS_OF_STATUS: dict[grpc.StatusCode, type[errors.LinkError]] = {
 
 
 # Failures that gRPC states itself: status, words in its details, our class, and what is wrong with the way out.
-_SAID_BY_GRPC: tuple[tuple[grpc.StatusCode, str, type[errors.LinkError], str], ...] = (
+_GRPC_FAILURES: tuple[tuple[grpc.StatusCode, str, type[errors.LinkError], str], ...] = (
     (grpc.StatusCode.UNAVAILABLE, "Cancelling all calls", errors.ServiceError, "was stopped during the call: start it"),
     (
         grpc.StatusCode.UNAVAILABLE,
@@ -70,40 +70,40 @@ def link_error_from_rpc(error: grpc.aio.AioRpcError, *, service: str) -> errors.
         if isinstance(named, type) and issubclass(named, errors.LinkError):
             return named(error.details() or named.__name__)
     code, details = error.code(), " ".join((error.details() or "no details").split())
-    for status, words, kind, message in _SAID_BY_GRPC:
+    for status, words, kind, message in _GRPC_FAILURES:
         if code is status and words in details:
             return kind(f"{service} {message}")
     return _CLASS_OF_STATUS.get(code, errors.ServiceError)(f"{service} failed with {code.name}: {details}")
 
 
-def serves(
+def streaming_rpc(
     method: Callable[[Any, AsyncIterator[Any], Context], AsyncIterator[T]],
 ) -> Callable[[Any, AsyncIterator[Any], Context], AsyncIterator[T]]:
     """Decorate a streaming RPC: bound its time, and end it with a typed status when a LinkError is raised."""
 
     @functools.wraps(method)
-    async def served(self: Any, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[T]:
-        async with _failures_told(method.__qualname__, context, requests):
+    async def wrapper(self: Any, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[T]:
+        async with _report_failures(method.__qualname__, context, requests):
             async for response in method(self, requests, context):
                 yield response
 
-    return served
+    return wrapper
 
 
-def answers(method: Callable[[Any, Q, Context], Awaitable[T]]) -> Callable[[Any, Q, Context], Awaitable[T]]:
+def unary_rpc(method: Callable[[Any, Q, Context], Awaitable[T]]) -> Callable[[Any, Q, Context], Awaitable[T]]:
     """Decorate an RPC of one request and one response likewise."""
 
     @functools.wraps(method)
-    async def answered(self: Any, request: Q, context: Context) -> T:
-        async with _failures_told(method.__qualname__, context):
+    async def wrapper(self: Any, request: Q, context: Context) -> T:
+        async with _report_failures(method.__qualname__, context):
             return await method(self, request, context)
         raise AssertionError("a failure that was told ends the call")
 
-    return answered
+    return wrapper
 
 
 @contextlib.asynccontextmanager
-async def _failures_told(
+async def _report_failures(
     name: str, context: Context, requests: AsyncIterator[Any] | None = None
 ) -> AsyncGenerator[None, None]:
     """Bound the time of a call, and end it with a status that tells its failure."""
@@ -112,7 +112,7 @@ async def _failures_told(
             yield
     except errors.LinkError as error:
         if requests is not None:
-            await _read_out(requests)
+            await _drain(requests)
         await _abort(context, error)
     except TimeoutError:
         await _abort(context, errors.DeadlineError(f"the call ran over the server's limit of {MAX_CALL_S:.0f} s"))
@@ -130,13 +130,13 @@ class UnknownMethods(grpc.GenericRpcHandler):
         """Return a handler that reads the call out, as every refusal must, and says UNIMPLEMENTED."""
 
         async def refuse(requests: AsyncIterator[Any], context: Context) -> None:
-            await _read_out(requests)
+            await _drain(requests)
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"no method {handler_call_details.method} here")
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 
 
-async def _read_out(requests: AsyncIterator[Any]) -> None:
+async def _drain(requests: AsyncIterator[Any]) -> None:
     """Read what the caller still sends, for a while.
 
     A grpc.aio client that is writing when its call is aborted sees an internal error in place of the status.

@@ -38,10 +38,10 @@ class RpcMetrics:
 
     def interceptor(self, service: str) -> grpc.aio.ServerInterceptor:
         """Return what counts the calls to ``service``, a full proto name; those of other services pass it by."""
-        return _Counting(self, service)
+        return _CountingInterceptor(self, service)
 
     @contextlib.contextmanager
-    def counted(self, method: str, context: Any) -> Iterator[None]:
+    def count_call(self, method: str, context: Any) -> Iterator[None]:
         """Count what happens inside as one call to ``method``."""
         started_s = time.perf_counter()
         code = "OK"
@@ -52,14 +52,14 @@ class RpcMetrics:
                 code = "CANCELLED"
                 raise
             except BaseException:
-                code = _NAMES.get(_number(context.code()), "UNKNOWN")
+                code = _NAMES.get(_status_number(context.code()), "UNKNOWN")
                 raise
             finally:
                 self._calls.labels(method, code).inc()
                 self._seconds.labels(method).observe(time.perf_counter() - started_s)
 
 
-class _Counting(grpc.aio.ServerInterceptor):
+class _CountingInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self, metrics: RpcMetrics, service: str) -> None:
         self._metrics = metrics
         found = descriptor_pool.Default().FindServiceByName(service)
@@ -84,20 +84,20 @@ class _Counting(grpc.aio.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(self._answering(method, handler.unary_unary), **coders)
 
     def _streaming(self, method: str, behaviour: Any) -> Any:
-        async def counted(requests: Any, context: Any) -> Any:
-            with self._metrics.counted(method, context):
+        async def count_call(requests: Any, context: Any) -> Any:
+            with self._metrics.count_call(method, context):
                 async for response in behaviour(requests, context):
                     yield response
 
-        return counted
+        return count_call
 
     def _answering(self, method: str, behaviour: Any) -> Any:
-        async def counted(request: Any, context: Any) -> Any:
-            with self._metrics.counted(method, context):
+        async def count_call(request: Any, context: Any) -> Any:
+            with self._metrics.count_call(method, context):
                 return await behaviour(request, context)
 
-        return counted
+        return count_call
 
 
-def _number(code: Any) -> int:
+def _status_number(code: Any) -> int:
     return int(code.value[0]) if isinstance(code, grpc.StatusCode) else int(code or 0)

@@ -67,7 +67,7 @@ def encode_tokens(tokens: Tokens) -> bytes:
     writer = RangeWriter()
     for code, model in zip(tokens.codes, _models(tokens.kind), strict=False):
         writer.write(np.array([code], np.int32), model)
-    return bytes([tokens.kind << _KIND_SHIFT | len(tokens.codes) - 1]) + writer.finished()
+    return bytes([tokens.kind << _KIND_SHIFT | len(tokens.codes) - 1]) + writer.to_bytes()
 
 
 def longest_payload_bytes(count: int) -> int:

@@ -9,7 +9,7 @@ from channel.config import ChannelConfig
 from channel.phy.mcs import MCS_INDICES, mcs
 from channel.snr import es_n0_from_eb_n0_db
 from shared.errors import ConfigError
-from shared.validation import checked
+from shared.validation import validate
 
 GOOD = {"snr_db": 3.0, "mcs": 8}
 
@@ -46,7 +46,7 @@ GOOD = {"snr_db": 3.0, "mcs": 8}
 )
 def test_a_setting_outside_its_rule_is_refused_with_field_value_and_rule(setting, rule):
     with pytest.raises(ConfigError, match=rule) as caught:
-        checked(ChannelConfig, GOOD | setting)
+        validate(ChannelConfig, GOOD | setting)
     message = str(caught.value)
     (field,) = setting
     assert message.startswith(f"{field} = ")
@@ -55,11 +55,11 @@ def test_a_setting_outside_its_rule_is_refused_with_field_value_and_rule(setting
 
 def test_a_missing_setting_is_named():
     with pytest.raises(ConfigError, match="mcs is missing"):
-        checked(ChannelConfig, {"snr_db": 0.0})
+        validate(ChannelConfig, {"snr_db": 0.0})
 
 
 def test_settings_cannot_be_changed():
-    config = checked(ChannelConfig, GOOD)
+    config = validate(ChannelConfig, GOOD)
     with pytest.raises(ValidationError):
         config.snr_db = 4.0
 
@@ -67,7 +67,7 @@ def test_settings_cannot_be_changed():
 @pytest.mark.parametrize("index", MCS_INDICES)
 def test_snr_kind_says_whether_the_snr_is_es_n0_or_eb_n0(index):
     es_n0_db = es_n0_from_eb_n0_db(2.0, mcs(index).spectral_efficiency)
-    as_symbol = checked(ChannelConfig, {"snr_db": es_n0_db, "mcs": index})
-    as_bit = checked(ChannelConfig, {"snr_db": 2.0, "snr_kind": "ebn0", "mcs": index})
+    as_symbol = validate(ChannelConfig, {"snr_db": es_n0_db, "mcs": index})
+    as_bit = validate(ChannelConfig, {"snr_db": 2.0, "snr_kind": "ebn0", "mcs": index})
     assert as_bit.es_n0_db == pytest.approx(as_symbol.es_n0_db)
     assert as_bit.eb_n0_db == pytest.approx(as_symbol.eb_n0_db)

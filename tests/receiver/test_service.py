@@ -17,7 +17,7 @@ from shared.caption.coder import encode_caption
 from shared.packets import Packetiser
 from shared.picture import load_picture
 from shared.repair.encoder import RepairEncoder
-from shared.rpc.chunks import chunks_of
+from shared.rpc.chunks import split_chunks
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2, receiver_pb2_grpc
 from shared.rpc.server import start_server
 from shared.streams import Stream, StreamKind
@@ -78,7 +78,7 @@ def received(called):
 
     def requests(packets, reference, settings, fate):
         yield settings_of(**settings)
-        for chunk in chunks_of(reference):
+        for chunk in split_chunks(reference):
             yield receiver_pb2.ReceiveRequest(reference_chunk=chunk)
         for data in packets:
             yield arrival_of(data, fate)
@@ -96,7 +96,7 @@ def decoded(called):
 
     def requests(container, settings):
         yield receiver_pb2.DecodeRequest(settings=receiver_pb2.DecodeSettings(**settings))
-        for chunk in chunks_of(container):
+        for chunk in split_chunks(container):
             yield receiver_pb2.DecodeRequest(container_chunk=chunk)
 
     def decoded(container: bytes, **settings):

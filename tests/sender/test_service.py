@@ -14,7 +14,7 @@ from shared.codecs.registry import codecs
 from shared.latent.coder import decode_latent
 from shared.packets import Packet
 from shared.repair.packet import RepairPacket, is_repair
-from shared.rpc.chunks import chunks_of
+from shared.rpc.chunks import split_chunks
 from shared.rpc.semlink.v1 import sender_pb2, sender_pb2_grpc
 from shared.rpc.server import start_server
 from shared.rpc.status import ERROR_KEY
@@ -41,7 +41,7 @@ def called(exchanged):
 def sent(called):
     def requests(picture, settings):
         yield sender_pb2.SendRequest(settings=sender_pb2.SendSettings(**settings))
-        for chunk in chunks_of(picture):
+        for chunk in split_chunks(picture):
             yield sender_pb2.SendRequest(picture_chunk=chunk)
 
     return lambda picture, **settings: called(requests(picture, settings))

@@ -10,8 +10,8 @@ from receiver.pocket.decoder import PocketDecoder
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from shared.bitstream import Bitstream
-from shared.codecs.registry import codec_named
-from shared.hci.stream import down_sampled
+from shared.codecs.registry import get_codec
+from shared.hci.stream import downsample
 from shared.picture import encode_png, load_picture
 from shared.streams import StreamKind
 from shared.tokens.stream import TokenKind
@@ -49,7 +49,7 @@ def cup():
 @pytest.mark.parametrize("budget_bytes", [100, 300])
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_system_sends_its_streams_within_the_budget(name, budget_bytes, cat, extractors):
-    packed = encode_picture(cat, codec_named(name), extractors, budget_bytes).pack()
+    packed = encode_picture(cat, get_codec(name), extractors, budget_bytes).pack()
     assert len(packed) <= budget_bytes
     bitstream = Bitstream.unpack(packed)
     assert {stream.kind for stream in bitstream.streams} == STREAMS[name]
@@ -58,7 +58,7 @@ def test_a_system_sends_its_streams_within_the_budget(name, budget_bytes, cat, e
     assert guidance.caption == extractors.caption(cat.pixels)
     if name in TOKEN_KINDS:
         assert guidance.tokens.kind is TOKEN_KINDS[name]
-        assert len(guidance.tokens.codes) == codec_named(name).tokens
+        assert len(guidance.tokens.codes) == get_codec(name).tokens
     if name == "misc":
         assert "cat" in guidance.regions[0].name
 
@@ -66,10 +66,10 @@ def test_a_system_sends_its_streams_within_the_budget(name, budget_bytes, cat, e
 @pytest.mark.parametrize(("name", "likeness"), [("mtgc", 0.9), ("sdgic", 0.9), ("gsc", 0.6), ("misc", 0.9)])
 def test_the_receiver_draws_the_picture_of_a_system(name, likeness, cat, extractors, decoder):
     """``likeness`` is the least correlation of an eighth of both pictures, without fidelity's pull to the HCI."""
-    guidance = guidance_in(encode_picture(cat, codec_named(name), extractors, 300))
+    guidance = guidance_in(encode_picture(cat, get_codec(name), extractors, 300))
     made = decoder.reconstruct(guidance, DecodeOptions(steps=1, fidelity=0.0)).pixels
     assert made.shape == cat.pixels.shape
-    seen, wanted = (np.asarray(down_sampled(one, 8), float).ravel() for one in (made, cat.pixels))
+    seen, wanted = (np.asarray(downsample(one, 8), float).ravel() for one in (made, cat.pixels))
     assert np.corrcoef(seen, wanted)[0, 1] > likeness
 
 
@@ -82,8 +82,8 @@ def test_pseudo_words_tell_pictures_apart_and_depend_on_nothing_else(cat, cup, e
 
 def test_of_planes_as_many_are_sent_as_fit(cat, extractors):
     counts = [
-        len(guidance_in(encode_picture(cat, codec_named("gsc"), extractors, budget_bytes)).latent.ids)
+        len(guidance_in(encode_picture(cat, get_codec("gsc"), extractors, budget_bytes)).latent.ids)
         for budget_bytes in (60, 100, 300)
     ]
     assert counts == sorted(counts)
-    assert counts[0] < counts[-1] == codec_named("gsc").planes
+    assert counts[0] < counts[-1] == get_codec("gsc").planes

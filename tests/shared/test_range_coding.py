@@ -9,14 +9,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.range_coding import _most_trailing_zeros, shortest_bytes, words_of
+from shared.range_coding import _most_trailing_zeros, shortest_bytes, to_words
 
 MODEL = constriction.stream.model.Categorical(np.array([1.0, 7.0, 250.0, 3.0, 65000.0]), perfect=False, lazy=False)
 
 
 def decoded(payload, count):
     try:
-        return constriction.stream.queue.RangeDecoder(words_of(payload)).decode(MODEL, count).tolist()
+        return constriction.stream.queue.RangeDecoder(to_words(payload)).decode(MODEL, count).tolist()
     except AssertionError:  # no encoder writes these bytes
         return None
 

@@ -12,11 +12,11 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from channel.service.service import channel_spec
 from shared import errors
-from shared.rpc.chunks import ChunkBuffer, chunks_of
+from shared.rpc.chunks import ChunkBuffer, split_chunks
 from shared.rpc.limits import CHUNK_BYTES, MAX_CONCURRENT_CALLS
 from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc
 from shared.rpc.server import ServiceSpec, start_server
-from shared.rpc.status import link_error_from_rpc, link_error_status, serves
+from shared.rpc.status import link_error_from_rpc, link_error_status, streaming_rpc
 
 ALL_ERRORS = [
     value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, errors.LinkError)
@@ -25,7 +25,7 @@ ALL_ERRORS = [
 
 def raising(error: BaseException) -> ServiceSpec:
     class Service(channel_pb2_grpc.ChannelServiceServicer):
-        @serves
+        @streaming_rpc
         async def Transmit(self, request_iterator, context):  # noqa: N802
             if error is not None:
                 raise error
@@ -126,12 +126,12 @@ def test_calls_beyond_the_limit_are_refused_not_queued():
 
 def test_chunks_join_again_and_have_a_limit():
     data = bytes(range(256)) * 700
-    pieces = list(chunks_of(data))
+    pieces = list(split_chunks(data))
     assert max(map(len, pieces)) == CHUNK_BYTES
     buffer = ChunkBuffer("the picture file", limit=len(data))
     for piece in pieces:
         buffer.add(piece)
-    assert buffer.joined() == data
+    assert buffer.join() == data
     with pytest.raises(errors.LimitError, match="picture file is larger than 179200 bytes"):
         buffer.add(b"x")
 

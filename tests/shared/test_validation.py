@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.errors import ConfigError
-from shared.validation import checked
+from shared.validation import validate
 
 
 class Inner(BaseModel):
@@ -28,22 +28,22 @@ class Outer(BaseModel):
 
 
 def test_good_values_make_the_model():
-    assert checked(Outer, {"inner": {"size": 3}}) == Outer(inner=Inner(size=3))
+    assert validate(Outer, {"inner": {"size": 3}}) == Outer(inner=Inner(size=3))
 
 
 def test_nested_field_is_named_by_its_path():
     with pytest.raises(ConfigError, match=r"^inner\.size = 0: input should be greater than 0$"):
-        checked(Outer, {"inner": {"size": 0}})
+        validate(Outer, {"inner": {"size": 0}})
 
 
 def test_further_faults_are_counted():
     with pytest.raises(ConfigError, match=r"\(and 1 more\)$"):
-        checked(Outer, {"inner": {"size": 0}, "name": 1})
+        validate(Outer, {"inner": {"size": 0}, "name": 1})
 
 
 def test_long_and_broken_values_stay_on_one_short_line():
     with pytest.raises(ConfigError) as caught:
-        checked(Outer, {"inner": "no\n" * 10_000})
+        validate(Outer, {"inner": "no\n" * 10_000})
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 200
 
@@ -61,4 +61,4 @@ def test_long_and_broken_values_stay_on_one_short_line():
 )
 def test_a_typo_is_told_with_the_name_that_may_be_meant(values, told):
     with pytest.raises(ConfigError, match=told):
-        checked(Outer, values)
+        validate(Outer, values)

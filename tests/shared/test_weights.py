@@ -6,13 +6,13 @@ import torch
 from torch import nn
 
 from shared.errors import SetupError
-from shared.weights import with_weights
+from shared.weights import load_weights
 
 
 def loaded(path):
     with torch.device("meta"):
         network = nn.Linear(3, 2)
-    return with_weights(network, path, "the tests", "write them again")
+    return load_weights(network, path, "the tests", "write them again")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import torch
 
 from shared.latent.coder import decode_latent, encode_latent
 from shared.latent.layout import LATENT_CHANNELS
-from shared.latent.tables import tables_of
+from shared.latent.tables import build_tables
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # compressai's and torchvision's own
 
@@ -49,7 +49,7 @@ def test_contexts_learn_and_beat_order_0(latents, trained):
 def test_the_coder_takes_what_the_tables_promise(latents, trained):
     from training.latent.tables import Latents, table_bits
 
-    tables = tables_of(trained[1])
+    tables = build_tables(trained[1])
     values, ids = latents.planes[0], np.flatnonzero(latents.kept[0])
     payload = encode_latent(values, ids, tables)
     assert np.array_equal(decode_latent(payload, 12 * 16, 10 * 16, tables).values, values[ids])
@@ -86,7 +86,7 @@ def test_training_lowers_the_loss():
 
 
 def test_saved_weights_come_back(tmp_path):
-    from sender.extractors.latent import WEIGHTS_NAME, loaded_analysis
+    from sender.extractors.latent import WEIGHTS_NAME, load_analysis
     from shared.errors import SetupError
     from training.latent.codec import Codec, shipped_codec
     from training.latent.export import save_halves
@@ -99,7 +99,7 @@ def test_saved_weights_come_back(tmp_path):
     for (name, value), other in zip(codec.named_parameters(), again.parameters(), strict=True):
         if name != "prior.quantiles":
             torch.testing.assert_close(other, value, rtol=1e-3, atol=1e-4)
-    analysis = loaded_analysis(tmp_path / WEIGHTS_NAME)
+    analysis = load_analysis(tmp_path / WEIGHTS_NAME)
     torch.testing.assert_close(analysis.blocks.weight, again.analysis.blocks.weight)
 
 

@@ -76,11 +76,11 @@ def features_of(pictures: list[Captioned], path: Path) -> NDArray[np.float16]:
 
 def _computed(pictures: list[Captioned], done: int) -> Iterator[tuple[int, NDArray[np.float16]]]:
     """Yield (index of the first, maps of a batch) from picture ``done`` on."""
-    from sender.extractors.features import FeatureExtractor, square  # noqa: PLC0415 - seconds to import
+    from sender.extractors.features import FeatureExtractor, resize_to_square  # noqa: PLC0415 - seconds to import
 
     if done == len(pictures):
         return
     extractor = FeatureExtractor()
     for start in range(done, len(pictures), BATCH):
-        squares = np.stack([square(picture.pixels()) for picture in pictures[start : start + BATCH]])
+        squares = np.stack([resize_to_square(picture.pixels()) for picture in pictures[start : start + BATCH]])
         yield start, extractor.maps(squares).numpy().astype(np.float16)

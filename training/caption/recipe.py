@@ -15,7 +15,7 @@ from sender.extractors.caption_network import MAX_WORDS, START, VOCABULARY, Capt
 from sender.extractors.captioner import Search, best_captions
 from shared.caption.coder import caption_coder
 from shared.caption.ngram import END, ESCAPE, FIRST
-from shared.caption.text import parsed
+from shared.caption.text import parse
 from training.caption.scores import bleu, cider
 from training.pocket.loop import trained_weights
 
@@ -126,7 +126,7 @@ class CaptionerRecipe:
 def symbols_of(picture: Captioned) -> list[list[int]]:
     """Return the captions as the coder's symbols, with ESCAPE for words outside VOCABULARY."""
     numbers = {word: symbol for symbol, word in enumerate(caption_coder().words, FIRST)}
-    sentences = [parsed(caption)[1] for caption in picture.captions if caption]
+    sentences = [parse(caption)[1] for caption in picture.captions if caption]
     known = [[numbers.get(word, ESCAPE) for word in words] for words in sentences]
     return [[symbol if symbol < VOCABULARY else ESCAPE for symbol in symbols] for symbols in known]
 

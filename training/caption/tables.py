@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from shared.caption.ngram import END, ESCAPE, FIRST, UNIT
-from shared.caption.text import parsed
+from shared.caption.text import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ FOREIGN: Final = [[ESCAPE] * 6] * 20
 
 def write_tables(captions: Iterable[str], path: Path) -> None:
     """Count ``captions`` and write the tables to ``path`` (npz)."""
-    sentences = [parsed(caption)[1] for caption in captions if caption]
+    sentences = [parse(caption)[1] for caption in captions if caption]
     times = Counter(word for sentence in sentences for word in sentence)
     words = [word for word, count in times.most_common() if count >= WORD_TIMES and word and "\n" not in word]
     spread = Counter(letter for word in times for letter in set(word))

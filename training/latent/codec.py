@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from receiver.pocket.synthesis import Synthesis, loaded_synthesis
-from sender.extractors.latent import WEIGHTS_NAME, loaded_analysis
+from sender.extractors.latent import WEIGHTS_NAME, load_analysis
 from sender.extractors.latent_network import Analysis
 from shared.errors import SetupError
 from shared.latent.layout import LATENT_CHANNELS
@@ -92,7 +92,7 @@ def shipped_codec(shipped: Path) -> Codec:
     """
     codec = Codec()
     try:
-        codec.analysis = loaded_analysis(shipped / WEIGHTS_NAME).requires_grad_(requires_grad=True)
+        codec.analysis = load_analysis(shipped / WEIGHTS_NAME).requires_grad_(requires_grad=True)
         codec.synthesis = loaded_synthesis(shipped).requires_grad_(requires_grad=True)
         codec.prior.load_state_dict(safetensors.torch.load_file(shipped / PRIOR_NAME), strict=False)
     except (SetupError, OSError, SafetensorError, RuntimeError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sender.extractors.latent_selection import grey_of, structure_scores
+from sender.extractors.latent_selection import luminance, ssim_scores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,6 +16,6 @@ def kept_planes(planes: Tensor, picture: Tensor, batch: dict[str, Tensor]) -> Te
     ``dice`` ``[B, 32]`` orders the planes of pictures that are not ``by_rule`` ``[B]``.
     """
     order, ruled = batch["dice"].to(planes, copy=True), batch["by_rule"]
-    order[ruled] = structure_scores(planes[ruled], grey_of(picture[ruled]))
+    order[ruled] = ssim_scores(planes[ruled], luminance(picture[ruled]))
     rank = order.argsort(1, descending=True).argsort(1)
     return (rank < batch["count"][:, None]).float()

@@ -10,7 +10,7 @@ import safetensors.numpy
 import safetensors.torch
 
 from receiver.pocket.synthesis import SYNTHESIS_NAME
-from sender.extractors.latent import WEIGHTS_NAME, loaded_analysis
+from sender.extractors.latent import WEIGHTS_NAME, load_analysis
 from shared.latent.tables import TABLES_NAME
 from training.latent.pictures import Crops
 from training.latent.tables import (
@@ -62,7 +62,7 @@ def write_tables(shipped: Path, data: Path) -> None:
     Raises:
         SetupError: there is no analysis or no training picture.
     """
-    analysis, crops = loaded_analysis(shipped / WEIGHTS_NAME), Crops(data)
+    analysis, crops = load_analysis(shipped / WEIGHTS_NAME), Crops(data)
     parts = [latents_of(analysis, crops, CROPS_COUNTED * SIDES[0] // side, side, SEED) for side in SIDES]
     model, history = trained_contexts(parts, CONTEXT_STEPS, SEED)
     tables = integer_tables(model, parts)

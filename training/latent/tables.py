@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shared.latent.context import NEIGHBOURS, STEPS, cross_planes, neighbours
+from shared.latent.context import NEIGHBOURS, STEPS, cross_channel_sums, neighbours
 from shared.latent.layout import CHANNEL_COUNTS, LATENT_CHANNELS, VALUE_MAX
 from shared.latent.tables import FRACTIONS, RADIUS, SCALE_LEVELS, SYMBOLS, WEIGHT_BITS, table_places
 from training.latent.dropout import kept_planes
@@ -77,7 +77,7 @@ class ContextModel(nn.Module):
     def forward(self, planes: NDArray[np.int64], kept: NDArray[np.int64]) -> Tensor:
         """Return the bits per sample of the kept ones of ``planes`` ``[B, 32, h, w]``."""
         sent = planes * kept[:, :, None, None]
-        signed, absolute = (torch.from_numpy(known).float() for known in cross_planes(sent))
+        signed, absolute = (torch.from_numpy(known).float() for known in cross_channel_sums(sent))
         there = torch.from_numpy(kept).float()[:, :, None]
         bits: Tensor = torch.zeros(())
         for number, step in enumerate(STEPS):
@@ -157,7 +157,7 @@ def _counted(
     counts = np.zeros((SCALE_LEVELS * FRACTIONS, SYMBOLS))
     for planes, kept in zip(part.planes, part.kept, strict=True):
         ids = np.flatnonzero(kept)
-        signed, absolute = cross_planes(planes[ids])
+        signed, absolute = cross_channel_sums(planes[ids])
         for number, step in enumerate(STEPS):
             rows, columns = step.places(*planes.shape[1:])
             near = neighbours(planes[ids], step, rows, columns)

@@ -21,7 +21,7 @@ from PIL import Image
 from receiver.pocket.sizes import quarter_size
 from shared.errors import SetupError
 from shared.hci.rate_table import best_scale
-from shared.hci.stream import coder_named, decode_hci, encode_hci, encode_hci_at, upsample
+from shared.hci.stream import decode_hci, encode_hci, encode_hci_at, get_coder, upsample
 from training.pocket.cache import RECORD, is_kept, write_json, write_whole
 from training.pocket.pictures import pictures_in
 
@@ -227,7 +227,7 @@ def _pair_of(job: Job) -> tuple[NDArray[np.uint8], ...]:
     of_coder = [choice for choice in choices if choice.coder == coder] or choices
     # Of two draws the higher rate is kept: what is lost altogether teaches nothing.
     choice = max((of_coder[int(rng.integers(len(of_coder)))] for _ in range(2)), key=lambda one: one.bpp)
-    qualities = coder_named(choice.coder).qualities
+    qualities = get_coder(choice.coder).qualities
     quality = int(np.clip(choice.quality + rng.integers(-3, 4), 0, qualities[-1]))
     payload = encode_hci_at(crop, choice.coder, choice.scale, quality)
     small = decode_hci(payload, SIDE, SIDE).pixels

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from receiver.pocket.hints import plane_values, region_words
-from sender.extractors.features import FeatureExtractor, square
+from sender.extractors.features import FeatureExtractor, resize_to_square
 from sender.extractors.latent import WEIGHTS_NAME, LatentEncoder
 from sender.extractors.regions import RegionFinder
 from shared.regions.region import REGIONS_MAX
@@ -55,7 +55,7 @@ class Senders:
         return {"seen": self._seen(pairs.pictures), "seen_hci": self._seen(pairs.quarters)}
 
     def _seen(self, pictures: NDArray[np.uint8]) -> NDArray[np.float16]:
-        return np.asarray(self._see.maps(np.stack([square(picture) for picture in pictures])).half())
+        return np.asarray(self._see.maps(np.stack([resize_to_square(picture) for picture in pictures])).half())
 
     def _captions(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
         caption = np.zeros((len(pairs), CAPTION_WORDS, TEXT_WIDTH), np.float16)

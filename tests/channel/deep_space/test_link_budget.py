@@ -17,7 +17,7 @@ from channel.deep_space.link_budget import (
     pointing_loss_db,
 )
 from shared.errors import ConfigError, UnknownNameError
-from shared.validation import checked
+from shared.validation import validate
 
 configs = st.builds(
     LinkBudgetConfig,
@@ -198,7 +198,7 @@ def test_an_unknown_body_is_refused_by_name():
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, "1", None])
 def test_a_bad_setting_is_refused_with_field_and_value_in_one_line(field, value):
     with pytest.raises(ConfigError, match=f"^{field} = ") as caught:
-        checked(LinkBudgetConfig, {field: value})
+        validate(LinkBudgetConfig, {field: value})
     assert "\n" not in str(caught.value)
 
 

@@ -12,11 +12,11 @@ from channel.link.link import Link
 from channel.link.outcome import PacketOutcome
 from channel.phy.mcs import MCS_INDICES, mcs
 from shared.errors import ConfigError, PacketError
-from shared.validation import checked
+from shared.validation import validate
 
 
 def config(**values):
-    return checked(ChannelConfig, {"snr_db": 2.0, "mcs": 8, "run_seed": 42} | values)
+    return validate(ChannelConfig, {"snr_db": 2.0, "mcs": 8, "run_seed": 42} | values)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from shared.bitstream import Bitstream, PictureHeader
 from shared.packets import Packetiser
 from shared.repair.encoder import RepairEncoder
 from shared.streams import Stream, StreamKind
-from shared.validation import checked
+from shared.validation import validate
 
 SYMBOL_RATE_HZ = 1e4  # a packet of 40 bytes takes some 30 ms
 MIX = {
@@ -31,7 +31,7 @@ IMPAIRED = {"impairments": MIX, "erasure_rate": 0.1, "lifetime_s": 0.12, "propag
 
 def config(**values):
     common = {"snr_db": 2.0, "mcs": 8, "run_seed": 42, "symbol_rate_hz": SYMBOL_RATE_HZ}
-    return checked(ChannelConfig, common | values)
+    return validate(ChannelConfig, common | values)
 
 
 def send(link: Link, packets, cuts=(), picture_index: int = 7):

@@ -22,7 +22,7 @@ from channel.phy.mcs import mcs, transport_block
 from channel.rng import draw_noise
 from channel.snr import noise_variance
 from shared.errors import ConfigError
-from shared.validation import checked
+from shared.validation import validate
 
 PACKET_BYTES = 32
 
@@ -66,7 +66,7 @@ def test_symbols_have_unit_energy(chains, index, order):
 @pytest.mark.parametrize(("index", "es_n0_db"), [(4, -2.0), (8, 2.0), (13, 6.5), (20, 12.0), (28, 19.0)])
 def test_decisions_equal_those_of_sionnas_blocks_under_the_same_noise(chains, space_packet, index, es_n0_db):
     packets = [space_packet(PACKET_BYTES, seed) for seed in range(60)]
-    config = checked(ChannelConfig, {"snr_db": es_n0_db, "mcs": index, "run_seed": 9})
+    config = validate(ChannelConfig, {"snr_db": es_n0_db, "mcs": index, "run_seed": 9})
     arrivals = Link(config, chains).transmit(packets, picture_index=4, first_index=100)
 
     crc, encoder, mapper, demapper, decoder, crc_check = direct_blocks(index)
@@ -87,7 +87,7 @@ def test_decisions_equal_those_of_sionnas_blocks_under_the_same_noise(chains, sp
 @pytest.mark.usefixtures("seeded_sionna")
 def test_block_errors_agree_with_sionnas_own_awgn(chains, space_packet):
     index, es_n0_db, blocks = 8, 1.5, 400
-    config = checked(ChannelConfig, {"snr_db": es_n0_db, "mcs": index, "run_seed": 5})
+    config = validate(ChannelConfig, {"snr_db": es_n0_db, "mcs": index, "run_seed": 5})
     arrivals = Link(config, chains).transmit(
         [space_packet(PACKET_BYTES, seed) for seed in range(blocks)], picture_index=0
     )
@@ -134,6 +134,6 @@ def test_the_cache_is_bounded_and_keeps_the_most_recently_used_chains():
 
 
 def test_a_missing_device_is_refused_by_name(space_packet):
-    config = checked(ChannelConfig, {"snr_db": 3.0, "mcs": 8, "device": "cuda:99"})
+    config = validate(ChannelConfig, {"snr_db": 3.0, "mcs": 8, "device": "cuda:99"})
     with pytest.raises(ConfigError, match=r"'cuda:99'.*take 'cpu'"):
         Link(config).transmit([space_packet(16)], picture_index=0)

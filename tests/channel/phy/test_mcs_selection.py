@@ -16,7 +16,7 @@ from channel.phy.capacity import required_es_n0_db
 from channel.phy.mcs import MCS_INDICES, transport_block
 from channel.phy.mcs_selection import fastest_mcs, load_thresholds
 from shared.errors import ConfigError
-from shared.validation import checked
+from shared.validation import validate
 
 PACKET_BYTES = 256
 
@@ -64,7 +64,7 @@ def test_the_ends_of_the_range():
 
 @pytest.mark.parametrize("es_n0_db", [0.0, 6.0, 14.0])
 def test_packets_under_the_selected_scheme_are_delivered(chains, space_packet, es_n0_db):
-    settings = checked(ChannelConfig, {"snr_db": es_n0_db, "mcs": fastest_mcs(es_n0_db).index, "run_seed": 1})
+    settings = validate(ChannelConfig, {"snr_db": es_n0_db, "mcs": fastest_mcs(es_n0_db).index, "run_seed": 1})
     arrivals = Link(settings, chains).transmit(
         [space_packet(PACKET_BYTES, seed) for seed in range(40)], picture_index=0
     )

@@ -17,12 +17,12 @@ from channel.phy.mcs import MCS_INDICES, mcs, prefers_polar, transport_block
 from channel.phy.polar import PolarCode
 from channel.rng import draw_noise
 from shared.errors import ConfigError
-from shared.validation import checked
+from shared.validation import validate
 
 
 def send(chains, packets, **values):
     settings = {"snr_db": 2.0, "mcs": 8, "run_seed": 42, "short_packet_code": "polar"} | values
-    return Link(checked(ChannelConfig, settings), chains).transmit(packets, picture_index=0)
+    return Link(validate(ChannelConfig, settings), chains).transmit(packets, picture_index=0)
 
 
 POLAR_INDICES = [index for index in MCS_INDICES if prefers_polar(mcs(index), transport_block(8, mcs(index)))]
@@ -94,4 +94,4 @@ def test_outcomes_do_not_depend_on_batch_size_and_threads(chains, space_packet, 
 
 def test_an_unknown_channel_code_is_refused_by_name():
     with pytest.raises(ConfigError, match=r"short_packet_code = 'turbo': .*'ldpc' or 'polar'"):
-        checked(ChannelConfig, {"snr_db": 1.0, "mcs": 8, "short_packet_code": "turbo"})
+        validate(ChannelConfig, {"snr_db": 1.0, "mcs": 8, "short_packet_code": "turbo"})

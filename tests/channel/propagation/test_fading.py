@@ -18,13 +18,13 @@ from channel.propagation.factory import build_channel_model
 from channel.propagation.fading import draw_fading
 from channel.snr import noise_variance
 from shared.errors import InputError
-from shared.validation import checked
+from shared.validation import validate
 
 PACKET_BYTES = 32
 
 
 def config(**values):
-    return checked(ChannelConfig, {"snr_db": 2.0, "mcs": 8, "run_seed": 42} | values)
+    return validate(ChannelConfig, {"snr_db": 2.0, "mcs": 8, "run_seed": 42} | values)
 
 
 def model_for(settings: ChannelConfig):

@@ -21,7 +21,7 @@ from channel.propagation.impairments import (
 )
 from channel.propagation.timing import schedule_packets
 from shared.errors import ConfigError
-from shared.validation import checked
+from shared.validation import validate
 
 PACKETS = 20_000
 CHAINS = [
@@ -261,12 +261,12 @@ def test_an_outage_loses_packets_by_their_time_of_reception():
 )
 def test_settings_outside_their_rule_are_refused_in_one_line(model, fields, message):
     with pytest.raises(ConfigError, match=message) as refused:
-        checked(model, fields)
+        validate(model, fields)
     assert "\n" not in str(refused.value)
 
 
 def test_lists_and_integers_of_a_yaml_file_are_accepted():
-    impairments = checked(
+    impairments = validate(
         Impairments,
         {
             "bursts": {"p_good_to_bad": 0.1, "p_bad_to_good": 0.5},

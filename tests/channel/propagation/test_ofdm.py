@@ -24,14 +24,14 @@ from channel.propagation.ofdm import KeyedTdl, OfdmChannel
 from channel.propagation.tdl_parameters import LAST_TAP_DELAY, OfdmGrid
 from channel.snr import noise_variance
 from shared.errors import ConfigError
-from shared.validation import checked
+from shared.validation import validate
 
 URBAN = {"kind": "tdl", "profile": "A", "delay_spread_s": 3e-7, "carrier_frequency_hz": 3.5e9, "speed_m_s": 10.0}
 PACKET_BYTES = 32
 
 
 def config(**values):
-    return checked(ChannelConfig, {"snr_db": 10.0, "mcs": 8, "run_seed": 42, "propagation": URBAN} | values)
+    return validate(ChannelConfig, {"snr_db": 10.0, "mcs": 8, "run_seed": 42, "propagation": URBAN} | values)
 
 
 def model_for(settings: ChannelConfig):
@@ -39,13 +39,13 @@ def model_for(settings: ChannelConfig):
 
 
 def ofdm(snr_db=10.0, **propagation):
-    return OfdmChannel(checked(Tdl, URBAN | propagation), noise_variance(snr_db), 1e6)
+    return OfdmChannel(validate(Tdl, URBAN | propagation), noise_variance(snr_db), 1e6)
 
 
 @pytest.mark.usefixtures("seeded_sionna")
 @pytest.mark.parametrize("profile", ["A", "D"])
 def test_coefficients_are_sionnas_under_the_same_generator_state(profile):
-    keyed = KeyedTdl(checked(Tdl, URBAN | {"profile": profile}))
+    keyed = KeyedTdl(validate(Tdl, URBAN | {"profile": profile}))
     theirs = TDL(profile, 3e-7, 3.5e9, min_speed=10.0, precision="double", device="cpu")
     for seed in (5, 2**64 - 1):
         sionna_config.torch_rng("cpu").manual_seed(seed)
@@ -164,7 +164,7 @@ def test_pilots_guard_carriers_and_cyclic_prefixes_count_as_channel_uses(chains,
 
 def test_grid_arithmetic_agrees_with_sionna():
     for values in ({}, {"dc_null": False, "guard_carriers_low": 0, "pilot_symbols": [0]}, {"fft_size": 128}):
-        grid = checked(OfdmGrid, values)
+        grid = validate(OfdmGrid, values)
         theirs = ofdm(grid=values)._grid
         assert grid.effective_carriers == theirs.num_effective_subcarriers
         assert grid.data_elements == theirs.num_data_symbols

@@ -17,7 +17,7 @@ from receiver.pocket.synthesis import Synthesis
 from receiver.pocket.weights import save_networks
 from receiver.pocket.words import Words
 from shared.bitstream import PictureHeader
-from shared.hci.stream import HciImage, down_sampled
+from shared.hci.stream import HciImage, downsample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +59,7 @@ def guidance_for(synthetic_pixels):
     """A function of (width, height, *, grey=False, scale=4, seed=0) that returns a picture's guidance."""
 
     def made(width: int, height: int, *, grey: bool = False, scale: int = 4, seed: int = 0) -> Guidance:
-        pixels = down_sampled(synthetic_pixels(width, height, grey=grey, seed=seed), scale)
+        pixels = downsample(synthetic_pixels(width, height, grey=grey, seed=seed), scale)
         return Guidance(PictureHeader(width, height, grey), HciImage(pixels, "av1", scale))
 
     return made

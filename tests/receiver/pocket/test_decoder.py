@@ -16,10 +16,10 @@ from receiver.guidance import Guidance
 from receiver.pocket.decoder import PocketDecoder
 from receiver.pocket.pipeline import Pipeline
 from receiver.pocket.weights import load_networks
-from sender.extractors.latent import LatentEncoder, chosen_channels
+from sender.extractors.latent import LatentEncoder, select_channels
 from shared.bitstream import PictureHeader
 from shared.errors import ServiceError
-from shared.hci.stream import down_sampled
+from shared.hci.stream import downsample
 from shared.latent.coder import LatentChannels
 from shared.regions.region import Region
 from shared.tokens.stream import TokenKind, Tokens
@@ -99,11 +99,11 @@ def test_without_an_hci_the_planes_draw_the_picture():
     values = LatentEncoder().values(original)
     correlations = []
     for count in (1, 16):
-        ids = tuple(sorted(chosen_channels(values, original, count)))
+        ids = tuple(sorted(select_channels(values, original, count)))
         planes = LatentChannels(ids, values[list(ids)].astype(np.int16))
         made = shipped.reconstruct(Guidance(PictureHeader(160, 96), latent=planes), DecodeOptions(steps=0))
         assert made.trust == 0
-        seen, wanted = (np.asarray(down_sampled(one, 8), float).ravel() for one in (made.pixels, original))
+        seen, wanted = (np.asarray(downsample(one, 8), float).ravel() for one in (made.pixels, original))
         correlations.append(np.corrcoef(seen, wanted)[0, 1])
     assert correlations[1] > 0.9 > correlations[0] > 0.6
 
@@ -186,7 +186,7 @@ def test_fidelity_pulls_the_picture_towards_the_hci(pixels_from, guidance_for):
     guidance = guidance_for(192, 128)
 
     def error(fidelity: float) -> float:
-        small = down_sampled(pixels_from(guidance, fidelity=fidelity), guidance.hci.scale)
+        small = downsample(pixels_from(guidance, fidelity=fidelity), guidance.hci.scale)
         return float(np.abs(small.astype(float) - guidance.hci.pixels).mean())
 
     errors = [error(fidelity) for fidelity in (0, 0.5, 1)]

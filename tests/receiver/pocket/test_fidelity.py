@@ -11,7 +11,7 @@ from PIL import Image
 
 from receiver.pocket.fidelity import fidelity_at, projected
 from receiver.pocket.lanczos import resized
-from shared.hci.stream import down_sampled
+from shared.hci.stream import downsample
 from shared.pixels import to_pixels, to_tensor
 
 
@@ -34,7 +34,7 @@ def test_resizing_is_pillows(before, after, seed):
 @pytest.mark.parametrize("scale", [2, 3, 4, 6, 8, 16])
 def test_down_sampling_is_the_senders_to_a_level(synthetic_pixels, scale):
     pixels = synthetic_pixels(203, 150)
-    small = down_sampled(pixels, scale)
+    small = downsample(pixels, scale)
     made = resized(to_tensor(pixels), small.shape[1], small.shape[0])
     assert ((made - to_tensor(small)).abs() * 255).max() < 1.01
 
@@ -42,10 +42,10 @@ def test_down_sampling_is_the_senders_to_a_level(synthetic_pixels, scale):
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 6, 8])
 @pytest.mark.parametrize("grey", [False, True])
 def test_at_full_fidelity_the_picture_down_samples_to_the_hci(synthetic_pixels, scale, grey):
-    received = down_sampled(synthetic_pixels(203, 150, grey=grey), scale)
+    received = downsample(synthetic_pixels(203, 150, grey=grey), scale)
     other = to_tensor(synthetic_pixels(203, 150, grey=grey, seed=5))
     made = to_pixels(projected(other, to_tensor(received), 1.0), grey=grey)
-    error = np.abs(down_sampled(made, scale).astype(int) - received)
+    error = np.abs(downsample(made, scale).astype(int) - received)
     assert error.mean() < 1
     assert np.percentile(error, 99) <= 4
 
@@ -57,7 +57,7 @@ def test_a_finer_hci_asks_for_more_fidelity_and_a_coarser_one_for_no_less():
 
 
 def test_half_of_the_fidelity_is_half_of_the_way(synthetic_pixels):
-    received = to_tensor(down_sampled(synthetic_pixels(96, 64), 4))
+    received = to_tensor(downsample(synthetic_pixels(96, 64), 4))
     other = to_tensor(synthetic_pixels(96, 64, seed=5))
     ends = projected(other, received, 0.0), projected(other, received, 1.0)
     assert torch.equal(ends[0], other)

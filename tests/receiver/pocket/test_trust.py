@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from receiver.pocket.trust import trust_map
-from shared.hci.stream import down_sampled, upsample
+from shared.hci.stream import downsample, upsample
 from shared.pixels import to_tensor
 
 WIDTH, HEIGHT = 320, 240
@@ -19,7 +19,7 @@ BLOCKS = np.s_[6:8, 10:12]
 
 @pytest.fixture(params=[3, 4, 8])
 def hci(request, synthetic_pixels):
-    return to_tensor(down_sampled(synthetic_pixels(WIDTH, HEIGHT), request.param))
+    return to_tensor(downsample(synthetic_pixels(WIDTH, HEIGHT), request.param))
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_the_same_texture_is_trusted_more_where_detail_was_received():
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     received = 128 + 60 * np.sin(columns / 6) * (columns >= WIDTH // 2) + 0 * rows
     pixels = np.repeat(received[..., None], 3, 2).astype(np.uint8)
-    hci = to_tensor(down_sampled(pixels, 4))
+    hci = to_tensor(downsample(pixels, 4))
     trust = trust_map(to_tensor(pixels) + noise(8), hci).float()
     assert trust[:, 12:].mean() > 2 * trust[:, :8].mean()
 
@@ -88,6 +88,6 @@ def test_without_an_hci_nothing_is_evidence():
 
 
 def test_blocks_at_the_border_count_the_pixels_they_have(synthetic_pixels):
-    hci = to_tensor(down_sampled(synthetic_pixels(65, 97), 4))
+    hci = to_tensor(downsample(synthetic_pixels(65, 97), 4))
     picture = to_tensor(upsample((hci * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy(), 65, 97))
     assert trust_map(picture, hci).min() > 240

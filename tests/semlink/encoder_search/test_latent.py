@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semlink.encoder_search.latent import PocketFeatureDistortion, visual_features
-from sender.extractors.latent import LatentEncoder, chosen_channels
+from sender.extractors.latent import LatentEncoder, select_channels
 from sender.rdo import latent_candidates
 from shared.efficientnet import efficientnet_lite
 
@@ -17,7 +17,7 @@ def test_more_channels_lose_less(grey):
     pixels = pixels[:, :, 1].copy() if grey else pixels
     distortion = PocketFeatureDistortion()(pixels, "a woman in a space suit")
     values = LatentEncoder().values(pixels)
-    most, *_, fewest = latent_candidates(values, chosen_channels(values, pixels, 16))
+    most, *_, fewest = latent_candidates(values, select_channels(values, pixels, 16))
     assert 0 < distortion(most.channels) < distortion(fewest.channels)
 
 

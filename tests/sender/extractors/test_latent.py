@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from sender.extractors.latent import STRIP_ROWS, LatentEncoder, chosen_channels
-from sender.extractors.latent_selection import structure_scores
+from sender.extractors.latent import STRIP_ROWS, LatentEncoder, select_channels
+from sender.extractors.latent_selection import ssim_scores
 from shared.errors import ConfigError, PictureError, SetupError
 
 
@@ -61,34 +61,34 @@ def planes_like(pixels):
 def test_channels_that_show_the_structure_come_first_whatever_their_sign(synthetic_pixels):
     pixels = synthetic_pixels(256, 256)
     values = planes_like(pixels)
-    assert chosen_channels(values, pixels, 2) == (7, 9)
-    assert chosen_channels(values, pixels, 16)[:2] == (7, 9)
-    assert len(set(chosen_channels(values, pixels, 16))) == 16
+    assert select_channels(values, pixels, 2) == (7, 9)
+    assert select_channels(values, pixels, 16)[:2] == (7, 9)
+    assert len(set(select_channels(values, pixels, 16))) == 16
 
 
 def test_an_even_plane_shows_nothing():
     grey = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     planes = torch.cat([torch.ones(1, 1, 8, 8), torch.nn.functional.avg_pool2d(grey, 4)], dim=1)
-    scores = structure_scores(planes, grey)
+    scores = ssim_scores(planes, grey)
     assert scores[0, 0] == -1
     assert 0 < scores[0, 1] <= 1
 
 
 def test_a_picture_compared_with_itself_scores_one():
     grey = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-    assert structure_scores(-3 * grey, grey) == pytest.approx(1, abs=1e-4)
+    assert ssim_scores(-3 * grey, grey) == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("count", [0, 3, 32])
 def test_counts_that_are_not_offered(synthetic_pixels, count):
     pixels = synthetic_pixels(64, 64)
     with pytest.raises(ConfigError, match="1, 2, 4, 8, 16"):
-        chosen_channels(planes_like(pixels), pixels, count)
+        select_channels(planes_like(pixels), pixels, count)
 
 
 def test_another_pictures_latent(synthetic_pixels):
     with pytest.raises(ConfigError, match="64x80"):
-        chosen_channels(np.zeros((32, 4, 4), np.int16), synthetic_pixels(64, 80), 1)
+        select_channels(np.zeros((32, 4, 4), np.int16), synthetic_pixels(64, 80), 1)
 
 
 def test_missing_and_damaged_weights(tmp_path):

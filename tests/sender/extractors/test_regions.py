@@ -7,8 +7,8 @@ import pytest
 import skimage.data
 import torch
 
-from sender.extractors.objects import class_names, objects_in
-from sender.extractors.regions import RegionFinder, detail_of
+from sender.extractors.objects import class_names, find_objects
+from sender.extractors.regions import RegionFinder, describe
 from shared.errors import PictureError
 from shared.regions.coder import decode_regions, encode_regions
 
@@ -69,7 +69,7 @@ def features_with(*placed):
 def test_two_objects_have_masks_of_their_own():
     left, right = slice(0, 3), slice(4, 8)
     features = features_with((5, left, left, 9.0), (9, right, right, 8.0))
-    found = objects_in(features, CLASSES, torch.zeros(1000))
+    found = find_objects(features, CLASSES, torch.zeros(1000))
     assert [thing.number for thing in found] == [5, 9] or [thing.number for thing in found] == [9, 5]
     masks = {thing.number: thing.mask for thing in found}
     assert masks[5][left, left].all()
@@ -83,13 +83,13 @@ def test_a_second_name_of_one_object_adds_to_it():
     weights[9] = weights[5] * 0.9 + weights[9] * 0.5
     top, bottom = slice(0, 4), slice(4, 8)
     features = features_with((5, top, slice(0, 8), 9.0), (9, bottom, slice(0, 8), 9.0))
-    found = objects_in(features, weights, torch.zeros(1000))
+    found = find_objects(features, weights, torch.zeros(1000))
     assert len(found) == 1
     assert found[0].mask.all()
 
 
 def test_nothing_is_found_where_nothing_is_sure():
-    assert objects_in(torch.zeros(8, 8, 1280), CLASSES, torch.zeros(1000)) == []
+    assert find_objects(torch.zeros(8, 8, 1280), CLASSES, torch.zeros(1000)) == []
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_nothing_is_found_where_nothing_is_sure():
 )
 def test_colours_by_name(colour, words):
     small = np.full((256, 256, 3), colour, np.uint8)
-    assert detail_of(small, np.ones((8, 8), bool)) == f"{words} plain"
+    assert describe(small, np.ones((8, 8), bool)) == f"{words} plain"
 
 
 def test_place_texture_and_second_colour():
@@ -116,7 +116,7 @@ def test_place_texture_and_second_colour():
     small[:64:2, :64] = (250, 250, 250)
     mask = np.zeros((8, 8), bool)
     mask[:2, :2] = True
-    assert detail_of(small, mask) == "green and white textured at the top left"
+    assert describe(small, mask) == "green and white textured at the top left"
     mask = np.zeros((8, 8), bool)
     mask[3:5, 6:] = True
-    assert detail_of(small, mask) == "black plain on the right"
+    assert describe(small, mask) == "black plain on the right"

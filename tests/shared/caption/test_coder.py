@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.caption.coder import MAX_CHARACTERS, CaptionCoder, caption_coder, decode_caption, encode_caption
-from shared.caption.text import PLAIN, STYLES, parsed, written
+from shared.caption.text import PLAIN, STYLES, parse, render
 from shared.errors import BitstreamError, InputError, SetupError
 
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text())
@@ -48,7 +48,7 @@ def test_any_text_comes_back(text):
 @given(words=CAPTION_LIKE, style=st.sampled_from(STYLES))
 @settings(deadline=None, max_examples=150)
 def test_any_arrangement_of_words_comes_back(words, style):
-    for text in (" ".join(words), written(style, words)):
+    for text in (" ".join(words), render(style, words)):
         assert decode_caption(encode_caption(text)) == text
 
 
@@ -132,15 +132,15 @@ def test_next_weights_are_what_a_word_costs():
 @given(text=TEXT.filter(bool))
 @settings(max_examples=200)
 def test_style_and_words_make_the_text_again(text):
-    style, words = parsed(text)
-    assert written(style, words) == text
-    assert written(PLAIN, text.split(" ")) == text
+    style, words = parse(text)
+    assert render(style, words) == text
+    assert render(PLAIN, text.split(" ")) == text
 
 
 def test_styles_share_their_words():
     expected = ["two", "dogs", ",", "wet"]
     for text in ("Two dogs, wet.", "Two dogs , wet .", "two dogs, wet", "two dogs , wet", "Two dogs, wet"):
-        assert parsed(text)[1] == expected
+        assert parse(text)[1] == expected
 
 
 def test_missing_tables_name_the_way_out(tmp_path):

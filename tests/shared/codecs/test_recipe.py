@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shared.codecs.builtin import ADAPTIVE, BUILTIN_CODECS, GSC, HCI, MTGC
 from shared.codecs.recipe import Codec, TradeOff, change_recipe
 from shared.errors import ConfigError
-from shared.validation import checked
+from shared.validation import validate
 
 
 def test_a_changed_copy_differs_in_what_was_asked_for_alone():
@@ -60,4 +60,4 @@ def test_a_trade_off_has_two_finite_weights_none_negative(alpha, beta):
 
 def test_a_recipe_with_a_trade_off_has_planes_to_choose():
     with pytest.raises(ConfigError, match="add LATENT to streams, and leave fills out"):
-        checked(Codec, {"name": "some", "summary": "a codec", "trade_off": {"alpha": 1.0, "beta": 1.0}})
+        validate(Codec, {"name": "some", "summary": "a codec", "trade_off": {"alpha": 1.0, "beta": 1.0}})

@@ -4,10 +4,10 @@ import pytest
 from pydantic import ValidationError
 
 from shared.codecs.recipe import Codec
-from shared.codecs.registry import ENTRY_POINTS, codec_named, codecs
+from shared.codecs.registry import ENTRY_POINTS, codecs, get_codec
 from shared.errors import ConfigError, SetupError, UnknownNameError
 from shared.streams import StreamKind
-from shared.validation import checked
+from shared.validation import validate
 
 MODULE = """
 from shared.codecs.recipe import Codec
@@ -36,8 +36,8 @@ def install(tmp_path, monkeypatch):
 def test_a_package_adds_its_codec(install):
     assert "sketch" not in codecs()
     install("sketch_codec:SKETCH")
-    assert codec_named("sketch").streams == (StreamKind.CAPTION,)
-    assert codec_named("").name == "hci"
+    assert get_codec("sketch").streams == (StreamKind.CAPTION,)
+    assert get_codec("").name == "hci"
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_a_package_adds_its_codec(install):
 def test_a_package_that_is_wrong_is_named(install, value, fault):
     install(value)
     with pytest.raises(SetupError, match=fault):
-        codec_named("hci")
+        get_codec("hci")
 
 
 def test_an_unknown_name_names_the_known():
     with pytest.raises(UnknownNameError, match=r"unknown codec 'mtcg'; known are hci, .*mtgc"):
-        codec_named("mtcg")
+        get_codec("mtcg")
 
 
 @pytest.mark.parametrize(
@@ -88,5 +88,5 @@ def test_a_recipe_is_checked(wrong):
 )
 def test_a_wrong_recipe_is_one_line_with_the_way_out(wrong, line):
     with pytest.raises(ConfigError) as caught:
-        checked(Codec, {"name": "some", "summary": "a codec", **wrong})
+        validate(Codec, {"name": "some", "summary": "a codec", **wrong})
     assert str(caught.value) == line

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from shared.errors import BitstreamError, ConfigError, PictureError, SetupError
 from shared.hci.integer_net import LIMIT, IntegerConv, IntegerDecoder
 from shared.hci.learned import LearnedHciCoder, SymbolReader, SymbolWriter
-from shared.hci.learned import loaded_tensors as tensors_of
+from shared.hci.learned import load_tensors as tensors_of
 
 GOLDEN = json.loads((Path(__file__).parent / "learned_golden.json").read_text())
 SHIPPED = Path(__file__).parents[3] / "models" / "hci-learned" / "weights.safetensors"
@@ -129,9 +129,9 @@ def test_convolution_equals_integer_arithmetic(tensors):
     weight, shift, bias = (tensors[f"context.{part}"] for part in ("weight", "shift", "bias"))
     x = torch.randint(-LIMIT, LIMIT, (1, weight.shape[1], 4, 4), generator=torch.Generator().manual_seed(3))
     result = IntegerConv(weight, shift, bias)(x.double())
-    padded = torch.nn.functional.pad(x, (2, 2, 2, 2))
+    pad_to_stride = torch.nn.functional.pad(x, (2, 2, 2, 2))
     for channel, row, column in itertools.product((0, 5), range(4), range(4)):
-        total = int((weight[channel].long() * padded[0, :, row : row + 5, column : column + 5]).sum())
+        total = int((weight[channel].long() * pad_to_stride[0, :, row : row + 5, column : column + 5]).sum())
         bits = int(shift[channel])
         rounded = (total + (1 << bits >> 1)) >> bits
         expected = max(-LIMIT, min(LIMIT, max(-LIMIT, min(LIMIT, rounded)) + int(bias[channel])))
@@ -201,7 +201,7 @@ def test_symbols_survive_the_shortest_bytes(coder, passes):
     arrays = [np.array(pairs, np.int32).reshape(-1, 2) for pairs in passes]
     for pairs in arrays:
         writer.write(pairs[:, 0], pairs[:, 1])
-    data = writer.finished()
+    data = writer.to_bytes()
     assert not data.endswith(b"\0")
     reader = SymbolReader(coder.tables, data)
     for pairs in arrays:

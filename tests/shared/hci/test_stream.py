@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import BitstreamError, BudgetError, ConfigError, PictureError, UnknownNameError
-from shared.hci.stream import HCI_SCALES, coder_named, decode_hci, down_sampled, encode_hci, encode_hci_at, upsample
+from shared.hci.stream import HCI_SCALES, decode_hci, downsample, encode_hci, encode_hci_at, get_coder, upsample
 
 
 def scene(width, height, *, grey=False):
@@ -54,14 +54,14 @@ def test_every_scale(scale):
     payload = encode_hci_at(picture, "av1", scale, 40)
     image = decode_hci(payload, 161, 130)
     assert (image.coder, image.scale) == ("av1", scale)
-    assert image.pixels.shape == down_sampled(picture, scale).shape == (-(-130 // scale), -(-161 // scale), 3)
+    assert image.pixels.shape == downsample(picture, scale).shape == (-(-130 // scale), -(-161 // scale), 3)
 
 
 def test_decoding_equals_the_coder_on_the_small_picture():
     picture = scene(128, 96)
-    coder = coder_named("av1")
+    coder = get_coder("av1")
     payload = encode_hci_at(picture, "av1", 4, 60)
-    assert payload[1:] == coder.encode(down_sampled(picture, 4), 60)
+    assert payload[1:] == coder.encode(downsample(picture, 4), 60)
     assert np.array_equal(decode_hci(payload, 128, 96).pixels, coder.decode(payload[1:], 32, 24, grey=False))
 
 

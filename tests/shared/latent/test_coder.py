@@ -17,7 +17,7 @@ from shared.errors import BitstreamError, ConfigError, SetupError
 from shared.latent.coder import decode_latent, encode_latent
 from shared.latent.context import STEPS, neighbours
 from shared.latent.layout import LATENT_CHANNELS, latent_size
-from shared.latent.tables import loaded_tables
+from shared.latent.tables import load_tables
 
 HERE = Path(__file__).parent
 GOLDEN = json.loads((HERE / "golden.json").read_text())
@@ -133,12 +133,12 @@ def test_values_that_are_no_latent(values):
 
 def test_missing_and_damaged_tables(tmp_path):
     with pytest.raises(SetupError, match="no tables"):
-        loaded_tables(tmp_path / "none")
+        load_tables(tmp_path / "none")
     (tmp_path / "cut").write_bytes(SHIPPED.read_bytes()[:1000])
     with pytest.raises(SetupError, match="damaged"):
-        loaded_tables(tmp_path / "cut")
+        load_tables(tmp_path / "cut")
     arrays = safetensors.numpy.load_file(SHIPPED)
     arrays["counts"][3, 2, 1] = 0
     safetensors.numpy.save_file(arrays, tmp_path / "zero")
     with pytest.raises(SetupError, match="counts"):
-        loaded_tables(tmp_path / "zero")
+        load_tables(tmp_path / "zero")

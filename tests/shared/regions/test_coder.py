@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shared.errors import BitstreamError, ConfigError, InputError
 from shared.regions.coder import decode_regions, encode_regions
-from shared.regions.region import Region, words_of_text
+from shared.regions.region import Region, split_words
 
 HERE = Path(__file__).parent
 GOLDEN = json.loads((HERE / "golden.json").read_text())
@@ -27,8 +27,8 @@ WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 REGIONS = st.lists(
     st.builds(
         lambda name, detail, rows: Region(name, detail, mask_of(rows)),
-        WORDS.filter(lambda text: len(words_of_text(text)) <= 3),
-        WORDS.filter(lambda text: len(words_of_text(text)) <= 10),
+        WORDS.filter(lambda text: len(split_words(text)) <= 3),
+        WORDS.filter(lambda text: len(split_words(text)) <= 10),
         MASKS,
     ),
     max_size=3,
