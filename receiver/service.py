@@ -242,7 +242,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         if self._perceptual is not None and rebuilt.pixels is not None:
             with call.stage("perceptual"):
                 loop = asyncio.get_running_loop()
-                found = await loop.run_in_executor(self._workers, self._perceptual, rebuilt.pixels, reference.joined())
+                found = await loop.run_in_executor(self._workers, self._perceptual, rebuilt.pixels, reference.join())
             self._metrics.count_perceptual(session, found)
         return rebuilt
 

@@ -23,7 +23,6 @@ from channel.link.outcome import PacketOutcome
 from channel.phy.coding import ChainCache
 from channel.phy.mcs import mcs
 from channel.snr import eb_n0_from_es_n0_db
-from shared.validation import validate
 
 PACKET_BYTES = 256
 BATCH = 50
@@ -53,7 +52,7 @@ class Point:
 
 def measure_point(index: int, es_n0_db: float, chains: ChainCache, packets: int, errors: int) -> Point:
     """Send packets under MCS ``index`` until ``errors`` failed or ``packets`` were sent."""
-    config = checked(ChannelConfig, {"snr_db": es_n0_db, "mcs": index, "run_seed": 1})
+    config = validate(ChannelConfig, {"snr_db": es_n0_db, "mcs": index, "run_seed": 1})
     link = Link(config, chains)
     header = bytes([8, 1, 0xC0, 0]) + (PACKET_BYTES - 7).to_bytes(2, "big")
     random = np.random.default_rng(0)

@@ -26,7 +26,6 @@ from semlink.evaluate.pictures import picture_files
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from shared.bitstream import Bitstream
-from shared.codecs.registry import get_codec
 from shared.latent.coder import decode_latent, encode_latent
 from shared.picture import load_picture
 from shared.pixels import grey_to_rgb
@@ -54,7 +53,7 @@ def main() -> None:
     parser.add_argument("--codecs", default="mtgc,sdgic,gsc,misc,layered")
     options = parser.parse_args()
     pictures = [load_picture(file.read_bytes()) for file in picture_files(options.pictures)]
-    codecs = [codec_named(name) for name in options.codecs.split(",")]
+    codecs = [get_codec(name) for name in options.codecs.split(",")]
     extractors, decoder, measures = Extractors(), PocketDecoder(), Measures(SHOWN)
     rows: Rows = defaultdict(dict)
     for codec in codecs:

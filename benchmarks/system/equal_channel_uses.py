@@ -33,7 +33,7 @@ from semlink.pipeline.separate_coding import FileCache, choose_best_mcs, mean_co
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from sender.packets import make_packets
-from shared.codecs.registry import codec_named
+from shared.codecs.registry import get_codec
 from shared.errors import BudgetError
 from shared.picture import encode_png, load_picture
 from training.latent.pictures import cells, pixels

@@ -123,7 +123,7 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         del context
         return await asyncio.to_thread(describe_channel, request.settings)
 
-    @answers
+    @unary_rpc
     async def PredictLoss(  # noqa: N802 - gRPC's name
         self, request: channel_pb2.PredictLossRequest, context: Context
     ) -> channel_pb2.PredictLossResponse:

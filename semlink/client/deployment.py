@@ -110,7 +110,7 @@ def read_deployment(environment: Mapping[str, str], options: Mapping[str, Any] |
     """
     values: dict[str, Any] = {name: environment[name] for name in VARIABLES if environment.get(name)}
     values |= {name: value for name, value in (options or {}).items() if value is not None}
-    return checked(Deployment, values)
+    return validate(Deployment, values)
 
 
 def read_env_file(path: Path) -> dict[str, str]:

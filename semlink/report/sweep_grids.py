@@ -13,7 +13,7 @@ from semlink.report.picture_grid import Tile, draw_picture_grid
 from semlink.report.sweep_progress import rate_text
 from semlink.sweep.row import INVENTED, REBUILT
 from semlink.sweep.store import picture_path
-from shared.validation import shortened
+from shared.validation import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -166,7 +166,7 @@ class Worker:
         return self._encoded.get(key, lambda: self._packetise(picture, task, channel))
 
     def _packetise(self, picture: Picture, task: Task, channel: _PointChannel) -> _EncodedPicture:
-        codec = codec_named(task.point.codec.codec)
+        codec = get_codec(task.point.codec.codec)
 
         def encode_at(budget: int) -> tuple[_EncodedPicture, tuple[bytes, ...]]:
             bitstream = self._bitstreams.get(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from sender.extractors.caption_network import Seen
+    from sender.extractors.caption_network import PictureKeys
 
 WAY_OUT: Final = "install the package again, or train them (training/README.md)"
 
@@ -90,11 +90,11 @@ def caption_network(weights: Path | None = None) -> CaptionNetwork:
 @torch.inference_mode()
 def best_captions(network: CaptionNetwork, features: Tensor, search: Search) -> list[Candidate]:
     """Return the best captions of one picture's ``features`` ``[1, 64, 1280]``, best first, at most ``beams``."""
-    seen = network.seen(features)
+    picture_keys = network.picture_keys(features)
     begun = [Candidate((), 0.0)]
     finished: list[Candidate] = []
     for length in range(MAX_WORDS + 1):
-        scores = _gains(network, seen, [beam.symbols for beam in begun], search)
+        scores = _gains(network, picture_keys, [beam.symbols for beam in begun], search)
         scores += np.array([[beam.score] for beam in begun])
         if length:
             ends = scores[:, END] / (length + 1) ** search.length_power
@@ -115,10 +115,12 @@ def _extend(begun: list[Candidate], place: int, scores: NDArray[np.float64]) -> 
     return Candidate((*begun[beam].symbols, symbol), float(scores[beam, symbol]))
 
 
-def _gains(network: CaptionNetwork, seen: Seen, begun: list[tuple[int, ...]], search: Search) -> NDArray[np.float64]:
+def _gains(
+    network: CaptionNetwork, picture_keys: PictureKeys, begun: list[tuple[int, ...]], search: Search
+) -> NDArray[np.float64]:
     """Return ``[beams, VOCABULARY]``: what each next symbol adds to the score of each beginning, in bits."""
     symbols = torch.tensor([[[START, *beginning] for beginning in begun]])
-    logits = network.following(seen, symbols)[0].double()
+    logits = network.next_logits(picture_keys, symbols)[0].double()
     gains: NDArray[np.float64] = (logits.log_softmax(-1) / math.log(2)).numpy()
     if search.bit_price:
         coder = caption_coder()

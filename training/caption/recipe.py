@@ -46,7 +46,7 @@ class CaptionerNetwork(nn.Module):
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the cross entropy of the next word in nats, and the smoothed one, which is minimised, as ``loss``."""
-        seen = self.captioner.seen(batch["features"], batch["places"].tolist())
+        seen = self.captioner.picture_keys(batch["features"], batch["places"].tolist())
         dropout = Dropout(DROPOUT, int(batch["seed"]))
         logits = self.captioner(seen, batch["symbols"], dropout).flatten(0, 2).float()
         targets = batch["targets"].flatten()

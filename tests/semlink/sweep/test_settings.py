@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from semlink.sweep.settings import Sweep, load_sweep, parse_changes, parse_stop
 from shared.errors import ConfigError, InputError, LinkError
-from shared.validation import validate
 from shared.yaml_text import yaml_mapping
 
 FILE = """
@@ -55,7 +54,7 @@ def test_options_within_a_codec_keep_their_commas():
 
 def test_its_document_reads_back_to_the_same(written):
     sweep = load_sweep(written(FILE), {"set": parse_changes(["propagation.speed_m_s=30"])})
-    assert checked(Sweep, yaml_mapping(sweep.to_yaml(), "it")) == sweep
+    assert validate(Sweep, yaml_mapping(sweep.to_yaml(), "it")) == sweep
 
 
 @pytest.mark.parametrize(
