@@ -26,6 +26,7 @@ from semlink.evaluate.pictures import picture_files
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from shared.bitstream import Bitstream
+from shared.codecs.registry import get_codec
 from shared.latent.coder import decode_latent, encode_latent
 from shared.picture import load_picture
 from shared.pixels import grey_to_rgb

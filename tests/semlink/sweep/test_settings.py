@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from semlink.sweep.settings import Sweep, load_sweep, parse_changes, parse_stop
 from shared.errors import ConfigError, InputError, LinkError
+from shared.validation import validate
 from shared.yaml_text import yaml_mapping
 
 FILE = """

@@ -79,7 +79,7 @@ def test_scores_are_those_of_the_network(network, features):
     best = best_captions(network, features, Search(beams=2, length_power=0.5))
     assert best[0].score >= best[1].score
     symbols = [START, *best[0].symbols, END]
-    logits = network(network.seen(features), torch.tensor([[symbols[:-1]]]))[0, 0].double().log_softmax(-1)
+    logits = network(network.picture_keys(features), torch.tensor([[symbols[:-1]]]))[0, 0].double().log_softmax(-1)
     bits = sum(float(row[symbol]) for row, symbol in zip(logits, symbols[1:], strict=True)) / np.log(2)
     assert best[0].score == pytest.approx(bits / (len(symbols) - 1) ** 0.5, rel=1e-4)
 
@@ -97,7 +97,7 @@ def test_captions_hold_words_only(network):
 
 
 def test_a_later_word_changes_nothing_before_it(network, features):
-    seen = network.seen(features)
+    seen = network.picture_keys(features)
     first, second = (network(seen, torch.tensor([[[START, 5, 9, last]]])) for last in (3, 77))
     assert torch.allclose(first[:, :, :3], second[:, :, :3], atol=1e-5)
     assert not torch.allclose(first[:, :, 3], second[:, :, 3], atol=1e-2)
