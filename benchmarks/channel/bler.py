@@ -23,6 +23,7 @@ from channel.link.outcome import PacketOutcome
 from channel.phy.coding import ChainCache
 from channel.phy.mcs import mcs
 from channel.snr import eb_n0_from_es_n0_db
+from shared.validation import validate
 
 PACKET_BYTES = 256
 BATCH = 50
