@@ -93,16 +93,12 @@ class Link:
             ConfigError: a packet is longer than its scheme carries, or an index is not an unsigned 64-bit integer.
             PacketError: a packet is not one complete Space Packet.
         """
-        if not (0 <= picture_index < _INDEX_LIMIT and 0 <= first_index <= _INDEX_LIMIT - len(packets)):
-            raise ConfigError(
-                f"picture index {picture_index} and packet indices from {first_index} must be unsigned 64-bit integers"
-            )
+        _check_indices(picture_index, first_index, len(packets))
         for packet in packets:
             _check_packet(packet)
         config = self.config
-        schemes = [config.scheme_of(packet) for packet in packets]
-        blocks = [transport_block(len(packet), scheme) for packet, scheme in zip(packets, schemes, strict=True)]
-        uses = [config.propagation.channel_uses(block.channel_uses) for block in blocks]
+        codes = [(scheme := config.scheme_of(packet), transport_block(len(packet), scheme)) for packet in packets]
+        uses = [config.propagation.channel_uses(block.channel_uses) for _, block in codes]
         times = schedule_packets(
             uses,
             symbol_rate_hz=config.symbol_rate_hz,
@@ -117,28 +113,25 @@ class Link:
             first_index=first_index,
         )
         lost = [one.lost for one in impaired]
-        codes = list(zip(schemes, blocks, strict=True))
         received = self._send_over_physical_layer(packets, codes, lost, picture_index, first_index)
         lifetime_s = math.inf if config.lifetime_s is None else config.lifetime_s
-        arrivals = []
-        for position, (on_arrival, packet_received) in enumerate(received):
-            departure_s = times[position].departure_s
-            delivery = Delivery(
-                first_index + position, impaired[position].arrival_s, on_arrival, deadline_s=departure_s + lifetime_s
+        deliveries = [
+            Delivery(first_index + position, one.arrival_s, on_arrival, timing.departure_s + lifetime_s)
+            for position, (one, (on_arrival, _), timing) in enumerate(zip(impaired, received, times, strict=True))
+        ]
+        return [
+            Arrival(
+                index=delivery.index,
+                outcome=delivery.outcome,
+                packet=data if delivery.outcome is PacketOutcome.DELIVERED else None,
+                packet_bytes=len(packets[position]),
+                channel_uses=uses[position],
+                departure_s=times[position].departure_s,
+                air_time_s=times[position].air_time_s,
+                arrival_s=delivery.settled_s,
             )
-            arrivals.append(
-                Arrival(
-                    index=delivery.index,
-                    outcome=delivery.outcome,
-                    packet=packet_received if delivery.outcome is PacketOutcome.DELIVERED else None,
-                    packet_bytes=len(packets[position]),
-                    channel_uses=uses[position],
-                    departure_s=departure_s,
-                    air_time_s=times[position].air_time_s,
-                    arrival_s=delivery.settled_s,
-                )
-            )
-        return arrivals
+            for position, (delivery, (_, data)) in enumerate(zip(deliveries, received, strict=True))
+        ]
 
     def _send_over_physical_layer(
         self,
@@ -195,6 +188,13 @@ class Link:
             bp_iterations=self.config.max_bp_iterations,
             device=self.config.device,
             polar=self.config.short_packet_code == "polar" and prefers_polar(scheme, block),
+        )
+
+
+def _check_indices(picture_index: int, first_index: int, packets: int) -> None:
+    if not (0 <= picture_index < _INDEX_LIMIT and 0 <= first_index <= _INDEX_LIMIT - packets):
+        raise ConfigError(
+            f"picture index {picture_index} and packet indices from {first_index} must be unsigned 64-bit integers"
         )
 
 

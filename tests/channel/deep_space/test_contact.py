@@ -1,4 +1,4 @@
-"""The deep-space channel: what a body and a date come to, against the libraries that it is made of."""
+"""The deep-space channel: its values for a body and a date, against the functions that compute them."""
 
 from __future__ import annotations
 
