@@ -1,1 +1,1 @@
-"""Calls the services over gRPC, and runs them: in this process, as processes, by environment variables."""
+"""The gRPC client of the three services, and the ways to run them: in this process, or as processes."""

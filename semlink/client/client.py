@@ -90,14 +90,14 @@ class LinkClient:
             return await _gather_picture(call, on_preview=on_preview)
 
     async def codecs(self) -> sender_pb2.ListCodecsResponse:
-        """Return the codecs that the sender knows."""
+        """Return the codecs of the sender."""
         await self._reach("sender")
         with self._translate_failures("sender"):
             stub = sender_pb2_grpc.SenderServiceStub(self._channel("sender"))
             return await stub.ListCodecs(sender_pb2.ListCodecsRequest(), timeout=self._timeout_s)
 
     async def channels(self) -> channel_pb2.ListChannelsResponse:
-        """Return the channels that the channel service knows by name."""
+        """Return the channels of the channel service, by name."""
         with self._translate_failures("channel"):
             stub = channel_pb2_grpc.ChannelServiceStub(self._channel("channel"))
             return await stub.ListChannels(channel_pb2.ListChannelsRequest(), timeout=self._timeout_s)

@@ -116,7 +116,7 @@ async def start_missing_services(
 
 
 @contextlib.asynccontextmanager
-async def client_spans() -> AsyncIterator[Spans]:
+async def open_client_spans() -> AsyncIterator[Spans]:
     """Yield what records the client's spans, sent to the collector that the environment names.
 
     Raises:

@@ -148,11 +148,11 @@ class RemoteSession:
         )
 
     def codecs(self) -> sender_pb2.ListCodecsResponse:
-        """Return the codecs that the sender knows."""
+        """Return the codecs of the sender."""
         return self._call(("sender",), lambda client: client.codecs())
 
     def channels(self) -> channel_pb2.ListChannelsResponse:
-        """Return the channels that the channel service knows."""
+        """Return the channels of the channel service."""
         return self._call(("channel",), lambda client: client.channels())
 
     def describe(self, settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
@@ -176,7 +176,7 @@ class RemoteSession:
     async def _reach(self, services: tuple[str, ...]) -> LinkClient:
         """Return a client of ``services``; one without an address is started here at its first use."""
         from semlink.client.client import LinkClient  # noqa: PLC0415 - imports gRPC
-        from semlink.client.local_services import client_spans, start_missing_services  # noqa: PLC0415
+        from semlink.client.local_services import open_client_spans, start_missing_services  # noqa: PLC0415
 
         async with self._lock:
             new = [name for name in services if not self._addresses[name]]
@@ -184,7 +184,7 @@ class RemoteSession:
                 starting = start_missing_services(self._given, new, device=self._device)
                 at = await self._stack.enter_async_context(starting)
                 self._addresses.update({name: getattr(at, name) for name in new})
-                spans = await self._stack.enter_async_context(client_spans())
+                spans = await self._stack.enter_async_context(open_client_spans())
                 client = LinkClient(Addresses(**self._addresses), self._timeout_s, spans)
                 self._client = await self._stack.enter_async_context(client)
             return cast("LinkClient", self._client)

@@ -152,10 +152,10 @@ def test_a_stream_that_does_not_decode_is_reported_and_the_picture_is_made_witho
 ):
     sem, out = tmp_path / "a.sem", tmp_path / "a.png"
     semlink_json("encode", photo, sem, "--bytes", 300)
-    whole = Bitstream.unpack(sem.read_bytes())
+    container = Bitstream.unpack(sem.read_bytes())
     nameless = encode_regions([Region("", "", np.eye(8, dtype=bool)), Region("dog", "", np.eye(8, dtype=bool))])
     streams = [Stream(StreamKind.CAPTION, b"\xff" * 9), Stream(StreamKind.REGIONS, nameless)]
-    sem.write_bytes(Bitstream(whole.header, (*whole.streams, *streams)).pack())
+    sem.write_bytes(Bitstream(container.header, (*container.streams, *streams)).pack())
     status, text, _ = semlink("decode", sem, out, "--decoder", "hci")
     assert status == 0
     assert "note: CAPTION arrived but cannot be decoded: not used for the picture\n" in text
