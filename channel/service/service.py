@@ -23,7 +23,7 @@ from channel.service.messages import (
 )
 from channel.service.telemetry import ChannelMetrics, channel_label
 from shared.errors import InputError, LinkError
-from shared.rpc.limits import QUEUE_PACKETS, READ_OUT_S
+from shared.rpc.limits import DRAIN_S, QUEUE_PACKETS
 from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc
 from shared.rpc.server import ServiceSpec
 from shared.rpc.status import streaming_rpc, unary_rpc
@@ -182,7 +182,7 @@ async def _read_packets(requests: AsyncIterator[channel_pb2.TransmitRequest], qu
 async def _drain(queue: Queue, reading: asyncio.Task[None]) -> None:
     """Empty the queue for a while as the caller still sends, so that it receives the status of the failed call."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(READ_OUT_S):
+        async with asyncio.timeout(DRAIN_S):
             while not (reading.done() and queue.empty()):
                 await queue.get()
 

@@ -1,4 +1,4 @@
-"""Byte strings of any size as bounded chunks."""
+"""Splits byte strings into chunks, and joins chunks up to a limit."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 def split_chunks(data: bytes) -> Iterator[bytes]:
-    """Yield ``data`` in pieces of at most CHUNK_BYTES."""
+    """Yield ``data`` in chunks of at most ``CHUNK_BYTES``."""
     for start in range(0, len(data), CHUNK_BYTES):
         yield data[start : start + CHUNK_BYTES]
 
 
 class ChunkBuffer:
-    """Gathers chunks up to a limit.
+    """Joins chunks up to a limit.
 
     Args:
-        what: what the chunks make up, for the error message.
-        limit: most bytes that are taken in.
+        what: name of the joined data in the error message.
+        limit: most bytes of the joined data.
     """
 
     def __init__(self, what: str, limit: int = MAX_PICTURE_BYTES) -> None:
@@ -37,7 +37,7 @@ class ChunkBuffer:
         """Append ``chunk``.
 
         Raises:
-            LimitError: the chunks are more than the limit together.
+            LimitError: the joined data exceeds the limit.
         """
         if len(self._data) + len(chunk) > self._limit:
             raise LimitError(f"{self._what} is larger than {self._limit} bytes, the limit of this service")

@@ -26,7 +26,7 @@ DEFAULT_TIMEOUT_S = 300.0
 MAX_CALL_S = 900.0
 """Time limit of a call at the server, also for a caller that sets no deadline."""
 
-READ_OUT_S = 2.0
+DRAIN_S = 2.0
 """How long a failed call goes on reading, so that its caller can finish writing and get the status."""
 
 GRACE_S = 5.0

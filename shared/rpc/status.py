@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 
 from shared import errors
-from shared.rpc.limits import MAX_CALL_S, MAX_CONCURRENT_CALLS, READ_OUT_S
+from shared.rpc.limits import DRAIN_S, MAX_CALL_S, MAX_CONCURRENT_CALLS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -38,7 +38,7 @@ _CLASS_OF_STATUS: dict[grpc.StatusCode, type[errors.LinkError]] = {
 }
 
 
-# Failures that gRPC states itself: status, words in its details, our class, and what is wrong with the way out.
+# Failures that gRPC itself reports: its status, words in its details, our class, and our message with the fix.
 _GRPC_FAILURES: tuple[tuple[grpc.StatusCode, str, type[errors.LinkError], str], ...] = (
     (grpc.StatusCode.UNAVAILABLE, "Cancelling all calls", errors.ServiceError, "was stopped during the call: start it"),
     (
@@ -59,12 +59,12 @@ _GRPC_FAILURES: tuple[tuple[grpc.StatusCode, str, type[errors.LinkError], str], 
 
 
 def link_error_status(error: errors.LinkError) -> grpc.StatusCode:
-    """Return the gRPC status code that carries ``error``."""
+    """Return the gRPC status code of ``error``."""
     return grpc.StatusCode[error.grpc_status]
 
 
 def link_error_from_rpc(error: grpc.aio.AioRpcError, *, service: str) -> errors.LinkError:
-    """Return the LinkError that the server raised, or the one that says how the call to ``service`` failed."""
+    """Return the LinkError that the server raised, or one that describes how the call to ``service`` failed."""
     for key, value in error.trailing_metadata() or ():
         named = getattr(errors, str(value), None) if key == ERROR_KEY else None
         if isinstance(named, type) and issubclass(named, errors.LinkError):
@@ -79,7 +79,7 @@ def link_error_from_rpc(error: grpc.aio.AioRpcError, *, service: str) -> errors.
 def streaming_rpc(
     method: Callable[[Any, AsyncIterator[Any], Context], AsyncIterator[T]],
 ) -> Callable[[Any, AsyncIterator[Any], Context], AsyncIterator[T]]:
-    """Decorate a streaming RPC: bound its time, and end it with a typed status when a LinkError is raised."""
+    """Decorate a streaming RPC: limit its time, and end it with the status of a LinkError that it raises."""
 
     @functools.wraps(method)
     async def wrapper(self: Any, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[T]:
@@ -91,13 +91,13 @@ def streaming_rpc(
 
 
 def unary_rpc(method: Callable[[Any, Q, Context], Awaitable[T]]) -> Callable[[Any, Q, Context], Awaitable[T]]:
-    """Decorate an RPC of one request and one response likewise."""
+    """Decorate an RPC of one request and one response as ``streaming_rpc`` does."""
 
     @functools.wraps(method)
     async def wrapper(self: Any, request: Q, context: Context) -> T:
         async with _report_failures(method.__qualname__, context):
             return await method(self, request, context)
-        raise AssertionError("a failure that was told ends the call")
+        raise AssertionError("_report_failures ends a failed call")
 
     return wrapper
 
@@ -106,7 +106,7 @@ def unary_rpc(method: Callable[[Any, Q, Context], Awaitable[T]]) -> Callable[[An
 async def _report_failures(
     name: str, context: Context, requests: AsyncIterator[Any] | None = None
 ) -> AsyncGenerator[None, None]:
-    """Bound the time of a call, and end it with a status that tells its failure."""
+    """Limit the time of a call, and end it with a status that describes its failure."""
     try:
         async with asyncio.timeout(MAX_CALL_S):
             yield
@@ -117,17 +117,17 @@ async def _report_failures(
     except TimeoutError:
         await _abort(context, errors.DeadlineError(f"the call ran over the server's limit of {MAX_CALL_S:.0f} s"))
     except (asyncio.CancelledError, grpc.aio.BaseError):
-        raise  # the call was cancelled or the server stopped: nobody is left to answer
-    except Exception:  # noqa: BLE001 - a fault of ours: logged whole, told in one line
+        raise  # the call was cancelled or the server stopped: no status can be sent
+    except Exception:  # noqa: BLE001 - a bug: the log gets the traceback, the caller one line
         _log.exception("%s failed", name)
         await context.abort(grpc.StatusCode.INTERNAL, "internal error; the server's log has the details")
 
 
 class UnknownMethods(grpc.GenericRpcHandler):
-    """Answers methods that no service of a server has; to be added after all services."""
+    """Refuses methods that no service of a server has; add it after all services."""
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
-        """Return a handler that reads the call out, as every refusal must, and says UNIMPLEMENTED."""
+        """Return a handler that ends the call with UNIMPLEMENTED."""
 
         async def refuse(requests: AsyncIterator[Any], context: Context) -> None:
             await _drain(requests)
@@ -137,12 +137,12 @@ class UnknownMethods(grpc.GenericRpcHandler):
 
 
 async def _drain(requests: AsyncIterator[Any]) -> None:
-    """Read what the caller still sends, for a while.
+    """Read what the caller still sends, for at most ``DRAIN_S``.
 
-    A grpc.aio client that is writing when its call is aborted sees an internal error in place of the status.
+    A grpc.aio client that is writing when its call is aborted gets an internal error instead of the status.
     """
     with contextlib.suppress(TimeoutError, Exception):
-        async with asyncio.timeout(READ_OUT_S):
+        async with asyncio.timeout(DRAIN_S):
             async for _ in requests:
                 pass
 

@@ -1,4 +1,4 @@
-"""How many calls a service answered, how, and how long they took."""
+"""Metrics of a service's calls: their number, status codes and wall time."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class RpcMetrics:
         self._running = Gauge("semlink_rpcs_running", "Calls in progress.", ["method"], registry=registry)
 
     def interceptor(self, service: str) -> grpc.aio.ServerInterceptor:
-        """Return what counts the calls to ``service``, a full proto name; those of other services pass it by."""
+        """Return an interceptor that counts the calls to ``service``, a full proto name, and to no other service."""
         return _CountingInterceptor(self, service)
 
     @contextlib.contextmanager
     def count_call(self, method: str, context: Any) -> Iterator[None]:
-        """Count what happens inside as one call to ``method``."""
+        """Count the block as one call to ``method``."""
         started_s = time.perf_counter()
         code = "OK"
         with self._running.labels(method).track_inprogress():
