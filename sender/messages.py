@@ -12,12 +12,11 @@ from shared.packets import DEFAULT_PACKET_BYTES
 from shared.rpc.semlink.v1 import packet_pb2, sender_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sender.packets import Packets
     from shared.bitstream import Bitstream
     from shared.codecs.recipe import Codec
-    from shared.picture import Picture
     from shared.streams import StreamKind
 
 
@@ -47,9 +46,9 @@ def requested_packets(
 
 
 def send_report(
-    codec: Codec, picture: Picture, bitstream: Bitstream, packets: Packets, *, encode_s: float
+    codec: Codec, bitstream: Bitstream, packets: Packets, *, notes: Sequence[str] = (), encode_s: float = 0.0
 ) -> sender_pb2.SendReport:
-    """Return the report on ``picture``: its container, bytes per stream, source packets and repair packets."""
+    """Return the report on one picture: its container, bytes per stream, source packets and repair packets."""
     container, header = bitstream.pack(), bitstream.header
     return sender_pb2.SendReport(
         codec=codec.name,
@@ -67,7 +66,7 @@ def send_report(
         repair_bytes=sum(map(len, packets.repair)),
         next_sequence_counts={int(kind): count for kind, count in packets.next_counts.items()},
         next_repair_count=packets.next_repair_count,
-        notes=picture.notes,
+        notes=notes,
         encode_s=encode_s,
     )
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from sender.messages import list_codecs, requested_codec, requested_packets, send_report
 from sender.telemetry import SenderMetrics
+from shared.bitstream import Bitstream
 from shared.errors import InputError
 from shared.picture import load_picture
 from shared.rpc.chunks import ChunkBuffer
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from sender.hci_search import DecoderInTheLoop
     from sender.rdo import FeatureDistortion
+    from shared.codecs.recipe import Codec
+    from shared.picture import Picture
     from shared.telemetry.telemetry import CallTelemetry
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -62,31 +64,33 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         self, settings: sender_pb2.SendSettings, data: bytes, call: CallTelemetry
     ) -> AsyncIterator[sender_pb2.SendResponse]:
         codec = requested_codec(settings)
-        yield _progress("read", 0.1)
-        caption = settings.caption if settings.HasField("caption") else None
-        encode = partial(
-            encode_picture,
-            codec=codec,
-            extractors=self._extractors,
-            budget_bytes=settings.budget_bytes,
-            caption=caption,
-        )
         loop = asyncio.get_running_loop()
-        with call.stage("read"):
-            picture = await loop.run_in_executor(self._workers, load_picture, data)
-        yield _progress("encode", 0.2)
+        notes: tuple[str, ...] = ()
         started_s = time.perf_counter()
-        with call.stage("encode"):
-            bitstream = await loop.run_in_executor(self._workers, encode, picture)
+        if settings.container:
+            bitstream = Bitstream.unpack(settings.container)
+        else:
+            yield _progress("read", 0.1)
+            with call.stage("read"):
+                picture = await loop.run_in_executor(self._workers, load_picture, data)
+            notes = picture.notes
+            yield _progress("encode", 0.2)
+            started_s = time.perf_counter()
+            with call.stage("encode"):
+                bitstream = await loop.run_in_executor(self._workers, self._encode, picture, codec, settings)
         encode_s = time.perf_counter() - started_s
         yield _progress("packetise", 0.9)
         with call.stage("packetise"):
             packets = await loop.run_in_executor(self._workers, requested_packets, bitstream, codec, settings)
         for packet in packets.all:
             yield sender_pb2.SendResponse(packet=packet_pb2.Packet(data=packet))
-        report = send_report(codec, picture, bitstream, packets, encode_s=encode_s)
+        report = send_report(codec, bitstream, packets, notes=notes, encode_s=encode_s)
         self._metrics.record(report)
         yield sender_pb2.SendResponse(report=report)
+
+    def _encode(self, picture: Picture, codec: Codec, settings: sender_pb2.SendSettings) -> Bitstream:
+        caption = settings.caption if settings.HasField("caption") else None
+        return encode_picture(picture, codec, self._extractors, settings.budget_bytes, caption)
 
     async def ListCodecs(  # noqa: N802 - gRPC's name
         self, request: sender_pb2.ListCodecsRequest, context: Context

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -67,12 +68,13 @@ def send(
     receive_settings = receiver.receive_settings(progressive=outputs.progressive is not None)
 
     with open_session(services.addresses, device=receiver.device, timeout_s=timeout) as session:
+        run_transfer = session.transfer
         if channel.protect is Protect.UNEQUAL:
-            from semlink.pipeline.protected import protect_unequally  # imports the channel and the sender
+            from semlink.pipeline.protected import transfer_unequally  # imports the channel and the sender
 
-            channel_settings = protect_unequally(session, data, send_settings, channel_settings)
+            run_transfer = partial(transfer_unequally, session)
         with progress_bar(1, quiet=as_json) as on_stage:
-            transfer = session.transfer(
+            transfer = run_transfer(
                 data,
                 send_settings,
                 channel_settings,

@@ -104,10 +104,18 @@ class LinkClient:
 
     async def describe(self, settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
         """Return the channel that a transmission with ``settings`` would use."""
+        await self._reach("channel")
         with self._translate_failures("channel"):
             stub = channel_pb2_grpc.ChannelServiceStub(self._channel("channel"))
             request = channel_pb2.DescribeChannelRequest(settings=settings)
             return await stub.DescribeChannel(request, timeout=self._timeout_s)
+
+    async def predict_loss(self, request: channel_pb2.PredictLossRequest) -> channel_pb2.PredictLossResponse:
+        """Return the predicted loss and the channel uses of streams, for every MCS and number of repair packets."""
+        await self._reach("channel")
+        with self._translate_failures("channel"):
+            stub = channel_pb2_grpc.ChannelServiceStub(self._channel("channel"))
+            return await stub.PredictLoss(request, timeout=self._timeout_s)
 
     async def transmit(self, packets: Sequence[bytes], settings: channel_pb2.ChannelSettings) -> Carried:
         """Send ``packets`` over the channel service; return their arrivals, delivered ones with their bytes."""
@@ -274,7 +282,7 @@ async def _wait_for_all(tasks: Sequence[asyncio.Task[Any]]) -> None:
 
 def _send_requests(picture: bytes, settings: sender_pb2.SendSettings) -> Iterator[sender_pb2.SendRequest]:
     yield sender_pb2.SendRequest(settings=settings)
-    for chunk in split_chunks(picture):
+    for chunk in split_chunks(b"" if settings.container else picture):
         yield sender_pb2.SendRequest(picture_chunk=chunk)
 
 

@@ -71,6 +71,10 @@ class Session(Protocol):
         """Return the channel that a transmission with ``settings`` would use."""
         ...
 
+    def predict_loss(self, request: channel_pb2.PredictLossRequest) -> channel_pb2.PredictLossResponse:
+        """Return the predicted loss and the channel uses of streams, for every MCS and number of repair packets."""
+        ...
+
     def close(self) -> None:
         """Close connections, if there are any."""
         ...
@@ -158,6 +162,10 @@ class RemoteSession:
     def describe(self, settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
         """Return the channel that a transmission with ``settings`` would use."""
         return self._call(("channel",), lambda client: client.describe(settings))
+
+    def predict_loss(self, request: channel_pb2.PredictLossRequest) -> channel_pb2.PredictLossResponse:
+        """Return the channel service's prediction for streams, for every MCS and number of repair packets."""
+        return self._call(("channel",), lambda client: client.predict_loss(request))
 
     def _call(self, services: tuple[str, ...], method: Callable[[LinkClient], Coroutine[Any, Any, T]]) -> T:
         async def run() -> T:

@@ -1,10 +1,10 @@
-"""Unequal protection of one transmission: from a picture and a channel to the channel's changed settings."""
+"""A transfer with unequal protection: an MCS and a repair overhead for each stream, chosen for this picture."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from channel.service.loss_messages import loss_request, predict_loss, read_stream_options
+from channel.service.loss_messages import loss_request, read_stream_options
 from semlink.pipeline.protection import (
     MAX_REPAIR_OVERHEAD,
     choose_unequal_protection,
@@ -12,35 +12,61 @@ from semlink.pipeline.protection import (
     stream_lengths,
 )
 from semlink.pipeline.stream_importance import check_measured
+from semlink.pipeline.transfer import ignore_preview, ignore_stage
+from sender.packets import make_packets
 from shared.bitstream import Bitstream
-from shared.packets import DEFAULT_PACKET_BYTES, Packetiser
-from shared.rpc.semlink.v1 import channel_pb2
+from shared.packets import DEFAULT_PACKET_BYTES
+from shared.rpc.semlink.v1 import channel_pb2, sender_pb2
 
 if TYPE_CHECKING:
     from semlink.client.session import Session
-    from shared.rpc.semlink.v1 import sender_pb2
+    from semlink.pipeline.transfer import OnPreview, OnStage, Transfer
+    from shared.rpc.semlink.v1 import receiver_pb2
 
 
-def protect_unequally(
-    session: Session, picture: bytes, send: sender_pb2.SendSettings, channel: channel_pb2.ChannelSettings
-) -> channel_pb2.ChannelSettings:
-    """Return ``channel`` with an MCS and a repair overhead for each stream of ``picture``.
+def transfer_unequally(
+    session: Session,
+    picture: bytes,
+    send: sender_pb2.SendSettings,
+    channel: channel_pb2.ChannelSettings,
+    receive: receiver_pb2.ReceiveSettings | None = None,
+    *,
+    on_stage: OnStage = ignore_stage,
+    on_preview: OnPreview = ignore_preview,
+) -> Transfer:
+    """Send a picture file over the link, with the channel uses divided among its streams by their importance.
 
-    The streams take no more channel uses than over ``channel`` as it is. The picture is encoded once more, for the
-    lengths of its packets. The losses are predicted in this process: a channel that is installed at a remote service
-    only is not known here.
+    The picture is encoded once. The channel predicts what each MCS and each number of repair packets costs and how
+    likely it loses a stream; the streams take no more channel uses than over ``channel`` as it is.
 
     Raises:
         ConfigError: the SNR is an Eb/N0, or the importance of a stream of the picture was not measured.
         LinkError: the picture, the codec or the channel is refused.
     """
-    bitstream = Bitstream.unpack(session.encode(picture, send).container)
-    lengths = stream_lengths(Packetiser(send.packet_bytes or DEFAULT_PACKET_BYTES).packetise(bitstream, 0))
+    encoded = session.encode(picture, send, on_stage)
+    protected = protect_unequally(session, Bitstream.unpack(encoded.container), send.packet_bytes, channel)
+    packetised = sender_pb2.SendSettings()
+    packetised.CopyFrom(send)
+    packetised.container = encoded.container
+    transfer = session.transfer(picture, packetised, protected, receive, on_stage=on_stage, on_preview=on_preview)
+    transfer.sent.encode_s = encoded.encode_s
+    transfer.sent.notes.extend(encoded.notes)
+    return transfer
+
+
+def protect_unequally(
+    session: Session, bitstream: Bitstream, packet_bytes: int, channel: channel_pb2.ChannelSettings
+) -> channel_pb2.ChannelSettings:
+    """Return ``channel`` with an MCS and a repair overhead for each stream of ``bitstream``.
+
+    Raises:
+        ConfigError: as ``transfer_unequally``.
+    """
+    lengths = stream_lengths(make_packets(bitstream, packet_bytes=packet_bytes or DEFAULT_PACKET_BYTES).source)
     check_measured(lengths)
-    prediction = predict_loss(loss_request(channel, lengths, MAX_REPAIR_OVERHEAD))
-    options = read_stream_options(prediction)
-    chosen = choose_unequal_protection(options, prediction.channel_uses)
+    prediction = session.predict_loss(loss_request(channel, lengths, MAX_REPAIR_OVERHEAD))
+    chosen = choose_unequal_protection(read_stream_options(prediction), prediction.channel_uses)
     protected = channel_pb2.ChannelSettings()
-    protected.MergeFrom(channel)
+    protected.CopyFrom(channel)
     protected.changes.update(profile_changes(chosen, {kind: len(sizes) for kind, sizes in lengths.items()}))
     return protected

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from channel.propagation.timing import wall_wait_s
+from channel.service.loss_messages import predict_loss
 from channel.service.messages import arrival_message, describe_channel, list_channels, read_profile, report_message
 from receiver.decoders.base import DecodeOptions, options_for
 from receiver.decoders.registry import DEFAULT_DECODER
@@ -57,7 +58,9 @@ class LocalSession:
         """
         codec, loaded = requested_codec(settings), load_picture(picture)
         bitstream, encode_s = self._encode(loaded, codec, settings, on_stage)
-        return send_report(codec, loaded, bitstream, requested_packets(bitstream, codec, settings), encode_s=encode_s)
+        return send_report(
+            codec, bitstream, requested_packets(bitstream, codec, settings), notes=loaded.notes, encode_s=encode_s
+        )
 
     def decode(
         self,
@@ -137,11 +140,15 @@ class LocalSession:
         report.packets_rejected = reception.rejected_packets
         report.repairs.extend(map(repair_report, reception.repairs()))
         return Transfer(
-            sent=send_report(codec, loaded, bitstream, packets, encode_s=encode_s),
+            sent=send_report(codec, bitstream, packets, notes=loaded.notes, encode_s=encode_s),
             link=report_message(resolved, sent.report),
             received=Decoded(rebuilt.png, report, rebuilt.trust_png) if rebuilt else Decoded(b"", report),
             arrivals=[_without_packet(arrival_message(one)) for one in sent.arrivals],
         )
+
+    def predict_loss(self, request: channel_pb2.PredictLossRequest) -> channel_pb2.PredictLossResponse:
+        """Return the predicted loss and the channel uses of streams, for every MCS and number of repair packets."""
+        return predict_loss(request)
 
     def codecs(self) -> sender_pb2.ListCodecsResponse:
         """Return the codecs by name."""
@@ -159,6 +166,8 @@ class LocalSession:
         self, picture: Picture, codec: Codec, settings: sender_pb2.SendSettings, on_stage: OnStage
     ) -> tuple[Bitstream, float]:
         """Return the bitstream and the seconds that it took."""
+        if settings.container:
+            return Bitstream.unpack(settings.container), 0.0
         on_stage("encode", 0.0)
         started_s = time.perf_counter()
         caption = settings.caption if settings.HasField("caption") else None

@@ -100,6 +100,7 @@ class SendSettings(_message.Message):
     TOKENS_FIELD_NUMBER: _builtins.int
     PLANES_FIELD_NUMBER: _builtins.int
     TRADE_OFF_FIELD_NUMBER: _builtins.int
+    CONTAINER_FIELD_NUMBER: _builtins.int
     codec: _builtins.str
     budget_bytes: _builtins.int
     """Upper limit of the container in bytes; 0 asks for the codec's default rate."""
@@ -115,6 +116,10 @@ class SendSettings(_message.Message):
     """Tokens at most, 8 to 64, for codecs that send tokens; absent: the codec's own number."""
     planes: _builtins.int
     """Planes of the latent at most, 1, 2, 4, 8 or 16, for codecs that send them; absent: the codec's own number."""
+    container: _builtins.bytes
+    """A .sem container to packetise as it is. No picture follows then, and nothing is encoded; codec gives the order of the
+    packets.
+    """
     @_builtins.property
     def next_sequence_counts(self) -> _containers.ScalarMap[_builtins.int, _builtins.int]:
         """CCSDS sequence count of the next packet per stream kind, from the report of the picture before; the service keeps
@@ -148,10 +153,11 @@ class SendSettings(_message.Message):
         tokens: _builtins.int | None = ...,
         planes: _builtins.int | None = ...,
         trade_off: Global___TradeOff | None = ...,
+        container: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_planes", b"_planes", "_tokens", b"_tokens", "caption", b"caption", "planes", b"planes", "session", b"session", "tokens", b"tokens", "trade_off", b"trade_off"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_planes", b"_planes", "_tokens", b"_tokens", "budget_bytes", b"budget_bytes", "caption", b"caption", "codec", b"codec", "next_repair_count", b"next_repair_count", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index", "planes", b"planes", "repair_overheads", b"repair_overheads", "session", b"session", "tokens", b"tokens", "trade_off", b"trade_off"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_planes", b"_planes", "_tokens", b"_tokens", "budget_bytes", b"budget_bytes", "caption", b"caption", "codec", b"codec", "container", b"container", "next_repair_count", b"next_repair_count", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index", "planes", b"planes", "repair_overheads", b"repair_overheads", "session", b"session", "tokens", b"tokens", "trade_off", b"trade_off"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__caption: _TypeAlias = _typing.Literal["caption"]  # noqa: Y015
     _WhichOneofArgType__caption: _TypeAlias = _typing.Literal["_caption", b"_caption"]  # noqa: Y015
