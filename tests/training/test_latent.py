@@ -124,7 +124,8 @@ def test_crops_leave_out_what_is_held_out(tmp_path):
     from PIL import Image
 
     from shared.errors import SetupError
-    from training.latent.pictures import HELD_OUT_FILE, HELD_OUT_SOURCE, Crops, held_out_pictures
+    from training.data import BSDS500_FILE, BSDS500_SOURCE
+    from training.latent.pictures import Crops, held_out_pictures
 
     with pytest.raises(SetupError, match="--data"):
         Crops(tmp_path)
@@ -133,7 +134,7 @@ def test_crops_leave_out_what_is_held_out(tmp_path):
         sink = io.BytesIO()
         Image.new("RGB", (100, 80), (level, level, level)).save(sink, "WEBP", lossless=True)
         cells.append(sink.getvalue())
-    pq.write_table(pa.table({"image": cells, "source": [HELD_OUT_SOURCE, "coco2014"]}), tmp_path / HELD_OUT_FILE)
+    pq.write_table(pa.table({"image": cells, "source": [BSDS500_SOURCE, "coco2014"]}), tmp_path / BSDS500_FILE)
     crops = Crops(tmp_path).batch(np.random.default_rng(0), 8, 96)
     assert crops.shape == (8, 96, 96, 3)
     assert crops.min() == crops.max() == 200

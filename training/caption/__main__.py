@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.errors import LinkError
+from training.data import REPOSITORY, TRAIN, TRAINING_FILES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     from training.caption.pictures import Captioned
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-DEFAULT_DATA = REPOSITORY.parent / "shared" / "data" / "train"
 RUNS = REPOSITORY / "runs" / "caption"
 SHIPPED = REPOSITORY / "models" / "caption"
 HELD_OUT = 200
@@ -26,7 +25,7 @@ HELD_OUT = 200
 
 def _parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.caption", description=__doc__)
-    parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of parquet files with captions")
+    parser.add_argument("--data", type=Path, default=TRAIN, help="folder of parquet files with captions")
     parser.add_argument("--runs", type=Path, default=RUNS, help="folder for features, checkpoint, log and samples")
     parser.add_argument("--weights", type=Path, default=SHIPPED, help="folder of tables and weights that ship")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -65,7 +64,7 @@ def _count(arguments: argparse.Namespace) -> None:
     from training.caption.pictures import captioned  # noqa: PLC0415
     from training.caption.tables import write_tables  # noqa: PLC0415
 
-    pictures = captioned(arguments.data, "train-*.parquet")
+    pictures = captioned(arguments.data, TRAINING_FILES)
     path = arguments.weights / "language.npz"
     write_tables((caption for picture in pictures for caption in picture.captions), path)
     print(f"captions of {len(pictures)} pictures counted into {path} ({path.stat().st_size} bytes)")
@@ -75,7 +74,7 @@ def training_set(data: Path, runs: Path) -> tuple[list[Captioned], NDArray[np.fl
     """Return the captioned training pictures and their features ``[N, 64, 1280]``, computed at the first call."""
     from training.caption.pictures import captioned, features_of  # noqa: PLC0415
 
-    pictures = captioned(data, "train-*.parquet")
+    pictures = captioned(data, TRAINING_FILES)
     return pictures, features_of(pictures, runs / "features-train.npy")
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from PIL import Image
 
 from shared.errors import SetupError
+from training.data import decode_rgb, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +28,7 @@ class Captioned:
 
     def pixels(self) -> NDArray[np.uint8]:
         """Return uint8 ``[H, W, 3]``."""
-        with Image.open(io.BytesIO(self.image)) as image:
-            return np.asarray(image.convert("RGB"))
+        return decode_rgb(self.image)
 
 
 def captioned(data: Path, pattern: str) -> list[Captioned]:
@@ -39,12 +37,10 @@ def captioned(data: Path, pattern: str) -> list[Captioned]:
     Raises:
         SetupError: there is none.
     """
-    import pyarrow.parquet as pq  # noqa: PLC0415 - only training needs it
-
     found = [
         Captioned(row["image"], tuple(row["captions"]))
         for path in sorted(data.glob(pattern))
-        for row in pq.read_table(path, columns=["image", "captions"]).to_pylist()
+        for row in read_rows(path, ["image", "captions"])
         if row["captions"]
     ]
     if not found:

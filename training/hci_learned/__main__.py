@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from shared.errors import LinkError
-from training.hci_learned.thumbnails import DEFAULT_DATA, REPOSITORY
+from training.data import REPOSITORY, TRAIN
 
 RUN = REPOSITORY / "runs" / "hci-learned"
 WEIGHTS = REPOSITORY / "models" / "hci-learned"
@@ -18,7 +18,7 @@ def _parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.hci_learned", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     train = commands.add_parser("train", help="train, or go on from the checkpoint in --out")
-    train.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of train-*.parquet")
+    train.add_argument("--data", type=Path, default=TRAIN, help="folder of train-*.parquet")
     train.add_argument("--out", type=Path, default=RUN, help="folder for checkpoint.pt, log.jsonl and the thumbnails")
     train.add_argument("--minutes", type=float, default=80.0, help="wall-clock budget of this call")
     train.add_argument(
@@ -38,7 +38,7 @@ def _parsed() -> argparse.Namespace:
     export.add_argument("--out", type=Path, default=WEIGHTS)
     evaluate = commands.add_parser("evaluate", help="real bytes and PSNR per quality on validation thumbnails")
     evaluate.add_argument("--weights", type=Path, default=WEIGHTS)
-    evaluate.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of val.parquet")
+    evaluate.add_argument("--data", type=Path, default=TRAIN, help="folder of val.parquet")
     evaluate.add_argument("--pictures", type=int, default=48)
     golden = commands.add_parser("golden", help="write the golden bitstream of the shipped weights again")
     golden.add_argument("--out", type=Path, default=REPOSITORY / "tests" / "shared" / "hci" / "learned_golden.json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,8 @@ from PIL import Image
 
 from shared.errors import SetupError
 from shared.hci.learned import LearnedHciCoder
-from training.hci_learned.thumbnails import parquet_pictures, reduced
+from training.data import VALIDATION_FILE, decode_rgb, read_pictures
+from training.hci_learned.thumbnails import reduced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,13 +46,13 @@ def pictures(data: Path, count: int) -> list[NDArray[np.uint8]]:
     Raises:
         SetupError: it holds neither.
     """
-    if (data / "val.parquet").exists():
-        source = [reduced(picture, VALIDATION_REDUCTION) for picture in parquet_pictures(data / "val.parquet")]
-        return [np.asarray(picture) for picture in source[:count]]
+    if (data / VALIDATION_FILE).exists():
+        source = islice(read_pictures(data / VALIDATION_FILE), count)
+        return [np.asarray(reduced(Image.fromarray(decode_rgb(one)), VALIDATION_REDUCTION)) for one in source]
     files = sorted(data.glob("*.png"))[:count]
     if not files:
         raise SetupError(f"no val.parquet and no PNG in {data}: name the folder with --data")
-    return [np.asarray(reduced(Image.open(path).convert("RGB"), 4)) for path in files]
+    return [np.asarray(reduced(Image.fromarray(decode_rgb(path)), 4)) for path in files]
 
 
 def means(points: list[tuple[int, float]], pixels: list[int]) -> str:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from shared.errors import SetupError
+from training.data import decode_rgb, read_pictures, training_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor
 
 # The training pictures have 200 to 512 pixels a side and are themselves reduced photographs, so factor 1 belongs here.
 REDUCTIONS = (1.0, 1.6, 2.5)
-REPOSITORY = Path(__file__).resolve().parents[2]
-DEFAULT_DATA = REPOSITORY.parent / "shared" / "data" / "train"
 
 
 @dataclass(frozen=True)
@@ -57,15 +53,6 @@ def principal_directions(thumbnails: Thumbnails, count: int) -> Tensor:
     return largest
 
 
-def parquet_pictures(path: Path) -> Iterator[Image.Image]:
-    """Yield the pictures of one parquet file as RGB."""
-    import pyarrow.parquet as pq  # noqa: PLC0415  (only training needs it)
-
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=64, columns=["image"]):
-        for cell in batch.column("image"):
-            yield Image.open(io.BytesIO(cell.as_py())).convert("RGB")
-
-
 def reduced(picture: Image.Image, factor: float) -> Image.Image:
     """Return ``picture`` with both sides divided by ``factor``, antialiased."""
     if factor == 1.0:
@@ -82,16 +69,14 @@ def prepared_thumbnails(data: Path, cache: Path) -> Thumbnails:
     """
     pixels_path, places_path = cache / "thumbnails.u8", cache / "thumbnails.json"
     if not places_path.exists():
-        files = sorted(data.glob("train-*.parquet"))
-        if not files:
-            raise SetupError(f"no train-*.parquet in {data}: name the folder with --data")
+        files = training_files(data)
         cache.mkdir(parents=True, exist_ok=True)
         places, offset = [], 0
         with pixels_path.open("wb") as sink:
             for path in files:
-                for picture in parquet_pictures(path):
+                for picture in map(decode_rgb, read_pictures(path)):
                     for factor in REDUCTIONS:
-                        small = np.asarray(reduced(picture, factor))
+                        small = np.asarray(reduced(Image.fromarray(picture), factor))
                         sink.write(small.tobytes())
                         places.append((offset, *small.shape[:2]))
                         offset += small.size

@@ -9,16 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from shared.errors import LinkError
+from training.data import REPOSITORY, TRAIN
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-DEFAULT_DATA = REPOSITORY.parent / "shared" / "data" / "train"
 RUNS = REPOSITORY / "runs" / "latent"
 SHIPPED = REPOSITORY / "models" / "latent"
 
 
 def _parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.latent", description=__doc__)
-    parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of the training parquet files")
+    parser.add_argument("--data", type=Path, default=TRAIN, help="folder of the training parquet files")
     parser.add_argument("--runs", type=Path, default=RUNS, help="folder of checkpoint, log and samples")
     parser.add_argument("--weights", type=Path, default=SHIPPED, help="folder of the weights that ship")
     commands = parser.add_subparsers(dest="command", required=True)

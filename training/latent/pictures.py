@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from shared.errors import SetupError
+from training.data import BSDS500_FILE, decode_rgb, is_held_out, read_rows, training_files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-HELD_OUT_FILE, HELD_OUT_SOURCE = "train-4-of-8.parquet", "bsds500"
-"""Pictures that no part of the recipe sees: BSDS500's in one file, for measurements at 481×321."""
 ENLARGED_SHARE, ENLARGED_MOST = 0.5, 2.5
 
 
@@ -24,15 +22,17 @@ class Crops:
     """Encoded pictures in memory, decoded as they are drawn."""
 
     def __init__(self, data: Path) -> None:
-        """Read ``train-*.parquet`` in ``data`` but for what is held out.
+        """Read ``train-*.parquet`` in ``data``, without the pictures that are held out.
 
         Raises:
             SetupError: there are none.
         """
-        tables = sorted(data.glob("train-*.parquet"))
-        if not tables:
-            raise SetupError(f"no train-*.parquet in {data}: name the folder of the training pictures with --data")
-        self.files = [cell for path in tables for cell, source in cells(path) if not held_out(path.name, source)]
+        self.files = [
+            row["image"]
+            for file in training_files(data)
+            for row in read_rows(file, ["image", "source"])
+            if not is_held_out(file, row["source"])
+        ]
 
     def batch(self, rng: np.random.Generator, count: int, side: int) -> NDArray[np.uint8]:
         """Return ``[count, side, side, 3]``: random pictures, half of them enlarged, cropped, half of them mirrored."""
@@ -52,25 +52,9 @@ class Crops:
         return crop[:, ::-1] if rng.random() < 0.5 else crop
 
 
-def cells(path: Path) -> list[tuple[bytes, str]]:
-    """Return the encoded pictures of a parquet file and their sources."""
-    import pyarrow.parquet as pq  # noqa: PLC0415 - only training needs it
-
-    table = pq.read_table(path, columns=["image", "source"])
-    return list(zip(table["image"].to_pylist(), table["source"].to_pylist(), strict=True))
-
-
-def held_out(file: str, source: str) -> bool:
-    """Whether a picture is kept for measurements."""
-    return file == HELD_OUT_FILE and source == HELD_OUT_SOURCE
-
-
 def held_out_pictures(data: Path) -> list[NDArray[np.uint8]]:
     """Return the pictures that are kept for measurements, uint8 ``[H, W, 3]``."""
-    return [pixels(cell) for cell, source in cells(data / HELD_OUT_FILE) if held_out(HELD_OUT_FILE, source)]
-
-
-def pixels(cell: bytes) -> NDArray[np.uint8]:
-    """Return a picture file's pixels, uint8 ``[H, W, 3]``."""
-    with Image.open(io.BytesIO(cell)) as image:
-        return np.asarray(image.convert("RGB"))
+    file = data / BSDS500_FILE
+    return [
+        decode_rgb(row["image"]) for row in read_rows(file, ["image", "source"]) if is_held_out(file, row["source"])
+    ]

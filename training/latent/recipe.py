@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -9,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shared.errors import SetupError
 from shared.latent.layout import CHANNEL_COUNTS, LATENT_CHANNELS, LATENT_STRIDE
+from training.data import VALIDATION_FILE, decode_rgb, read_pictures
 from training.latent.codec import Codec
 from training.latent.dropout import kept_planes
-from training.latent.pictures import Crops, cells, pixels
+from training.latent.pictures import Crops
 from training.pocket.loop import Plan
 from training.pocket.report import grid_of
 
@@ -103,7 +104,5 @@ class LatentRecipe:
 
 
 def _held(data: Path) -> list[NDArray[np.uint8]]:
-    """Return the validation pictures, all of one size; without ``val.parquet`` there are none to be had."""
-    if not (data / "val.parquet").exists():
-        raise SetupError(f"no val.parquet in {data}: name the folder of the training pictures with --data")
-    return [pixels(cell) for cell, _ in cells(data / "val.parquet")[:VALIDATED]]
+    """Return the first validation pictures, all of one size."""
+    return [decode_rgb(picture) for picture in islice(read_pictures(data / VALIDATION_FILE), VALIDATED)]

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.errors import ConfigError, LinkError
+from training.data import REPOSITORY, TRAIN
 from training.pocket.cache import RECORD, made_of
-from training.pocket.pictures import DEFAULT_DATA, REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument(
         "--data",
         type=Path,
-        help=f"folder of parquet files or of pictures; default: that of the pairs in --runs, else {DEFAULT_DATA.name}/",
+        help=f"folder of parquet files or of pictures; default: that of the pairs in --runs, else {TRAIN.name}/",
     )
     parser.add_argument("--runs", type=Path, default=RUNS, help="folder for pairs, checkpoints, logs and samples")
     parser.add_argument("--weights", type=Path, default=SHIPPED, help="folder of the weights that ship")
@@ -77,7 +77,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from training.pocket import stages  # noqa: PLC0415 - --help answers at once
 
     known = made_of(arguments.runs / "pairs" / RECORD)
-    data = arguments.data or Path(known.get("data", DEFAULT_DATA))
+    data = arguments.data or Path(known.get("data", TRAIN))
     with _main_process_first():
         pairs, held_out = stages.pairs_of(
             data, arguments.runs, arguments.pairs or known.get("count", PAIRS), arguments.workers

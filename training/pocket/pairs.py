@@ -22,6 +22,7 @@ from receiver.pocket.sizes import quarter_size
 from shared.errors import SetupError
 from shared.hci.rate_table import best_scale
 from shared.hci.stream import decode_hci, encode_hci, encode_hci_at, get_coder, upsample
+from training.data import TRAINING_FILES
 from training.pocket.cache import RECORD, is_kept, write_json, write_whole
 from training.pocket.pictures import pictures_in
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     Job = tuple[NDArray[np.uint8], list["Choice"], tuple[int, int]]
 
-TRAINING_FILES = "train-*.parquet"
 SIDE = 224
 """Side of a crop, the largest that every training picture has."""
 BPP = (0.004, 0.04)

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import io
-import struct
 import sys
-import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
-
 from shared.errors import SetupError
+from training.data import TRAINING_FILES, UNREADABLE, decode_rgb, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-DEFAULT_DATA = REPOSITORY.parent / "shared" / "data" / "train"
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif"}
 
 
-def pictures_in(data: Path, pattern: str = "train-*.parquet") -> Iterator[tuple[NDArray[np.uint8], str]]:
+def pictures_in(data: Path, pattern: str = TRAINING_FILES) -> Iterator[tuple[NDArray[np.uint8], str]]:
     """Yield every picture of the parquet files ``pattern`` in ``data``, or of its picture files, and its caption.
 
     Pictures are uint8 ``[H, W, 3]``. Of several captions it is the first; picture files have none, which is "".
@@ -40,7 +34,7 @@ def pictures_in(data: Path, pattern: str = "train-*.parquet") -> Iterator[tuple[
         raise SetupError(f"no {pattern} and no picture files in {data}: name a folder with --data")
     unreadable = 0
     try:
-        for source, caption in _cells(tables) if tables else ((file, "") for file in files):
+        for source, caption in _rows(tables) if tables else ((file, "") for file in files):
             picture = _picture_of(source)
             if picture is None:
                 unreadable += 1
@@ -53,22 +47,14 @@ def pictures_in(data: Path, pattern: str = "train-*.parquet") -> Iterator[tuple[
 
 def _picture_of(source: bytes | Path) -> NDArray[np.uint8] | None:
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError):
+        return decode_rgb(source)
+    except UNREADABLE:
         return None
 
 
-def _cells(tables: list[Path]) -> Iterator[tuple[bytes, str]]:
-    import pyarrow.parquet as pq  # noqa: PLC0415 - only training needs it
-
-    for path in tables:
-        try:
-            file = pq.ParquetFile(path)
-            columns = [name for name in ("image", "captions") if name in file.schema_arrow.names]
-            for batch in file.iter_batches(batch_size=64, columns=columns):
-                for row in batch.to_pylist():
-                    yield row["image"], next(iter(row.get("captions") or ()), "")
-        except (OSError, ValueError, KeyError) as error:  # pyarrow's own are among them
-            reason = " ".join(str(error).split())
-            raise SetupError(f"{path} is damaged or has no column 'image' ({reason}): fetch it anew") from error
+def _rows(tables: list[Path]) -> Iterator[tuple[bytes, str]]:
+    for file in tables:
+        for row in read_rows(file, ["image", "captions"]):
+            if "image" not in row:
+                raise SetupError(f"{file} has no column 'image': fetch it anew")
+            yield row["image"], next(iter(row.get("captions") or ()), "")

@@ -18,6 +18,7 @@ from receiver.pocket.weights import load_networks, save_networks
 from receiver.pocket.words import Words
 from sender.extractors.tokens import load_token_network, new_token_network, save_token_network
 from shared.tokens.stream import TokenKind
+from training.data import VALIDATION_FILE
 from training.pocket.autoencoder import AutoencoderRecipe
 from training.pocket.evidence import network_source, prepared_evidence
 from training.pocket.flow import FlowRecipe
@@ -44,7 +45,6 @@ STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune", "sketch")
 NETWORKS = ("restorer", "autoencoder", "unet", "controlnet", "words", "sketch")
 SIGMA = 0.05
 HELD_OUT = 24
-VALIDATION_FILE = "val.parquet"
 MEASURED = 64
 SEED = 1
 

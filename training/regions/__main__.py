@@ -6,17 +6,14 @@ Writes ``shared/regions/mask_counts.py``. Masks are those of ``sender/extractors
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from shared.errors import LinkError, SetupError
+from shared.errors import LinkError
+from training.data import REPOSITORY, TRAIN, decode_rgb, read_pictures, training_files
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-DEFAULT_DATA = REPOSITORY.parent / "shared" / "data" / "train"
 TARGET = REPOSITORY / "shared" / "regions" / "mask_counts.py"
 PRIOR_CELLS = 2.0
 """Half of them present: what a context is worth that was never seen."""
@@ -55,18 +52,12 @@ def masks_of(data: Path, count: int) -> list[list[np.ndarray]]:
     Raises:
         SetupError: there are no pictures.
     """
-    import pyarrow.parquet as pq  # noqa: PLC0415 - --help answers at once
+    from sender.extractors.objects import ObjectFinder  # noqa: PLC0415 - --help answers at once
 
-    from sender.extractors.objects import ObjectFinder  # noqa: PLC0415
-
-    tables = sorted(data.glob("train-*.parquet"))
-    if not tables:
-        raise SetupError(f"no train-*.parquet in {data}: name the folder of the training pictures with --data")
-    cells = [cell for path in tables for cell in pq.read_table(path, columns=["image"])["image"].to_pylist()]
+    pictures = [picture for file in training_files(data) for picture in read_pictures(file)]
     finder, masks = ObjectFinder(), []
-    for cell in cells[:: max(1, len(cells) // count)][:count]:
-        with Image.open(io.BytesIO(cell)) as image:
-            found = finder(np.asarray(image.convert("RGB")))
+    for picture in pictures[:: max(1, len(pictures) // count)][:count]:
+        found = finder(decode_rgb(picture))
         if found:
             masks += [[thing.mask for thing in found], [thing.mask[:, ::-1] for thing in found]]
     return masks
@@ -75,7 +66,7 @@ def masks_of(data: Path, count: int) -> list[list[np.ndarray]]:
 def main() -> int:
     """Count and write; a failure that a user can cause is one line on standard error and exit status 2."""
     parser = argparse.ArgumentParser(prog="python -m training.regions", description=__doc__)
-    parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of the training parquet files")
+    parser.add_argument("--data", type=Path, default=TRAIN, help="folder of the training parquet files")
     parser.add_argument("--pictures", type=int, default=600)
     arguments = parser.parse_args()
     try:
