@@ -28,7 +28,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One panel; ``unit`` is Grafana's name of a unit, ``series`` the label that separates the series of ``Kind.OVER_SNR``."""
+    """One panel; ``unit`` is Grafana's name of a unit, ``series`` the label of the series of ``Kind.OVER_SNR``."""
 
     title: str
     says: str

@@ -56,7 +56,8 @@ def serve(
     metrics_port: Annotated[
         int | None,
         typer.Option(
-            help="Port of the metrics for Prometheus, 0 for any free one; variable SEMLINK_{SENDER,CHANNEL,RECEIVER}_METRICS_PORT.",
+            help="Port of the metrics for Prometheus, 0 for any free one; "
+            "variable SEMLINK_{SENDER,CHANNEL,RECEIVER}_METRICS_PORT.",
             metavar="PORT",
             show_default="no metrics",
         ),

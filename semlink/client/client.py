@@ -246,7 +246,7 @@ class _StreamClosedError(Exception):
 async def _upload(call: Any, requests: Iterator[Any]) -> None:
     """Write all ``requests``. If the call has ended early, its error is raised when the call is read.
 
-    They are written one by one because grpc.aio reports a call with a request iterator as cancelled when it fails early.
+    They are written one by one, because grpc.aio reports a call with a request iterator as cancelled if it fails early.
     """
     with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
         for request in requests:
