@@ -25,12 +25,12 @@ OPTIONS: Final[dict[Kind, dict[str, Any]]] = {
 }
 
 
-def dashboard_json(dashboard: Dashboard) -> str:
+def make_dashboard_json(dashboard: Dashboard) -> str:
     """Return a dashboard as the text of its file."""
     document = {
         "uid": dashboard.uid,
         "title": dashboard.title,
-        "description": dashboard.says,
+        "description": dashboard.description,
         "tags": ["semlink"],
         "schemaVersion": SCHEMA_VERSION,
         "editable": False,
@@ -39,7 +39,7 @@ def dashboard_json(dashboard: Dashboard) -> str:
         "time": {"from": "now-30m", "to": "now"},
         "timezone": "browser",
         "links": [{"type": "dashboards", "title": "Semlink", "tags": ["semlink"], "asDropdown": False}],
-        "panels": list(_placed(dashboard.panels)),
+        "panels": list(_place_panels(dashboard.panels)),
     }
     return json.dumps(document, indent=2) + "\n"
 
@@ -50,12 +50,12 @@ def write_dashboards(folder: Path = FOLDER) -> list[Path]:
     paths = []
     for dashboard in DASHBOARDS:
         path = folder / f"{dashboard.uid}.json"
-        path.write_text(dashboard_json(dashboard), encoding="utf-8")
+        path.write_text(make_dashboard_json(dashboard), encoding="utf-8")
         paths.append(path)
     return paths
 
 
-def _placed(panels: tuple[Panel, ...]) -> Iterator[dict[str, Any]]:
+def _place_panels(panels: tuple[Panel, ...]) -> Iterator[dict[str, Any]]:
     """Yield panels from left to right, a new row where one has no room."""
     x = y = row_height = 0
     for number, panel in enumerate(panels, start=1):
@@ -64,10 +64,10 @@ def _placed(panels: tuple[Panel, ...]) -> Iterator[dict[str, Any]]:
             x, y, row_height = 0, y + row_height, 0
         place = {"x": x, "y": y, "w": panel.width, "h": height}
         x, row_height = x + panel.width, max(row_height, height)
-        yield _panel(number, panel, place)
+        yield _make_panel(number, panel, place)
 
 
-def _panel(number: int, panel: Panel, place: dict[str, int]) -> dict[str, Any]:
+def _make_panel(number: int, panel: Panel, place: dict[str, int]) -> dict[str, Any]:
     options = dict(OPTIONS[panel.kind])
     if panel.kind is Kind.OVER_SNR:
         options["xField"] = _snr_field(panel)
@@ -75,17 +75,17 @@ def _panel(number: int, panel: Panel, place: dict[str, int]) -> dict[str, Any]:
         "id": number,
         "type": panel.kind.value,
         "title": panel.title,
-        "description": panel.says,
+        "description": panel.description,
         "datasource": DATA_SOURCE,
         "gridPos": place,
         "fieldConfig": {"defaults": {"unit": panel.unit, **_drawing(panel.kind)}, "overrides": _overrides(panel)},
         "options": options,
         "transformations": _transformations(panel),
-        "targets": [_target(index, panel.kind, query) for index, query in enumerate(panel.queries)],
+        "targets": [_make_target(index, panel.kind, query) for index, query in enumerate(panel.queries)],
     }
 
 
-def _target(index: int, kind: Kind, query: Query) -> dict[str, Any]:
+def _make_target(index: int, kind: Kind, query: Query) -> dict[str, Any]:
     at_once = kind in (Kind.OVER_SNR, Kind.TABLE)
     return {
         "refId": chr(ord("A") + index),

@@ -31,7 +31,7 @@ class Panel:
     """One panel; ``unit`` is Grafana's name of a unit, ``series`` the label of the series of ``Kind.OVER_SNR``."""
 
     title: str
-    says: str
+    description: str
     queries: tuple[Query, ...]
     unit: str = "short"
     kind: Kind = Kind.OVER_TIME
@@ -45,7 +45,7 @@ class Dashboard:
 
     uid: str
     title: str
-    says: str
+    description: str
     panels: tuple[Panel, ...]
 
 

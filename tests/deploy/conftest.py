@@ -90,7 +90,7 @@ def modules_outside(name: str) -> list[str]:
     """Top-level modules that are installed here but not in the image of a service."""
     alone = _installed_alone(name)
     wanted = [
-        *_listed(ROOT / "deploy" / "docker" / f"{name}.txt"),
+        *_read_list(ROOT / "deploy" / "docker" / f"{name}.txt"),
         *alone,
         "pip",
         "setuptools",
@@ -117,11 +117,11 @@ def _installed_alone(name: str) -> list[str]:
     return [canonicalize_name(package) for packages in found for package in packages.split()]
 
 
-def _listed(path: Path) -> list[str]:
+def _read_list(path: Path) -> list[str]:
     lines = [line.strip() for line in path.read_text().splitlines()]
     listed = [line for line in lines if line and not line.startswith(("#", "--"))]
     others = [line.split()[1] for line in lines if line.startswith("--requirement ")]
-    return listed + [name for other in others for name in _listed(path.parent / other)]
+    return listed + [name for other in others for name in _read_list(path.parent / other)]
 
 
 def free_ports(count: int) -> list[str]:

@@ -10,7 +10,7 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from deploy.grafana.build import COLUMNS, FOLDER, dashboard_json, write_dashboards
+from deploy.grafana.build import COLUMNS, FOLDER, make_dashboard_json, write_dashboards
 from deploy.grafana.panels import DASHBOARDS
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)
 def test_the_files_are_what_is_described(dashboard):
     committed = (FOLDER / f"{dashboard.uid}.json").read_text()
-    assert committed == dashboard_json(dashboard), "python -m deploy.grafana.build"
+    assert committed == make_dashboard_json(dashboard), "python -m deploy.grafana.build"
 
 
 def test_building_writes_these_files_and_no_others(tmp_path):
@@ -48,7 +48,7 @@ def _less(one, other, path="") -> list[str]:
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)
 def test_panels_lie_side_by_side(dashboard):
     taken = set()
-    for panel in json.loads(dashboard_json(dashboard))["panels"]:
+    for panel in json.loads(make_dashboard_json(dashboard))["panels"]:
         place = panel["gridPos"]
         cells = {
             (x, y)
@@ -63,7 +63,7 @@ def test_panels_lie_side_by_side(dashboard):
 def test_panels_use_the_data_source_that_is_provisioned():
     folder = ROOT / "deploy" / "grafana" / "provisioning"
     (source,) = yaml.safe_load((folder / "datasources" / "prometheus.yaml").read_text())["datasources"]
-    used = {p["datasource"]["uid"] for d in DASHBOARDS for p in json.loads(dashboard_json(d))["panels"]}
+    used = {p["datasource"]["uid"] for d in DASHBOARDS for p in json.loads(make_dashboard_json(d))["panels"]}
     assert used == {source["uid"]}
     (provider,) = yaml.safe_load((folder / "dashboards" / "semlink.yaml").read_text())["providers"]
     mounts = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["grafana"]["volumes"]

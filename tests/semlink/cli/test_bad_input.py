@@ -15,7 +15,7 @@ from shared.streams import Stream, StreamKind
 pytestmark = pytest.mark.usefixtures("tiny_pocket")  # commands decode with miniature weights
 
 
-def truncated(png: bytes) -> bytes:
+def truncate(png: bytes) -> bytes:
     return png[: len(png) // 2]
 
 
@@ -31,7 +31,7 @@ def truncated(png: bytes) -> bytes:
 )
 def test_a_bad_picture_is_reported_in_one_line(content, words, picture_png, tmp_path, semlink):
     if content == "truncated":
-        content = truncated(picture_png)
+        content = truncate(picture_png)
     elif content in ("tiny", "bomb"):
         out = io.BytesIO()
         side = 8 if content == "tiny" else 20000

@@ -21,7 +21,7 @@ SEMLINK = [sys.executable, "-m", "semlink.cli.main"]
 
 
 def test_another_service_at_an_address_is_reported(photo, tmp_path, semlink):
-    process, address = started("channel")
+    process, address = start_service("channel")
     try:
         status, _, err = semlink("encode", photo, tmp_path / "a.sem", "--sender", address)
     finally:
@@ -80,7 +80,7 @@ def test_doctor_finds_what_the_link_needs(semlink_json):
     assert all(line["ok"] for line in report)
 
 
-def started(service: str) -> tuple[subprocess.Popen[str], str]:
+def start_service(service: str) -> tuple[subprocess.Popen[str], str]:
     """Start a service as its own process; return it and its address."""
     process = subprocess.Popen([*SEMLINK, "serve", service, "--port", "0", "--json"], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -91,7 +91,7 @@ def started(service: str) -> tuple[subprocess.Popen[str], str]:
 
 @pytest.mark.parametrize("service", ["sender", "channel", "receiver"])
 def test_a_service_process_serves_and_stops_on_sigterm(service):
-    process, address = started(service)
+    process, address = start_service(service)
     try:
         status = health_of(address)
         process.send_signal(signal.SIGTERM)
@@ -123,7 +123,7 @@ def test_codecs_lists_those_of_the_sender_at_the_address(tmp_path, monkeypatch, 
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: sketch-codec\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text("[semlink.codecs]\nsketch = sketch_codec:SKETCH\n")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    process, address = started("sender")
+    process, address = start_service("sender")
     try:
         theirs = {one["name"]: one for one in semlink_json("codecs", "--sender", address)}
         status, text, _ = semlink("codecs", "--sender", address)

@@ -45,7 +45,7 @@ class Record:
         return self.samples[service][name, frozenset(labels.items())]
 
 
-def scraped(url: str):
+def scrape(url: str):
     with urllib.request.urlopen(url, timeout=10) as reply:
         families = text_string_to_metric_families(reply.read().decode())
     return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
@@ -77,7 +77,7 @@ def record(picture_png) -> Record:
                         )
                     )
             for name, service in running.items():
-                record.samples[name] = await asyncio.to_thread(scraped, service.metrics_url)
+                record.samples[name] = await asyncio.to_thread(scrape, service.metrics_url)
         finally:
             await asyncio.gather(*(service.stop(0) for service in running.values()))
             await asyncio.to_thread(spans.close)

@@ -22,7 +22,7 @@ from shared.telemetry.spans import NoSpans, make_spans
 from shared.telemetry.telemetry import Telemetry
 
 
-def scraped(url: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+def scrape(url: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     with urllib.request.urlopen(url, timeout=10) as reply:
         text = reply.read().decode()
     return {
@@ -71,10 +71,10 @@ def test_calls_are_counted_by_method_and_code(exchanged):
                     await unknown(b"")
                 waiting = stub.Send()
                 await waiting.write(sender_pb2.SendRequest(settings=sender_pb2.SendSettings()))
-                while not of(before := await asyncio.to_thread(scraped, server.metrics_url), *running("Send")):
+                while not of(before := await asyncio.to_thread(scrape, server.metrics_url), *running("Send")):
                     pass
                 waiting.cancel()
-                while of(after := await asyncio.to_thread(scraped, server.metrics_url), *running("Send")):
+                while of(after := await asyncio.to_thread(scrape, server.metrics_url), *running("Send")):
                     pass
                 return before, after
         finally:
