@@ -22,7 +22,7 @@ MAX_PORT = 65535
 
 
 def require_address(service: str, address: str) -> None:
-    """Check that ``address`` is ``host:port`` or has a scheme of gRPC; gRPC itself would accept a URL and never connect.
+    """Check that ``address`` is ``host:port`` or has a scheme of gRPC. gRPC would accept a URL and never connect.
 
     Raises:
         ConfigError: ``address`` is neither.

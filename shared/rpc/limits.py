@@ -12,7 +12,7 @@ MAX_PICTURE_BYTES = 512 * 1024 * 1024
 """Largest picture file that a service accepts: 8192 × 8192 pixels of raw 48-bit RGB are 403 MB."""
 
 MAX_CONCURRENT_CALLS = 16
-"""Most calls at a time. Further calls are refused with RESOURCE_EXHAUSTED instead of waiting in a queue without limit."""
+"""Most calls at a time. Further calls are refused with RESOURCE_EXHAUSTED, so that no queue grows without limit."""
 
 HEAVY_WORKERS = 2
 """Most pictures that a sender or a receiver works on at a time. Other calls wait, which limits the memory."""
