@@ -24,8 +24,8 @@ from receiver.guidance import Guidance
 from receiver.metrics.names import MEASURES, PERCEPTUAL
 from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder
-from semlink.cli.output import markdown_table
 from semlink.encoder_search.hci import PocketDecoderInTheLoop
+from semlink.report.text import markdown_table
 from sender.hci_search import STEPS_TRIED
 from shared.bitstream import PictureHeader
 from shared.files import write_file

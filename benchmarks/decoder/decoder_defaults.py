@@ -13,7 +13,8 @@ import argparse
 from pathlib import Path
 
 from benchmarks.common.hci_curves import parquet_pictures
-from semlink.cli.evaluate import evaluate
+from semlink.evaluate.compare import compare_codecs
+from semlink.report.evaluation import write_markdown
 from shared.files import write_file
 from shared.picture import encode_png
 
@@ -33,12 +34,13 @@ def main() -> None:
     options = parser.parse_args()
     folder = OUT / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = parquet_pictures([options.data / "train-4-of-8.parquet"], "bsds500", MIN_SIDE, PICTURES)
-    for number, picture in enumerate(pictures):
+    originals = parquet_pictures([options.data / "train-4-of-8.parquet"], "bsds500", MIN_SIDE, PICTURES)
+    for number, picture in enumerate(originals):
         write_file(folder / f"bsds-{number}.png", encode_png(picture))
-    evaluate([folder.relative_to(ROOT)], CODECS, BPP, OUT.relative_to(ROOT), as_json=False)
-    table = (OUT / "table.md").read_text().replace("# Evaluation", "# The pocket decoder's fidelity", 1)
-    write_file(TABLE, table.encode())
+    pictures = folder.relative_to(ROOT)
+    result = compare_codecs([pictures], CODECS, BPP, OUT.relative_to(ROOT))
+    table = write_markdown(f"semlink evaluate {pictures} --codec {CODECS} --bytes {BPP}", result)
+    write_file(TABLE, table.replace("# Evaluation", "# The pocket decoder's fidelity", 1).encode())
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from PIL import Image
 from receiver.metrics.pixel import psnr_db
 from semlink.cli.report_text import describe_decoder
 from semlink.evaluate.baselines.avif import Avif
-from semlink.evaluate.pictures import Source, source_in
+from semlink.evaluate.pictures import Original, load_original
 from semlink.pipeline.session import LocalSession
 from semlink.report.picture_grid import Tile, colour_trust_map, draw_picture_grid
 from shared.files import write_file
@@ -47,7 +47,7 @@ def main() -> None:
     options = parser.parse_args()
     files = [options.kodak / f"{name}.png" for name in KODAK] + [options.mars / f"{name}.png" for name in MARS]
     session = LocalSession()
-    rows = [_row(session, source_in(file)) for file in files]
+    rows = [_row(session, load_original(file)) for file in files]
     with Image.open(io.BytesIO(draw_picture_grid(TITLES, rows, TILE_WIDTH))) as sheet:
         jpeg = io.BytesIO()
         sheet.convert("RGB").save(jpeg, "JPEG", quality=80, optimize=True, progressive=True)
@@ -55,35 +55,35 @@ def main() -> None:
     print(f"Look at {OUT}")
 
 
-def _row(session: LocalSession, source: Source) -> list[Tile]:
-    peer, peer_name, budget_bytes = _peer(source)
-    width, height = source.size
+def _row(session: LocalSession, original: Original) -> list[Tile]:
+    peer, peer_name, budget_bytes = _peer(original)
+    width, height = original.size
     settings = make_message(sender_pb2.SendSettings, codec="hci", budget_bytes=budget_bytes)
-    sent = session.encode(encode_png(source.pixels), settings)
+    sent = session.encode(encode_png(original.pixels), settings)
     decode = make_message(receiver_pb2.DecodeSettings, trust_map=True)
     received = session.decode(sent.container, decode)
     ours = load_picture(received.png).pixels
     trust = colour_trust_map(received.trust_png, width, height)
     return [
-        Tile(encode_png(source.pixels), (source.file.name, f"{width}x{height}")),
-        Tile(encode_png(peer), (f"{peer_name}, {budget_bytes} B", _quality(peer, source))),
-        Tile(received.png, (f"{len(sent.container)} B, {sent.bpp:.4f} bpp", _quality(ours, source))),
+        Tile(encode_png(original.pixels), (original.file.name, f"{width}x{height}")),
+        Tile(encode_png(peer), (f"{peer_name}, {budget_bytes} B", _quality(peer, original))),
+        Tile(received.png, (f"{len(sent.container)} B, {sent.bpp:.4f} bpp", _quality(ours, original))),
         Tile(trust, (f"mean trust {received.report.trust:.2f}", describe_decoder(received.report))),
     ]
 
 
-def _peer(source: Source) -> tuple[NDArray[np.uint8], str, int]:
+def _peer(original: Original) -> tuple[NDArray[np.uint8], str, int]:
     """Return the picture to compare with, its codec, and the bytes that both may take."""
-    width, height = source.size
-    for vvc in source.vvc:
+    width, height = original.size
+    for vvc in original.vvc:
         if vvc.label == QUANTIZER:
             return vvc.pixels(width, height), "VVC", vvc.bytes
     budget_bytes, avif = int(MARS_BPP * width * height / 8), Avif()
-    return avif.decode(avif.encode(source.pixels, budget_bytes), width, height), "AVIF", budget_bytes
+    return avif.decode(avif.encode(original.pixels, budget_bytes), width, height), "AVIF", budget_bytes
 
 
-def _quality(pixels: NDArray[np.uint8], source: Source) -> str:
-    return f"PSNR {psnr_db(pixels, source.pixels):.2f} dB"
+def _quality(pixels: NDArray[np.uint8], original: Original) -> str:
+    return f"PSNR {psnr_db(pixels, original.pixels):.2f} dB"
 
 
 if __name__ == "__main__":

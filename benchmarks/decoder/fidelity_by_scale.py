@@ -19,7 +19,7 @@ from receiver.metrics.names import MEASURES, PERCEPTUAL
 from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder
 from receiver.pocket.fidelity import projected
-from semlink.cli.output import markdown_table
+from semlink.report.text import markdown_table
 from shared.files import write_file
 from shared.hci.stream import decode_hci, encode_hci
 from shared.pixels import to_pixels, to_tensor

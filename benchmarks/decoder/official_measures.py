@@ -20,18 +20,19 @@ from receiver.decoders.registry import load_decoder
 from receiver.guidance import guidance_in
 from receiver.metrics.names import MEASURES, PERCEPTUAL
 from receiver.metrics.reporter import Measures
-from semlink.cli.output import markdown_table
-from semlink.evaluate.pictures import source_in
+from semlink.evaluate.pictures import load_original
+from semlink.report.text import markdown_table
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from shared.codecs.registry import codec_named
-from shared.picture import Picture, write_file
+from shared.files import write_file
+from shared.picture import Picture
 from shared.pixels import grey_to_rgb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from semlink.evaluate.pictures import Source
+    from semlink.evaluate.pictures import Original
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "docs" / "results" / "official-measures.md"
@@ -48,13 +49,13 @@ def main() -> None:
     measures.require_all()
     rows: dict[str, list[list[float]]] = {"VVC": [], "hci": []}
     for file in sorted(options.pictures.glob("*.png")):
-        source = source_in(file)
-        bitstream = encode_picture(Picture(source.pixels), codec_named("hci"), extractors, options.budget)
+        original = load_original(file)
+        bitstream = encode_picture(Picture(original.pixels), codec_named("hci"), extractors, options.budget)
         decoded = decoder.reconstruct(guidance_in(bitstream), options_for(decoder))
         if decoded is None:
             raise SystemExit(f"{file} is not decoded")
-        vvc_bytes, vvc = vvc_picture(source)
-        reference = measures.reference(source.pixels)
+        vvc_bytes, vvc = vvc_picture(original)
+        reference = measures.reference(original.pixels)
         shown = {"VVC": (vvc_bytes, vvc), "hci": (len(bitstream.pack()), grey_to_rgb(decoded.pixels))}
         for codec, (size, pixels) in shown.items():
             found = measures.compare(pixels, reference)
@@ -64,10 +65,10 @@ def main() -> None:
     print(OUT.read_text())
 
 
-def vvc_picture(source: Source) -> tuple[int, NDArray[np.uint8]]:
+def vvc_picture(original: Original) -> tuple[int, NDArray[np.uint8]]:
     """Return the bytes and the pixels ``[H, W, 3]`` of VVC at the quantiser."""
-    (vvc,) = (one for one in source.vvc if one.label == QUANTIZER)
-    return vvc.bytes, grey_to_rgb(vvc.pixels(*source.size))
+    (vvc,) = (one for one in original.vvc if one.label == QUANTIZER)
+    return vvc.bytes, grey_to_rgb(vvc.load_pixels(*original.size))
 
 
 def page(rows: dict[str, list[list[float]]], budget: int) -> str:

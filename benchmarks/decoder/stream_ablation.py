@@ -22,7 +22,7 @@ from receiver.guidance import guidance_in
 from receiver.metrics.names import PERCEPTUAL
 from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder
-from semlink.evaluate.pictures import picture_files
+from semlink.evaluate.pictures import find_pictures
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from shared.bitstream import Bitstream
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--codecs", default="mtgc,sdgic,gsc,misc,layered")
     options = parser.parse_args()
-    pictures = [load_picture(file.read_bytes()) for file in picture_files(options.pictures)]
+    pictures = [load_picture(file.read_bytes()) for file in find_pictures(options.pictures)]
     codecs = [get_codec(name) for name in options.codecs.split(",")]
     extractors, decoder, measures = Extractors(), PocketDecoder(), Measures(SHOWN)
     rows: Rows = defaultdict(dict)

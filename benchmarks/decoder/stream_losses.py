@@ -23,7 +23,7 @@ from receiver.guidance import guidance_in
 from receiver.metrics.names import PERCEPTUAL
 from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder
-from semlink.evaluate.pictures import picture_files
+from semlink.evaluate.pictures import find_pictures
 from semlink.report.picture_grid import Tile, draw_picture_grid
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
@@ -59,7 +59,7 @@ def main() -> None:
     extractors, decoder, measures = Extractors(), PocketDecoder(), Measures(SHOWN)
     rows: dict[tuple[StreamKind, ...], list[dict[str, float]]] = defaultdict(list)
     tiles: list[Tile] = []
-    for file in picture_files(options.pictures):
+    for file in find_pictures(options.pictures):
         picture = load_picture(file.read_bytes())
         whole = encode_picture(picture, ALL_STREAMS, extractors, options.bytes)
         reference = measures.reference(grey_to_rgb(picture.pixels))

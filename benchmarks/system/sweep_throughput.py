@@ -26,7 +26,7 @@ from receiver.decoders.base import options_for
 from receiver.decoders.upsample import UpsampleDecoder
 from receiver.guidance import guidance_in
 from receiver.metrics.reporter import Measures
-from semlink.evaluate.pictures import picture_files
+from semlink.evaluate.pictures import find_pictures
 from semlink.pipeline.channel_uses import fit_container
 from semlink.pipeline.pipeline import receive, transmit
 from semlink.sweep.executors import InProcessExecutor, open_process_executor
@@ -137,7 +137,7 @@ def timed(work: Callable[[], None]) -> Cost:
 
 def pictures_in(paths: list[Path], count: int, folder: Path) -> None:
     """Write ``count`` pictures that all differ."""
-    files = picture_files(paths)
+    files = find_pictures(paths)
     for place in range(count):
         pixels = load_picture(files[place % len(files)].read_bytes()).pixels
         shifted = np.roll(pixels, SHIFT_COLUMNS * (place // len(files)), axis=1)

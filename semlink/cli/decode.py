@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from semlink.cli.options import Json, ReceiverAddress, ReceiverOptions, Timeout
-from semlink.cli.output import number, print_json, print_notes, print_table
+from semlink.cli.output import print_json, print_notes, print_table
 from semlink.cli.output_files import OutputOptions, require_png
 from semlink.cli.report_text import describe_contents, make_decoding_document
 from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
+from semlink.report.text import format_number
 from shared.bitstream import bpp
 from shared.errors import InputError
 from shared.files import read_file, write_file
@@ -57,11 +58,11 @@ def decode(
         "decoder": report.decoder,
         "size": f"{report.width}x{report.height}",
         "bytes": str(len(container)),
-        "bpp": number(rate, 4),
-        "PSNR dB": number(document["psnr_db"], 2),
-        "MS-SSIM": number(document["ms_ssim"], 4),
-        "trust": number(document["trust"], 2),
-        "decode s": number(document["decode_s"], 2),
+        "bpp": format_number(rate, 4),
+        "PSNR dB": format_number(document["psnr_db"], 2),
+        "MS-SSIM": format_number(document["ms_ssim"], 4),
+        "trust": format_number(document["trust"], 2),
+        "decode s": format_number(document["decode_s"], 2),
     }
     print_table(f"{file} -> {out}", list(row), [list(row.values())])
     print(f"received: {describe_contents(report)}")

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semlink.cli.options import ChannelName, Device, Json, Seed, ServiceOptions
-from semlink.cli.output import markdown_table, number, print_json, print_table, progress_bar
+from semlink.cli.output import print_json, print_table, progress_bar
 from semlink.cli.output_files import make_folder
 from semlink.cli.report_text import describe_streams, make_transfer_document
 from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
+from semlink.report.text import format_number, markdown_table
 from shared.errors import ConfigError, SetupError
 from shared.files import write_file
 
@@ -176,7 +177,7 @@ def _make_row(name: str, transfer: Transfer) -> list[str]:
         f"{link.es_n0_db:+.1f}",
         f"{link.delivered}/{link.packets}",
         f"{report.decoder}{', invented' if report.invented else ''}" if report.rebuilt else "-",
-        number(quality.psnr_db if quality else None, 2),
-        number(quality.ms_ssim if quality and quality.HasField("ms_ssim") else None, 4),
-        number(report.trust if report.HasField("trust") else None, 2),
+        format_number(quality.psnr_db if quality else None, 2),
+        format_number(quality.ms_ssim if quality and quality.HasField("ms_ssim") else None, 4),
+        format_number(report.trust if report.HasField("trust") else None, 2),
     ]

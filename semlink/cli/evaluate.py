@@ -5,17 +5,18 @@ from __future__ import annotations
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from semlink.cli.options import Device, Json
-from semlink.cli.output import print_json, print_table, progress_bar
+from semlink.cli.output import print_json, print_notes, print_table, progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from semlink.evaluate.compare import Comparison
+
+TABLE = "table.md"
+PLOT = "rd.png"
 
 
 def evaluate(
@@ -44,8 +45,8 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--task",
-            help="Also compare the answers of a transformers model on both pictures: detection=MODEL, segmentation=MODEL "
-            "or depth=MODEL, a folder or a name on the hub. May be repeated.",
+            help="Also compare the answers of a transformers model on both pictures: detection=MODEL, "
+            "segmentation=MODEL or depth=MODEL, a folder or a name on the hub. May be repeated.",
             metavar="KIND=MODEL",
         ),
     ] = None,
@@ -57,64 +58,61 @@ def evaluate(
     The same command continues a run that was interrupted.
     """
     from semlink.evaluate.compare import compare_codecs
-    from semlink.evaluate.pictures import picture_files
+    from semlink.evaluate.pictures import find_pictures
 
-    files, tasks = picture_files(pictures), task or []
-    with progress_bar(len(files), quiet=as_json) as on_stage:
+    tasks = task or []
+    with progress_bar(len(find_pictures(pictures)), quiet=as_json) as on_stage:
 
         def on_picture(name: str) -> None:
             on_stage("done", 1.0)
             on_stage(name, 0.0)
 
-        comparison = compare_codecs(
-            files,
-            codec,
-            budgets,
-            save,
-            device=device,
-            tasks=tasks,
-            command=_command_line(pictures, codec, budgets, device, tasks),
-            on_picture=on_picture,
-        )
+        result = compare_codecs(pictures, codec, budgets, save, device=device, tasks=tasks, on_picture=on_picture)
+    options = [*(["--device", device] if device else []), *(word for one in tasks for word in ("--task", one))]
+    command = ["semlink", "evaluate", *map(str, pictures), "--codec", codec, "--bytes", budgets, *options]
+    no_plot = _write_report(shlex.join(command), result, save)
     if as_json:
-        print_json(_make_document(comparison))
+        _print_json(result, save, no_plot)
     else:
-        _print_comparison(comparison, pictures=len(files) - len(comparison.outcome.unreadable))
+        _print_table(result, save, no_plot)
 
 
-def _command_line(pictures: Sequence[Path], codec: str, budgets: str, device: str, tasks: Sequence[str]) -> str:
-    """Return the command that repeats the evaluation."""
-    devices = ["--device", device] if device else []
-    models = [word for task in tasks for word in ("--task", task)]
-    return shlex.join(
-        ["semlink", "evaluate", *map(str, pictures), "--codec", codec, "--bytes", budgets, *devices, *models]
-    )
+def _write_report(command: str, result: Comparison, save: Path) -> str:
+    """Write the table and the plot. Return why there is no plot, empty if there is one."""
+    from semlink.report.evaluation import draw_plot, explain_no_plot, write_markdown
+    from shared.files import write_file
+
+    no_plot = explain_no_plot()
+    if not no_plot:
+        write_file(save / PLOT, draw_plot(result.averages))
+    write_file(save / TABLE, write_markdown(command, result).encode())
+    return no_plot
 
 
-def _make_document(comparison: Comparison) -> dict[str, Any]:
-    outcome = comparison.outcome
-    return {
-        "table": str(comparison.table),
-        "plot": None if comparison.plot is None else str(comparison.plot),
-        "results": str(comparison.results),
-        "cells": [asdict(cell) | {"pictures": len(cell.pictures)} for cell in comparison.cells],
-        "differences": [asdict(one) for one in comparison.differences],
-        "unavailable": outcome.unavailable | ({"plot": comparison.plot_missing} if comparison.plot_missing else {}),
-        "unreadable": outcome.unreadable,
-        "failed": [dict(zip(("codec", "budget", "picture", "reason"), one, strict=True)) for one in outcome.failed],
+def _print_json(result: Comparison, save: Path, no_plot: str) -> None:
+    document = {
+        "table": str(save / TABLE),
+        "plot": None if no_plot else str(save / PLOT),
+        "results": str(result.results),
+        "cells": [asdict(one) | {"pictures": len(one.pictures)} for one in result.averages],
+        "differences": [asdict(one) for one in result.differences],
+        "unavailable": result.found.unavailable | ({"plot": no_plot} if no_plot else {}),
+        "unreadable": result.found.unreadable,
+        "failed": [asdict(one) for one in result.found.not_decoded],
     }
+    print_json(document)
 
 
-def _print_comparison(comparison: Comparison, *, pictures: int) -> None:
-    from semlink.evaluate.report import cell_rows
+def _print_table(result: Comparison, save: Path, no_plot: str) -> None:
+    from semlink.report.evaluation import average_table
 
-    print_table(f"{pictures} pictures", *cell_rows(comparison.cells))
-    for name, reason in comparison.outcome.unavailable.items():
-        print(f"unavailable: {name}: {reason}")
-    for reason in comparison.outcome.unreadable.values():
-        print(f"unreadable: {reason}")
-    for codec, budget, picture, reason in comparison.outcome.failed:
-        print(f"not decoded: {codec} at {budget} for {picture}: {reason}")
-    if comparison.plot is None:
-        print(f"no plot: {comparison.plot_missing}")
-    print(f"Look at {comparison.table}" + (f" and {comparison.plot}" if comparison.plot else ""))
+    pictures = {row.picture for row in result.found.rows}
+    print_table(f"{len(pictures)} pictures", *average_table(result.averages))
+    print_notes(f"{name} is unavailable: {reason}" for name, reason in result.found.unavailable.items())
+    print_notes(result.found.unreadable.values())
+    print_notes(
+        f"{one.codec} at {one.budget} did not decode {one.picture}: {one.reason}" for one in result.found.not_decoded
+    )
+    if no_plot:
+        print_notes([f"no plot: {no_plot}"])
+    print(f"Wrote {save / TABLE}" + ("" if no_plot else f" and {save / PLOT}"))

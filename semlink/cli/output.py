@@ -43,17 +43,6 @@ def print_notes(notes: Iterable[str]) -> None:
         sys.stdout.write(f"note: {note}\n")
 
 
-def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return ``rows`` as a Markdown table."""
-    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def number(value: float | None, digits: int) -> str:
-    """Return ``value`` with ``digits`` decimals, or a dash where it is not known."""
-    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
-
-
 @contextlib.contextmanager
 def progress_bar(total: int, *, quiet: bool) -> Iterator[OnStage]:
     """Yield a callback that shows the stage of each of ``total`` pictures on standard error; nothing when ``quiet``.

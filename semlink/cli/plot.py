@@ -18,6 +18,11 @@ def plot(
     as_json: Json = False,
 ) -> None:
     """Draw the results of sweeps as PNG and SVG: quality and loss over SNR, distortion over rate, picture grids."""
-    from semlink.report.report import plot as draw_plots
+    from semlink.cli.output import print_json
+    from semlink.report.sweep_report import write_figures
 
-    draw_plots(folders, out or folders[0] / "plots", as_json=as_json)
+    files = [str(path) for path in write_figures(folders, out or folders[0] / "plots")]
+    if as_json:
+        print_json({"files": files})
+    else:
+        print("\n".join(files))

@@ -18,7 +18,14 @@ def report(
     title: Annotated[str, typer.Option(help="Title of the page.", metavar="TEXT")] = "Sweep",
     as_json: Json = False,
 ) -> None:
-    """Write the results of sweeps as one HTML page with figures, picture grids, a table, and how to repeat the sweep."""
-    from semlink.report.report import report as write_report
+    """Write the results of sweeps as one HTML page: figures, picture grids, a table, and how to repeat the sweep."""
+    from semlink.cli.output import print_json
+    from semlink.report.sweep_report import write_report
 
-    write_report(folders, out or folders[0] / "report.html", title=title, as_json=as_json)
+    out = out or folders[0] / "report.html"
+    points = write_report(folders, out, title=title)
+    rows = sum(point.rows for point in points)
+    if as_json:
+        print_json({"report": str(out), "rows": rows, "points": len(points)})
+    else:
+        print(f"{out}: {len(points)} points of {rows} rows")

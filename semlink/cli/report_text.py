@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from semlink.cli.output import number
+from semlink.report.text import format_number
 from shared.streams import StreamKind
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def summarise_transfer(transfer: Transfer) -> list[tuple[str, str]]:
         ("decoder", f"{describe_decoder(report)}, on {report.device}, {report.decode_s:.2f} s"),
         ("received", describe_contents(report) or "-"),
         ("rebuilt", _describe_outcome(report)),
-        ("trust, 0 to 1", number(report.trust if report.HasField("trust") else None, 2)),
-        ("PSNR", f"{number(quality.psnr_db if quality else None, 2)} dB"),
-        ("MS-SSIM", number(quality.ms_ssim if quality and quality.HasField("ms_ssim") else None, 4)),
+        ("trust, 0 to 1", format_number(report.trust if report.HasField("trust") else None, 2)),
+        ("PSNR", f"{format_number(quality.psnr_db if quality else None, 2)} dB"),
+        ("MS-SSIM", format_number(quality.ms_ssim if quality and quality.HasField("ms_ssim") else None, 4)),
     ]
 
 

@@ -156,7 +156,7 @@ def sweep(
 
 def _print_points(plan: Plan, schedule: Schedule, out: Path, *, as_json: bool) -> None:
     from semlink.cli.output import print_json, print_table
-    from semlink.report.sweep_progress import COLUMNS, point_rows
+    from semlink.report.sweep_progress import point_table
     from semlink.sweep.summary import summarise_points
 
     if as_json:
@@ -164,5 +164,5 @@ def _print_points(plan: Plan, schedule: Schedule, out: Path, *, as_json: bool) -
         reasons = {point.key: schedule.stop_reason(point) for point in plan.points}
         print_json({"rows": str(out), "points": [one | {"stopped_by": reasons[one["key"]]} for one in points]})
         return
-    print_table(f"{len(schedule.rows)} rows in {out}", COLUMNS, point_rows(plan, schedule))
+    print_table(f"{len(schedule.rows)} rows in {out}", *point_table(plan, schedule))
     print(f"Next: semlink report {shlex.quote(str(out))}")

@@ -1,4 +1,4 @@
-"""Which pictures an evaluation runs over, and how many bytes each may take."""
+"""The pictures of an evaluation, and how many bytes each may take."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ QUANTIZER = re.compile(r"q\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """An original: its file, ``[H, W, 3]`` pixels (grey ones in three channels), and the hash of the file."""
+class Original:
+    """An original: its file, its pixels ``[H, W, 3]`` (three equal channels if grey), and the hash of the file."""
 
     file: Path
     pixels: NDArray[np.uint8]
@@ -36,7 +36,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The file's name without its ending; a piece of the hash tells pictures of one name apart."""
+        """The file's name without its ending, and a part of the hash, so that names differ where pictures do."""
         return f"{self.file.stem}-{self.digest[:DIGEST_CHARACTERS]}"
 
     @property
@@ -46,25 +46,25 @@ class Source:
 
     @property
     def vvc(self) -> tuple[VvcPicture, ...]:
-        """What VVC made of this picture, where it is there."""
+        """The VVC versions of this picture, if there are any."""
         return find_vvc_pictures(self.file)
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Most bytes of a file: ``bytes`` of them, or ``bpp`` bits per pixel; ``label`` is what the user wrote."""
+    """Most bytes of a file: ``bytes``, or ``bpp`` bits per pixel. ``label`` is the text that the user wrote."""
 
     label: str
     bytes: int = 0
     bpp: float = 0.0
 
-    def bytes_for(self, source: Source) -> int:
-        """Return the bytes that a file of ``source`` may have.
+    def bytes_for(self, original: Original) -> int:
+        """Return the most bytes of a file of ``original``.
 
         Raises:
-            BudgetError: it is not even one, which a sender would take for its codec's own rate.
+            BudgetError: it is less than one byte. A sender would take 0 for the codec's own rate.
         """
-        width, height = source.size
+        width, height = original.size
         size = self.bytes or int(self.bpp * width * height / 8)
         if size < 1:
             raise BudgetError(f"{self.label} is less than a byte for {width}x{height} pixels; give more bits per pixel")
@@ -72,21 +72,21 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class VvcRates:
-    """The bytes that VVC took, picture by picture, at the quantisers ``labels``; at all if there are none."""
+class VvcBudgets:
+    """Per picture, the bytes of its VVC versions at the quantisers ``labels``, such as ``q52``; at all if empty."""
 
     labels: tuple[str, ...] = ()
 
-    def of(self, source: Source) -> tuple[VvcPicture, ...]:
-        """Return what VVC made of ``source`` at these quantisers."""
-        return tuple(one for one in source.vvc if not self.labels or one.label in self.labels)
+    def find(self, original: Original) -> tuple[VvcPicture, ...]:
+        """Return the VVC versions of ``original`` at these quantisers."""
+        return tuple(one for one in original.vvc if not self.labels or one.label in self.labels)
 
 
-def picture_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files among ``paths`` and the pictures in the folders among them, each once, in order.
+def find_pictures(paths: Sequence[Path]) -> list[Path]:
+    """Return the files among ``paths`` and the picture files in folders among them, each once, in order.
 
     Raises:
-        InputError: a path is not there, or a folder holds no picture.
+        InputError: a path does not exist, or a folder holds no picture.
     """
     files: list[Path] = []
     for path in paths:
@@ -102,11 +102,11 @@ def picture_files(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def source_in(file: Path) -> Source:
+def load_original(file: Path) -> Original:
     """Read an original.
 
     Raises:
-        InputError: it cannot be read, is no picture, or is too large to measure.
+        InputError: the file cannot be read, is not a picture, or has more than ``MAX_PIXELS``.
     """
     data = read_file(file)
     try:
@@ -116,27 +116,27 @@ def source_in(file: Path) -> Source:
     height, width = pixels.shape[:2]
     if width * height > MAX_PIXELS:
         raise PictureError(f"{file} has {width}x{height} pixels; an evaluation takes {MAX_PIXELS} at most; resize it")
-    return Source(file, pixels, hashlib.sha256(data).hexdigest())
+    return Original(file, pixels, hashlib.sha256(data).hexdigest())
 
 
-def budgets_in(text: str) -> list[Budget] | VvcRates:
+def parse_budgets(text: str) -> list[Budget] | VvcBudgets:
     """Return the budgets in ``text``: ``800,0.02bpp``, or ``vvc``, or some of VVC's quantisers as ``q50,q54``.
 
     Raises:
-        ConfigError: something else.
+        ConfigError: ``text`` is something else.
     """
     parts = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if parts == [VVC]:
-        return VvcRates()
+        return VvcBudgets()
     if parts and all(QUANTIZER.fullmatch(part) for part in parts):
-        return VvcRates(tuple(parts))
-    budgets = [_budget(part) for part in parts]
+        return VvcBudgets(tuple(parts))
+    budgets = [_parse_budget(part) for part in parts]
     if not budgets:
         raise ConfigError("--bytes names no budget; give bytes or bits per pixel, such as 800,0.02bpp, or vvc")
     return list(dict.fromkeys(budgets))
 
 
-def _budget(text: str) -> Budget:
+def _parse_budget(text: str) -> Budget:
     bits = text.endswith("bpp")
     try:
         value = float(text[:-3]) if bits else int(text)

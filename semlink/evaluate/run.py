@@ -1,4 +1,4 @@
-"""The evaluation itself: every picture, budget and codec, to real files and back, measured."""
+"""Run codecs over pictures: encode to a file, decode the file, measure the decoded picture."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from semlink.evaluate.baselines.registry import BASELINES, load_baseline
 from semlink.evaluate.baselines.vvc import VVC
 from semlink.evaluate.codec import read_image
 from semlink.evaluate.link import describe_recipe, make_link_codec
-from semlink.evaluate.pictures import Budget, Source, VvcRates, source_in
-from semlink.evaluate.results import Results, Row, finite, key_of
+from semlink.evaluate.pictures import Budget, Original, VvcBudgets, load_original
+from semlink.evaluate.results import EvaluationRow, ResultFile, hash_key, replace_infinite
 from semlink.pipeline.coding_spec import AUTOENCODER, parse_coding_spec
 from semlink.pipeline.fingerprint import hash_weights
 from shared.bitstream import bpp
@@ -31,190 +31,222 @@ if TYPE_CHECKING:
     from semlink.evaluate.codec import PictureCodec
     from semlink.pipeline.pipeline import Pipeline
 
+    Measure = Callable[[Path], dict[str, float | None]]
+
 DECIMALS = 3
-UNBOUNDED = Budget("none", bytes=1 << 30)
+UNLIMITED = Budget("none", bytes=1 << 30)
+
+
+@dataclass(frozen=True, slots=True)
+class NotDecoded:
+    """A picture that a codec could not encode or decode at a budget, and why."""
+
+    codec: str
+    budget: str
+    picture: str
+    reason: str
 
 
 @dataclass(slots=True)
-class Outcome:
-    """All rows, and what could not be had.
+class EvaluationRows:
+    """The rows of an evaluation, and what is missing.
 
-    ``unavailable`` says why by codec, ``unreadable`` by picture file, ``failed`` by codec, budget and picture.
+    ``unavailable`` has the reason by codec or measure, ``unreadable`` by picture file.
     """
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[EvaluationRow] = field(default_factory=list)
     unavailable: dict[str, str] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
-    failed: list[tuple[str, str, str, str]] = field(default_factory=list)
+    not_decoded: list[NotDecoded] = field(default_factory=list)
 
 
-class Evaluation:
-    """Runs codecs over pictures, one picture in memory at a time; rows that ``results`` holds are not made again."""
+class EvaluationRun:
+    """Runs codecs over pictures, with one picture in memory at a time. Rows that ``results`` holds are reused.
 
-    def __init__(self, names: Sequence[str], results: Results, measures: Measures, pipeline: Pipeline) -> None:
-        """Make the codecs called ``names``; what one of them lacks is told by the outcome.
+    Args:
+        names: codecs as the user wrote them.
+        results: where rows, files and decoded pictures go.
+        measures: the measures of quality.
+        pipeline: the link's models.
 
-        Raises:
-            UnknownNameError, ConfigError: no such codec, decoder or option.
-            SetupError: none of the codecs can be had.
-        """
-        self.outcome = Outcome()
-        self.wants_vvc = VVC in names
+    Raises:
+        UnknownNameError, ConfigError: an unknown codec, decoder or option, or a channel code.
+        SetupError: none of the codecs is available.
+    """
+
+    def __init__(self, names: Sequence[str], results: ResultFile, measures: Measures, pipeline: Pipeline) -> None:
+        self.found = EvaluationRows()
+        self._with_vvc = VVC in names
         self._results = results
         self._measures = measures
-        self._codecs = [
-            codec for name in names if name != VVC and (codec := self._make_codec(name, pipeline)) is not None
-        ]
-        if not self._codecs and not self.wants_vvc:
-            raise SetupError(" ".join(f"{name}: {why}." for name, why in self.outcome.unavailable.items()).rstrip("."))
-        ours = any(codec.name not in BASELINES for codec in self._codecs)
-        self._weights = hash_weights() if ours else ""
+        self._codecs = [codec for name in names if name != VVC and (codec := self._load(name, pipeline)) is not None]
+        if not self._codecs and not self._with_vvc:
+            raise SetupError(" ".join(f"{name}: {why}." for name, why in self.found.unavailable.items()).rstrip("."))
+        with_weights = any(codec.name not in BASELINES for codec in self._codecs)
+        self._weights = hash_weights() if with_weights else ""
 
     def run(
-        self, files: Sequence[Path], budgets: Sequence[Budget] | VvcRates, on_picture: Callable[[str], None]
-    ) -> None:
-        """Evaluate ``files`` at ``budgets``; ``on_picture`` is told each name. The outcome names what cannot be read.
+        self, files: Sequence[Path], budgets: Sequence[Budget] | VvcBudgets, on_picture: Callable[[str], None]
+    ) -> EvaluationRows:
+        """Evaluate ``files`` at ``budgets``. Call ``on_picture`` with the name of each file before its turn.
 
         Raises:
-            InputError: not one picture can be read, there are no VVC pictures, or nothing at all fits its budget.
+            InputError: there is not one row: no picture can be read, or nothing fits its budget.
         """
         for file in files:
             on_picture(file.name)
             try:
-                source = source_in(file)
+                original = load_original(file)
             except InputError as error:
-                self.outcome.unreadable[str(file)] = str(error)
+                self.found.unreadable[str(file)] = str(error)
                 continue
-            self._picture(source, budgets)
-        if not self.outcome.rows:
-            raise _nothing(self.outcome, budgets)
+            self._evaluate_picture(original, budgets)
+        if not self.found.rows:
+            raise _explain_no_rows(self.found, budgets)
+        return self.found
 
-    def _picture(self, source: Source, budgets: Sequence[Budget] | VvcRates) -> None:
-        reference: list[Reference] = []  # made when the first row needs it
-
-        def measured(decoded: Path) -> dict[str, float | None]:
-            if not reference:
-                reference.append(self._measures.reference(source.pixels))
-            pixels = grey_to_rgb(read_image(decoded.read_bytes(), "PNG"))
-            return finite(self._measures.compare(pixels, reference[0]))
-
-        at_vvc = isinstance(budgets, VvcRates)
-        rates = budgets if isinstance(budgets, VvcRates) else VvcRates()
-        vvc = rates.of(source) if self.wants_vvc or at_vvc else ()
-        for one in vvc if self.wants_vvc else ():
-            try:
-                self.outcome.rows.append(self._vvc_row(source, one, measured))
-            except InputError as error:
-                self.outcome.failed.append((VVC, one.label, source.name, str(error)))
-        if not vvc and (self.wants_vvc or at_vvc):
-            self.outcome.failed.append((VVC, "", source.name, "there is no VVC picture in the folder vvc beside it"))
+    def _evaluate_picture(self, original: Original, budgets: Sequence[Budget] | VvcBudgets) -> None:
+        measure = self._make_measure(original)
+        wanted = budgets if isinstance(budgets, VvcBudgets) else VvcBudgets()
+        vvc = wanted.find(original) if self._with_vvc or wanted is budgets else ()
+        if self._with_vvc:
+            self._add_vvc_rows(original, vvc, measure)
+        if not vvc and (self._with_vvc or wanted is budgets):
+            reason = "there is no VVC picture in the folder vvc next to the folder of the originals"
+            self.found.not_decoded.append(NotDecoded(VVC, "", original.name, reason))
         for codec in [codec for codec in self._codecs if codec.name == AUTOENCODER]:
-            self._try(codec, source, UNBOUNDED, {}, measured)
+            self._add_row(codec, original, UNLIMITED, {}, measure)
         of_vvc = [Budget(one.label, bytes=one.bytes) for one in vvc]
-        for budget in of_vvc if isinstance(budgets, VvcRates) else budgets:
+        for budget in of_vvc if isinstance(budgets, VvcBudgets) else budgets:
             encoded: dict[str, tuple[Path, float]] = {}
             for codec in [codec for codec in self._codecs if codec.name != AUTOENCODER]:
-                self._try(codec, source, budget, encoded, measured)
+                self._add_row(codec, original, budget, encoded, measure)
 
-    def _try(
+    def _make_measure(self, original: Original) -> Measure:
+        """Return a function that measures a decoded PNG file against ``original``."""
+        reference: list[Reference] = []  # computed when the first row needs it
+
+        def measure(decoded: Path) -> dict[str, float | None]:
+            if not reference:
+                reference.append(self._measures.reference(original.pixels))
+            pixels = grey_to_rgb(read_image(decoded.read_bytes(), "PNG"))
+            return replace_infinite(self._measures.compare(pixels, reference[0]))
+
+        return measure
+
+    def _add_row(
         self,
         codec: PictureCodec,
-        source: Source,
+        original: Original,
         budget: Budget,
         encoded: dict[str, tuple[Path, float]],
-        measured: Callable[[Path], dict[str, float | None]],
+        measure: Measure,
     ) -> None:
-        """Add the row of one codec, or why there is none."""
+        """Add the row of one codec at one budget, or the reason why there is none."""
         try:
-            self.outcome.rows.append(self._row(codec, source, budget, encoded, measured))
+            self.found.rows.append(self._make_row(codec, original, budget, encoded, measure))
         except SetupError as error:
-            self.outcome.unavailable[codec.name] = str(error)
+            self.found.unavailable[codec.name] = str(error)
             self._codecs.remove(codec)
         except (BudgetError, PictureError, DataError, ServiceError) as error:
-            self.outcome.failed.append((codec.name, budget.label, source.name, str(error)))
+            self.found.not_decoded.append(NotDecoded(codec.name, budget.label, original.name, str(error)))
 
-    def _row(
+    def _make_row(
         self,
         codec: PictureCodec,
-        source: Source,
+        original: Original,
         budget: Budget,
         encoded: dict[str, tuple[Path, float]],
-        measured: Callable[[Path], dict[str, float | None]],
-    ) -> Row:
-        budget_bytes = budget.bytes_for(source)
-        made_by = _library_versions() if codec.name in BASELINES else self._weights + describe_recipe(codec.coder)
-        key = key_of(codec.name, made_by, budget.label, budget_bytes, source.digest, self._measures.names)
-        row = self._results.found(key, source.file)
+        measure: Measure,
+    ) -> EvaluationRow:
+        """Return the row of one codec at one budget.
+
+        ``encoded`` holds file and seconds by encoder: codecs that differ in decoding only share the file.
+        """
+        budget_bytes = budget.bytes_for(original)
+        version = _library_versions() if codec.name in BASELINES else self._weights + describe_recipe(codec.coder)
+        key = hash_key(codec.name, version, budget.label, budget_bytes, original.digest, self._measures.names)
+        row = self._results.find(key, original.file)
         if row is not None:
             return row
-        width, height = source.size
         if codec.coder not in encoded:
-            started = time.perf_counter()
-            data = codec.encode(source.pixels, budget_bytes)
-            encode_s = time.perf_counter() - started
-            file = self._place("files", codec.coder, source, budget, codec.suffix)
-            if len(data) > budget_bytes:
-                raise BudgetError(f"{codec.coder} made {len(data)} bytes of the {budget_bytes} that it may")
-            write_file(file, data)
-            encoded[codec.coder] = file, encode_s
+            encoded[codec.coder] = self._encode(codec, original, budget, budget_bytes)
         file, encode_s = encoded[codec.coder]
         data = file.read_bytes()
         started = time.perf_counter()
-        pixels = codec.decode(data, width, height)
+        pixels = codec.decode(data, *original.size)
         decode_s = time.perf_counter() - started
-        decoded = self._place("decoded", codec.name, source, budget, ".png")
+        decoded = self._make_path("decoded", codec.name, original, budget, ".png")
         write_file(decoded, encode_png(pixels))
-        row = Row(
-            key,
-            source.name,
-            str(source.file),
-            codec.name,
-            budget.label,
-            budget_bytes,
-            width,
-            height,
-            len(data),
-            bpp(len(data), width, height),
-            self._within(file),
-            self._within(decoded),
-            round(encode_s, DECIMALS),
-            round(decode_s, DECIMALS),
-            measured(decoded),
+        row = EvaluationRow(
+            key=key,
+            picture=original.name,
+            source=str(original.file),
+            codec=codec.name,
+            budget=budget.label,
+            budget_bytes=budget_bytes,
+            width=original.size[0],
+            height=original.size[1],
+            bytes=len(data),
+            bpp=bpp(len(data), *original.size),
+            file=self._relative(file),
+            decoded=self._relative(decoded),
+            encode_s=round(encode_s, DECIMALS),
+            decode_s=round(decode_s, DECIMALS),
+            measures=measure(decoded),
         )
         self._results.add(row)
         return row
 
-    def _vvc_row(self, source: Source, vvc: VvcPicture, measured: Callable[[Path], dict[str, float | None]]) -> Row:
-        """Return the row of a VVC picture that was made beforehand."""
-        key = key_of(VVC, vvc.label, vvc.bytes, source.digest, self._measures.names)
-        row = self._results.found(key, source.file)
+    def _encode(self, codec: PictureCodec, original: Original, budget: Budget, budget_bytes: int) -> tuple[Path, float]:
+        """Return the encoded file and the seconds that encoding took."""
+        started = time.perf_counter()
+        data = codec.encode(original.pixels, budget_bytes)
+        encode_s = time.perf_counter() - started
+        if len(data) > budget_bytes:
+            raise BudgetError(f"{codec.coder} made {len(data)} bytes; the budget is {budget_bytes}")
+        file = self._make_path("files", codec.coder, original, budget, codec.suffix)
+        write_file(file, data)
+        return file, encode_s
+
+    def _add_vvc_rows(self, original: Original, vvc: Sequence[VvcPicture], measure: Measure) -> None:
+        for one in vvc:
+            try:
+                self.found.rows.append(self._make_vvc_row(original, one, measure))
+            except InputError as error:
+                self.found.not_decoded.append(NotDecoded(VVC, one.label, original.name, str(error)))
+
+    def _make_vvc_row(self, original: Original, vvc: VvcPicture, measure: Measure) -> EvaluationRow:
+        """Return the row of a VVC picture that was decoded beforehand."""
+        key = hash_key(VVC, vvc.label, vvc.bytes, original.digest, self._measures.names)
+        row = self._results.find(key, original.file)
         if row is not None:
             return row
-        width, height = source.size
-        decoded = self._place("decoded", VVC, source, Budget(vvc.label), ".png")
+        width, height = original.size
+        decoded = self._make_path("decoded", VVC, original, Budget(vvc.label), ".png")
         write_file(decoded, encode_png(vvc.load_pixels(width, height)))
-        name, bits = self._within(decoded), bpp(vvc.bytes, width, height)
-        row = Row(
-            key,
-            source.name,
-            str(source.file),
-            VVC,
-            vvc.label,
-            vvc.bytes,
-            width,
-            height,
-            vvc.bytes,
-            bits,
-            name,
-            name,
-            0.0,
-            0.0,
-            measured(decoded),
+        row = EvaluationRow(
+            key=key,
+            picture=original.name,
+            source=str(original.file),
+            codec=VVC,
+            budget=vvc.label,
+            budget_bytes=vvc.bytes,
+            width=width,
+            height=height,
+            bytes=vvc.bytes,
+            bpp=bpp(vvc.bytes, width, height),
+            file=self._relative(decoded),
+            decoded=self._relative(decoded),
+            encode_s=0.0,
+            decode_s=0.0,
+            measures=measure(decoded),
         )
         self._results.add(row)
         return row
 
-    def _make_codec(self, name: str, pipeline: Pipeline) -> PictureCodec | None:
+    def _load(self, name: str, pipeline: Pipeline) -> PictureCodec | None:
+        """Return the codec that ``name`` specifies; None, with the reason noted, if something is not installed."""
         spec = parse_coding_spec(name)
         if spec.has_channel_code:
             raise ConfigError(f"{name}: semlink evaluate has no channel; write {spec.source}, or use semlink sweep")
@@ -225,19 +257,19 @@ class Evaluation:
                 return AutoencoderCeiling()
             return load_baseline(spec.codec) if spec.is_classical else make_link_codec(spec, pipeline)
         except SetupError as error:
-            self.outcome.unavailable[name] = str(error)
+            self.found.unavailable[name] = str(error)
             return None
 
-    def _place(self, kind: str, codec: str, source: Source, budget: Budget, suffix: str) -> Path:
-        """Return where a file of ``kind`` belongs; its folder is made."""
+    def _make_path(self, kind: str, codec: str, original: Original, budget: Budget, suffix: str) -> Path:
+        """Return the path of a file of ``kind``, and make its folder."""
         folder = self._results.folder / kind / re.sub(r"[^A-Za-z0-9.=+-]+", "_", codec)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot make the folder {folder}: {error.strerror}; choose another --save") from error
-        return folder / f"{source.name}_{budget.label}{suffix}"
+        return folder / f"{original.name}_{budget.label}{suffix}"
 
-    def _within(self, path: Path) -> str:
+    def _relative(self, path: Path) -> str:
         return str(path.relative_to(self._results.folder))
 
 
@@ -245,13 +277,16 @@ def _library_versions() -> list[str]:
     return [importlib.metadata.version(name) for name in ("pillow", "av")]
 
 
-def _nothing(outcome: Outcome, budgets: Sequence[Budget] | VvcRates) -> InputError | SetupError:
-    """Return why there is not a single row."""
-    if outcome.failed:
-        codec, budget, picture, reason = outcome.failed[0]
-        if codec == VVC and isinstance(budgets, VvcRates):
-            return InputError(f"--bytes vvc: {picture}: {reason}; give Kodak pictures, or --bytes with numbers")
-        return BudgetError(" ".join(f"nothing was decoded; first {codec} at {budget} for {picture}: {reason}".split()))
-    if outcome.unreadable:
-        return PictureError(f"no picture can be read; first {next(iter(outcome.unreadable.values()))}")
-    return SetupError("; ".join(f"{name}: {why}" for name, why in outcome.unavailable.items()))
+def _explain_no_rows(found: EvaluationRows, budgets: Sequence[Budget] | VvcBudgets) -> InputError | SetupError:
+    """Return an error that explains why there is not a single row."""
+    if found.not_decoded:
+        first = found.not_decoded[0]
+        if first.codec == VVC and isinstance(budgets, VvcBudgets):
+            return InputError(
+                f"--bytes vvc: {first.picture}: {first.reason}; give pictures that have VVC versions, or numbers"
+            )
+        where = f"{first.codec} at {first.budget} for {first.picture}"
+        return BudgetError(" ".join(f"nothing was decoded; first {where}: {first.reason}".split()))
+    if found.unreadable:
+        return PictureError(f"no picture can be read; first {next(iter(found.unreadable.values()))}")
+    return SetupError("; ".join(f"{name}: {why}" for name, why in found.unavailable.items()))

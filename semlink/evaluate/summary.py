@@ -1,42 +1,41 @@
-"""From rows to what is reported: means per codec and budget, patch-FID, and differences at equal bytes."""
+"""From rows to what is reported: means per codec and budget, and differences at equal bytes."""
 
 from __future__ import annotations
 
-import json
 import statistics
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from receiver.metrics.names import PATCH_FID
-from semlink.evaluate.codec import read_image
-from semlink.evaluate.pictures import source_in
-from semlink.evaluate.results import key_of
 from shared.bitstream import Bitstream
-from shared.files import write_file
-from shared.pixels import to_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
-    from semlink.evaluate.results import Row
-    from shared.efficientnet import EfficientNetLite
+    from semlink.evaluate.results import EvaluationRow
 
 ANCHORS = ("vvc", "avif-esrgan")
 """Codecs that all others are compared with."""
 ABSOLUTE = {"psnr_db": 1.0, "top1": 100.0, "top5": 100.0}
-"""Measures whose difference is told as it is (dB, percentage points), not in percent of the anchor's."""
+"""Measures whose difference is reported in dB or percentage points, not in percent of the anchor's value."""
+SUFFIX = ".sem"
+FRAMING = "header, lengths and CRC"
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """Means over the ``pictures`` that one codec decoded at one budget; ``patches`` went into patch-FID.
+class Average:
+    """Means over the pictures that one codec decoded at one budget.
 
-    ``streams`` are the bytes of a file by kind of stream, and of what frames them; empty for a codec without streams.
+    Args:
+        codec: the codec as the user wrote it.
+        budget: the budget as the user wrote it.
+        pictures: names of the pictures.
+        bytes: mean size of a file.
+        bpp: mean bits per pixel.
+        measures: mean of each measure; None if no picture has it.
+        patches: number of patches in patch-FID.
+        streams: mean bytes of a file by kind of stream, and of its framing; empty for a codec without streams.
     """
 
     codec: str
@@ -51,7 +50,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A codec against ``anchor`` at one budget, over the pictures that both decoded; ``bytes`` and most in percent."""
+    """A codec minus ``anchor`` at one budget, over the pictures that both decoded.
+
+    ``bytes`` and all measures but those in ``ABSOLUTE`` are in percent of the anchor's value.
+    """
 
     codec: str
     anchor: str
@@ -61,35 +63,39 @@ class Difference:
     measures: dict[str, float | None] = field(default_factory=dict)
 
 
-def cells_of(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
-    """Return the rows of every (codec, budget), in the order in which they first come."""
-    cells: dict[tuple[str, str], list[Row]] = {}
+def group_rows(rows: Sequence[EvaluationRow]) -> dict[tuple[str, str], list[EvaluationRow]]:
+    """Return the rows of every codec and budget, in order of first occurrence."""
+    groups: dict[tuple[str, str], list[EvaluationRow]] = {}
     for row in rows:
-        cells.setdefault((row.codec, row.budget), []).append(row)
-    return cells
+        groups.setdefault((row.codec, row.budget), []).append(row)
+    return groups
 
 
-def mean_cell(rows: Sequence[Row], patch_fid: tuple[float | None, int] = (None, 0)) -> Cell:
-    """Return the means over ``rows``, all of one codec and budget; ``patch_fid`` with its number of patches."""
+def average_rows(
+    rows: Sequence[EvaluationRow],
+    patch_fid: tuple[float | None, int] = (None, 0),
+    streams: dict[str, float] | None = None,
+) -> Average:
+    """Return the means over ``rows``, all of one codec and budget. ``patch_fid`` is the value and its patches."""
     names = {name: None for row in rows for name in row.measures}
-    means: dict[str, float | None] = {name: _mean([row.measures.get(name) for row in rows]) for name in names}
-    return Cell(
-        rows[0].codec,
-        rows[0].budget,
-        tuple(row.picture for row in rows),
-        statistics.fmean(row.bytes for row in rows),
-        statistics.fmean(row.bpp for row in rows),
-        means | {PATCH_FID: patch_fid[0]},
-        patch_fid[1],
+    means = {name: _mean([row.measures.get(name) for row in rows]) for name in names}
+    return Average(
+        codec=rows[0].codec,
+        budget=rows[0].budget,
+        pictures=tuple(row.picture for row in rows),
+        bytes=statistics.fmean(row.bytes for row in rows),
+        bpp=statistics.fmean(row.bpp for row in rows),
+        measures=means | {PATCH_FID: patch_fid[0]},
+        patches=patch_fid[1],
+        streams=streams or {},
     )
 
 
-SUFFIX = ".sem"
-FRAMING = "header, lengths and CRC"
+def average_stream_bytes(rows: Sequence[EvaluationRow], folder: Path) -> dict[str, float]:
+    """Return the mean bytes per kind of stream over the ``.sem`` files of ``rows``; a missing stream counts as 0.
 
-
-def stream_bytes(rows: Sequence[Row], folder: Path) -> dict[str, float]:
-    """Return the mean bytes of each kind of stream in the ``.sem`` files of ``rows``; one that is not there has 0."""
+    Empty if the files are not ``.sem`` files.
+    """
     sums: dict[str, int] = {}
     for row in rows:
         if not row.file.endswith(SUFFIX):
@@ -102,82 +108,48 @@ def stream_bytes(rows: Sequence[Row], folder: Path) -> dict[str, float]:
     return {name: total / len(rows) for name, total in sums.items()}
 
 
-def differences(rows: Sequence[Row], cells: Sequence[Cell]) -> list[Difference]:
-    """Return every codec against every anchor that is there, at the budgets that both have."""
-    by_cell = cells_of(rows)
-    whole = {(cell.codec, cell.budget): cell for cell in cells}
+def compare_with_anchors(rows: Sequence[EvaluationRow], averages: Sequence[Average]) -> list[Difference]:
+    """Return the difference of every codec to every anchor at the budgets that both have.
+
+    patch-FID is compared only if both decoded the same pictures: it is not a mean over pictures.
+    """
+    groups = group_rows(rows)
+    all_pictures = {(one.codec, one.budget): one for one in averages}
     found = []
     for anchor in ANCHORS:
-        for (codec, budget), ours in by_cell.items():
-            theirs = by_cell.get((anchor, budget))
-            if codec == anchor or theirs is None:
+        for (codec, budget), codec_rows in groups.items():
+            anchor_rows = groups.get((anchor, budget))
+            if codec == anchor or anchor_rows is None:
                 continue
-            common = {row.picture for row in ours} & {row.picture for row in theirs}
-            if common:
-                one, other = (mean_cell([row for row in part if row.picture in common]) for part in (ours, theirs))
-                same = set(whole[codec, budget].pictures) == set(whole[anchor, budget].pictures)
-                fids = [whole[name, budget].measures[PATCH_FID] if same else None for name in (codec, anchor)]
-                found.append(_difference(one, other, fids[0], fids[1]))
+            common = {row.picture for row in codec_rows} & {row.picture for row in anchor_rows}
+            if not common:
+                continue
+            complete = all_pictures[codec, budget], all_pictures[anchor, budget]
+            same = set(complete[0].pictures) == set(complete[1].pictures)
+            ours, theirs = (
+                average_rows(
+                    [row for row in part if row.picture in common], (one.measures[PATCH_FID] if same else None, 0)
+                )
+                for part, one in zip((codec_rows, anchor_rows), complete, strict=True)
+            )
+            found.append(_difference(ours, theirs))
     return found
 
 
-class PatchFid:
-    """patch-FID of cells, computed from the decoded files in ``folder`` and kept there."""
-
-    def __init__(self, network: EfficientNetLite, folder: Path) -> None:
-        self._network = network
-        self._folder = folder
-        self._path = folder / "patch_fid.json"
-        self._known = _known_in(self._path)
-        self._originals: dict[str, NDArray[np.float32]] = {}
-
-    def of(self, rows: Sequence[Row]) -> tuple[float | None, int]:
-        """Return the patch-FID of one cell's rows, None with fewer than two patches, and the number of patches."""
-        key = key_of(PATCH_FID, sorted(row.key for row in rows))
-        if key not in self._known:
-            self._known[key] = self._computed(rows)
-            write_file(self._path, json.dumps(self._known).encode())
-        value, patches = self._known[key]
-        return value, int(patches or 0)
-
-    def _computed(self, rows: Sequence[Row]) -> tuple[float | None, int]:
-        from receiver.metrics.patch_fid import frechet_distance, patch_features  # noqa: PLC0415 - imports torch
-
-        decoded = []
-        for row in rows:
-            pixels = read_image((self._folder / row.decoded).read_bytes(), "PNG")
-            decoded.append(patch_features(self._network, to_tensor(pixels)))
-        features = np.concatenate(decoded)
-        references = np.concatenate([self._original(row) for row in rows])
-        return frechet_distance(features, references), len(features)
-
-    def _original(self, row: Row) -> NDArray[np.float32]:
-        from pathlib import Path  # noqa: PLC0415
-
-        from receiver.metrics.patch_fid import patch_features  # noqa: PLC0415
-
-        if row.picture not in self._originals:
-            pixels = source_in(Path(row.source)).pixels
-            self._originals[row.picture] = patch_features(self._network, to_tensor(pixels))
-        return self._originals[row.picture]
-
-
 def _mean(values: Sequence[float | None]) -> float | None:
-    """Return the mean of those that are known, None where none is."""
+    """Return the mean of the values that are not None; None if there are none."""
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known else None
 
 
-def _difference(ours: Cell, theirs: Cell, our_fid: float | None, their_fid: float | None) -> Difference:
-    one, other = ours.measures | {PATCH_FID: our_fid}, theirs.measures | {PATCH_FID: their_fid}
-    measures = {name: _relative(name, one[name], other.get(name)) for name in one}
+def _difference(ours: Average, theirs: Average) -> Difference:
     return Difference(
-        ours.codec,
-        theirs.codec,
-        ours.budget,
-        len(ours.pictures),
-        100 * (ours.bytes / theirs.bytes - 1),
-        measures,
+        codec=ours.codec,
+        anchor=theirs.codec,
+        budget=ours.budget,
+        pictures=len(ours.pictures),
+        bytes=100 * (ours.bytes / theirs.bytes - 1),
+        measures={name: _relative(name, value, theirs.measures.get(name)) for name, value in ours.measures.items()},
     )
 
 
@@ -187,11 +159,3 @@ def _relative(name: str, ours: float | None, theirs: float | None) -> float | No
     if name in ABSOLUTE:
         return ABSOLUTE[name] * (ours - theirs)
     return 100 * (ours / theirs - 1) if theirs else None
-
-
-def _known_in(path: Path) -> dict[str, tuple[float | None, int]]:
-    try:
-        known = json.loads(path.read_text())
-        return {str(key): (value, int(patches)) for key, (value, patches) in known.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from receiver.metrics.names import MEASURES
-from semlink.cli.output import number
+from semlink.report.text import format_interval, format_rate
 from semlink.sweep.summary import summarise_points
 
 if TYPE_CHECKING:
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from semlink.sweep.plan import Plan
     from semlink.sweep.schedule import Schedule
-    from semlink.sweep.summary import Interval, PointSummary
+    from semlink.sweep.summary import PointSummary
 
 LINE_S: Final = 5.0
 """Seconds between two lines if there is no terminal. The first new rows are reported at once."""
 FRAME_LINES: Final = 8
-COLUMNS: Final = ("channel", "codec", "rate", "SNR dB", "MCS", "rows", "BLER", "quality", "stopped by")
+TEXT_COLUMNS: Final = 3
+"""Number of columns at the left that hold words."""
 
 
 @contextlib.contextmanager
@@ -54,47 +55,32 @@ def show_progress(plan: Plan, *, quiet: bool) -> Iterator[Callable[[Schedule], N
         yield print_line
 
 
-def point_rows(plan: Plan, schedule: Schedule) -> list[list[str]]:
-    """Return a table row under ``COLUMNS`` for every point that has rows, running points first."""
+def point_table(plan: Plan, schedule: Schedule) -> tuple[list[str], list[list[str]]]:
+    """Return headings and rows of a table of all points that have rows, running points first.
+
+    Its quality is the first measure of the sweep.
+    """
     summaries = {one.key: one for one in summarise_points(schedule.rows)}
-    cells = []
-    for point in plan.points:
-        summary = summaries.get(point.key)
-        if summary is not None:
-            reason = schedule.stop_reason(point)
-            cells.append(
-                (bool(reason), _point_cells(summary, plan.sweep.measures[0] if plan.sweep.measures else "", reason))
-            )
-    return [one for _, one in sorted(cells, key=lambda pair: pair[0])]
-
-
-def text_of(interval: Interval | None, digits: int) -> str:
-    """Return a value with half the width of its interval, as in ``26.10 ±0.21``."""
-    if interval is None:
-        return "-"
-    spread = "" if interval.low is None else f" ±{interval.half_width:.{digits}f}"
-    return f"{number(interval.value, digits)}{spread}"
-
-
-def rate_text(kind: str, rate: float) -> str:
-    """Return a rate with its unit."""
-    if kind == "budget_bytes":
-        return f"{rate:.0f} bytes" if rate else "codec's own"
-    return f"{rate:.0f} uses" if kind == "channel_uses" else f"CBR {rate:g}"
+    measure = plan.sweep.measures[0] if plan.sweep.measures else ""
+    points = sorted(
+        (one for one in plan.points if one.key in summaries), key=lambda one: bool(schedule.stop_reason(one))
+    )
+    quality = [MEASURES[measure].heading] if measure else []
+    columns = ["channel", "codec", "rate", "SNR dB", "MCS", "rows", "BLER", *quality, "stopped by"]
+    return columns, [_point_cells(summaries[one.key], measure, schedule.stop_reason(one)) for one in points]
 
 
 def _point_cells(summary: PointSummary, measure: str, reason: str) -> list[str]:
+    quality = [format_interval(summary.measures.get(measure), MEASURES[measure].decimals)] if measure else []
     return [
         summary.channel,
         summary.codec,
-        rate_text(summary.rate_kind, summary.rate),
+        format_rate(summary.rate_kind, summary.rate),
         f"{summary.snr_db:g}",
         "/".join(map(str, summary.mcs)) or "-",
         str(summary.rows),
-        text_of(summary.bler, 3),
-        f"{text_of(summary.measures.get(measure), MEASURES[measure].decimals)} {MEASURES[measure].name}"
-        if measure
-        else "-",
+        format_interval(summary.bler, 3),
+        *quality,
         reason,
     ]
 
@@ -103,26 +89,29 @@ def _make_table(plan: Plan, schedule: Schedule, started_s: float, height: int) -
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    rows = point_rows(plan, schedule)
+    columns, rows = point_table(plan, schedule)
     table = Table(caption=_describe(plan, schedule, started_s), caption_justify="left")
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column in COLUMNS[:3] else "right", no_wrap=True)
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="left" if place < TEXT_COLUMNS else "right", no_wrap=True)
     for row in rows[: max(3, height)]:
         table.add_row(*map(Text, row))
     return table
 
 
 def _describe(plan: Plan, schedule: Schedule, started_s: float) -> str:
+    """Return the progress in one line."""
     done = len(schedule.rows)
-    made = done - schedule.reused
+    new = done - schedule.reused
     elapsed_s = time.monotonic() - started_s
-    left = f", about {_duration(elapsed_s / made * schedule.remaining)} left" if made and schedule.remaining else ""
+    left = (
+        f", about {_format_duration(elapsed_s / new * schedule.remaining)} left" if new and schedule.remaining else ""
+    )
     stopped = sum(1 for point in plan.points if schedule.stop_reason(point))
-    known = f", {schedule.reused} from before" if schedule.reused else ""
-    return f"{done} of {done + schedule.remaining} rows{known}; {stopped} of {len(plan.points)} points done{left}"
+    reused = f", {schedule.reused} from earlier runs" if schedule.reused else ""
+    return f"{done} of {done + schedule.remaining} rows{reused}; {stopped} of {len(plan.points)} points done{left}"
 
 
-def _duration(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)

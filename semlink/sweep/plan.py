@@ -12,7 +12,7 @@ from channel.phy.mcs import MCS_INDICES
 from channel.profile.registry import load_profile, parse_profile
 from semlink.client.settings import FILE_ENDINGS, read_profile
 from semlink.evaluate.baselines.vvc import VVC
-from semlink.evaluate.pictures import picture_files, source_in
+from semlink.evaluate.pictures import find_pictures, load_original
 from semlink.pipeline.coding_spec import (
     AUTOENCODER,
     REAL_ESRGAN,
@@ -129,13 +129,13 @@ def make_plan(sweep: Sweep) -> Plan:
     codecs = [parse_coding_spec(name) for name in sweep.codecs]
     for codec in codecs:
         check_sweepable(codec)
-    files = picture_files([Path(one) for one in sweep.pictures])
+    files = find_pictures([Path(one) for one in sweep.pictures])
     count = len(codecs) * len(sweep.channels) * max(1, len(sweep.snr_db)) * len(sweep.rates)
     if count * len(files) * len(sweep.seeds) > MAX_TASKS:
         raise ConfigError(f"this grid has more than {MAX_TASKS} tasks; split it into several sweeps")
     pictures = []
     for place, file in enumerate(files):
-        source = source_in(file)
+        source = load_original(file)
         pictures.append(PictureFile(file, source.name, source.digest, *source.size, place < sweep.keep_pictures))
     names = [one.name for one in pictures]
     code, weights = hash_code(), hash_weights()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 
-from semlink.cli.output import markdown_table, number, print_json, print_table
+from semlink.cli.output import print_json, print_table
+from semlink.report.text import format_number, markdown_table
 
 
 def test_json_has_no_infinities(capsys):
@@ -22,4 +23,9 @@ def test_a_table_in_a_pipe_breaks_no_cell(capsys):
 
 def test_markdown_and_numbers():
     assert markdown_table(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |\n"
-    assert [number(1.2345, 2), number(None, 2), number(math.nan, 1), number(math.inf, 1)] == ["1.23", "-", "-", "inf"]
+    assert [
+        format_number(1.2345, 2),
+        format_number(None, 2),
+        format_number(math.nan, 1),
+        format_number(math.inf, 1),
+    ] == ["1.23", "-", "-", "inf"]

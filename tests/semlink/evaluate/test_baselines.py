@@ -1,4 +1,4 @@
-"""Baselines: real files within the budget, that decode to pictures of the right size."""
+"""Classical codecs: files within the budget that decode to pictures of the right size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BUDGETS = (420, 900)
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_more_bytes_give_a_nearer_picture_of_the_right_size(name, synthetic_pixels):
+def test_more_bytes_give_a_better_picture_of_the_right_size(name, synthetic_pixels):
     codec, pixels = load_baseline(name), synthetic_pixels(203, 131)
     found = []
     for budget in BUDGETS:
@@ -32,7 +32,7 @@ def test_more_bytes_give_a_nearer_picture_of_the_right_size(name, synthetic_pixe
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_a_budget_below_the_floor_is_told_with_the_floor(name, synthetic_pixels):
+def test_a_budget_that_is_too_small_is_refused_with_the_smallest_file(name, synthetic_pixels):
     with pytest.raises(BudgetError, match=r"20 bytes are too few .* it takes \d+"):
         load_baseline(name).encode(synthetic_pixels(96, 64), 20)
 
@@ -40,18 +40,18 @@ def test_a_budget_below_the_floor_is_told_with_the_floor(name, synthetic_pixels)
 @pytest.mark.parametrize("name", BASELINES)
 @settings(max_examples=15, deadline=None)
 @given(data=st.binary(max_size=200))
-def test_foreign_bytes_are_refused(name, data):
+def test_random_bytes_are_refused(name, data):
     with pytest.raises(DataError):
         load_baseline(name).decode(data, 64, 64)
 
 
-def test_a_cut_stream_is_refused(synthetic_pixels):
+def test_a_truncated_stream_is_refused(synthetic_pixels):
     data = load_baseline("hevc").encode(synthetic_pixels(96, 64), 600)
     with pytest.raises(DataError):
         decode_frame(data[:40], "hevc")
 
 
-def test_vvc_pictures_are_those_beside_the_folder(tmp_path, synthetic_pixels):
+def test_vvc_pictures_are_found_next_to_the_folder_of_the_original(tmp_path, synthetic_pixels):
     pixels = synthetic_pixels(96, 64)
     (tmp_path / "vvc").mkdir()
     for name in ("boat_q52_928", "boat_q50_1401", "boat_q54_647", "boats_q50_333"):

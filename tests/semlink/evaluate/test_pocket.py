@@ -15,8 +15,8 @@ from receiver.pocket.sketch import Sketch
 from receiver.pocket.synthesis import Synthesis
 from receiver.pocket.weights import save_networks
 from receiver.pocket.words import Words
-from semlink.cli.evaluate import evaluate
 from semlink.evaluate.autoencoder import AutoencoderCeiling
+from semlink.evaluate.compare import compare_codecs
 from semlink.evaluate.link import describe_recipe
 from semlink.pipeline.fingerprint import hash_weights
 from shared.codecs.registry import codecs
@@ -48,14 +48,13 @@ def weights(tmp_path, monkeypatch):
     return folder
 
 
-def test_variants_share_their_bytes_and_differ_in_what_they_show(weights, synthetic_pixels, tmp_path, capsys):
+def test_decoder_options_share_the_file_and_change_the_picture(weights, synthetic_pixels, tmp_path):
     picture = tmp_path / "one.png"
     picture.write_bytes(encode_png(synthetic_pixels(128, 96)))
     out = tmp_path / "out"
     codecs = ",".join([*(f"hci-learned@pocket:{options}" for options in VARIANTS), "autoencoder"])
-    evaluate([picture], codecs, "300,400", out, device="cpu", as_json=True)
-    document = json.loads(capsys.readouterr().out)
-    assert document["failed"] == []
+    result = compare_codecs([picture], codecs, "300,400", out, device="cpu")
+    assert result.found.not_decoded == []
     rows = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
     ours = [row for row in rows if row["budget"] == "300"]
     assert [row["codec"] for row in ours] == [f"hci-learned@pocket:{options}" for options in VARIANTS]
@@ -67,12 +66,12 @@ def test_variants_share_their_bytes_and_differ_in_what_they_show(weights, synthe
     assert [(row["budget"], row["bytes"]) for row in ceiling] == [("none", 2 * 16 * 16 * 12)]
 
 
-def test_a_codec_of_another_recipe_is_another_codec():
+def test_codecs_differ_in_their_recipes():
     assert len({describe_recipe(name) for name in codecs()}) == len(codecs())
     assert describe_recipe("autoencoder") == ""
 
 
-def test_other_weights_make_other_rows(weights):
+def test_other_weights_have_another_hash(weights):
     before = hash_weights()
     assert hash_weights() == before
     config = weights / "config.json"
@@ -80,7 +79,7 @@ def test_other_weights_make_other_rows(weights):
     assert hash_weights() != before
 
 
-def test_the_ceiling_takes_any_size_and_refuses_other_bytes(weights, synthetic_pixels):
+def test_the_autoencoder_takes_any_size_and_refuses_a_file_of_another_length(weights, synthetic_pixels):
     codec = AutoencoderCeiling()
     data = codec.encode(synthetic_pixels(77, 65), 1)
     assert codec.decode(data, 77, 65).shape == (65, 77, 3)
@@ -88,21 +87,20 @@ def test_the_ceiling_takes_any_size_and_refuses_other_bytes(weights, synthetic_p
         codec.decode(data[:-1], 77, 65)
 
 
-def test_missing_weights_leave_the_other_codecs(weights, synthetic_pixels, tmp_path, capsys):
+def test_missing_weights_make_only_their_codecs_unavailable(weights, synthetic_pixels, tmp_path):
     (weights / "config.json").unlink()
     picture = tmp_path / "one.png"
     picture.write_bytes(encode_png(synthetic_pixels(96, 96)))
-    evaluate([picture], "hci-learned@pocket,autoencoder,webp", "300", tmp_path / "out", as_json=True)
-    document = json.loads(capsys.readouterr().out)
-    assert [cell["codec"] for cell in document["cells"]] == ["webp"]
-    assert "weights" in document["unavailable"]["autoencoder"]
-    assert "weights" in document["unavailable"]["hci-learned@pocket"]
+    result = compare_codecs([picture], "hci-learned@pocket,autoencoder,webp", "300", tmp_path / "out")
+    assert [one.codec for one in result.averages] == ["webp"]
+    assert "weights" in result.found.unavailable["autoencoder"]
+    assert "weights" in result.found.unavailable["hci-learned@pocket"]
     with pytest.raises(SetupError, match="weights"):
-        evaluate([picture], "hci-learned@pocket", "300", tmp_path / "alone", as_json=True)
+        compare_codecs([picture], "hci-learned@pocket", "300", tmp_path / "alone")
 
 
-def test_a_device_that_is_not_there_is_named(synthetic_pixels, tmp_path):
+def test_a_missing_device_is_named(synthetic_pixels, tmp_path):
     picture = tmp_path / "one.png"
     picture.write_bytes(encode_png(synthetic_pixels(96, 96)))
     with pytest.raises(SetupError, match="cuda:99"):
-        evaluate([picture], "webp", "300", tmp_path / "out", device="cuda:99", as_json=True)
+        compare_codecs([picture], "webp", "300", tmp_path / "out", device="cuda:99")

@@ -1,4 +1,4 @@
-"""Ray's actors make the rows of this process. Ray is optional, and starting it takes many seconds."""
+"""Ray actors make the same rows as this process. Ray is optional, and takes many seconds to start."""
 
 import pytest
 
@@ -30,23 +30,23 @@ def two_nodes(ray):
         cluster.shutdown()
 
 
-def test_two_nodes_make_the_rows_of_one_process(tmp_path, settings, swept, rows_in, two_nodes):
+def test_two_nodes_make_the_rows_of_one_process(tmp_path, sweep_settings, sweep_folder, rows_in, two_nodes):
     with open_ray_executor(two_nodes, "cpu") as executor:
         assert executor.workers == 2
-    run_sweep(make_plan(load_sweep(None, settings)), tmp_path, ray=two_nodes)
-    assert rows_in(tmp_path) == rows_in(swept)
+    run_sweep(make_plan(load_sweep(None, sweep_settings)), tmp_path, ray=two_nodes)
+    assert rows_in(tmp_path) == rows_in(sweep_folder)
 
 
-def test_ray_on_this_machine_makes_the_rows_of_one_process(tmp_path, settings, swept, rows_in):
-    run_sweep(make_plan(load_sweep(None, settings)), tmp_path, ray="local")
-    assert rows_in(tmp_path) == rows_in(swept)
+def test_ray_on_this_machine_makes_the_rows_of_one_process(tmp_path, sweep_settings, sweep_folder, rows_in):
+    run_sweep(make_plan(load_sweep(None, sweep_settings)), tmp_path, ray="local")
+    assert rows_in(tmp_path) == rows_in(sweep_folder)
 
 
-def test_an_address_where_nothing_answers(tmp_path, settings):
+def test_an_address_where_nothing_answers_is_refused(tmp_path, sweep_settings):
     with pytest.raises(ServiceError, match=r"no Ray cluster answers at 127.0.0.1:1 "):
-        run_sweep(make_plan(load_sweep(None, settings)), tmp_path, ray="127.0.0.1:1")
+        run_sweep(make_plan(load_sweep(None, sweep_settings)), tmp_path, ray="127.0.0.1:1")
 
 
-def test_what_is_no_address(tmp_path, settings):
+def test_a_malformed_address_is_refused(tmp_path, sweep_settings):
     with pytest.raises(ConfigError, match=r"--ray cluster: give HOST:PORT"):
-        run_sweep(make_plan(load_sweep(None, settings)), tmp_path, ray="cluster")
+        run_sweep(make_plan(load_sweep(None, sweep_settings)), tmp_path, ray="cluster")

@@ -1,4 +1,4 @@
-"""Which tasks are asked for, and when a point has seen enough: with rows made up, since only counts matter here."""
+"""Which tasks are requested, and when a point stops early. Rows are invented here, since only counts matter."""
 
 import pytest
 
@@ -8,14 +8,14 @@ from semlink.sweep.settings import load_sweep
 
 
 @pytest.fixture
-def plan(settings):
-    def planned(**further):
-        return make_plan(load_sweep(None, settings | {"snr_db": [0], "seeds": 6} | further))
+def plan(sweep_settings):
+    def make(**further):
+        return make_plan(load_sweep(None, sweep_settings | {"snr_db": [0], "seeds": 6} | further))
 
-    return planned
+    return make
 
 
-def row_of(task, delivered, psnr_db=20.0):
+def invent_row(task, delivered, psnr_db=20.0):
     return {
         "key": task.key,
         "point": task.point.key,
@@ -27,37 +27,37 @@ def row_of(task, delivered, psnr_db=20.0):
     }
 
 
-def drained(schedule, made):
-    """Make everything that is asked for; return the tasks in the order of making."""
+def run_all(schedule, make_row):
+    """Run all batches. Return the tasks in the order in which they ran."""
     tasks = []
     while (batch := schedule.next_batch()) is not None:
         assert len({task.picture for task in batch.tasks}) == 1
-        schedule.add_rows([made(task) for task in batch.tasks])
+        schedule.add_rows([make_row(task) for task in batch.tasks])
         tasks += batch.tasks
     return tasks
 
 
-def test_without_a_stop_every_seed_is_made(plan):
+def test_without_an_early_stop_every_seed_runs(plan):
     planned = plan()
     schedule = Schedule(planned, {})
-    tasks = drained(schedule, lambda task: row_of(task, 100))
+    tasks = run_all(schedule, lambda task: invent_row(task, 100))
     assert len(tasks) == len({task.key for task in tasks}) == planned.task_count == 12
     assert schedule.stop_reason(planned.points[0]) == ALL_SEEDS
     assert schedule.remaining == 0
 
 
-def test_a_point_stops_at_its_interval_after_whole_seeds(plan):
+def test_a_point_stops_at_its_interval_after_complete_seeds(plan):
     planned = plan(stop={"measure": "psnr_db", "half_width": 0.5})
     schedule = Schedule(planned, {})
-    tasks = drained(schedule, lambda task: row_of(task, 100, 20 + 0.01 * task.seed))
+    tasks = run_all(schedule, lambda task: invent_row(task, 100, 20 + 0.01 * task.seed))
     assert {task.seed for task in tasks} == {0, 1, 2}
     assert schedule.stop_reason(planned.points[0]).startswith("psnr_db ±")
 
 
-def test_a_wide_interval_asks_for_one_seed_more_at_a_time(plan):
+def test_a_wide_interval_requests_one_more_seed_at_a_time(plan):
     planned = plan(stop={"measure": "bler", "half_width": 0.03})
     schedule = Schedule(planned, {})
-    tasks = drained(schedule, lambda task: row_of(task, 50))
+    tasks = run_all(schedule, lambda task: invent_row(task, 50))
     # Wilson's half width of a half falls below 0.03 from 1,064 packets on: 6 seeds of 200 packets.
     assert [task.seed for task in tasks] == [0, 1, 2, 0, 1, 2, 3, 3, 4, 4, 5, 5]
     assert schedule.stop_reason(planned.points[0]).startswith("BLER ±")
@@ -66,29 +66,29 @@ def test_a_wide_interval_asks_for_one_seed_more_at_a_time(plan):
 def test_enough_errors_stop_a_point(plan):
     planned = plan(stop={"half_width": 1e-6, "errors": 500})
     schedule = Schedule(planned, {})
-    drained(schedule, lambda task: row_of(task, 0))
+    run_all(schedule, lambda task: invent_row(task, 0))
     assert schedule.stop_reason(planned.points[0]) == "500 errors"
 
 
-def test_known_rows_are_not_made_again_and_end_at_the_same_place(plan):
+def test_known_rows_are_reused_and_the_point_stops_at_the_same_seed(plan):
     planned = plan(stop={"measure": "psnr_db", "half_width": 0.5})
     made = {}
 
     def make(task):
-        made[task.key] = row_of(task, 100, 20 + 0.01 * task.seed)
+        made[task.key] = invent_row(task, 100, 20 + 0.01 * task.seed)
         return made[task.key]
 
-    whole = Schedule(planned, {})
-    drained(whole, make)
+    first = Schedule(planned, {})
+    run_all(first, make)
     known = dict(list(made.items())[:3])
     resumed = Schedule(planned, known)
-    tasks = drained(resumed, make)
+    tasks = run_all(resumed, make)
     assert not {task.key for task in tasks} & set(known)
     assert resumed.reused == 3
-    assert sorted(resumed.rows, key=str) == sorted(whole.rows, key=str)
+    assert sorted(resumed.rows, key=str) == sorted(first.rows, key=str)
 
 
-def test_keys_follow_configuration_picture_and_seed(plan):
+def test_keys_depend_on_configuration_picture_and_seed(plan):
     def keys(planned):
         return {task.key for point in planned.points for task in planned.tasks_of(point, planned.sweep.seeds[0])}
 
@@ -106,7 +106,7 @@ def test_keys_follow_configuration_picture_and_seed(plan):
         assert not keys(plan(**further)) & first
 
 
-def test_machines_that_share_the_seeds_make_the_rows_of_one(plan):
+def test_machines_that_share_the_seeds_make_the_rows_of_one_machine(plan):
     def keys(seeds):
         planned = plan(seeds=seeds)
         return {task.key for seed in planned.sweep.seeds for task in planned.tasks_of(planned.points[0], seed)}

@@ -1,4 +1,4 @@
-"""What a sweep file says, and what is said of one that is wrong."""
+"""Settings of a sweep: files, flags, and the message for each mistake."""
 
 import contextlib
 
@@ -40,7 +40,7 @@ def test_a_file_becomes_a_grid(written):
     assert sweep.rates == (("channel_uses", 6000),)
 
 
-def test_flags_come_in_the_place_of_the_file(written):
+def test_flags_override_the_file(written):
     sweep = load_sweep(written(FILE), {"snr_db": "1,2.5", "cbr": "0.01", "seeds": "4,9,11", "codecs": None})
     assert sweep.snr_db == (1, 2.5)
     assert sweep.rates == (("cbr", 0.01),)
@@ -48,18 +48,18 @@ def test_flags_come_in_the_place_of_the_file(written):
     assert sweep.codecs == ("hci@hci", "avif+ldpc:mcs=8")
 
 
-def test_options_within_a_codec_keep_their_commas():
+def test_options_of_a_codec_keep_their_commas():
     sweep = load_sweep(None, {"pictures": ["a"], "codecs": "hci@pocket:steps=1,fidelity=0,jpeg2000+ldpc:mcs=4"})
     assert sweep.codecs == ("hci@pocket:steps=1,fidelity=0", "jpeg2000+ldpc:mcs=4")
 
 
-def test_its_document_reads_back_to_the_same(written):
+def test_the_yaml_of_a_sweep_reads_back_as_the_same_sweep(written):
     sweep = load_sweep(written(FILE), {"set": parse_changes(["propagation.speed_m_s=30"])})
     assert validate(Sweep, yaml_mapping(sweep.to_yaml(), "it")) == sweep
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("pictures:", "picture:", r"sweep.yaml: picture = .*: unknown setting; did you mean pictures\?"),
         ("snr_db:", "snr:", r"sweep.yaml: snr = .*: unknown setting; did you mean snr_db\?"),
@@ -77,18 +77,18 @@ def test_its_document_reads_back_to_the_same(written):
         ("stop: {measure: psnr_db, half_width: 0.2}", "stop: 3", r"stop = 3: must hold settings of its own"),
     ],
 )
-def test_a_mistake_is_told_in_one_line_with_its_setting(written, old, new, told):
-    with pytest.raises(ConfigError, match=told) as caught:
+def test_a_mistake_is_reported_in_one_line_with_its_setting(written, old, new, message):
+    with pytest.raises(ConfigError, match=message) as caught:
         load_sweep(written(FILE.replace(old, new)), {})
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="cannot read"):
         load_sweep(tmp_path / "none.yaml", {})
 
 
-def test_flags_that_are_written_wrongly():
+def test_malformed_flags_are_refused():
     with pytest.raises(ConfigError, match="--stop psnr_db: write MEASURE=WIDTH"):
         parse_stop("psnr_db")
     with pytest.raises(ConfigError, match="--set mcs: write SETTING=VALUE"):
@@ -118,8 +118,8 @@ ANYTHING = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # of a machine that does other work
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 @given(st.dictionaries(st.sampled_from([*Sweep.model_fields, "snr"]), ANYTHING, max_size=6))
-def test_any_values_make_a_sweep_or_one_line(values):
+def test_any_values_are_a_sweep_or_refused(values):
     with contextlib.suppress(LinkError):
         assert load_sweep(None, values).pictures

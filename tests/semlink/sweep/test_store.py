@@ -1,4 +1,4 @@
-"""Rows on disk: whole files or none, merged by key."""
+"""Rows on disk: complete files or none, merged by key."""
 
 import resource
 import shutil
@@ -11,18 +11,18 @@ from shared.errors import DataError, InputError
 
 
 @pytest.fixture
-def rows(swept):
-    return read_rows([swept])
+def rows(sweep_folder):
+    return read_rows([sweep_folder])
 
 
-def test_rows_come_back_as_they_were(tmp_path, rows):
+def test_rows_are_read_as_they_were_written(tmp_path, rows):
     with RowStore(tmp_path) as store:
         store.add(rows[:3], {})
         store.add(rows[3:], {})
     assert read_rows([tmp_path]) == rows
 
 
-def test_two_folders_merge_and_what_both_hold_counts_once(tmp_path, rows):
+def test_merged_folders_hold_each_row_once(tmp_path, rows):
     for name, part in (("a", rows[:25]), ("b", rows[15:])):
         with RowStore(tmp_path / name) as store:
             store.add(part, {})
@@ -32,7 +32,7 @@ def test_two_folders_merge_and_what_both_hold_counts_once(tmp_path, rows):
     assert read_rows([tmp_path / "a"]) == rows
 
 
-def test_a_full_disk_is_told_and_leaves_no_half_file(tmp_path, rows):
+def test_a_full_disk_is_reported_and_leaves_no_partial_file(tmp_path, rows):
     store = RowStore(tmp_path)
     store.add(rows[:5], {})
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -48,14 +48,14 @@ def test_a_full_disk_is_told_and_leaves_no_half_file(tmp_path, rows):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 8 KB of its own; only root may have one."""
+    """A file system of 8 KB. Only root can mount one."""
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", tmp_path], check=False).returncode:
-        pytest.skip("a disk of its own cannot be mounted here")
+        pytest.skip("a file system cannot be mounted here")
     yield tmp_path
     subprocess.run(["umount", tmp_path], check=True)
 
 
-def test_a_disk_that_is_full_is_told_with_the_way_out(small_disk, rows):
+def test_a_full_disk_is_reported_with_a_hint(small_disk, rows):
     with (
         pytest.raises(InputError, match="No space left on device; free some space there"),
         RowStore(small_disk) as store,
@@ -64,13 +64,13 @@ def test_a_disk_that_is_full_is_told_with_the_way_out(small_disk, rows):
     assert not list(rows_folder(small_disk).iterdir())
 
 
-def test_a_folder_that_cannot_be_made(tmp_path):
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="choose another with --out"):
         RowStore(tmp_path / "file" / "folder")
 
 
-def test_a_foreign_file_is_named(tmp_path, rows):
+def test_a_file_that_holds_no_rows_is_named(tmp_path, rows):
     with RowStore(tmp_path) as store:
         store.add(rows, {})
     (rows_folder(tmp_path) / "part-x.parquet").write_bytes(b"PAR1 nonsense")

@@ -1,4 +1,4 @@
-"""What is drawn and written of rows."""
+"""Figures, picture grids and the HTML page of a sweep."""
 
 import io
 import re
@@ -7,19 +7,19 @@ from xml.etree import ElementTree as ET
 import pytest
 from PIL import Image
 
-from semlink.report.report import plot, report, without_common
-from semlink.report.sweep_grids import grids_of
+from semlink.report.sweep_grids import draw_grids
+from semlink.report.sweep_report import remove_common_columns, write_figures, write_report
 from semlink.sweep.store import RowStore, read_rows
 from semlink.sweep.summary import summarise_points
 from shared.errors import InputError
 
 
-def test_figures_are_pictures_and_drawings(swept, tmp_path, capsys):
-    plot([swept], tmp_path, as_json=False)
-    names = {path.name for path in tmp_path.iterdir()}
+def test_figures_are_written_as_png_and_svg(sweep_folder, tmp_path):
+    paths = write_figures([sweep_folder], tmp_path)
+    assert set(paths) == set(tmp_path.iterdir())
+    names = {path.name for path in paths}
     assert {"quality-psnr_db.png", "quality-psnr_db.svg", "bler.png", "bler.svg", "streams.svg"} <= names
     assert len([name for name in names if name.startswith("grid-rayleigh-p0")]) == 1
-    assert capsys.readouterr().out.splitlines()[0] == str(tmp_path / "quality-psnr_db.png")
     for path in tmp_path.iterdir():
         if path.suffix == ".svg":
             text = ET.parse(path).getroot().itertext()
@@ -29,17 +29,17 @@ def test_figures_are_pictures_and_drawings(swept, tmp_path, capsys):
                 assert min(image.size) > 150
 
 
-def test_the_page_holds_everything(swept, tmp_path, capsys):
+def test_the_page_holds_everything(sweep_folder, tmp_path):
     out = tmp_path / "report.html"
-    report([swept], out, title="Fading & losses", as_json=True)
+    points = write_report([sweep_folder], out, title="Fading & losses")
     page = out.read_text()
-    assert '"points": 4' in capsys.readouterr().out
+    assert [point.rows for point in points] == [10] * 4
     assert "<title>Fading &amp; losses</title>" in page
     sources = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert sources
     assert all(source.startswith("data:image/") for source in sources)
-    for told in (
-        "How to repeat it",
+    for text in (
+        "How to repeat this sweep",
         "semlink",
         "channel_uses: [1500]",
         "seeds: [0, 1, 2, 3, 4]",
@@ -48,48 +48,48 @@ def test_the_page_holds_everything(swept, tmp_path, capsys):
         "hci@hci",
         "rayleigh",
     ):
-        assert told in page
-    assert page.count("<tr>") > len(summarise_points(read_rows([swept])))
+        assert text in page
+    assert page.count("<tr>") > len(summarise_points(read_rows([sweep_folder])))
 
 
-def test_the_same_rows_make_the_same_page(swept, tmp_path):
+def test_the_same_rows_make_the_same_page(sweep_folder, tmp_path):
     for name in ("a.html", "b.html"):
-        report([swept], tmp_path / name, title="Sweep", as_json=True)
+        write_report([sweep_folder], tmp_path / name, title="Sweep")
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
-def test_codecs_without_packets_are_drawn_too(swept, tmp_path):
+def test_codecs_without_packets_are_drawn_as_well(sweep_folder, tmp_path):
     rows = [
         row
         | {"codec": "avif+ideal", "mcs": None, "packets": 0, "delivered": 0, "streams_sent": "", "streams_whole": ""}
-        for row in read_rows([swept])
+        for row in read_rows([sweep_folder])
     ]
     with RowStore(tmp_path) as store:
         store.add(rows, {})
-    plot([tmp_path], tmp_path / "plots", as_json=True)
+    write_figures([tmp_path], tmp_path / "plots")
     names = {path.name for path in (tmp_path / "plots").iterdir()}
     assert "quality-psnr_db.png" in names
     assert "bler.png" not in names
 
 
-def test_a_folder_without_rows(tmp_path):
+def test_a_folder_without_rows_is_refused(tmp_path):
     with pytest.raises(InputError, match="there are no rows in"):
-        plot([tmp_path], tmp_path, as_json=False)
+        write_figures([tmp_path], tmp_path)
     with pytest.raises(InputError, match="there is no folder"):
-        report([tmp_path / "none"], tmp_path / "x.html", title="", as_json=False)
+        write_report([tmp_path / "none"], tmp_path / "x.html", title="")
 
 
-def test_pictures_of_a_grid(swept):
-    (grid,) = grids_of([swept], read_rows([swept]))
+def test_a_grid_has_a_column_per_snr_and_the_original(sweep_folder):
+    (grid,) = draw_grids([sweep_folder], read_rows([sweep_folder]))
     with Image.open(io.BytesIO(grid.jpeg)) as image:
         assert image.width == 8 + 5 * (150 + 8)
     assert grid.name.startswith("grid-rayleigh-p0")
     assert grid.caption.endswith("over rayleigh, seed 0")
 
 
-def test_what_is_the_same_at_all_points_is_said_once():
+def test_columns_with_one_value_in_all_rows_are_removed_and_listed_once():
     columns = ["channel", "codec", "rate", "SNR dB", "MCS"]
     cells = [["awgn", "hci", "600 uses", "0", "4"], ["awgn", "hci", "600 uses", "3", "8"]]
-    told = without_common(columns, cells)
-    assert told == ("rate 600 uses", ["channel", "codec", "SNR dB", "MCS"], [[*row[:2], *row[3:]] for row in cells])
-    assert without_common(columns, cells[:1]) == ("", columns, cells[:1])
+    table = remove_common_columns(columns, cells)
+    assert table == ("rate 600 uses", ["channel", "codec", "SNR dB", "MCS"], [[*row[:2], *row[3:]] for row in cells])
+    assert remove_common_columns(columns, cells[:1]) == ("", columns, cells[:1])

@@ -1,4 +1,4 @@
-"""``semlink plot`` and ``semlink report``: figures as files, and one HTML page that holds everything."""
+"""The report of a sweep: figures and picture grids as files, or one HTML page that holds everything."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from receiver.metrics.names import MEASURES
-from semlink.cli.output import number, print_json
-from semlink.report.plot import figures_of
-from semlink.report.sweep_grids import grids_of
-from semlink.report.sweep_progress import rate_text, text_of
+from semlink.report.sweep_grids import draw_grids
+from semlink.report.sweep_plot import draw_figures
+from semlink.report.text import format_interval, format_number, format_rate
 from semlink.sweep.store import read_rows, read_runs
 from semlink.sweep.summary import summarise_points
 from shared.errors import InputError, SetupError
@@ -21,65 +20,61 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from semlink.report.plot import Figure
     from semlink.report.sweep_grids import Grid
+    from semlink.report.sweep_plot import Figure
     from semlink.sweep.summary import PointSummary
 
-TEMPLATE: Final = "report.html.j2"
+TEMPLATE: Final = "sweep_report.html.j2"
 WORDS: Final = ("channel", "codec", "rate")
+"""Columns of the table that hold words."""
 COUNTS: Final = ("SNR dB", "MCS", "seeds", "pictures", "packets", "packets lost", "BLER", "uses", "bytes", "bpp")
 ALWAYS: Final = ("channel", "codec", "SNR dB")
+"""Columns of the table that stay even if all points have the same value."""
 
 
-def plot(folders: Sequence[Path], out: Path, *, as_json: bool) -> None:
-    """Write the figures and picture grids of the rows in ``folders`` into the folder ``out``.
+def write_figures(folders: Sequence[Path], out: Path) -> list[Path]:
+    """Draw the rows in ``folders``. Write figures and picture grids to the folder ``out`` and return their paths.
 
     Raises:
         InputError: there are no rows, or ``out`` cannot be written.
         SetupError: matplotlib or pyarrow is not installed.
         DataError: a file of rows is damaged.
     """
-    rows = _rows_in(folders)
+    rows = _read_rows(folders)
     files: dict[str, bytes] = {}
-    for figure in figures_of(summarise_points(rows)):
+    for figure in draw_figures(summarise_points(rows)):
         files |= {f"{figure.name}.png": figure.png, f"{figure.name}.svg": figure.svg}
-    files |= {f"{grid.name}.jpg": grid.jpeg for grid in grids_of(folders, rows)}
+    files |= {f"{grid.name}.jpg": grid.jpeg for grid in draw_grids(folders, rows)}
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {out}: {error.strerror}; choose another with --out") from error
     for name, data in files.items():
         write_file(out / name, data)
-    if as_json:
-        print_json({"files": [str(out / name) for name in files]})
-    else:
-        print("\n".join(str(out / name) for name in files))
+    return [out / name for name in files]
 
 
-def report(folders: Sequence[Path], out: Path, *, title: str, as_json: bool) -> None:
-    """Write one HTML page on the rows in ``folders``: figures, grids, table, and how to repeat it.
+def write_report(folders: Sequence[Path], out: Path, *, title: str) -> list[PointSummary]:
+    """Write one HTML page about the rows in ``folders`` to the file ``out``. Return the points that it shows.
 
     Raises:
-        InputError, SetupError, DataError: as ``plot``, and SetupError where jinja2 is not installed.
+        InputError, SetupError, DataError: as ``write_figures``; SetupError also if jinja2 is not installed.
     """
-    rows = _rows_in(folders)
+    rows = _read_rows(folders)
     points = summarise_points(rows)
-    page = page_of(title, points, figures_of(points), grids_of(folders, rows), read_runs(folders))
+    page = render_page(title, points, draw_figures(points), draw_grids(folders, rows), read_runs(folders))
     write_file(out, page.encode())
-    if as_json:
-        print_json({"report": str(out), "rows": len(rows), "points": len(points)})
-    else:
-        print(f"{out}: {len(points)} points of {len(rows)} rows")
+    return points
 
 
-def page_of(
+def render_page(
     title: str,
     points: Sequence[PointSummary],
     figures: Sequence[Figure],
     grids: Sequence[Grid],
     runs: Sequence[dict[str, Any]],
 ) -> str:
-    """Return the page, with every picture within it.
+    """Return the HTML page with all pictures inside it.
 
     Raises:
         SetupError: jinja2 is not installed.
@@ -90,13 +85,13 @@ def page_of(
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string((resources.files("semlink.report") / TEMPLATE).read_text("utf-8"))
-    columns, cells = table_of(points)
-    common, columns, cells = without_common(columns, cells)
+    columns, cells = point_table(points)
+    common, columns, cells = remove_common_columns(columns, cells)
     return template.render(
         title=title,
-        summary=_summary(points),
-        figures=[(figure, _url("svg+xml", figure.svg)) for figure in figures],
-        grids=[(grid, _url("jpeg", grid.jpeg)) for grid in grids],
+        summary=_describe(points),
+        figures=[(figure, _data_url("svg+xml", figure.svg)) for figure in figures],
+        grids=[(grid, _data_url("jpeg", grid.jpeg)) for grid in grids],
         words=WORDS,
         common=common,
         columns=columns,
@@ -105,7 +100,7 @@ def page_of(
     )
 
 
-def table_of(points: Sequence[PointSummary]) -> tuple[list[str], list[list[str]]]:
+def point_table(points: Sequence[PointSummary]) -> tuple[list[str], list[list[str]]]:
     """Return headings and rows of the table of points."""
     measures = [name for name in MEASURES if any(name in point.measures for point in points)]
     endings = sorted({ending for point in points for ending in point.endings})
@@ -113,28 +108,28 @@ def table_of(points: Sequence[PointSummary]) -> tuple[list[str], list[list[str]]
         [
             point.channel,
             point.codec,
-            rate_text(point.rate_kind, point.rate),
+            format_rate(point.rate_kind, point.rate),
             f"{point.snr_db:g}",
             "/".join(map(str, point.mcs)) or "-",
             str(len(point.seeds)),
             str(len(point.pictures)),
             str(point.packets),
             str(point.failed),
-            text_of(point.bler, 3),
-            number(point.channel_uses, 0),
-            number(point.container_bytes, 0),
-            number(point.bpp, 4),
+            format_interval(point.bler, 3),
+            format_number(point.channel_uses, 0),
+            format_number(point.container_bytes, 0),
+            format_number(point.bpp, 4),
             *(str(point.endings.get(ending, 0)) for ending in endings),
-            *(text_of(point.measures.get(name), MEASURES[name].decimals) for name in measures),
+            *(format_interval(point.measures.get(name), MEASURES[name].decimals) for name in measures),
         ]
         for point in points
     ]
-    told = [f"pictures {ending}" for ending in endings]
-    return [*WORDS, *COUNTS, *told, *(MEASURES[name].name for name in measures)], cells
+    headings = [*(f"pictures {ending}" for ending in endings), *(MEASURES[name].heading for name in measures)]
+    return [*WORDS, *COUNTS, *headings], cells
 
 
-def without_common(columns: list[str], cells: list[list[str]]) -> tuple[str, list[str], list[list[str]]]:
-    """Return a table without the columns that say the same everywhere, and before it what they say, as one text."""
+def remove_common_columns(columns: list[str], cells: list[list[str]]) -> tuple[str, list[str], list[list[str]]]:
+    """Return a table without the columns that have one value in all rows, and before it these values as text."""
     same = {
         place
         for place, column in enumerate(columns)
@@ -145,19 +140,25 @@ def without_common(columns: list[str], cells: list[list[str]]) -> tuple[str, lis
     return common, [columns[place] for place in kept], [[row[place] for place in kept] for row in cells]
 
 
-def _summary(points: Sequence[PointSummary]) -> str:
-    codecs, channels = ({getattr(one, name) for one in points} for name in ("codec", "channel"))
-    pictures = {name for one in points for name in one.pictures}
-    rows = sum(one.rows for one in points)
+def _describe(points: Sequence[PointSummary]) -> str:
+    """Return what the sweep sent, in two sentences."""
+    channels = sorted({one.channel for one in points})
     seeds = sorted({seed for one in points for seed in one.seeds})
-    return (
-        f"{rows} pictures sent: {len(codecs)} codecs over {', '.join(sorted(channels))}, {len(pictures)} pictures, "
-        f"{'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}. "
-        "A picture that is lost is measured as its mean colour."
-    )
+    counts = [
+        _count(len({one.codec for one in points}), "codec"),
+        _count(len({name for one in points for name in one.pictures}), "picture"),
+        f"{'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}",
+        f"{'channels' if len(channels) > 1 else 'channel'} {', '.join(channels)}",
+    ]
+    sent = _count(sum(one.rows for one in points), "transmission")
+    return f"{sent}: {'; '.join(counts)}. The quality of a lost picture is that of its mean colour."
 
 
-def _rows_in(folders: Sequence[Path]) -> list[dict[str, Any]]:
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _read_rows(folders: Sequence[Path]) -> list[dict[str, Any]]:
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"there is no folder {folder}; give one that semlink sweep wrote")
@@ -167,5 +168,5 @@ def _rows_in(folders: Sequence[Path]) -> list[dict[str, Any]]:
     return rows
 
 
-def _url(kind: str, data: bytes) -> str:
+def _data_url(kind: str, data: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

@@ -1,0 +1,37 @@
+"""Numbers, rates, intervals and tables as text."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from semlink.sweep.summary import Interval
+
+
+def format_number(value: float | None, digits: int) -> str:
+    """Return ``value`` with ``digits`` decimals; a dash if it is None or not a number."""
+    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def format_interval(interval: Interval | None, digits: int) -> str:
+    """Return a value and half the width of its interval, as in ``26.10 ±0.21``; a dash if there is no value."""
+    if interval is None:
+        return "-"
+    spread = "" if interval.low is None else f" ±{interval.half_width:.{digits}f}"
+    return f"{format_number(interval.value, digits)}{spread}"
+
+
+def format_rate(kind: str, rate: float) -> str:
+    """Return a rate of a sweep with its unit."""
+    if kind == "budget_bytes":
+        return f"{rate:.0f} bytes" if rate else "codec's own"
+    return f"{rate:.0f} uses" if kind == "channel_uses" else f"CBR {rate:g}"
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return ``rows`` as a Markdown table. Columns after the first are right-aligned."""
+    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
