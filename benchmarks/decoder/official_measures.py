@@ -24,7 +24,7 @@ from semlink.evaluate.pictures import load_original
 from semlink.report.text import markdown_table
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
-from shared.codecs.registry import codec_named
+from shared.codecs.registry import get_codec
 from shared.files import write_file
 from shared.picture import Picture
 from shared.pixels import grey_to_rgb
@@ -50,7 +50,7 @@ def main() -> None:
     rows: dict[str, list[list[float]]] = {"VVC": [], "hci": []}
     for file in sorted(options.pictures.glob("*.png")):
         original = load_original(file)
-        bitstream = encode_picture(Picture(original.pixels), codec_named("hci"), extractors, options.budget)
+        bitstream = encode_picture(Picture(original.pixels), get_codec("hci"), extractors, options.budget)
         decoded = decoder.reconstruct(guidance_in(bitstream), options_for(decoder))
         if decoded is None:
             raise SystemExit(f"{file} is not decoded")
