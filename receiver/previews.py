@@ -1,4 +1,4 @@
-"""Pictures rebuilt while packets still arrive."""
+"""Previews: pictures decoded while packets still arrive."""
 
 from __future__ import annotations
 
@@ -19,79 +19,79 @@ T = TypeVar("T")
 
 
 class Previews:
-    """One preview in the making at a time; of the bitstreams offered meanwhile only the newest waits.
+    """Decodes one preview at a time. Of the bitstreams that are offered meanwhile, only the newest waits.
 
-    ``newest`` is the latest one made that is no draft, ``count`` the number of all those with a picture.
+    ``newest`` is the latest preview that is not a draft, ``count`` the number of previews with a picture.
 
     Args:
-        rebuild: makes a picture of a bitstream.
-        drafts: make pictures of it that are there sooner, in the order in which they are shown before it.
+        rebuild: decodes a bitstream.
+        drafts: faster functions, in the order in which their drafts precede the result of ``rebuild``.
     """
 
     def __init__(self, rebuild: Rebuild, drafts: Sequence[Rebuild] = ()) -> None:
-        self._makers = (*drafts, rebuild)
-        self._left: list[Rebuild] = []
+        self._stages = (*drafts, rebuild)
+        self._stages_left: list[Rebuild] = []
         self._current: Bitstream | None = None
-        self._making: asyncio.Task[Rebuilt] | None = None
+        self._running: asyncio.Task[Rebuilt] | None = None
         self._offered: Bitstream | None = None
         self._waiting: Bitstream | None = None
         self.newest: Rebuilt | None = None
         self.count = 0
 
     def offer(self, bitstream: Bitstream | None) -> None:
-        """Have a preview made of ``bitstream``, if it is another than the one before."""
+        """Request a preview of ``bitstream`` if it differs from the one before."""
         if bitstream is not None and bitstream != self._offered:
             self._offered = self._waiting = bitstream
 
     async def while_reading(self, requests: AsyncIterator[T]) -> AsyncGenerator[T | Rebuilt, None]:
-        """Yield ``requests`` and, as soon as each is made, the previews of what is offered meanwhile.
+        """Yield ``requests`` and, as soon as each is ready, the previews of the bitstreams that were offered meanwhile.
 
-        Ends with the requests, after the preview that is then in the making; one that only waits is left out. So is
-        one that fails: the picture itself is about to fail in the same way.
+        Ends when the requests end and the running preview is ready. A bitstream that still waits is dropped. A preview
+        that fails is dropped too: the picture itself will fail in the same way.
         """
         reading: asyncio.Task[T | None] | None = asyncio.create_task(_next(requests))
         try:
-            while reading is not None or self._making is not None:
-                tasks = [task for task in (reading, self._making) if task is not None]
+            while reading is not None or self._running is not None:
+                tasks = [task for task in (reading, self._running) if task is not None]
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                preview = self._made()
+                preview = self._take_finished()
                 if preview is not None:
                     yield preview
                 if reading is not None and reading.done():
                     request = reading.result()
                     if request is not None:
                         yield request
-                    # Only now, so that nothing is being read when the caller's handling of the request fails.
+                    # Only now: no read may be pending if the caller fails while it handles the request.
                     reading = None if request is None else asyncio.create_task(_next(requests))
-                if reading is not None and self._making is None:
-                    self._begin()
+                if reading is not None and self._running is None:
+                    self._start_next()
         finally:
-            for task in (reading, self._making):
+            for task in (reading, self._running):
                 if task is not None:
                     task.cancel()
 
-    def _begin(self) -> None:
-        """Begin with what waits, else go on with what is shown in drafts so far."""
+    def _start_next(self) -> None:
+        """Start the waiting bitstream, or the next stage of the current one."""
         if self._waiting is not None:
             self._current, self._waiting = self._waiting, None
-            self._left = list(self._makers)
-        if self._left and self._current is not None:
-            self._making = asyncio.create_task(self._left.pop(0)(self._current))
+            self._stages_left = list(self._stages)
+        if self._stages_left and self._current is not None:
+            self._running = asyncio.create_task(self._stages_left.pop(0)(self._current))
 
-    def _made(self) -> Rebuilt | None:
-        """Return the preview that has just been made, if it is one and has a picture."""
-        if self._making is None or not self._making.done():
+    def _take_finished(self) -> Rebuilt | None:
+        """Return the preview that has just finished, if there is one and it has a picture."""
+        if self._running is None or not self._running.done():
             return None
-        making, self._making = self._making, None
-        if isinstance(making.exception(), LinkError):
+        running, self._running = self._running, None
+        if isinstance(running.exception(), LinkError):
             return None
-        made = making.result()
-        if not self._left:
-            self.newest = made
-        if made.pixels is None:
+        preview = running.result()
+        if not self._stages_left:
+            self.newest = preview
+        if preview.pixels is None:
             return None
         self.count += 1
-        return made
+        return preview
 
 
 async def _next(requests: AsyncIterator[T]) -> T | None:

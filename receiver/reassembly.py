@@ -1,9 +1,9 @@
 """Puts the streams of pictures together from packets that may be lost, repeated, reordered or damaged.
 
-A stream is handed out only when every packet from its first segment to its last one has arrived, so its bytes are
-those that were sent, or there is no stream. What the packets alone cannot tell: a stream of which no packet arrived
-is unknown, and a picture whose number comes around again within the window (all others in between lost) is taken for
-the old one unless its packets contradict it.
+A stream is returned only when every packet from its first segment to its last one has arrived, so its bytes are exactly
+those that were sent. Two limits follow from the packets alone: a stream without any received packet is unknown, and if a
+picture number is used again within the window (all pictures in between lost), its packets count for the old picture
+unless they contradict it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from shared.errors import BitstreamError, ConfigError, PacketError
 from shared.packets import MAX_SEGMENTS, PICTURE_IDS, SEQUENCE_COUNTS, Packet
 from shared.streams import Stream, StreamKind
 
-# What Python spends on one segment beside its payload, rounded up; keeps a flood of tiny packets within max_bytes.
+# Memory of Python for one segment beside its payload, rounded up: max_bytes then also bounds many tiny packets.
 _BOOKKEEPING_BYTES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """A stream that has just become whole."""
+    """A stream that has just become complete."""
 
     picture_id: int
     header: PictureHeader
@@ -31,24 +31,24 @@ class StreamEvent:
 
 @dataclass(frozen=True, slots=True)
 class StreamStatus:
-    """How far one stream has come.
+    """Progress of one stream.
 
-    ``total`` is its number of packets, known once its first and its last one have arrived. ``missing`` counts the
-    packets known to be missing so far: the gaps between those received, exact when ``total`` is known. A stream in
-    ``conflict`` got two different segments for one place; it never becomes whole.
+    ``total`` is its number of packets, known once its first and its last packet have arrived. ``missing`` counts the gaps
+    between the received packets; it is exact when ``total`` is known. A stream is in ``conflict`` if two different
+    segments arrived for one place; then it never becomes complete.
     """
 
     kind: StreamKind
     received: int
     missing: int
     total: int | None
-    whole: bool
+    complete: bool
     conflict: bool
 
 
 @dataclass(frozen=True, slots=True)
 class PictureStatus:
-    """What has arrived of one picture; ``header`` is None until some stream's first packet has arrived."""
+    """Progress of one picture. ``header`` is None until the first packet of any stream has arrived."""
 
     picture_id: int
     header: PictureHeader | None
@@ -57,9 +57,9 @@ class PictureStatus:
 
 @dataclass(slots=True)
 class ReassemblyCounts:
-    """Every packet pushed is counted once: accepted, duplicate, damaged or conflicting.
+    """Every pushed packet is counted once: accepted, duplicate, damaged or conflicting.
 
-    ``evicted`` counts pictures dropped to stay within the window.
+    ``evicted`` counts pictures that were dropped to stay within the window.
     """
 
     accepted: int = 0
@@ -71,7 +71,7 @@ class ReassemblyCounts:
 
 @dataclass(slots=True)
 class _Run:
-    """The segments of one stream, by place: the sequence count relative to that of the first one to arrive."""
+    """The segments of one stream by place: the sequence count relative to that of the first arrival."""
 
     anchor: int
     segments: dict[int, Packet] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class _Run:
         return (packet.sequence_count - self.anchor + half) % SEQUENCE_COUNTS - half
 
     def fits(self, packet: Packet) -> bool:
-        """Whether the packet can belong to the same stream as those held."""
+        """Whether the packet can belong to the same stream as the held ones."""
         place = self.place(packet)
         if place in self.segments:
             return True
@@ -110,7 +110,7 @@ class _Run:
             self.last = place
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         known = self.first is not None and self.last is not None
         return known and not self.conflict and len(self.segments) == self.high - self.low + 1
 
@@ -121,7 +121,7 @@ class _Run:
         span = self.high - self.low + 1
         total = None if self.first is None or self.last is None else span
         received = len(self.segments)
-        return StreamStatus(kind, received, span - received, total, self.whole, self.conflict)
+        return StreamStatus(kind, received, span - received, total, self.complete, self.conflict)
 
 
 @dataclass(slots=True)
@@ -131,7 +131,7 @@ class _Picture:
     held_bytes: int = 0
 
     def contradicts(self, packet: Packet) -> bool:
-        """Whether the packet must come from another picture of the same number."""
+        """Whether the packet must be from another picture with the same number."""
         if packet.header is not None and self.header is not None and packet.header != self.header:
             return True
         run = self.runs.get(packet.kind)
@@ -139,14 +139,14 @@ class _Picture:
 
 
 class Reassembler:
-    """Collects packets into streams, for the ``max_pictures`` pictures that were heard of last.
+    """Collects packets into streams, for the ``max_pictures`` pictures with the latest packets.
 
-    Memory is bounded by ``max_bytes`` (payload and bookkeeping); the picture that has been silent longest goes first.
+    Memory is bounded by ``max_bytes`` (payload and bookkeeping). The picture whose latest packet is the oldest is dropped
+    first.
 
-    Two packets of one picture that contradict each other:
-    the same place with different content puts that stream in conflict, for good, since nothing tells which is right;
-    another picture size, or a place outside the stream, means that the picture number has come around, and the old
-    picture is dropped for the new one.
+    Two packets of one picture may contradict each other. Different content at one place puts that stream in conflict for
+    good, because nothing shows which is right. Another picture size, or a place outside the stream, means that the picture
+    number is used again: the old picture is dropped for the new one.
 
     Raises:
         ConfigError: ``max_pictures`` is not 1 to 128, or ``max_bytes`` is not positive.
@@ -160,22 +160,22 @@ class Reassembler:
         self.counts = ReassemblyCounts()
         self._max_pictures = max_pictures
         self._max_bytes = max_bytes
-        self._pictures: dict[int, _Picture] = {}  # in the order they were last heard of
+        self._pictures: dict[int, _Picture] = {}  # in the order of their latest packets
 
     @property
     def picture_ids(self) -> tuple[int, ...]:
-        """Pictures held, the one silent longest first."""
+        """Ids of the held pictures, the one with the oldest latest packet first."""
         return tuple(self._pictures)
 
     @property
     def held_bytes(self) -> int:
-        """Payload and bookkeeping bytes held, never more than ``max_bytes``."""
+        """Held payload and bookkeeping bytes, at most ``max_bytes``."""
         return sum(picture.held_bytes for picture in self._pictures.values())
 
     def push(self, data: bytes) -> StreamEvent | None:
-        """Take one received packet; return the stream that it completed, if it completed one.
+        """Take one received packet; return the stream that it completed, or None.
 
-        Any bytes may be pushed: what is no packet of this link is counted as damaged.
+        Any bytes may be pushed: bytes that are not a packet of this link are counted as damaged.
         """
         try:
             packet = Packet.unpack(data)
@@ -197,12 +197,12 @@ class Reassembler:
         picture.held_bytes += len(packet.data) + _BOOKKEEPING_BYTES
         run.add(packet)
         self._evict()
-        if picture.header is None or not run.whole:
+        if picture.header is None or not run.complete:
             return None
         return StreamEvent(packet.picture_id, picture.header, Stream(packet.kind, run.payload()))
 
     def status(self, picture_id: int) -> PictureStatus | None:
-        """Return what has arrived of a picture, or None for one that is not held."""
+        """Return the progress of a picture, or None if it is not held."""
         picture = self._pictures.get(picture_id)
         if picture is None:
             return None
@@ -210,21 +210,21 @@ class Reassembler:
         return PictureStatus(picture_id, picture.header, streams)
 
     def bitstream(self, picture_id: int) -> Bitstream | None:
-        """Return the whole streams of a picture, or None while not even its size is known.
+        """Return the complete streams of a picture, or None while its size is not known.
 
         Without loss its ``pack()`` equals the sender's file byte for byte.
         """
         picture = self._pictures.get(picture_id)
         if picture is None or picture.header is None:
             return None
-        whole = (Stream(kind, run.payload()) for kind, run in sorted(picture.runs.items()) if run.whole)
+        complete = (Stream(kind, run.payload()) for kind, run in sorted(picture.runs.items()) if run.complete)
         try:
-            return Bitstream(picture.header, tuple(whole))
-        except BitstreamError:  # intact packets, but more payload than a sender of this link would make
+            return Bitstream(picture.header, tuple(complete))
+        except BitstreamError:  # intact packets, but more payload than a sender of this link makes
             return None
 
     def _picture_of(self, packet: Packet) -> _Picture:
-        """Return the packet's picture, moved to the end of the window; a new one where there is none to fit."""
+        """Return the packet's picture, moved to the end of the window; a new one if no held picture fits."""
         picture = self._pictures.pop(packet.picture_id, None)
         if picture is not None and picture.contradicts(packet):
             self.counts.evicted += 1

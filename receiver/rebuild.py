@@ -1,4 +1,4 @@
-"""From a bitstream to picture files: decode, measure, and what the report says about it."""
+"""From a bitstream to a picture: decode it, measure it, and report on it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What was rebuilt from a bitstream. ``pixels`` is None where no picture could be made.
+    """The result of decoding a bitstream. ``pixels`` is None if the decoder could not make a picture.
 
-    ``pixels`` is uint8 ``[H, W, 3]`` or ``[H, W]``, ``trust_map`` uint8 ``[ceil(H / 16), ceil(W / 16)]``, 0 invented to
-    255 received; ``trust`` is its mean as 0 to 1.
+    ``pixels`` is uint8 ``[H, W, 3]`` or ``[H, W]``. ``trust_map`` is uint8 ``[ceil(H / 16), ceil(W / 16)]``, from 0
+    (invented) to 255 (received), and ``trust`` its mean, 0 to 1.
     """
 
     bitstream: Bitstream
@@ -45,52 +45,57 @@ class Rebuilt:
 
     @property
     def png(self) -> bytes:
-        """The picture as a PNG file, empty where there is none."""
+        """The picture as a PNG file; empty without a picture."""
         return b"" if self.pixels is None else encode_png(self.pixels)
 
     @property
     def trust_png(self) -> bytes:
-        """The trust map as a PNG file, empty where there is none."""
+        """The trust map as a PNG file; empty without a trust map."""
         return b"" if self.trust_map is None else encode_png(self.trust_map)
 
     @property
     def invented(self) -> bool:
-        """Whether there is a picture although nothing but its size is known."""
+        """Whether there is a picture although only its size was received."""
         return self.pixels is not None and self.guidance.is_empty
 
 
 def rebuild(bitstream: Bitstream, decoder: Decoder, options: DecodeOptions, stop: Event | None = None) -> Rebuilt:
-    """Return what ``decoder`` makes of the streams of ``bitstream``, unless ``stop`` is set meanwhile."""
+    """Decode ``bitstream`` with ``decoder``.
+
+    Raises:
+        ServiceError: ``stop`` was set during the work.
+        SetupError, LimitError: as the decoder raises them.
+    """
     started_s = time.perf_counter()
     guidance = guidance_in(bitstream)
-    made = decoder.reconstruct(guidance, options, stop)
+    decoded = decoder.reconstruct(guidance, options, stop)
     decode_s = time.perf_counter() - started_s
-    if made is None:
+    if decoded is None:
         return Rebuilt(bitstream, guidance, decode_s)
     return Rebuilt(
         bitstream,
         guidance,
         decode_s,
-        pixels=made.pixels,
-        trust_map=made.trust_map,
-        trust=0.0 if guidance.is_empty else made.trust,
-        fidelity=made.fidelity,
+        pixels=decoded.pixels,
+        trust_map=decoded.trust_map,
+        trust=0.0 if guidance.is_empty else decoded.trust,
+        fidelity=decoded.fidelity,
     )
 
 
 def draft_decoders(decoder: Decoder, options: DecodeOptions) -> list[tuple[Decoder, DecodeOptions]]:
-    """Return what shows a picture sooner than ``decoder`` does: the HCI up-sampled, then ``decoder`` without its flow."""
+    """Return faster decoders for drafts of the picture: the up-sampled HCI, then ``decoder`` without its flow."""
     if isinstance(decoder, UpsampleDecoder):
         return []
     without_flow = [(decoder, replace(options, steps=0))] if options.steps else []
     return [(UpsampleDecoder(), options), *without_flow]
 
 
-def measured(rebuilt: Rebuilt, reference: bytes) -> Rebuilt:
+def measure_quality(rebuilt: Rebuilt, reference: bytes) -> Rebuilt:
     """Return ``rebuilt`` with its quality against ``reference``, a picture file.
 
     Raises:
-        InputError: the reference is no picture, or of another size.
+        InputError: the reference is not a picture, or has another size.
     """
     if rebuilt.pixels is None:
         return rebuilt
@@ -100,17 +105,21 @@ def measured(rebuilt: Rebuilt, reference: bytes) -> Rebuilt:
         raise type(error)(f"reference picture: {error}") from error
 
 
-def report_of(
+def make_report(
     decoder: Decoder, options: DecodeOptions, rebuilt: Rebuilt | None, status: PictureStatus | None = None
 ) -> receiver_pb2.ReceiveReport:
-    """Return the report of a call: ``rebuilt`` is None where not even the size is known, ``status`` of a container."""
+    """Return the report of a call.
+
+    ``rebuilt`` is None if not even the size of the picture is known. ``status`` is None for a container, which has no
+    packets.
+    """
     report = receiver_pb2.ReceiveReport(
         decoder=decoder.name, device=decoder.device, streams=_stream_reports(rebuilt, status)
     )
     if decoder.default_steps is not None:
         report.steps, report.seed = options.steps, options.seed
     if rebuilt is None:
-        report.reason = "no packet that tells the picture's size arrived"
+        report.reason = "no packet with the picture's size arrived"
         return report
     report.width, report.height = rebuilt.bitstream.header.width, rebuilt.bitstream.header.height
     report.decode_s = rebuilt.decode_s
@@ -128,36 +137,36 @@ def report_of(
 
 
 def _reason(decoder: Decoder, rebuilt: Rebuilt) -> str:
-    """Return why there is no picture, or one that shows nothing of it; empty where all is well."""
+    """Return why there is no picture, or only an invented one; empty if neither is the case."""
     if rebuilt.pixels is not None and not rebuilt.invented:
         return ""
     damaged = ", ".join(kind.name for kind in rebuilt.guidance.damaged)
     if rebuilt.invented:
-        missing = f"what arrived of {damaged} does not decode" if damaged else "no stream whole"
-        return f"{missing}; the mean of all pictures is shown"
+        missing = f"{damaged} does not decode" if damaged else "no stream is complete"
+        return f"{missing}; the result is the mean of all training pictures"
     if damaged:
-        return f"what arrived of {damaged} does not decode"
-    way_out = "" if rebuilt.guidance.is_empty else "; --decoder pocket draws what the others tell"
-    return f"no stream that decoder '{decoder.name}' can start from came whole{way_out}"
+        return f"{damaged} does not decode"
+    hint = "" if rebuilt.guidance.is_empty else "; --decoder pocket makes a picture from the other streams"
+    return f"no stream is complete that decoder '{decoder.name}' can start from{hint}"
 
 
-def contents(guidance: Guidance) -> dict[StreamKind, str]:
-    """Return what each stream that came whole says, in words."""
-    said = {}
+def describe_streams(guidance: Guidance) -> dict[StreamKind, str]:
+    """Return the content of each decoded stream as text."""
+    texts = {}
     if guidance.hci is not None:
         height, width = guidance.hci.pixels.shape[:2]
-        said[StreamKind.HCI] = f"{width}x{height} ({guidance.hci.coder})"
+        texts[StreamKind.HCI] = f"{width}x{height} ({guidance.hci.coder})"
     if guidance.caption is not None:
-        said[StreamKind.CAPTION] = guidance.caption
+        texts[StreamKind.CAPTION] = guidance.caption
     if guidance.tokens is not None:
-        said[StreamKind.TOKENS] = f"{len(guidance.tokens.codes)} {guidance.tokens.kind.name}s"
+        texts[StreamKind.TOKENS] = f"{len(guidance.tokens.codes)} {guidance.tokens.kind.name}s"
     if guidance.latent is not None:
-        said[StreamKind.LATENT] = f"planes {', '.join(map(str, guidance.latent.ids))}"
+        texts[StreamKind.LATENT] = f"channels {', '.join(map(str, guidance.latent.ids))}"
     if guidance.regions is not None:
-        said[StreamKind.REGIONS] = ", ".join(
+        texts[StreamKind.REGIONS] = ", ".join(
             f"{region.name or 'unnamed'} ({region.detail or 'no detail'})" for region in guidance.regions
         )
-    return said
+    return texts
 
 
 def _stream_reports(rebuilt: Rebuilt | None, status: PictureStatus | None) -> list[receiver_pb2.StreamReport]:
@@ -165,7 +174,7 @@ def _stream_reports(rebuilt: Rebuilt | None, status: PictureStatus | None) -> li
     streams = rebuilt.bitstream.streams if rebuilt is not None else ()
     payload_bytes = {stream.kind: len(stream.payload) for stream in streams}
     damaged = rebuilt.guidance.damaged if rebuilt is not None else ()
-    content = contents(rebuilt.guidance) if rebuilt is not None else {}
+    content = describe_streams(rebuilt.guidance) if rebuilt is not None else {}
 
     def state(kind: StreamKind) -> receiver_pb2.StreamState.ValueType:
         if kind not in payload_bytes:

@@ -13,7 +13,7 @@ from receiver.decoders.registry import DEFAULT_DECODER, load_decoder
 from receiver.guidance import Guidance
 from receiver.metrics.reporter import PerceptualReporter
 from receiver.previews import Previews
-from receiver.rebuild import Rebuilt, draft_decoders, measured, rebuild, repair_report, report_of
+from receiver.rebuild import Rebuilt, draft_decoders, make_report, measure_quality, rebuild, repair_report
 from receiver.reception import Reception
 from receiver.telemetry import ReceiverMetrics
 from shared.bitstream import Bitstream
@@ -41,9 +41,9 @@ DECODE_ORDER = "send settings once, then reference and container"
 
 
 class _Decoding:
-    """A loaded decoder and the options of one call, at work in the service's threads.
+    """The loaded decoder and the options of one call; decodes in the threads of the service.
 
-    ``stop`` ends the work once the call has ended, be it cancelled, over its deadline or with the service.
+    ``stop`` is set when the call ends for any reason: then the work ends too.
     """
 
     def __init__(self, workers: ThreadPoolExecutor, decoder: Decoder, options: DecodeOptions) -> None:
@@ -52,48 +52,50 @@ class _Decoding:
         self.stop = threading.Event()
 
     def end(self, context: Context) -> None:
-        """Have what still computes for this call end; to be called when the call is over."""
+        """Stop the work for this call. To be called when the call is over."""
         del context
         self.stop.set()
 
-    async def rebuilt(self, bitstream: Bitstream) -> Rebuilt:
+    async def rebuild(self, bitstream: Bitstream) -> Rebuilt:
+        """Decode ``bitstream``."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._workers, rebuild, bitstream, self.decoder, self.options, self.stop)
 
     def drafts(self) -> list[_Decoding]:
-        """Return what shows a picture sooner: the HCI up-sampled, then the decoder without its flow."""
-        sooner = [_Decoding(self._workers, *one) for one in draft_decoders(self.decoder, self.options)]
-        for draft in sooner:
+        """Return faster decoders for drafts: the up-sampled HCI, then the decoder without its flow."""
+        drafts = [_Decoding(self._workers, *one) for one in draft_decoders(self.decoder, self.options)]
+        for draft in drafts:
             draft.stop = self.stop
-        return sooner
+        return drafts
 
-    async def draft(self, bitstream: Bitstream) -> Rebuilt:
-        """Return what is there sooner; nothing where no HCI is: a sketch takes no longer than a draft of it."""
+    async def rebuild_draft(self, bitstream: Bitstream) -> Rebuilt:
+        """Decode a draft; no picture without an HCI, because the fallback synthesis takes no longer than its draft."""
         if bitstream.stream(StreamKind.HCI) is None:
             return Rebuilt(bitstream, Guidance(bitstream.header), 0.0)
-        return await self.rebuilt(bitstream)
+        return await self.rebuild(bitstream)
 
-    async def before(self, bitstream: Bitstream) -> AsyncIterator[Rebuilt]:
-        """Yield what is there before the picture of ``bitstream``: that of its first streams, then drafts of all."""
+    async def rebuild_previews(self, bitstream: Bitstream) -> AsyncIterator[Rebuilt]:
+        """Yield previews of ``bitstream``: with no stream, with one stream more each time, then drafts of all streams."""
         for count in range(len(bitstream.streams)):
-            yield await self.rebuilt(Bitstream(bitstream.header, bitstream.streams[:count]))
+            yield await self.rebuild(Bitstream(bitstream.header, bitstream.streams[:count]))
         for draft in self.drafts():
-            yield await draft.draft(bitstream)
+            yield await draft.rebuild_draft(bitstream)
 
-    async def measured(self, rebuilt: Rebuilt, reference: ChunkBuffer) -> Rebuilt:
+    async def measure(self, rebuilt: Rebuilt, reference: ChunkBuffer) -> Rebuilt:
+        """Return ``rebuilt`` with its quality against ``reference``."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, measured, rebuilt, reference.join())
+        return await loop.run_in_executor(self._workers, measure_quality, rebuilt, reference.join())
 
 
 class _Call:
-    """What has arrived in one call: the reference and the packets."""
+    """The reference and the packets that have arrived in one call."""
 
     def __init__(self, picture_index: int) -> None:
         self.reference = ChunkBuffer("the reference picture")
         self.reception = Reception(picture_index)
 
     def take(self, request: receiver_pb2.ReceiveRequest) -> bool:
-        """Take in one message after the settings; return whether it was a packet that came through."""
+        """Take one message that follows the settings; return whether it was a delivered packet."""
         part = request.WhichOneof("part")
         if part == "reference_chunk":
             self.reference.add(request.reference_chunk)
@@ -111,11 +113,11 @@ class _Call:
 
 
 class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
-    """Reassembles, decodes and measures. Keeps its decoders loaded, and no other state between calls.
+    """Reassembles, decodes and measures. Keeps decoders loaded and no other state between calls.
 
     Args:
-        device: where the decoders compute; the empty one is their own choice.
-        telemetry: counts what came of the pictures.
+        device: where the decoders compute; empty: each decoder selects its device.
+        telemetry: counts pictures, streams and quality.
         perceptual: report perceptual distances and classifier agreement in the metrics, where there is a reference.
     """
 
@@ -127,50 +129,50 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         self._loaded: dict[str, Decoder] = {}
         self._loading = threading.Lock()
         self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="decode")
-        telemetry.watch("decode", self._workers._work_queue.qsize)  # noqa: SLF001 - the executor has no public one
+        telemetry.watch("decode", self._workers._work_queue.qsize)  # noqa: SLF001 - the executor has no public queue
 
     @streaming_rpc
     async def Receive(  # noqa: N802 - gRPC's name
         self, request_iterator: AsyncIterator[receiver_pb2.ReceiveRequest], context: Context
     ) -> AsyncIterator[receiver_pb2.ReceiveResponse]:
         """Rebuild one picture from packets; see ``proto/semlink/v1/receiver.proto``."""
-        async with self._begun("Receive", RECEIVE_ORDER, request_iterator, context) as (settings, decoding, call):
-            async for response in self._received(settings, decoding, request_iterator, call):
+        async with self._begin_call("Receive", RECEIVE_ORDER, request_iterator, context) as (settings, decoding, call):
+            async for response in self._receive(settings, decoding, request_iterator, call):
                 yield response
 
-    async def _received(
+    async def _receive(
         self,
         settings: receiver_pb2.ReceiveSettings,
         decoding: _Decoding,
         request_iterator: AsyncIterator[receiver_pb2.ReceiveRequest],
         call: CallTelemetry,
     ) -> AsyncIterator[receiver_pb2.ReceiveResponse]:
-        taken = _Call(settings.picture_index)
-        reception = taken.reception
-        previews = Previews(decoding.rebuilt, [draft.draft for draft in decoding.drafts()])
-        async with contextlib.aclosing(previews.while_reading(request_iterator)) as happening:
-            async for event in happening:
+        arrived = _Call(settings.picture_index)
+        reception = arrived.reception
+        previews = Previews(decoding.rebuild, [draft.rebuild_draft for draft in decoding.drafts()])
+        async with contextlib.aclosing(previews.while_reading(request_iterator)) as events:
+            async for event in events:
                 if isinstance(event, Rebuilt):
                     for preview in _preview_chunks(previews.count, event):
                         yield receiver_pb2.ReceiveResponse(preview=preview)
-                elif taken.take(event):
+                elif arrived.take(event):
                     if settings.progressive:
                         previews.offer(reception.bitstream())
-                    yield taken.progress("receive")
-        yield taken.progress("decode")
+                    yield arrived.progress("receive")
+        yield arrived.progress("decode")
         bitstream, rebuilt = reception.bitstream(), previews.newest
         if bitstream is None or rebuilt is None or rebuilt.bitstream != bitstream:
             with call.stage("decode"):
-                rebuilt = None if bitstream is None else await decoding.rebuilt(bitstream)
-        if rebuilt is not None and taken.reference:
-            yield taken.progress("measure")
-            rebuilt = await self._measured(decoding, rebuilt, taken.reference, settings.session, call)
+                rebuilt = None if bitstream is None else await decoding.rebuild(bitstream)
+        if rebuilt is not None and arrived.reference:
+            yield arrived.progress("measure")
+            rebuilt = await self._measure(decoding, rebuilt, arrived.reference, settings.session, call)
         for chunk in _file_chunks(rebuilt):
             yield receiver_pb2.ReceiveResponse(**chunk)
-        report = report_of(decoding.decoder, decoding.options, rebuilt, reception.status())
+        report = make_report(decoding.decoder, decoding.options, rebuilt, reception.status())
         report.packets_rejected = reception.rejected_packets
         report.repairs.extend(map(repair_report, reception.repairs()))
-        self._metrics.received(settings.session, report)
+        self._metrics.count_picture(settings.session, report)
         yield receiver_pb2.ReceiveResponse(report=report)
 
     @streaming_rpc
@@ -178,11 +180,11 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         self, request_iterator: AsyncIterator[receiver_pb2.DecodeRequest], context: Context
     ) -> AsyncIterator[receiver_pb2.DecodeResponse]:
         """Rebuild one picture from a container; see ``proto/semlink/v1/receiver.proto``."""
-        async with self._begun("Decode", DECODE_ORDER, request_iterator, context) as (settings, decoding, call):
-            async for response in self._decoded(settings, decoding, request_iterator, call):
+        async with self._begin_call("Decode", DECODE_ORDER, request_iterator, context) as (settings, decoding, call):
+            async for response in self._decode(settings, decoding, request_iterator, call):
                 yield response
 
-    async def _decoded(
+    async def _decode(
         self,
         settings: receiver_pb2.DecodeSettings,
         decoding: _Decoding,
@@ -202,33 +204,33 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         yield receiver_pb2.DecodeResponse(progress=_progress("decode", 0))
         number = 0
         if settings.progressive:
-            async for shown in decoding.before(bitstream):
-                number += shown.pixels is not None
-                for preview in _preview_chunks(number, shown):
+            async for preview_picture in decoding.rebuild_previews(bitstream):
+                number += preview_picture.pixels is not None
+                for preview in _preview_chunks(number, preview_picture):
                     yield receiver_pb2.DecodeResponse(preview=preview)
         with call.stage("decode"):
-            rebuilt = await decoding.rebuilt(bitstream)
+            rebuilt = await decoding.rebuild(bitstream)
         if reference:
             yield receiver_pb2.DecodeResponse(progress=_progress("measure", 0))
-            rebuilt = await self._measured(decoding, rebuilt, reference, settings.session, call)
+            rebuilt = await self._measure(decoding, rebuilt, reference, settings.session, call)
         for chunk in _file_chunks(rebuilt):
             yield receiver_pb2.DecodeResponse(**chunk)
-        report = report_of(decoding.decoder, decoding.options, rebuilt)
-        self._metrics.received(settings.session, report)
+        report = make_report(decoding.decoder, decoding.options, rebuilt)
+        self._metrics.count_picture(settings.session, report)
         yield receiver_pb2.DecodeResponse(report=report)
 
     @contextlib.asynccontextmanager
-    async def _begun(
+    async def _begin_call(
         self, method: str, order: str, requests: AsyncIterator[Any], context: Context
     ) -> AsyncIterator[tuple[Any, _Decoding, CallTelemetry]]:
-        """Yield a call's settings, the decoder that they ask for, which stops when the call ends, and telemetry."""
-        settings = await _settings(requests, order)
+        """Yield the settings of a call, its loaded decoder, which stops when the call ends, and its telemetry."""
+        settings = await _read_settings(requests, order)
         with self._telemetry.call(method, settings.session, context) as call:
-            decoding = await self._decoding(settings)
+            decoding = await self._prepare_decoding(settings)
             context.add_done_callback(decoding.end)  # type: ignore[arg-type]  # the stubs ask for a class of their own
             yield settings, decoding, call
 
-    async def _measured(
+    async def _measure(
         self,
         decoding: _Decoding,
         rebuilt: Rebuilt,
@@ -238,7 +240,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
     ) -> Rebuilt:
         """Return ``rebuilt`` with its quality; perceptual measures go to the metrics, if the service reports them."""
         with call.stage("measure"):
-            rebuilt = await decoding.measured(rebuilt, reference)
+            rebuilt = await decoding.measure(rebuilt, reference)
         if self._perceptual is not None and rebuilt.pixels is not None:
             with call.stage("perceptual"):
                 loop = asyncio.get_running_loop()
@@ -246,10 +248,10 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
             self._metrics.count_perceptual(session, found)
         return rebuilt
 
-    async def _decoding(self, settings: Settings) -> _Decoding:
-        """Return the decoder that ``settings`` name, loaded, with the options that they ask for."""
+    async def _prepare_decoding(self, settings: Settings) -> _Decoding:
+        """Load the decoder in ``settings`` and build its options."""
         loop = asyncio.get_running_loop()
-        decoder = await loop.run_in_executor(self._workers, self._decoder, settings.decoder or DEFAULT_DECODER)
+        decoder = await loop.run_in_executor(self._workers, self._load_decoder, settings.decoder or DEFAULT_DECODER)
         options = options_for(
             decoder,
             steps=settings.steps if settings.HasField("steps") else None,
@@ -259,8 +261,8 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         )
         return _Decoding(self._workers, decoder, options)
 
-    def _decoder(self, name: str) -> Decoder:
-        """Return the decoder called ``name``, loaded once; the next call tries again what could not be loaded."""
+    def _load_decoder(self, name: str) -> Decoder:
+        """Return the decoder ``name``, loaded once. After a failure the next call tries again."""
         with self._loading:
             if name not in self._loaded:
                 with self._telemetry.loading(name):
@@ -269,7 +271,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
 
 
 def receiver_spec(device: str = "", telemetry: Telemetry | None = None, *, perceptual: bool = False) -> ServiceSpec:
-    """Return the receiver as a service to run; its decoders compute on ``device``, the empty one is their choice."""
+    """Return the receiver as a service to run; the arguments are those of ``ReceiverService``."""
     telemetry = telemetry or Telemetry()
     service = ReceiverService(device, telemetry, perceptual=perceptual)
     return ServiceSpec(
@@ -279,8 +281,8 @@ def receiver_spec(device: str = "", telemetry: Telemetry | None = None, *, perce
     )
 
 
-async def _settings(requests: AsyncIterator[Any], order: str) -> Any:
-    """Return the settings, which every call begins with."""
+async def _read_settings(requests: AsyncIterator[Any], order: str) -> Any:
+    """Return the settings, the first message of every call."""
     first = await anext(requests, None)
     if first is None:
         raise InputError(f"the call ended without settings: {order}")
@@ -298,7 +300,7 @@ def _preview_chunks(number: int, rebuilt: Rebuilt) -> Iterator[receiver_pb2.Prev
 
 
 def _file_chunks(rebuilt: Rebuilt | None) -> Iterator[dict[str, Any]]:
-    """Yield picture and trust map as the response fields that carry them."""
+    """Yield picture and trust map in chunks, each as the field of a response."""
     if rebuilt is not None:
         yield from ({"picture_chunk": chunk} for chunk in split_chunks(rebuilt.png))
         yield from ({"trust_map_chunk": chunk} for chunk in split_chunks(rebuilt.trust_png))

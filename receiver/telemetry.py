@@ -1,4 +1,4 @@
-"""What the receiver counts: pictures by what became of them, and how good they are."""
+"""The receiver's metrics: pictures by outcome, streams by state, and quality."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from shared.rpc.semlink.v1 import packet_pb2
 
 EQUAL_PSNR_DB = 100.0
-"""Stands for the infinite PSNR of equal pictures, so that means stay finite."""
+"""Used for the infinite PSNR of equal pictures, so that means stay finite."""
 OUTCOMES = ("rebuilt", "invented", "lost")
 AGREEMENTS = ("top1", "top5")
 
 
 class ReceiverMetrics:
-    """The receiver's metrics in ``registry``. Quality is labelled by what the client says in its session."""
+    """The receiver's metrics in ``registry``. Quality is labelled with the codec and Es/N0 of the client's session."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def histogram(name: str, text: str, buckets: tuple[float, ...], *more: str) -> Histogram:
@@ -34,22 +34,23 @@ class ReceiverMetrics:
 
         self._pictures = Counter(
             "semlink_received_pictures",
-            "Pictures, by outcome: rebuilt, noise (nothing but the size came), lost.",
+            "Pictures by outcome: rebuilt, invented (only the size was received), lost.",
             ["codec", "es_n0_db", "outcome"],
             registry=registry,
         )
         self._streams = Counter(
-            "semlink_received_streams", "Streams of which something came.", ["stream", "state"], registry=registry
+            "semlink_received_streams",
+            "Streams of which at least one packet was received, by state.",
+            ["stream", "state"],
+            registry=registry,
         )
-        self._repairs = Counter(
-            "semlink_repair_objects", "Repaired objects, by what became of them.", ["state"], registry=registry
-        )
+        self._repairs = Counter("semlink_repair_objects", "Repaired objects by state.", ["state"], registry=registry)
         self._rejected = Counter(
-            "semlink_rejected_packets", "Packets that are none of this link, or fail their CRC-16.", registry=registry
+            "semlink_rejected_packets", "Packets that are not of this link, or fail their CRC-16.", registry=registry
         )
         self._psnr = histogram("semlink_psnr_db", "PSNR of the picture.", PSNR_DB)
         self._ms_ssim = histogram("semlink_ms_ssim", "MS-SSIM of the picture.", RATIOS)
-        self._trust = histogram("semlink_trust", "Mean of the trust map, 0 (invented) to 1 (evidence).", RATIOS)
+        self._trust = histogram("semlink_trust", "Mean of the trust map, 0 (invented) to 1 (received).", RATIOS)
         self._distance = histogram(
             "semlink_perceptual_distance",
             "Perceptual distance to the original: LPIPS-Alex, LPIPS-VGG or DISTS.",
@@ -58,17 +59,17 @@ class ReceiverMetrics:
         )
         self._agreement = histogram(
             "semlink_classifier_agreement",
-            "1 where the classifier says the same as of the original.",
+            "1 if the classifier gives the picture the class of its original.",
             (0.5, 1.0),
             "measure",
         )
 
-    def received(self, session: packet_pb2.Session, report: receiver_pb2.ReceiveReport) -> None:
-        """Count the picture that ``report`` is about."""
+    def count_picture(self, session: packet_pb2.Session, report: receiver_pb2.ReceiveReport) -> None:
+        """Count the picture of ``report``."""
         labels = _labels(session)
         outcome = "lost" if not report.rebuilt else "invented" if report.invented else "rebuilt"
-        for shown in OUTCOMES:  # with 0 too: shares of nothing are no numbers
-            self._pictures.labels(*labels, shown).inc(shown == outcome)
+        for one in OUTCOMES:  # add 0 to the others, so that shares are defined from the first picture on
+            self._pictures.labels(*labels, one).inc(one == outcome)
         self._rejected.inc(report.packets_rejected)
         for stream in report.streams:
             state = receiver_pb2.StreamState.Name(stream.state).removeprefix("STREAM_STATE_").lower()

@@ -75,12 +75,12 @@ def tiny_pocket_folder(tmp_path_factory) -> Path:
     """Weights of a pocket decoder in miniature: real networks, untrained, quick."""
     import torch
 
+    from receiver.pocket.fallback import FallbackSynthesis
     from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet
+    from receiver.pocket.prompt import PromptEmbedding
     from receiver.pocket.rrdbnet import RRDBNet
-    from receiver.pocket.sketch import Sketch
-    from receiver.pocket.synthesis import Synthesis
+    from receiver.pocket.synthesis import LatentSynthesis
     from receiver.pocket.weights import save_networks
-    from receiver.pocket.words import Words
 
     folder = tmp_path_factory.mktemp("pocket")
     with torch.random.fork_rng():
@@ -88,7 +88,14 @@ def tiny_pocket_folder(tmp_path_factory) -> Path:
         unet = new_unet((32, 32, 32))
         restorer = RRDBNet(width=16, growth=8, depth=1)
         networks = PocketNetworks(
-            restorer, new_autoencoder(), unet, new_controlnet(unet), Words(), Sketch(), Synthesis(), sigma=0.2
+            restorer,
+            new_autoencoder(),
+            unet,
+            new_controlnet(unet),
+            PromptEmbedding(),
+            FallbackSynthesis(),
+            LatentSynthesis(),
+            sigma=0.2,
         )
     save_networks(networks, folder)
     return folder

@@ -28,10 +28,10 @@ from torch.nn import functional
 from receiver.decoders.base import DecodeOptions
 from receiver.guidance import Guidance
 from receiver.pocket.config import weights_folder
+from receiver.pocket.data_consistency import project_to_hci
 from receiver.pocket.decoder import PocketDecoder
-from receiver.pocket.devices import device_named
-from receiver.pocket.fidelity import projected
-from receiver.pocket.pipeline import CPU_SIDE, OVERLAP, Pipeline
+from receiver.pocket.devices import select_device
+from receiver.pocket.pipeline import CPU_SIDE, OVERLAP, PocketPipeline
 from receiver.pocket.restore import restorer_input
 from receiver.pocket.trust import trust_map
 from receiver.pocket.weights import load_networks
@@ -122,27 +122,27 @@ def times(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def stages(pipeline: Pipeline, guidance: Guidance, repeats: int) -> dict[str, float]:
+def stages(pipeline: PocketPipeline, guidance: Guidance, repeats: int) -> dict[str, float]:
     """Return the median seconds of every stage on its own."""
     assert guidance.hci is not None
     hci = to_tensor(guidance.hci.pixels).to(pipeline.device)
     width, height = guidance.header.width, guidance.header.height
     quarters = restorer_input(guidance.hci.pixels, width, height)[None].to(pipeline.device)
-    restored = pipeline.restored(quarters)
+    restored = pipeline.restore(quarters)
     padded = functional.pad(restored, (0, -restored.shape[3] % 32, 0, -restored.shape[2] % 32), mode="reflect")
-    latent = pipeline.latent_of(padded)
+    latent = pipeline.encode(padded)
     work: dict[str, Callable[[], object]] = {
-        "restorer": lambda: pipeline.restored(quarters),
-        "encode": lambda: pipeline.latent_of(padded),
-        "flow, a step": lambda: pipeline.sampled(latent, latent, 1),
-        "decode": lambda: pipeline.add_decoded(padded.clone(), latent, latent),
-        "fidelity": lambda: projected(restored[0], hci, 1.0),
+        "restorer": lambda: pipeline.restore(quarters),
+        "encode": lambda: pipeline.encode(padded),
+        "flow, a step": lambda: pipeline.sample_flow(latent, latent, 1),
+        "decode": lambda: pipeline.add_change(padded.clone(), latent, latent),
+        "fidelity": lambda: project_to_hci(restored[0], hci, 1.0),
         "trust": lambda: trust_map(restored[0], hci),
     }
     return {name: statistics.median(seconds(pipeline, stage) for _ in range(repeats)) for name, stage in work.items()}
 
 
-def seconds(pipeline: Pipeline, work: Callable[[], object]) -> float:
+def seconds(pipeline: PocketPipeline, work: Callable[[], object]) -> float:
     """Return how long ``work`` takes, until the device is done with it."""
     started_s = time.perf_counter()
     work()
@@ -163,22 +163,22 @@ def agreement(options: argparse.Namespace) -> dict[str, Any]:
     assert guidance.hci is not None
     hci, scale = guidance.hci.pixels, guidance.hci.scale
     width, height = guidance.header.width, guidance.header.height
-    device = device_named(options.device)
+    device = select_device(options.device)
     chosen = load_networks(weights_folder(), device)
     exact = load_networks(weights_folder(), device, torch.float32)
 
-    def picture(pipeline: Pipeline) -> torch.Tensor:
-        return pipeline.pictures([hci], [0], width, height, 1)[0].clamp(0, 1)
+    def picture(pipeline: PocketPipeline) -> torch.Tensor:
+        return pipeline.decode_batch([hci], [0], width, height, 1)[0].clamp(0, 1)
 
-    reference = picture(Pipeline(exact, device, side=4096))
-    rows = {"number type of this device against float32": levels(picture(Pipeline(chosen, device)) - reference)}
+    reference = picture(PocketPipeline(exact, device, side=4096))
+    rows = {"number type of this device against float32": levels(picture(PocketPipeline(chosen, device)) - reference)}
     if width * height > CPU_SIDE**2:
         for overlap in (OVERLAP // 2, OVERLAP):
-            tiled = picture(Pipeline(exact, device, side=CPU_SIDE, overlap=overlap))
+            tiled = picture(PocketPipeline(exact, device, side=CPU_SIDE, overlap=overlap))
             name = f"tiles of {CPU_SIDE} pixels that overlap by {overlap} against the whole, float32"
             rows[name] = levels(tiled - reference)
     for fidelity in (0.0, 0.5, 1.0):
-        pixels = to_pixels(projected(reference, to_tensor(hci).to(device), fidelity), grey=False)
+        pixels = to_pixels(project_to_hci(reference, to_tensor(hci).to(device), fidelity), grey=False)
         error = downsample(pixels, scale).astype(np.float32) - hci
         rows[f"down-sampled again against the HCI, fidelity {fidelity:g}"] = levels(torch.from_numpy(error) / 255)
     return rows

@@ -17,8 +17,8 @@ import numpy as np
 from benchmarks.common.hci_curves import parquet_pictures
 from receiver.metrics.names import MEASURES, PERCEPTUAL
 from receiver.metrics.reporter import Measures
+from receiver.pocket.data_consistency import project_to_hci
 from receiver.pocket.decoder import PocketDecoder
-from receiver.pocket.fidelity import projected
 from semlink.report.text import markdown_table
 from shared.files import write_file
 from shared.hci.stream import decode_hci, encode_hci
@@ -46,10 +46,10 @@ def main() -> None:
         for bpp in BPPS:
             payload = encode_hci(pixels, int(bpp * height * width / 8))
             hci = decode_hci(payload, width, height)
-            restored = pipeline.pictures([hci.pixels], [0], width, height, 0)[0]
+            restored = pipeline.decode_batch([hci.pixels], [0], width, height, 0)[0]
             received = to_tensor(hci.pixels).to(restored.device)
             for fidelity in FIDELITIES:
-                made = to_pixels(projected(restored, received, fidelity), grey=False)
+                made = to_pixels(project_to_hci(restored, received, fidelity), grey=False)
                 found = measures.compare(made, reference)
                 values = {measure: float(found[measure] or 0) for measure in SHOWN}
                 rows[hci.scale, fidelity].append({"bpp": 8 * len(payload) / height / width} | values)

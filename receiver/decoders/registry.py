@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from receiver.decoders.upsample import UpsampleDecoder
 from shared.errors import UnknownNameError
-from shared.torch_imports import TORCH_IMPORTS
 
 if TYPE_CHECKING:
     from receiver.decoders.base import Decoder
@@ -32,7 +31,6 @@ def load_decoder(name: str, device: str = "") -> Decoder:
         from receiver.pocket.decoder import PocketDecoder  # noqa: PLC0415 - the other decoder needs no torch
 
         pocket = PocketDecoder(device)
-        with TORCH_IMPORTS:
-            pocket.load()
+        pocket.load()
         return pocket
     raise UnknownNameError(f"unknown decoder '{name}'; known are {', '.join(DECODER_NAMES)}")

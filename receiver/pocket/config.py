@@ -1,4 +1,4 @@
-"""Where the pocket decoder's weights are, and what their ``config.json`` says. Needs no torch."""
+"""The folder of the pocket decoder's weights, and its ``config.json``. Needs no torch."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from shared.validation import validate
 
 CONFIG_NAME = "config.json"
 FOLDER_VARIABLE = "SEMLINK_POCKET"
-"""Environment variable that names a folder of other weights in the same layout."""
+"""Environment variable with the folder of other weights in the same layout."""
 
 
 class PocketConfig(BaseModel):
-    """What the weights were trained for, and the settings that measured best with them.
+    """Settings that belong to the weights.
 
-    ``sigma`` is the noise added to the restored latent, where the flow starts; ``steps`` and ``fidelity`` are the
-    decoder's defaults, fidelity for HCIs of a quarter of the picture's size and less. ``sha256`` holds the hash of each
-    network's weights file, by the name of its folder; a folder without one is taken as it is.
+    ``sigma`` is the standard deviation of the noise that is added to the restored latent, where the flow starts.
+    ``steps`` and ``fidelity`` are the decoder's defaults; ``fidelity`` holds for HCIs (highly compressed images) of a
+    quarter of the picture's size and less. ``sha256`` holds the hash of each network's weights file, by the name of its
+    folder; a file without a hash is not checked.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -37,35 +38,35 @@ class PocketConfig(BaseModel):
 
 
 def weights_folder() -> Path:
-    """Return the folder that the environment variable ``SEMLINK_POCKET`` names, or that of the weights that ship."""
+    """Return the folder in the environment variable ``SEMLINK_POCKET``, else the folder of the shipped weights."""
     named = os.environ.get(FOLDER_VARIABLE)
     return Path(named) if named else Path(str(resources.files("models") / "pocket"))
 
 
-def way_out() -> str:
-    """Return what to do about weights that are not as they must be."""
+def weights_hint() -> str:
+    """Return what to do if the weights are missing or wrong."""
     first = "install the package again"
     if os.environ.get(FOLDER_VARIABLE):
-        first = f"have {FOLDER_VARIABLE} name another folder, or unset it"
+        first = f"set {FOLDER_VARIABLE} to another folder, or unset it"
     return f"{first}, use --decoder hci, or train them (training/README.md)"
 
 
-def config_in(folder: Path) -> PocketConfig:
+def read_config(folder: Path) -> PocketConfig:
     """Return the configuration of the weights in ``folder``.
 
     Raises:
-        SetupError: there is none, or it is not as this version expects.
+        SetupError: the file is missing, or does not fit this version.
     """
     path = folder / CONFIG_NAME
     try:
         values = json.loads(path.read_bytes())
     except OSError as error:
-        raise SetupError(f"no weights of the pocket decoder: {path} cannot be read; {way_out()}") from error
+        raise SetupError(f"no weights of the pocket decoder: {path} cannot be read; {weights_hint()}") from error
     except ValueError as error:
-        raise SetupError(f"{path} is damaged, it is not JSON; {way_out()}") from error
+        raise SetupError(f"{path} is damaged, it is not JSON; {weights_hint()}") from error
     if not isinstance(values, dict):
-        raise SetupError(f"{path} is damaged, it holds no settings; {way_out()}")
+        raise SetupError(f"{path} is damaged, it holds no settings; {weights_hint()}")
     try:
         return validate(PocketConfig, values)
     except ConfigError as error:
-        raise SetupError(f"{path} does not fit this version: {error}; {way_out()}") from error
+        raise SetupError(f"{path} does not fit this version: {error}; {weights_hint()}") from error

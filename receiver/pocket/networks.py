@@ -1,4 +1,4 @@
-"""The decoder's networks, as diffusers classes, and the layout of what they are given."""
+"""The decoder's networks as diffusers classes, and the layout of their inputs."""
 
 from __future__ import annotations
 
@@ -16,47 +16,50 @@ from shared.text import TEXT_WIDTH
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from receiver.pocket.fallback import FallbackSynthesis
+    from receiver.pocket.prompt import PromptEmbedding
     from receiver.pocket.rrdbnet import RRDBNet
-    from receiver.pocket.sketch import Sketch
-    from receiver.pocket.synthesis import Synthesis
-    from receiver.pocket.words import Words
+    from receiver.pocket.synthesis import LatentSynthesis
 
 AUTOENCODER_CHANNELS = 16
 MASKS = ("HCI", "LATENT", "REGIONS")
-"""Streams that have an availability mask: 1 where the stream is there, 0 where it is lost."""
+"""Streams with an availability mask: 1 if the stream was received, 0 if it was lost."""
 CONTROL_CHANNELS = AUTOENCODER_CHANNELS + LATENT_CHANNELS + REGIONS_MAX + len(MASKS)
 RESTORER_NOISE = 0.01
-"""Standard deviation of the noise added to the restorer's input, 0 to 1, of which it makes texture.
+"""Standard deviation of the noise on the restorer's input (0 to 1); the restorer turns the noise into texture.
 
-Without it, the only texture that a convolutional network can paint on an even area is a grid.
+Without it, the only texture that a convolutional network can give an even area is a grid.
 """
 WIDTHS = (96, 128, 192)
-"""Of the flow's levels, at 1/8, 1/16 and 1/32 of the picture."""
+"""Channels of the flow's levels at 1/8, 1/16 and 1/32 of the picture's size."""
 LATENT_MULTIPLE = 4
-"""Latent sides must be multiples of this, so that the flow can halve them twice."""
+"""The sides of the latent must be multiples of this, because the flow halves them twice."""
 TIMESTEPS = 1000
-"""The flow's time 0..1 is given to the networks as 0..1000, as diffusers' flow-matching schedulers do."""
+"""The networks take the flow's time 0 to 1 as 0 to 1000, like the flow-matching schedulers of diffusers."""
 
 
 @dataclass(frozen=True)
 class PocketNetworks:
-    """All networks of one decoder. ``sigma`` is the noise added to the restored latent, where the flow starts."""
+    """All networks of one decoder.
+
+    ``sigma`` is the standard deviation of the noise that is added to the restored latent, where the flow starts.
+    """
 
     restorer: RRDBNet
     autoencoder: AutoencoderDC
     unet: UNet2DConditionModel
     controlnet: ControlNetModel
-    words: Words
-    sketch: Sketch
-    synthesis: Synthesis
+    prompt_embedding: PromptEmbedding
+    fallback: FallbackSynthesis
+    synthesis: LatentSynthesis
     sigma: float
 
 
 def new_autoencoder() -> AutoencoderDC:
-    """Return an untrained autoencoder, eight times down, that does nothing at full size.
+    """Return an untrained autoencoder to 1/8 of the size, without layers at full size.
 
-    AutoencoderDC (Chen et al. 2024) moves pixels into channels with shortcuts past every block, and no norm of it looks
-    beyond one position, so that tiles agree. Why not AutoencoderTiny: docs/decoder.md.
+    AutoencoderDC (Chen et al. 2024) moves pixels into channels, with shortcuts around every block. Its norms use one
+    position only, so the results of overlapping tiles agree. docs/decoder.md says why it is not AutoencoderTiny.
     """
     widths, layers, none = (64, 64, 128, 128), (0, 2, 2, 3), ((),) * 4
     return AutoencoderDC(
@@ -71,7 +74,7 @@ def new_autoencoder() -> AutoencoderDC:
 
 
 def new_unet(widths: tuple[int, int, int] = WIDTHS) -> UNet2DConditionModel:
-    """Return an untrained flow network: latent in, velocity out. ``widths`` are multiples of 32."""
+    """Return an untrained flow network, from latent to velocity. ``widths`` are multiples of 32."""
     return UNet2DConditionModel(
         in_channels=AUTOENCODER_CHANNELS,
         out_channels=AUTOENCODER_CHANNELS,
@@ -86,7 +89,7 @@ def new_unet(widths: tuple[int, int, int] = WIDTHS) -> UNet2DConditionModel:
 
 
 def new_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
-    """Return a ControlNet for ``unet`` that starts as its encoder, with outputs at zero."""
+    """Return a ControlNet (Zhang et al. 2023) for ``unet``: a copy of its encoder with outputs at zero."""
     controlnet: ControlNetModel = ControlNetModel.from_unet(
         unet,
         conditioning_embedding_out_channels=(unet.config.block_out_channels[0],),
@@ -95,34 +98,35 @@ def new_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
     return controlnet
 
 
-def encoded(autoencoder: AutoencoderDC, picture: Tensor) -> Tensor:
-    """Return the latent ``[B, 16, H / 8, W / 8]``, of about unit variance, of ``picture`` ``[B, 3, H, W]``, 0 to 1."""
+def to_latent(autoencoder: AutoencoderDC, picture: Tensor) -> Tensor:
+    """Encode ``picture`` ``[B, 3, H, W]``, 0 to 1, to a latent ``[B, 16, H / 8, W / 8]`` of about unit variance."""
     latent: Tensor = autoencoder.encode(picture * 2 - 1).latent * autoencoder.config.scaling_factor
     return latent
 
 
-def decoded(autoencoder: AutoencoderDC, latent: Tensor) -> Tensor:
-    """Return the picture ``[B, 3, H, W]``, 0 to 1 (not clamped), of ``latent`` ``[B, 16, H / 8, W / 8]``."""
+def from_latent(autoencoder: AutoencoderDC, latent: Tensor) -> Tensor:
+    """Decode ``latent`` ``[B, 16, H / 8, W / 8]`` to a picture ``[B, 3, H, W]``, about 0 to 1 (not clamped)."""
     picture: Tensor = autoencoder.decode(latent / autoencoder.config.scaling_factor).sample
     return (picture + 1) / 2
 
 
-def control_image(hci_latent: Tensor, planes: Tensor, regions: Tensor, given: Tensor) -> Tensor:
+def control_image(hci_latent: Tensor, channels: Tensor, regions: Tensor, given: Tensor) -> Tensor:
     """Return the ControlNet's input ``[B, 54, h, w]``.
 
-    ``hci_latent`` ``[B, 16, h, w]`` is the restored HCI's, ``planes`` ``[B, 32, h, w]`` the latent stream's and
-    ``regions`` ``[B, 3, h, w]`` the regions' masks; ``given`` ``[B, 3]`` is 0 for those that a picture lacks.
+    ``hci_latent`` ``[B, 16, h, w]`` is the latent of the restored HCI, ``channels`` ``[B, 32, h, w]`` are those of the
+    latent stream and ``regions`` ``[B, 3, h, w]`` the masks of the regions. ``given`` ``[B, 3]`` is 0 for an input that a
+    picture lacks.
     """
-    there = given[:, :, None, None].to(hci_latent.dtype)
-    parts = [part * there[:, index : index + 1] for index, part in enumerate((hci_latent, planes, regions))]
-    return torch.cat([*parts, there.expand(-1, -1, *hci_latent.shape[2:])], 1)
+    availability = given[:, :, None, None].to(hci_latent.dtype)
+    parts = [part * availability[:, index : index + 1] for index, part in enumerate((hci_latent, channels, regions))]
+    return torch.cat([*parts, availability.expand(-1, -1, *hci_latent.shape[2:])], 1)
 
 
-def reach_of(given: Tensor, control: Tensor) -> Tensor:
-    """Return ``[B, Q, T]``: 1 where position q of the attention, at 1/32 of the picture, may look at word t.
+def attention_mask(given: Tensor, control: Tensor) -> Tensor:
+    """Return ``[B, Q, T]``: 1 if position q, at 1/32 of the picture's size, may attend to prompt token t.
 
-    ``given`` ``[B, T]`` is the prompt's. A region's word acts where its mask in ``control`` covers half of a position;
-    all others act everywhere.
+    ``given`` ``[B, T]`` is that of the prompt. The prompt token of a region acts where its mask in ``control`` covers half
+    of a position; every other one acts everywhere.
     """
     first = AUTOENCODER_CHANNELS + LATENT_CHANNELS
     covered = functional.avg_pool2d(control[:, first : first + REGIONS_MAX].float(), LATENT_MULTIPLE) >= 0.5
@@ -132,22 +136,23 @@ def reach_of(given: Tensor, control: Tensor) -> Tensor:
 
 
 def velocity(
-    networks: PocketNetworks, latent: Tensor, time: Tensor, words: Tensor, given: Tensor, control: Tensor
+    networks: PocketNetworks, latent: Tensor, time: Tensor, prompt: Tensor, given: Tensor, control: Tensor
 ) -> Tensor:
     """Return the velocity (source - picture) ``[B, 16, h, w]`` at ``time`` ``[B]``: 1 at the source, 0 at the end.
 
-    ``words`` ``[B, T, 384]`` and ``given`` ``[B, T]`` are a prompt's, ``control`` as ``control_image`` makes it.
-    Two paths: words reach the flow by attention alone, what has a place in the picture by the ControlNet alone.
+    ``prompt`` ``[B, T, 384]`` are embedded prompt tokens, ``given`` ``[B, T]`` is 1 for those that are there, and
+    ``control`` is the result of ``control_image``. Text acts through attention only, and everything that has a place in
+    the picture acts through the ControlNet only.
     """
     step = time * TIMESTEPS
     down, middle = networks.controlnet(
-        latent, step, encoder_hidden_states=torch.zeros_like(words[:, :1]), controlnet_cond=control, return_dict=False
+        latent, step, encoder_hidden_states=torch.zeros_like(prompt[:, :1]), controlnet_cond=control, return_dict=False
     )
     result: Tensor = networks.unet(
         latent,
         step,
-        encoder_hidden_states=words,
-        encoder_attention_mask=reach_of(given.to(latent.dtype), control),
+        encoder_hidden_states=prompt,
+        encoder_attention_mask=attention_mask(given.to(latent.dtype), control),
         down_block_additional_residuals=down,
         mid_block_additional_residual=middle,
         return_dict=False,

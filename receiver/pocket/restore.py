@@ -1,4 +1,4 @@
-"""From the received HCI to the restorer's input."""
+"""The restorer's input, from the received HCI (highly compressed image)."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ if TYPE_CHECKING:
 
 
 def restorer_input(hci: NDArray[np.uint8], width: int, height: int) -> Tensor:
-    """Return ``hci`` at quarter size of a picture of ``width`` × ``height``: ``[3, ceil(H / 4), ceil(W / 4)]``."""
+    """Return ``hci`` resized to a quarter of ``width`` × ``height``: ``[3, ceil(H / 4), ceil(W / 4)]``, 0 to 1."""
     return to_tensor(upsample(hci, *quarter_size(width, height)))

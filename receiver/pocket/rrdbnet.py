@@ -15,7 +15,7 @@ SLOPE = 0.2
 
 
 class DenseBlock(nn.Module):
-    """Five convolutions, each of which sees what all before it saw and made; added to the input at a fifth."""
+    """Five densely connected convolutions. A fifth of the result is added to the input."""
 
     def __init__(self, width: int, growth: int) -> None:
         super().__init__()
@@ -26,14 +26,14 @@ class DenseBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``[B, width, H, W]`` for the same."""
-        seen = [x]
+        features = [x]
         for conv in self.convs[:-1]:
-            seen.append(functional.leaky_relu(conv(torch.cat(seen, 1)), SLOPE, inplace=True))
-        return x + RESIDUAL_SCALE * cast("Tensor", self.convs[-1](torch.cat(seen, 1)))
+            features.append(functional.leaky_relu(conv(torch.cat(features, 1)), SLOPE, inplace=True))
+        return x + RESIDUAL_SCALE * cast("Tensor", self.convs[-1](torch.cat(features, 1)))
 
 
 class ResidualInResidual(nn.Module):
-    """Three dense blocks, added to the input at a fifth."""
+    """Three dense blocks. A fifth of the result is added to the input."""
 
     def __init__(self, width: int, growth: int) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class ResidualInResidual(nn.Module):
 
 
 class RRDBNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is untyped
-    """Enlarges a picture four times; most of its work is done at the small size."""
+    """Enlarges a picture four times. Most layers work at the small size."""
 
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self, width: int = 64, growth: int = 32, depth: int = 23) -> None:

@@ -1,9 +1,9 @@
-"""Sizes that the decoder's parts agree on."""
+"""Sizes that the parts of the decoder share."""
 
 from __future__ import annotations
 
 RESTORER_SCALE = 4
-"""The restorer enlarges by this factor; an HCI of any scale is first resized to quarter size."""
+"""The restorer enlarges by this factor; an HCI of any scale is resized to quarter size first."""
 LATENT_SCALE = 8
 """Picture pixels per latent position, in each direction."""
 

@@ -1,4 +1,7 @@
-"""From planes of the latent stream to a picture: the inverse of the sender's analysis, trained with it (GSC)."""
+"""Latent synthesis: from the channels of the latent stream to a picture. The sender's analysis is trained with it.
+
+Chen et al., "Generative Semantic Coding" (GSC, arXiv 2510.27324), section 3.2.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,11 @@ from shared.latent.network import EIGHTH, SIXTEENTH, Residual
 from shared.weights import load_weights
 
 SYNTHESIS_NAME = "synthesis.safetensors"
-WAY_OUT = "install the package again or train it (training/README.md)"
+HINT = "install the package again or train it (training/README.md)"
 
 
-class Synthesis(nn.Module):
-    """Planes, some of them absent, to a picture: a small convolutional decoder beside a linear transform of blocks."""
+class LatentSynthesis(nn.Module):
+    """A small convolutional decoder beside a linear transform of blocks. Any of the channels may be missing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,21 +37,24 @@ class Synthesis(nn.Module):
         )
         self.blocks = nn.Conv2d(LATENT_CHANNELS, 3 * LATENT_STRIDE * LATENT_STRIDE, 1)
 
-    def forward(self, planes: Tensor, kept: Tensor) -> Tensor:
-        """Map ``planes`` ``[B, 32, h, w]``, zero where not ``kept`` ``[B, 32]``, to ``[B, 3, 16h, 16w]``, 0 to 1."""
-        there = kept[:, :, None, None].expand_as(planes).to(planes.dtype)
-        blocks = functional.pixel_shuffle(self.blocks(planes), LATENT_STRIDE)
-        out: Tensor = self.body(torch.cat([planes, there], 1)) + blocks + 0.5
+    def forward(self, channels: Tensor, received: Tensor) -> Tensor:
+        """Return ``[B, 3, 16h, 16w]``, about 0 to 1.
+
+        ``channels`` ``[B, 32, h, w]`` are zero where ``received`` ``[B, 32]`` is 0.
+        """
+        availability = received[:, :, None, None].expand_as(channels).to(channels.dtype)
+        blocks = functional.pixel_shuffle(self.blocks(channels), LATENT_STRIDE)
+        out: Tensor = self.body(torch.cat([channels, availability], 1)) + blocks + 0.5
         return out
 
 
-def loaded_synthesis(folder: Path | None = None) -> Synthesis:
-    """Return the synthesis in ``folder``, or the one that ships, frozen, float32.
+def load_synthesis(folder: Path | None = None) -> LatentSynthesis:
+    """Return the latent synthesis in ``folder``, or the one that ships, frozen, in float32.
 
     Raises:
         SetupError: its weights are missing or damaged.
     """
     path = (folder or Path(str(resources.files("models") / "latent"))) / SYNTHESIS_NAME
     with torch.device("meta"):
-        network = Synthesis()
-    return load_weights(network, path, "the latent stream's synthesis", WAY_OUT)
+        network = LatentSynthesis()
+    return load_weights(network, path, "the latent stream's synthesis", HINT)

@@ -1,4 +1,4 @@
-"""The decoder's networks from and to a folder: ``config.json``, and six folders in the layout of diffusers."""
+"""Loads and saves the networks: ``config.json``, and a folder per network in the layout of diffusers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from receiver.pocket.config import CONFIG_NAME, PocketConfig, config_in, way_out
-from receiver.pocket.devices import number_type
+from receiver.pocket.config import CONFIG_NAME, PocketConfig, read_config, weights_hint
+from receiver.pocket.devices import compute_dtype
 from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
+from receiver.pocket.fallback import FallbackSynthesis
 from receiver.pocket.networks import AUTOENCODER_CHANNELS, CONTROL_CHANNELS, PocketNetworks
+from receiver.pocket.prompt import PromptEmbedding
 from receiver.pocket.rrdbnet import RRDBNet
-from receiver.pocket.sketch import Sketch
-from receiver.pocket.synthesis import loaded_synthesis
-from receiver.pocket.words import Words
+from receiver.pocket.synthesis import load_synthesis
 from shared.errors import SetupError
 from shared.text import TEXT_WIDTH
 
@@ -34,8 +34,8 @@ CLASSES = {
     "autoencoder": AutoencoderDC,
     "unet": UNet2DConditionModel,
     "controlnet": ControlNetModel,
-    "words": Words,
-    "sketch": Sketch,
+    "words": PromptEmbedding,
+    "sketch": FallbackSynthesis,
 }
 EXPECTED: dict[str, dict[str, int]] = {
     "restorer": {},
@@ -53,24 +53,28 @@ EXPECTED: dict[str, dict[str, int]] = {
     "words": {"width": TEXT_WIDTH},
     "sketch": {},
 }
-"""Settings that the networks must agree on with the pipeline around them."""
+"""Settings of the networks that the pipeline depends on."""
+FIELDS = {"words": "prompt_embedding", "sketch": "fallback"}
+"""Fields of ``PocketNetworks`` that have another name than their folder."""
 
 
 def load_networks(folder: Path, device: torch.device, dtype: torch.dtype | None = None) -> PocketNetworks:
-    """Return the networks in ``folder`` on ``device``, frozen, in ``dtype`` (None: the one that suits the device).
+    """Return the networks in ``folder`` on ``device``, frozen, in ``dtype``; None selects it by the device.
 
     Raises:
         SetupError: a file is missing, damaged, or holds another network than this version expects.
     """
-    config = config_in(folder)
+    config = read_config(folder)
     if config.text_width != TEXT_WIDTH:
         raise SetupError(
-            f"{folder / CONFIG_NAME} says text_width {config.text_width}; this version has {TEXT_WIDTH}; {way_out()}"
+            f"{folder / CONFIG_NAME} has text_width {config.text_width}; this version needs {TEXT_WIDTH}; {weights_hint()}"
         )
-    dtype = dtype or number_type(device)
-    loaded = {name: _network(folder / name, config.sha256.get(name), device, dtype) for name in CLASSES}
-    loaded["sketch"].float()  # small, and its colours should not be rounded
-    return PocketNetworks(**loaded, synthesis=loaded_synthesis().to(device), sigma=config.sigma)
+    dtype = dtype or compute_dtype(device)
+    loaded = {
+        FIELDS.get(name, name): _load_network(folder / name, config.sha256.get(name), device, dtype) for name in CLASSES
+    }
+    loaded["fallback"].float()  # small, and rounding would change its colours
+    return PocketNetworks(**loaded, synthesis=load_synthesis().to(device), sigma=config.sigma)
 
 
 def save_networks(networks: PocketNetworks, folder: Path, *, steps: int = 1, fidelity: float = 1.0) -> None:
@@ -78,7 +82,7 @@ def save_networks(networks: PocketNetworks, folder: Path, *, steps: int = 1, fid
     folder.mkdir(parents=True, exist_ok=True)
     hashes = {}
     for name in CLASSES:
-        network = getattr(networks, name)
+        network = getattr(networks, FIELDS.get(name, name))
         network.save_config(folder / name)
         tensors = {key: value.detach().half().contiguous().cpu() for key, value in network.state_dict().items()}
         data = safetensors.torch.save(tensors, metadata={"format": "pt"})
@@ -88,67 +92,67 @@ def save_networks(networks: PocketNetworks, folder: Path, *, steps: int = 1, fid
     (folder / CONFIG_NAME).write_text(config.model_dump_json(indent=2) + "\n")
 
 
-def _network(folder: Path, sha256: str | None, device: torch.device, dtype: torch.dtype) -> Any:
-    """Return the network in ``folder``, frozen; ``sha256`` is that of its weights file, None where none is known."""
-    network = _untrained(folder, EXPECTED[folder.name])
+def _load_network(folder: Path, sha256: str | None, device: torch.device, dtype: torch.dtype) -> Any:
+    """Return the network in ``folder``, frozen. ``sha256`` is the hash of its weights file, None if it is not known."""
+    network = _build_network(folder, EXPECTED[folder.name])
     path = folder / WEIGHTS_NAME
-    data = _read(path)
-    tensors = _tensors(path, data)
+    data = _read_weights(path)
+    tensors = _parse_tensors(path, data)
     _check_shapes(path, {key: value.shape for key, value in network.state_dict().items()}, tensors)
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-        raise SetupError(f"{path} is damaged, its SHA-256 is not the one in {CONFIG_NAME}; {way_out()}")
+        raise SetupError(f"{path} is damaged, its SHA-256 is not the one in {CONFIG_NAME}; {weights_hint()}")
     network.load_state_dict({key: value.to(device, dtype) for key, value in tensors.items()}, assign=True)
     return network.to(memory_format=torch.channels_last).requires_grad_(requires_grad=False).eval()
 
 
-def _untrained(folder: Path, expected: dict[str, int]) -> Any:
-    """Return the network that ``config.json`` in ``folder`` describes, without storage for its weights."""
+def _build_network(folder: Path, expected: dict[str, int]) -> Any:
+    """Return the network of ``config.json`` in ``folder``, without storage for its weights."""
     path = folder / CONFIG_NAME
     try:
         settings = dict(json.loads(path.read_bytes()))
         arguments = {
             key: settings[key] for key in inspect.signature(CLASSES[folder.name]).parameters if key in settings
         }
-        # On "meta" nothing is drawn: torch's default generator stays as it is, and no time is lost.
+        # On "meta" no weights are drawn: torch's default generator does not change, and no time is lost.
         with torch.device("meta"):
             network = CLASSES[folder.name](**arguments)
         wrong = {key: network.config[key] for key, value in expected.items() if network.config[key] != value}
     except OSError as error:
-        raise SetupError(f"no weights of the pocket decoder: {path} cannot be read; {way_out()}") from error
-    except Exception as error:  # diffusers checks no settings: any type of error may come of a wrong one
-        raise SetupError(f"{path} is damaged or describes another network; {way_out()}") from error
+        raise SetupError(f"no weights of the pocket decoder: {path} cannot be read; {weights_hint()}") from error
+    except Exception as error:  # diffusers does not check settings: a wrong one may raise any type of error
+        raise SetupError(f"{path} is damaged or describes another network; {weights_hint()}") from error
     if wrong:
         key, value = next(iter(wrong.items()))
-        raise SetupError(f"{path} says {key} {value}; this version has {expected[key]}; {way_out()}")
+        raise SetupError(f"{path} has {key} {value}; this version needs {expected[key]}; {weights_hint()}")
     return network
 
 
-def _read(path: Path) -> bytes:
+def _read_weights(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise SetupError(f"no weights of the pocket decoder: {path} cannot be read; {way_out()}") from error
+        raise SetupError(f"no weights of the pocket decoder: {path} cannot be read; {weights_hint()}") from error
     if data.startswith(LFS_POINTER):
-        raise SetupError(f"{path} is a pointer of git-lfs, not the weights: run 'git lfs pull'")
+        raise SetupError(f"{path} is a git-lfs pointer, not the weights: run 'git lfs pull'")
     return data
 
 
-def _tensors(path: Path, data: bytes) -> dict[str, Tensor]:
+def _parse_tensors(path: Path, data: bytes) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load(data)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise SetupError(f"{path} is damaged, it is not a whole safetensors file; {way_out()}") from error
+        raise SetupError(f"{path} is damaged, it is not a complete safetensors file; {weights_hint()}") from error
 
 
 def _check_shapes(path: Path, expected: dict[str, torch.Size], tensors: dict[str, Tensor]) -> None:
-    """Check that ``tensors`` are finite and have the names and shapes that the network's configuration asks for."""
+    """Check that ``tensors`` are finite and have the names and shapes of the configured network."""
     for key in sorted(expected.keys() | tensors.keys()):
         if key not in tensors or key not in expected:
-            fault = f"lacks {key}" if key in expected else f"holds {key}, which its network does not have"
+            fault = f"lacks {key}" if key in expected else f"holds {key}, which is not in its network"
         elif tensors[key].shape != expected[key]:
             fault = f"holds {key} of {list(tensors[key].shape)} instead of {list(expected[key])}"
         elif not (tensors[key].is_floating_point() and bool(torch.isfinite(tensors[key]).all())):
-            fault = f"holds {key} with values that are no finite numbers"
+            fault = f"holds {key} with values that are not finite"
         else:
             continue
-        raise SetupError(f"{path} {fault}; {way_out()}")
+        raise SetupError(f"{path} {fault}; {weights_hint()}")

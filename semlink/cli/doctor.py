@@ -48,7 +48,7 @@ WEIGHTS = {
     "LPIPS-Alex": ("receiver.metrics.perceptual", "load_distance", "lpips_alex"),
     "LPIPS-VGG": ("receiver.metrics.perceptual", "load_distance", "lpips_vgg"),
     "DISTS": ("receiver.metrics.perceptual", "load_distance", "dists"),
-    "Real-ESRGAN": ("receiver.pocket.esrgan", "real_esrgan"),
+    "Real-ESRGAN": ("receiver.pocket.esrgan", "load_real_esrgan"),
 }
 """Functions that load the weights that come with packages, and their arguments."""
 

@@ -46,23 +46,23 @@ class AutoencoderCeiling:
         del budget_bytes
         import torch  # noqa: PLC0415
 
-        from receiver.pocket.networks import encoded  # noqa: PLC0415
+        from receiver.pocket.networks import to_latent  # noqa: PLC0415
 
         padded = np.pad(pixels, [(0, -side % MULTIPLE) for side in pixels.shape[:2]] + [(0, 0)], mode="edge")
         with torch.inference_mode():
-            latent = encoded(self._network, to_tensor(padded)[None].contiguous())
+            latent = to_latent(self._network, to_tensor(padded)[None].contiguous())
         return latent.half().numpy().tobytes()
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
         """Return the picture ``[height, width, 3]`` of a latent."""
         import torch  # noqa: PLC0415
 
-        from receiver.pocket.networks import decoded  # noqa: PLC0415
+        from receiver.pocket.networks import from_latent  # noqa: PLC0415
 
         shape = 1, CHANNELS, -(-height // MULTIPLE), -(-width // MULTIPLE)
         if len(data) != 2 * np.prod(shape):
             raise DataError(f"this latent has {len(data)} bytes; {2 * np.prod(shape)} make {width}x{height} pixels")
         latent = torch.from_numpy(np.frombuffer(data, "<f2").astype(np.float32)).view(shape)
         with torch.inference_mode():
-            picture = decoded(self._network, latent)[0, :, :height, :width]
+            picture = from_latent(self._network, latent)[0, :, :height, :width]
         return to_pixels(picture, grey=False)

@@ -65,10 +65,10 @@ def compare_codecs(
     results = ResultFile(folder)
     from receiver.metrics.reporter import Measures  # noqa: PLC0415 - seconds to import; arguments are checked first
     from receiver.metrics.tasks import tasks_in  # noqa: PLC0415
-    from receiver.pocket.devices import device_named  # noqa: PLC0415
+    from receiver.pocket.devices import select_device  # noqa: PLC0415
     from semlink.pipeline.pipeline import Pipeline  # noqa: PLC0415
 
-    torch_device = str(device_named(device))
+    torch_device = str(select_device(device))
     measures = Measures(device=torch_device, tasks=tasks_in(tasks, torch_device))
     run = EvaluationRun(names, results, measures, Pipeline(device))
     found = run.run(files, wanted, on_picture or (lambda _: None))

@@ -11,7 +11,7 @@ from channel.service.loss_messages import predict_loss
 from channel.service.messages import arrival_message, describe_channel, list_channels, read_profile, report_message
 from receiver.decoders.base import DecodeOptions, options_for
 from receiver.decoders.registry import DEFAULT_DECODER
-from receiver.rebuild import draft_decoders, measured, rebuild, repair_report, report_of
+from receiver.rebuild import draft_decoders, make_report, measure_quality, rebuild, repair_report
 from receiver.reception import Reception
 from semlink.pipeline.pipeline import Pipeline
 from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignore_preview, ignore_stage
@@ -86,8 +86,8 @@ class LocalSession:
             _number_previews([*early, *_drafts(bitstream, decoder, options)], on_preview)
         rebuilt = rebuild(bitstream, decoder, options)
         if reference:
-            rebuilt = measured(rebuilt, reference)
-        return Decoded(rebuilt.png, report_of(decoder, options, rebuilt), rebuilt.trust_png)
+            rebuilt = measure_quality(rebuilt, reference)
+        return Decoded(rebuilt.png, make_report(decoder, options, rebuilt), rebuilt.trust_png)
 
     def transmit(self, packets: Sequence[bytes], settings: channel_pb2.ChannelSettings) -> Carried:
         """Send ``packets`` over the channel of ``settings``; a ``time_scale`` is ignored.
@@ -135,8 +135,8 @@ class LocalSession:
                 shown.show(reception.bitstream())
         on_stage("decode", 1.0)
         received = reception.bitstream()
-        rebuilt = None if received is None else measured(shown.rebuild(received), picture)
-        report = report_of(decoder, options, rebuilt, reception.status())
+        rebuilt = None if received is None else measure_quality(shown.rebuild(received), picture)
+        report = make_report(decoder, options, rebuilt, reception.status())
         report.packets_rejected = reception.rejected_packets
         report.repairs.extend(map(repair_report, reception.repairs()))
         return Transfer(

@@ -1,4 +1,4 @@
-"""A call to the receiver that has ended, however it ended, computes no longer."""
+"""The receiver stops computing when a call has ended, for any reason."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Endless:
 
 
 @pytest.mark.parametrize("how", ["cancelled", "late", "service stopped"])
-def test_a_call_that_has_ended_computes_no_longer(how, bitstream):
+def test_computing_stops_when_the_call_ends(how, bitstream):
     service, endless = ReceiverService(), Endless()
     service._loaded["endless"] = endless
     name = receiver_pb2.DESCRIPTOR.services_by_name["ReceiverService"].full_name

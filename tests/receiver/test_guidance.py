@@ -35,9 +35,9 @@ print(json.dumps({
 }))
 """
 HCI = """
-from shared.hci.stream import coder_named
+from shared.hci.stream import get_coder
 
-pixels = coder_named("av1").decode(
+pixels = get_coder("av1").decode(
     bytes.fromhex(case["payload"]), case["width"], case["height"], grey=case.get("grey", False)
 )
 print(json.dumps(hashlib.sha256(pixels.tobytes()).hexdigest()))

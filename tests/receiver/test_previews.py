@@ -1,4 +1,4 @@
-"""Previews: which of the bitstreams offered while packets arrive are rebuilt, and when."""
+"""Previews: which of the offered bitstreams are decoded while packets arrive, and when."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def happened(rebuild, script, drafts=()) -> tuple[list, Previews]:
     return shown, previews
 
 
-def test_what_is_offered_while_one_is_made_leaves_only_the_newest_waiting():
+def test_only_the_newest_bitstream_waits_while_a_preview_runs():
     started, go_on, made = asyncio.Event(), asyncio.Event(), []
 
     async def rebuild(bitstream):
@@ -71,7 +71,7 @@ def test_what_is_offered_while_one_is_made_leaves_only_the_newest_waiting():
     assert previews.newest.bitstream == BITSTREAMS[3]
 
 
-def test_the_one_in_the_making_is_finished_when_the_requests_end_and_the_waiting_one_left_out():
+def test_when_the_requests_end_the_running_preview_finishes_and_the_waiting_one_is_dropped():
     started, made = asyncio.Event(), []
 
     async def rebuild(bitstream):
@@ -89,7 +89,7 @@ def test_the_one_in_the_making_is_finished_when_the_requests_end_and_the_waiting
     assert made == shown == [BITSTREAMS[0]]
 
 
-def test_the_same_is_not_made_twice_and_nothing_is_made_of_nothing():
+def test_an_equal_bitstream_is_not_decoded_again_and_none_is_ignored():
     async def rebuild(bitstream):
         return rebuilt(bitstream)
 
@@ -103,7 +103,7 @@ def test_the_same_is_not_made_twice_and_nothing_is_made_of_nothing():
     assert previews.count == 1
 
 
-def test_a_preview_that_fails_is_left_out_and_a_fault_of_ours_is_not_hidden():
+def test_a_failed_preview_is_dropped_but_a_bug_is_raised():
     async def over_the_limit(bitstream):
         raise LimitError("too large")
 
@@ -121,7 +121,7 @@ def test_a_preview_that_fails_is_left_out_and_a_fault_of_ours_is_not_hidden():
         happened(faulty, script())
 
 
-def test_drafts_are_shown_before_the_picture_and_never_taken_for_it():
+def test_drafts_precede_the_picture_and_do_not_count_as_it():
     go_on = asyncio.Event()
     drafted = []
 

@@ -1,4 +1,4 @@
-"""Reassembly: whole exactly if every packet arrived, never wrong content, bounded memory."""
+"""Reassembly: streams are complete exactly if every packet arrived, content is never wrong, memory is bounded."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def hci(n_bytes: int, fill: int = 7, header: PictureHeader = HEADER) -> Bitstrea
 
 @given(bitstreams(), packetisers(), st.integers(0, 255), st.data())
 @settings(deadline=None, max_examples=200)
-def test_a_stream_is_whole_exactly_if_all_its_packets_arrived(
+def test_a_stream_is_complete_exactly_if_all_its_packets_arrived(
     bitstream: Bitstream, packetiser: Packetiser, picture_id: int, data: st.DataObject
 ) -> None:
     sent = packetiser.packetise(bitstream, picture_id)
@@ -93,7 +93,7 @@ def _check_status(reassembler: Reassembler, picture_id: int, arrived: set[Packet
         assert stream.missing <= n_sent - n_arrived
         assert stream.total in (None, n_sent)
         assert stream.total is None or stream.missing == n_sent - n_arrived
-        assert stream.whole == (n_sent == n_arrived)
+        assert stream.complete == (n_sent == n_arrived)
         assert not stream.conflict
 
 
@@ -222,7 +222,7 @@ def test_packets_that_contradict_each_other_never_give_a_stream_with_holes(packe
     assert counts.accepted + counts.duplicate + counts.conflicting == len(packets)
 
 
-def test_two_contents_for_one_place_spoil_the_stream_for_good() -> None:
+def test_two_contents_at_one_place_put_the_stream_in_conflict_for_good() -> None:
     sent = [Packet.unpack(packet) for packet in Packetiser(32).packetise(hci(60), 9)]
     reassembler = Reassembler()
     forged = replace(sent[1], data=b"x" * len(sent[1].data))
@@ -232,11 +232,11 @@ def test_two_contents_for_one_place_spoil_the_stream_for_good() -> None:
     status = reassembler.status(9)
     assert status is not None
     assert status.streams[0].conflict
-    assert not status.streams[0].whole
+    assert not status.streams[0].complete
     assert reassembler.counts.conflicting == 1
 
 
-def test_a_picture_id_that_comes_around_replaces_the_old_picture() -> None:
+def test_a_reused_picture_id_replaces_the_old_picture() -> None:
     packetiser = Packetiser(32)
     old, new = hci(60, fill=1), hci(60, fill=2)
     reassembler = Reassembler()
@@ -261,7 +261,7 @@ def test_another_picture_size_replaces_the_old_picture() -> None:
     assert reassembler.bitstream(5) == caption
 
 
-def test_a_thousand_pictures_with_ids_and_counts_going_around() -> None:
+def test_a_thousand_pictures_with_reused_ids_and_counts() -> None:
     packetiser = Packetiser(32)
     reassembler = Reassembler(max_pictures=4)
     for number in range(1000):
@@ -273,7 +273,7 @@ def test_a_thousand_pictures_with_ids_and_counts_going_around() -> None:
     assert reassembler.counts.evicted == 996
 
 
-def test_the_picture_silent_longest_is_dropped_first() -> None:
+def test_the_picture_with_the_oldest_packet_is_dropped_first() -> None:
     packetiser = Packetiser(32)
     reassembler = Reassembler(max_pictures=2)
     one, two, three = (packetiser.packetise(hci(60), picture_id) for picture_id in (1, 2, 3))
@@ -294,7 +294,7 @@ def test_memory_is_bounded() -> None:
     assert reassembler.counts.evicted > 0
 
 
-def test_the_longest_stream_is_whole_in_any_direction() -> None:
+def test_the_longest_stream_is_complete_in_any_order() -> None:
     bitstream = hci(MAX_SEGMENTS * 23 - 4)
     packets = Packetiser(32).packetise(bitstream, 0)
     for order in (packets, packets[::-1]):
@@ -304,7 +304,7 @@ def test_the_longest_stream_is_whole_in_any_direction() -> None:
         assert reassembler.bitstream(0) == bitstream
 
 
-def test_segments_further_apart_than_a_stream_is_long_are_of_two_pictures() -> None:
+def test_segments_too_far_apart_for_one_stream_belong_to_two_pictures() -> None:
     first = Packet(StreamKind.HCI, 0, SequenceFlags.FIRST_SEGMENT, 100, HEADER, b"a")
     for distance, evicted in [(MAX_SEGMENTS - 1, 0), (MAX_SEGMENTS, 1)]:
         last = Packet(StreamKind.HCI, 0, SequenceFlags.LAST_SEGMENT, 100 + distance, None, b"z")
@@ -339,6 +339,6 @@ def test_window_outside_the_range_is_refused(max_pictures: int) -> None:
         Reassembler(max_pictures=max_pictures)
 
 
-def test_memory_of_nothing_is_refused() -> None:
+def test_a_memory_limit_of_zero_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least 1"):
         Reassembler(max_bytes=0)

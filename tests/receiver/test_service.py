@@ -121,7 +121,7 @@ def test_packets_and_container_give_the_same_picture(bitstream, picture_png, rec
     assert 0 < report.quality.ms_ssim <= 1
 
 
-def test_progress_names_the_stream_that_became_whole(bitstream, received):
+def test_progress_names_the_complete_streams(bitstream, received):
     packets = Packetiser(100).packetise(bitstream, 7)
     _, events = received(reversed(packets))
     progress = [event.progress for event in events if event.HasField("progress") and event.progress.stage == "receive"]
@@ -129,26 +129,26 @@ def test_progress_names_the_stream_that_became_whole(bitstream, received):
     assert [list(step.whole) for step in progress] == [[]] * (len(packets) - 1) + [[StreamKind.HCI]]
 
 
-def test_a_lost_packet_leaves_no_picture_but_a_reason(bitstream, received):
+def test_after_a_lost_packet_there_is_a_reason_instead_of_a_picture(bitstream, received):
     packets = Packetiser(100).packetise(bitstream, 7)
     picture, events = received(packets[:-1])
     report = events[-1].report
     assert picture == b""
     assert not report.rebuilt
     assert not report.invented
-    assert "whole" in report.reason
+    assert "no stream is complete" in report.reason
     assert report.streams[0].state == receiver_pb2.STREAM_STATE_INCOMPLETE
     assert report.streams[0].packets_received == len(packets) - 1
     assert (report.width, report.height) == (384, 256)
 
 
-def test_nothing_arrived(bitstream, received):
+def test_without_any_packet_there_is_no_picture(bitstream, received):
     picture, events = received(Packetiser(100).packetise(bitstream, 7), fate=packet_pb2.FATE_FEC_FAILED)
     assert picture == b""
     assert "size" in events[-1].report.reason
 
 
-def test_foreign_bytes_are_counted_and_do_no_harm(bitstream, received):
+def test_foreign_bytes_are_counted_and_ignored(bitstream, received):
     packets = Packetiser(100).packetise(bitstream, 7)
     broken = bytearray(packets[0])
     broken[20] ^= 1
@@ -157,7 +157,7 @@ def test_foreign_bytes_are_counted_and_do_no_harm(bitstream, received):
     assert events[-1].report.packets_rejected == 2
 
 
-def test_a_stream_that_does_not_decode_is_damaged_not_fatal(bitstream, received):
+def test_a_stream_that_does_not_decode_is_reported_as_damaged(bitstream, received):
     foreign = Bitstream(bitstream.header, (Stream(StreamKind.HCI, b"\xff" * 40),))
     picture, events = received(Packetiser(100).packetise(foreign, 7))
     assert picture == b""
@@ -197,7 +197,7 @@ def test_messages_out_of_order_are_refused(called):
 class TestPocket:
     """The default decoder, with miniature weights."""
 
-    def test_it_is_the_default_and_says_how_it_decoded(self, bitstream, received):
+    def test_it_is_the_default_and_reports_its_options(self, bitstream, received):
         packets = Packetiser(100).packetise(bitstream, 7)
         picture, events = received(packets, decoder="", device="cpu")
         assert pixels_of(picture).shape == (256, 384, 3)
@@ -217,7 +217,7 @@ class TestPocket:
         assert decoded(bitstream.pack(), seed=3, **options)[0] == first
         assert decoded(bitstream.pack(), seed=4, **options)[0] != first
 
-    def test_the_trust_map_comes_when_asked_for(self, bitstream, received):
+    def test_the_trust_map_is_sent_on_request(self, bitstream, received):
         packets = Packetiser(100).packetise(bitstream, 7)
         _, events = received(packets, decoder="pocket", trust_map=True)
         assert pixels_of(trust_map_in(events)).shape == (16, 24)
@@ -227,10 +227,10 @@ class TestPocket:
             assert trust_map_in(events) == b""
             assert not events[-1].report.HasField("trust")
 
-    def test_a_picture_without_any_whole_stream_is_called_invented(self, bitstream, received):
+    def test_a_picture_without_any_complete_stream_is_reported_as_invented(self, bitstream, received):
         foreign = Bitstream(bitstream.header, (Stream(StreamKind.HCI, b"\xff" * 40),))
         lost, damaged = Packetiser(100).packetise(bitstream, 7)[:-1], Packetiser(100).packetise(foreign, 7)
-        for packets, words in ((lost, "no stream whole"), (damaged, "HCI does not decode")):
+        for packets, words in ((lost, "no stream is complete"), (damaged, "HCI does not decode")):
             picture, events = received(packets, decoder="pocket", trust_map=True)
             report = events[-1].report
             assert pixels_of(picture).shape == (256, 384, 3)
@@ -238,14 +238,14 @@ class TestPocket:
             assert report.invented
             assert report.trust == 0
             assert words in report.reason
-            assert "the mean of all pictures is shown" in report.reason
+            assert "the result is the mean of all training pictures" in report.reason
 
     def test_without_the_pictures_size_there_is_no_picture(self, bitstream, received):
         picture, events = received(Packetiser(100).packetise(bitstream, 7)[1:], decoder="pocket")
         assert picture == b""
         assert not events[-1].report.rebuilt
 
-    def test_previews_come_while_packets_go_on_arriving(self, bitstream):
+    def test_previews_are_sent_while_packets_arrive(self, bitstream):
         packets = Packetiser(100).packetise(bitstream, 7)
 
         async def run():
@@ -275,7 +275,7 @@ class TestPocket:
         assert np.array_equal(pixels_of(picture_in(after)), shown)
         assert len({pixels.tobytes() for pixels in (noise, enlarged, restored, shown)}) == 4
 
-    def test_previews_of_a_container_start_invented_and_go_on_with_drafts(self, bitstream, decoded):
+    def test_previews_of_a_container_start_without_a_stream_and_end_with_drafts(self, bitstream, decoded):
         hci = [packet_pb2.STREAM_KIND_HCI]
         enlarged, _ = decoded(bitstream.pack(), decoder="hci")
         restored, _ = decoded(bitstream.pack(), decoder="pocket", steps=0)
@@ -288,7 +288,7 @@ class TestPocket:
         _, events = decoded(bitstream.pack(), decoder="hci", progressive=True)
         assert previews_in(events) == []
 
-    def test_the_hci_decoder_names_the_one_that_draws_what_came_without_an_hci(self, bitstream, decoded):
+    def test_without_an_hci_the_hci_decoder_suggests_the_pocket_decoder(self, bitstream, decoded):
         told = Bitstream(bitstream.header, (Stream(StreamKind.CAPTION, encode_caption("a red barn")),))
         picture, events = decoded(told.pack(), decoder="hci")
         assert not picture
@@ -320,7 +320,7 @@ async def read_until_preview(answers) -> list[receiver_pb2.ReceiveResponse]:
 
 
 @pytest.mark.parametrize(("device", "words"), [("cpu", "no weights"), ("abacus", "abacus"), ("cuda:99", "cuda:99")])
-def test_what_the_decoder_lacks_is_one_line_and_the_service_stays_up(
+def test_missing_weights_are_one_line_and_the_service_keeps_running(
     device, words, bitstream, exchanged, tiny_pocket, tmp_path, monkeypatch
 ):
     if device == "cpu":
@@ -349,7 +349,7 @@ def test_what_the_decoder_lacks_is_one_line_and_the_service_stays_up(
     assert events[-1].report.rebuilt
 
 
-def test_lost_packets_are_repaired_and_the_report_says_so(bitstream, received):
+def test_lost_packets_are_repaired_and_reported(bitstream, received):
     packets = Packetiser(128).packetise(bitstream, 7)
     repairs = RepairEncoder().repair_packets(packets, 3)
     whole, _ = received(packets)
@@ -365,7 +365,7 @@ def test_lost_packets_are_repaired_and_the_report_says_so(bitstream, received):
     assert events[-1].report.packets_rejected == 0
 
 
-def test_too_few_repair_packets_and_none_at_all_are_told_apart(bitstream, received):
+def test_the_report_distinguishes_too_few_repair_packets_from_none(bitstream, received):
     packets = Packetiser(128).packetise(bitstream, 7)
     repairs = RepairEncoder().repair_packets(packets, 1)
     picture, events = received([*packets[2:], *repairs])

@@ -68,11 +68,11 @@ def token_networks():
 
 
 def recipe(stage, pairs):
+    from receiver.pocket.fallback import FallbackSynthesis
     from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet
+    from receiver.pocket.prompt import PromptEmbedding
     from receiver.pocket.rrdbnet import RRDBNet
-    from receiver.pocket.sketch import Sketch
-    from receiver.pocket.synthesis import Synthesis
-    from receiver.pocket.words import Words
+    from receiver.pocket.synthesis import LatentSynthesis
     from shared.tokens.stream import TokenKind
     from training.pocket.autoencoder import AutoencoderRecipe
     from training.pocket.flow import FlowRecipe
@@ -92,7 +92,14 @@ def recipe(stage, pairs):
         return PseudoWordRecipe(evidence, judged, tokens[TokenKind.SPW], torch.nn.Linear(FEATURES, 10))
     unet = new_unet((32, 32, 32))
     networks = PocketNetworks(
-        RRDBNet(8, 4, 1), new_autoencoder(), unet, new_controlnet(unet), Words(), Sketch(), Synthesis(), 0.25
+        RRDBNet(8, 4, 1),
+        new_autoencoder(),
+        unet,
+        new_controlnet(unet),
+        PromptEmbedding(),
+        FallbackSynthesis(),
+        LatentSynthesis(),
+        0.25,
     )
     return FlowRecipe(evidence, judged, networks, tokens, Weights(adversarial=0.1), end_to_end=stage == "finetune")
 
@@ -149,14 +156,14 @@ def test_training_lowers_what_it_minimises(stage, pairs, tmp_path):
 
 
 def test_the_sketch_learns_what_nothing_and_what_words_tell(pairs, tmp_path):
-    from receiver.pocket.sketch import Sketch
+    from receiver.pocket.fallback import FallbackSynthesis
     from training.pocket.loop import Plan, train
     from training.pocket.sketch import SketchRecipe
 
     dark, middle = pairs.pictures[:2] // 3
     evidence = evidence_of(np.stack([dark, middle + 80]))
     torch.manual_seed(0)
-    taught = SketchRecipe(evidence, evidence, Sketch(), token_networks())
+    taught = SketchRecipe(evidence, evidence, FallbackSynthesis(), token_networks())
     before, _ = taught.validation(taught.network)
     plan = Plan(steps=60, batch=4, rate=1.5e-3, ema_decay=0.9, sample_every=60, precision="no")
     after, grid = taught.validation(train(taught, plan, tmp_path))

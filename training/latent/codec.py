@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 
-from receiver.pocket.synthesis import Synthesis, loaded_synthesis
+from receiver.pocket.synthesis import LatentSynthesis, load_synthesis
 from sender.extractors.latent import WEIGHTS_NAME, load_analysis
 from sender.extractors.latent_network import Analysis
 from shared.errors import SetupError
@@ -35,7 +35,7 @@ class Codec(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.analysis, self.synthesis = Analysis(), Synthesis()
+        self.analysis, self.synthesis = Analysis(), LatentSynthesis()
         self.prior = EntropyBottleneck(LATENT_CHANNELS, init_scale=1)
         self.prior.quantiles.requires_grad_(requires_grad=False)  # of its own tables, which are not used
 
@@ -93,7 +93,7 @@ def shipped_codec(shipped: Path) -> Codec:
     codec = Codec()
     try:
         codec.analysis = load_analysis(shipped / WEIGHTS_NAME).requires_grad_(requires_grad=True)
-        codec.synthesis = loaded_synthesis(shipped).requires_grad_(requires_grad=True)
+        codec.synthesis = load_synthesis(shipped).requires_grad_(requires_grad=True)
         codec.prior.load_state_dict(safetensors.torch.load_file(shipped / PRIOR_NAME), strict=False)
     except (SetupError, OSError, SafetensorError, RuntimeError) as error:
         raise SetupError(f"no codec in {shipped} to start from: train without --start") from error

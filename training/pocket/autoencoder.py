@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from receiver.pocket.networks import decoded, encoded
+from receiver.pocket.networks import from_latent, to_latent
 from training.pocket.losses import PictureLoss, Weights, psnr_db
 from training.pocket.pairs import batch_of
 from training.pocket.report import grid_of
@@ -38,8 +38,8 @@ class AutoencoderNetwork(nn.Module):
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the measures of one batch; ``loss`` is the one to minimise."""
         picture = batch["picture"]
-        latent = encoded(self.autoencoder, picture)
-        output = decoded(self.autoencoder, latent + LATENT_NOISE * batch["noise"]).float()
+        latent = to_latent(self.autoencoder, picture)
+        output = from_latent(self.autoencoder, latent + LATENT_NOISE * batch["noise"]).float()
         pixel = (output - picture).abs().mean()
         seen = -(-len(picture) // PERCEPTUAL_SHARE)
         terms = self.loss.terms(output[:seen], picture[:seen])
@@ -80,7 +80,7 @@ class AutoencoderRecipe:
             for index in range(len(self._held_out)):
                 one = self._held_out[index : index + 1].to(device)
                 with torch.autocast(device.type, torch.bfloat16):
-                    output = decoded(network.autoencoder, encoded(network.autoencoder, one)).float()
+                    output = from_latent(network.autoencoder, to_latent(network.autoencoder, one)).float()
                     measures = network.loss(output.clamp(0, 1), one)
                 for name, value in measures.items():
                     sums[name] = sums.get(name, 0.0) + float(value) / len(self._held_out)

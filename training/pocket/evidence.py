@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from receiver.pocket.networks import RESTORER_NOISE, encoded
+from receiver.pocket.networks import RESTORER_NOISE, to_latent
 from training.pocket.pairs import batch_of
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _of_networks(networks: PocketNetworks, pairs: Pairs, seed: int) -> dict[str,
     noise = torch.randn(batch["quarter"].shape, generator=torch.Generator().manual_seed(seed))
     with torch.autocast("cpu", torch.bfloat16):
         restored = networks.restorer(batch["quarter"] + RESTORER_NOISE * noise).float().clamp(0, 1)
-        start, end = (encoded(networks.autoencoder, part).float() for part in (restored, batch["picture"]))
+        start, end = (to_latent(networks.autoencoder, part).float() for part in (restored, batch["picture"]))
     return {
         "restored": (restored * 255).round().byte().permute(0, 2, 3, 1).numpy(),
         "start": start.half().numpy(),

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from receiver.pocket.flow import sample
-from receiver.pocket.networks import PocketNetworks, control_image, decoded, velocity
-from receiver.pocket.words import Prompt
+from receiver.pocket.networks import PocketNetworks, control_image, from_latent, velocity
+from receiver.pocket.prompt import Prompt
 from shared.latent.layout import CHANNEL_COUNTS
 from shared.tokens.stream import MIN_TOKENS, TokenKind
 from training.pocket.losses import PictureLoss, Weights
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 STREAMS = ("HCI", "LATENT", "REGIONS", "CAPTION", "TOKENS")
 """Columns of ``given``."""
 KEPT = (1.0, 0.5, 0.6, 0.7, 0.7)
-"""Share of the crops that have each stream. A sketch takes a lost HCI's place, so that one of them is always there."""
+"""Share of the crops that have each stream. A fallback image replaces a lost HCI, so that one of them is always there."""
 TOKEN_COUNTS = (MIN_TOKENS, 16, 32, 64)
 RSRT_SHARE = 0.6
 AT_SOURCE = 0.4
@@ -56,12 +56,16 @@ class FlowNetwork(nn.Module):
         end_to_end: bool,
     ) -> None:
         super().__init__()
-        self.unet, self.controlnet, self.words = networks.unet, networks.controlnet, networks.words
+        self.unet, self.controlnet, self.prompt_embedding = (
+            networks.unet,
+            networks.controlnet,
+            networks.prompt_embedding,
+        )
         self.rsrt = tokens[TokenKind.RSRT]
         self.spw = tokens[TokenKind.SPW].requires_grad_(requires_grad=False)
         self.autoencoder = networks.autoencoder.requires_grad_(requires_grad=False)
         self.restorer = networks.restorer.requires_grad_(requires_grad=False)
-        self.sketch, self.synthesis = networks.sketch.requires_grad_(requires_grad=False), networks.synthesis
+        self.fallback, self.synthesis = networks.fallback.requires_grad_(requires_grad=False), networks.synthesis
         self.sigma, self.end_to_end = networks.sigma, end_to_end
         if end_to_end:
             self.loss = PictureLoss(weights)
@@ -75,8 +79,8 @@ class FlowNetwork(nn.Module):
             self.autoencoder,
             self.unet,
             self.controlnet,
-            self.words,
-            self.sketch,
+            self.prompt_embedding,
+            self.fallback,
             self.synthesis,
             self.sigma,
         )
@@ -118,7 +122,7 @@ class FlowNetwork(nn.Module):
         there = torch.cat(
             [ones[:, :1], batch["captioned"] * given[:, 3:4], ones * given[:, 4:5], named * given[:, 2:3]], 1
         )
-        words = self.words(Prompt(batch["caption"], codes, kinds, batch["region"], there))
+        words = self.prompt_embedding(Prompt(batch["caption"], codes, kinds, batch["region"], there))
         height, width = batch["start"].shape[2:]
         planes = functional.interpolate(batch["planes"] * batch["channels"][:, :, None, None], (height, width))
         masks = functional.interpolate(batch["region_mask"], (height, width))
@@ -134,8 +138,8 @@ class FlowNetwork(nn.Module):
 
     def _picture(self, latent: Tensor, start: Tensor, restored: Tensor) -> Tensor:
         with torch.no_grad():
-            before = decoded(self.autoencoder, start).float()
-        return restored + decoded(self.autoencoder, latent).float() - before
+            before = from_latent(self.autoencoder, start).float()
+        return restored + from_latent(self.autoencoder, latent).float() - before
 
     @torch.inference_mode()
     def rebuilt(self, batch: dict[str, Tensor], steps: int) -> Tensor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from receiver.pocket.hints import plane_values, region_words
+from receiver.pocket.conditioning import region_text, scale_latent
 from sender.extractors.features import FeatureExtractor, resize_to_square
 from sender.extractors.latent import WEIGHTS_NAME, LatentEncoder
 from sender.extractors.regions import RegionFinder
@@ -66,12 +66,12 @@ class Senders:
         return {"caption": caption, "captioned": captioned}
 
     def _planes(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
-        return {"planes": np.stack([plane_values(self._latent.values(picture)) for picture in pairs.pictures])}
+        return {"planes": np.stack([scale_latent(self._latent.values(picture)) for picture in pairs.pictures])}
 
     def _named_regions(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
         region = np.zeros((len(pairs), REGIONS_MAX, TEXT_WIDTH), np.float16)
         region_mask = np.zeros((len(pairs), REGIONS_MAX, 8, 8), np.uint8)
         for row, picture in enumerate(pairs.pictures):
             for index, one in enumerate(self._regions.regions_of(picture)):
-                region[row, index], region_mask[row, index] = self._text.sentence(region_words(one)), one.mask
+                region[row, index], region_mask[row, index] = self._text.sentence(region_text(one)), one.mask
         return {"region": region, "region_mask": region_mask}

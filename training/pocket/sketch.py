@@ -1,7 +1,7 @@
-"""The sketch's recipe: the mean of all pictures that agree with what came, at a quarter of their size.
+"""The recipe of the fallback synthesis: the mean of all pictures that agree with what was received, at a quarter of their size.
 
 Squared error alone, so that what nothing tells stays even: detail is the restorer's. Every stream is dropped at times.
-Synthesis and token networks are given; what is learnt is what words add to what planes draw.
+Latent synthesis and token networks stay fixed; the network learns what the prompt adds to the picture of the latent channels.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from receiver.pocket.hints import PLANE_SCALE
+from receiver.pocket.conditioning import LATENT_FACTOR
+from receiver.pocket.fallback import FallbackSynthesis, fallback_image
+from receiver.pocket.prompt import Prompt
 from receiver.pocket.sizes import RESTORER_SCALE
-from receiver.pocket.sketch import Sketch, sketched
-from receiver.pocket.synthesis import loaded_synthesis
-from receiver.pocket.words import Prompt
+from receiver.pocket.synthesis import load_synthesis
 from shared.latent.layout import CHANNEL_COUNTS, LATENT_CHANNELS
 from shared.tokens.stream import TokenKind
 from training.latent.dropout import kept_planes
@@ -47,12 +47,12 @@ SHOWN = 6
 
 
 class SketchNetwork(nn.Module):
-    """The sketch, what is frozen around it, and its loss."""
+    """The fallback synthesis, the frozen networks around it, and its loss."""
 
-    def __init__(self, sketch: Sketch, tokens: dict[TokenKind, TokenNetwork]) -> None:
+    def __init__(self, fallback: FallbackSynthesis, tokens: dict[TokenKind, TokenNetwork]) -> None:
         super().__init__()
-        self.sketch = sketch
-        self.synthesis = loaded_synthesis()
+        self.fallback = fallback
+        self.synthesis = load_synthesis()
         self.rsrt, self.spw = (
             tokens[kind].requires_grad_(requires_grad=False) for kind in (TokenKind.RSRT, TokenKind.SPW)
         )
@@ -60,17 +60,17 @@ class SketchNetwork(nn.Module):
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return ``loss`` and ``psnr_db`` of one batch."""
         wanted = functional.avg_pool2d(batch["picture"], RESTORER_SCALE)
-        error = (self.sketched(batch) - wanted).square().mean((1, 2, 3))
+        error = (self.draw(batch) - wanted).square().mean((1, 2, 3))
         return {"loss": error.mean(), "psnr_db": (-10 * torch.log10(error)).mean()}
 
-    def sketched(self, batch: dict[str, Tensor]) -> Tensor:
+    def draw(self, batch: dict[str, Tensor]) -> Tensor:
         """Return what the receiver would make of ``batch``, ``[B, 3, 56, 56]``."""
         given = batch["given"]
-        planes = batch["planes"].float() / PLANE_SCALE
+        planes = batch["planes"].float() / LATENT_FACTOR
         kept = kept_planes(planes, batch["picture"], batch) * given[:, :1]
         masks = batch["region_mask"] * given[:, 1, None, None, None]
-        told = self.sketch.told(self._prompt(batch), masks, *planes.shape[2:])
-        return sketched(self.synthesis, self.sketch, planes, kept, told)
+        layout = self.fallback.lay_out_prompt(self._prompt(batch), masks, *planes.shape[2:])
+        return fallback_image(self.synthesis, self.fallback, planes, kept, layout)
 
     def _prompt(self, batch: dict[str, Tensor]) -> Prompt:
         given, count = batch["given"], int(batch["tokens"])
@@ -91,9 +91,9 @@ class SketchRecipe:
     name = "sketch"
 
     def __init__(
-        self, evidence: Evidence, held_out: Evidence, sketch: Sketch, tokens: dict[TokenKind, TokenNetwork]
+        self, evidence: Evidence, held_out: Evidence, fallback: FallbackSynthesis, tokens: dict[TokenKind, TokenNetwork]
     ) -> None:
-        self.network: nn.Module = SketchNetwork(sketch, tokens)
+        self.network: nn.Module = SketchNetwork(fallback, tokens)
         self._evidence, self._held_out = evidence, held_out
 
     def batch(self, rng: np.random.Generator, count: int, side: int) -> dict[str, Tensor]:
@@ -130,7 +130,7 @@ class SketchRecipe:
                 given = torch.tensor([streams] * total, dtype=torch.float32, device=device)
                 found = network({**rows, "given": given})
                 measures |= {f"{key}_{name}": round(float(value), 5) for key, value in found.items()}
-                columns.append(network.sketched({**rows, "given": given})[:SHOWN].clamp(0, 1).cpu())
+                columns.append(network.draw({**rows, "given": given})[:SHOWN].clamp(0, 1).cpu())
         measures["loss"] = round(sum(measures[f"loss_{name}"] for name in JUDGED) / len(JUDGED), 5)
         columns.append(functional.avg_pool2d(rows["picture"][:SHOWN], RESTORER_SCALE).cpu())
         return measures, grid_of([torch.cat(columns, 3)])

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from receiver.pocket.esrgan import real_esrgan
-from receiver.pocket.networks import PocketNetworks, encoded, new_autoencoder, new_controlnet, new_unet
-from receiver.pocket.sketch import Sketch
-from receiver.pocket.synthesis import loaded_synthesis
+from receiver.pocket.esrgan import load_real_esrgan
+from receiver.pocket.fallback import FallbackSynthesis
+from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet, to_latent
+from receiver.pocket.prompt import PromptEmbedding
+from receiver.pocket.synthesis import load_synthesis
 from receiver.pocket.weights import load_networks, save_networks
-from receiver.pocket.words import Words
 from sender.extractors.tokens import load_token_network, new_token_network, save_token_network
 from shared.tokens.stream import TokenKind
 from training.data import VALIDATION_FILE
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from training.pocket.senders import Senders
 
 STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune", "sketch")
-NETWORKS = ("restorer", "autoencoder", "unet", "controlnet", "words", "sketch")
+NETWORKS = ("restorer", "autoencoder", "unet", "controlnet", "prompt_embedding", "fallback")
 SIGMA = 0.05
 HELD_OUT = 24
 MEASURED = 64
@@ -106,7 +106,7 @@ def _recipe_on_evidence(
     if stage == "spw":
         return PseudoWordRecipe(evidence, judged, tokens[TokenKind.SPW], senders.classifier)
     if stage == "sketch":
-        return SketchRecipe(evidence, judged, networks.sketch, tokens)
+        return SketchRecipe(evidence, judged, networks.fallback, tokens)
     return FlowRecipe(evidence, judged, networks, tokens, WEIGHTS[stage], end_to_end=stage == "finetune")
 
 
@@ -183,7 +183,14 @@ def _untrained() -> PocketNetworks:
     with _seeded():
         unet = new_unet()
         return PocketNetworks(
-            real_esrgan(), new_autoencoder(), unet, new_controlnet(unet), Words(), Sketch(), loaded_synthesis(), SIGMA
+            load_real_esrgan(),
+            new_autoencoder(),
+            unet,
+            new_controlnet(unet),
+            PromptEmbedding(),
+            FallbackSynthesis(),
+            load_synthesis(),
+            SIGMA,
         )
 
 
@@ -201,6 +208,6 @@ def _give_unit_latents(networks: PocketNetworks, pairs: Pairs) -> None:
     picture = batch_of((pairs.pictures[:MEASURED], pairs.quarters[:MEASURED]))["picture"]
     with torch.inference_mode():
         deviation = float(
-            torch.cat([encoded(autoencoder, picture[i : i + 8]) for i in range(0, len(picture), 8)]).std()
+            torch.cat([to_latent(autoencoder, picture[i : i + 8]) for i in range(0, len(picture), 8)]).std()
         )
     autoencoder.register_to_config(scaling_factor=round(autoencoder.config.scaling_factor / deviation, 4))

@@ -56,9 +56,9 @@ def load_real_esrgan_x4() -> RRDBNet:
     """
     import torch  # noqa: PLC0415 - seconds to import
 
-    from receiver.pocket.esrgan import real_esrgan  # noqa: PLC0415
+    from receiver.pocket.esrgan import load_real_esrgan  # noqa: PLC0415
 
-    network = real_esrgan().requires_grad_(requires_grad=False).eval()
+    network = load_real_esrgan().requires_grad_(requires_grad=False).eval()
     return cast("RRDBNet", network.to(memory_format=torch.channels_last))
 
 

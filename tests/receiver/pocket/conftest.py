@@ -10,12 +10,12 @@ import torch
 from receiver.decoders.base import DecodeOptions
 from receiver.guidance import Guidance
 from receiver.pocket.decoder import PocketDecoder
+from receiver.pocket.fallback import FallbackSynthesis
 from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet
+from receiver.pocket.prompt import PromptEmbedding
 from receiver.pocket.rrdbnet import RRDBNet
-from receiver.pocket.sketch import Sketch
-from receiver.pocket.synthesis import Synthesis
+from receiver.pocket.synthesis import LatentSynthesis
 from receiver.pocket.weights import save_networks
-from receiver.pocket.words import Words
 from shared.bitstream import PictureHeader
 from shared.hci.stream import HciImage, downsample
 
@@ -39,7 +39,16 @@ def tiny_networks(seed: int = 1) -> PocketNetworks:
         for parameter in controlnet.parameters():
             if not parameter.any():
                 parameter.normal_(0, 0.05)
-        return PocketNetworks(restorer, autoencoder, unet, controlnet, Words(), Sketch(), Synthesis(), sigma=0.2)
+        return PocketNetworks(
+            restorer,
+            autoencoder,
+            unet,
+            controlnet,
+            PromptEmbedding(),
+            FallbackSynthesis(),
+            LatentSynthesis(),
+            sigma=0.2,
+        )
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The pocket decoder at the receiver's seam: sizes, seeds, batches, threads, lost guidance."""
+"""The pocket decoder behind its interface: sizes, seeds, batches, threads, lost streams."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from receiver.decoders.base import DecodeOptions
 from receiver.guidance import Guidance
 from receiver.pocket.decoder import PocketDecoder
-from receiver.pocket.pipeline import Pipeline
+from receiver.pocket.pipeline import PocketPipeline
 from receiver.pocket.weights import load_networks
 from sender.extractors.latent import LatentEncoder, select_channels
 from shared.bitstream import PictureHeader
@@ -27,7 +27,7 @@ from shared.tokens.stream import TokenKind, Tokens
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (65, 97), (128, 71), (224, 160)])
 @pytest.mark.parametrize("grey", [False, True])
-def test_any_size_comes_back_in_its_own_size_and_kind(decoder, guidance_for, width, height, grey):
+def test_the_picture_has_the_size_and_the_channels_of_the_original(decoder, guidance_for, width, height, grey):
     made = decoder.reconstruct(guidance_for(width, height, grey=grey), DecodeOptions())
     assert made.pixels.shape == ((height, width) if grey else (height, width, 3))
     assert made.pixels.dtype == np.uint8
@@ -37,16 +37,16 @@ def test_any_size_comes_back_in_its_own_size_and_kind(decoder, guidance_for, wid
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 5, 6, 8])
-def test_an_hci_of_any_scale_serves(pixels_from, guidance_for, scale):
+def test_an_hci_of_any_scale_is_decoded(pixels_from, guidance_for, scale):
     assert pixels_from(guidance_for(150, 100, scale=scale), fidelity=0.5).shape == (100, 150, 3)
 
 
-def test_defaults_are_those_of_the_weights(decoder):
+def test_defaults_are_in_the_configuration_of_the_weights(decoder):
     assert (decoder.name, decoder.device, decoder.default_steps) == ("pocket", "cpu", 2)
 
 
 @pytest.mark.parametrize(("scale", "fidelity"), [(1, 1.0), (2, 5 / 6), (3, 5 / 9), (4, 0.5), (6, 0.5), (16, 0.5)])
-def test_unless_told_the_fidelity_follows_the_hcis_scale(decoder, guidance_for, scale, fidelity):
+def test_the_default_fidelity_depends_on_the_scale_of_the_hci(decoder, guidance_for, scale, fidelity):
     guidance = guidance_for(96, 64, scale=scale)
     made = decoder.reconstruct(guidance, DecodeOptions(steps=0, seed=1))
     told = decoder.reconstruct(guidance, DecodeOptions(steps=0, seed=1, fidelity=fidelity))
@@ -58,7 +58,7 @@ def test_without_an_hci_there_is_no_fidelity(decoder):
     assert decoder.reconstruct(Guidance(PictureHeader(96, 64)), DecodeOptions(fidelity=1)).fidelity is None
 
 
-def test_the_seed_decides_and_nothing_else(pixels_from, guidance_for):
+def test_the_same_seed_gives_the_same_picture(pixels_from, guidance_for):
     guidance = guidance_for(128, 96)
     first = pixels_from(guidance, seed=7, fidelity=0)
     torch.rand(5)
@@ -68,19 +68,19 @@ def test_the_seed_decides_and_nothing_else(pixels_from, guidance_for):
     assert pixels_from(guidance, seed=2**64 - 1).shape == first.shape
 
 
-def test_torchs_own_generator_is_left_alone(decoder, weights, guidance_for):
+def test_the_default_generator_of_torch_does_not_change(decoder, weights, guidance_for):
     before = torch.get_rng_state()
     PocketDecoder("cpu", weights).reconstruct(guidance_for(64, 64), DecodeOptions())
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_steps_change_the_picture_and_none_leaves_the_flow_out(pixels_from, guidance_for):
+def test_steps_change_the_picture_and_zero_skips_the_flow(pixels_from, guidance_for):
     guidance = guidance_for(128, 96)
     made = [pixels_from(guidance, steps=steps, fidelity=0) for steps in range(4)]
     assert len({pixels.tobytes() for pixels in made}) == len(made)
 
 
-def test_of_nothing_there_is_an_even_picture_that_nobody_should_trust(decoder):
+def test_without_any_stream_the_picture_is_even_and_has_no_trust(decoder):
     guidance = Guidance(PictureHeader(100, 70))
     options = [DecodeOptions(steps=steps, seed=seed) for steps, seed in ((0, 1), (1, 1), (1, 2))]
     made = [decoder.reconstruct(guidance, one) for one in options]
@@ -91,7 +91,7 @@ def test_of_nothing_there_is_an_even_picture_that_nobody_should_trust(decoder):
     assert not made[0].trust_map.any()
 
 
-def test_without_an_hci_the_planes_draw_the_picture():
+def test_without_an_hci_latent_channels_give_the_picture():
     shipped = PocketDecoder("cpu")
     rows, columns = np.mgrid[0:96, 0:160]
     disc = (rows - 40) ** 2 + (columns - 110) ** 2 < 30**2
@@ -108,7 +108,7 @@ def test_without_an_hci_the_planes_draw_the_picture():
     assert correlations[1] > 0.9 > correlations[0] > 0.6
 
 
-def test_without_an_hci_words_colour_the_picture(decoder):
+def test_without_an_hci_text_gives_the_picture_colour(decoder):
     header = PictureHeader(96, 64)
     pictures = [
         decoder.reconstruct(Guidance(header, **words), DecodeOptions()).pixels
@@ -135,30 +135,30 @@ class SetAt(threading.Event):
         return self.asked > self.times
 
 
-def test_a_stopped_decoding_ends_at_the_next_tile(weights, guidance_for):
-    pipeline = Pipeline(load_networks(weights, torch.device("cpu")), torch.device("cpu"), side=128, overlap=32)
+def test_decoding_stops_at_the_next_tile(weights, guidance_for):
+    pipeline = PocketPipeline(load_networks(weights, torch.device("cpu")), torch.device("cpu"), side=128, overlap=32)
     guidance = guidance_for(200, 130)
     whole = SetAt(10**9)
-    pipeline.ending_at(whole).pictures([guidance.hci.pixels], [1], 200, 130, 2)
+    pipeline.with_stop(whole).decode_batch([guidance.hci.pixels], [1], 200, 130, 2)
     assert whole.asked > 8  # tiles and steps
     stop = SetAt(5)
     with pytest.raises(ServiceError, match="stopped"):
-        pipeline.ending_at(stop).pictures([guidance.hci.pixels], [1], 200, 130, 2)
+        pipeline.with_stop(stop).decode_batch([guidance.hci.pixels], [1], 200, 130, 2)
     assert stop.asked == 6
-    pipeline.pictures([guidance.hci.pixels], [1], 200, 130, 0)  # others go on
+    pipeline.decode_batch([guidance.hci.pixels], [1], 200, 130, 0)  # others go on
     set_before = threading.Event()
     set_before.set()
     with pytest.raises(ServiceError, match="stopped"):
         PocketDecoder("cpu", weights).reconstruct(guidance, DecodeOptions(), set_before)
 
 
-def test_trust_map_is_made_only_when_asked_for(decoder, guidance_for):
+def test_the_trust_map_is_computed_only_on_request(decoder, guidance_for):
     made = decoder.reconstruct(guidance_for(64, 64), DecodeOptions(trust=False))
     assert made.trust_map is None
     assert made.trust is None
 
 
-def test_a_batch_gives_what_single_calls_give(decoder, guidance_for):
+def test_a_batch_gives_the_same_as_single_calls(decoder, guidance_for):
     requests = [
         (guidance_for(96, 64, seed=1), DecodeOptions(seed=1, fidelity=0)),
         (guidance_for(64, 96, seed=2), DecodeOptions(seed=2)),
@@ -173,7 +173,7 @@ def test_a_batch_gives_what_single_calls_give(decoder, guidance_for):
     assert decoder.reconstruct_many([]) == []
 
 
-def test_two_threads_get_what_one_gets(weights, guidance_for):
+def test_two_threads_get_the_same_as_one(weights, guidance_for):
     decoder = PocketDecoder("cpu", weights)
     requests = [(guidance_for(128, 96, seed=seed), DecodeOptions(seed=seed)) for seed in range(6)]
     with ThreadPoolExecutor(2) as pool:
@@ -182,7 +182,7 @@ def test_two_threads_get_what_one_gets(weights, guidance_for):
         assert np.array_equal(pixels, decoder.reconstruct(*request).pixels)
 
 
-def test_fidelity_pulls_the_picture_towards_the_hci(pixels_from, guidance_for):
+def test_fidelity_moves_the_picture_towards_the_hci(pixels_from, guidance_for):
     guidance = guidance_for(192, 128)
 
     def error(fidelity: float) -> float:
@@ -194,7 +194,7 @@ def test_fidelity_pulls_the_picture_towards_the_hci(pixels_from, guidance_for):
     assert errors[2] < errors[0] / 4
 
 
-def test_making_the_decoder_imports_neither_torch_nor_diffusers(weights):
+def test_constructing_the_decoder_imports_neither_torch_nor_diffusers(weights):
     code = (
         "import sys; from pathlib import Path; from receiver.pocket.decoder import PocketDecoder;"
         f"PocketDecoder('', Path({str(weights)!r})); print({{'torch', 'diffusers'}} & set(sys.modules))"
@@ -203,7 +203,7 @@ def test_making_the_decoder_imports_neither_torch_nor_diffusers(weights):
     assert done.stdout.strip() == "set()"
 
 
-def test_too_little_memory_is_one_line_and_the_next_picture_still_comes(weights):
+def test_too_little_memory_is_one_line_and_the_next_picture_is_decoded(weights):
     """In a process of its own, whose memory ends 64 MiB above what a small picture took."""
     code = f"""
 import resource

@@ -1,4 +1,4 @@
-"""The flow's sampler against diffusers' own, and its noise."""
+"""The sampler of the flow against the one of diffusers, and its noise."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from receiver.pocket.diffusers_import import AutoencoderDC  # noqa: F401 - makes diffusers importable
-from receiver.pocket.flow import noises, sample
+from receiver.pocket.flow import draw_noise, sample
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4])
-def test_steps_are_those_of_diffusers_flow_matching_scheduler(steps):
+def test_steps_equal_the_flow_matching_scheduler_of_diffusers(steps):
     from diffusers import FlowMatchEulerDiscreteScheduler
 
-    source = noises(1, (1, 16, 4, 6))[0]
+    source = draw_noise(1, (1, 16, 4, 6))[0]
 
     def velocity(latent, time):
         return latent.sin() * (1 + time[:, None, None, None])
@@ -27,24 +27,24 @@ def test_steps_are_those_of_diffusers_flow_matching_scheduler(steps):
     assert torch.allclose(sample(velocity, source, steps), expected, atol=1e-5)
 
 
-def test_a_straight_flow_arrives_in_any_number_of_steps():
-    source, target = noises(1, (1, 16, 4, 4), (1, 16, 4, 4))
+def test_a_straight_flow_ends_at_its_target_after_any_number_of_steps():
+    source, target = draw_noise(1, (1, 16, 4, 4), (1, 16, 4, 4))
     for steps in (1, 2, 3, 4):
         end = sample(lambda latent, time: source - target, source, steps)
         assert torch.allclose(end, target, atol=1e-5)
 
 
-def test_the_callback_sees_every_step():
+def test_the_callback_gets_every_step():
     seen = []
     end = sample(lambda latent, time: latent, torch.ones(1, 1, 1, 1), 3, lambda *step: seen.append(step))
     assert [number for number, _ in seen] == [0, 1, 2]
     assert torch.equal(seen[-1][1], end)
 
 
-def test_noise_follows_from_its_seed_alone():
-    first, second = noises(5, (16, 8, 8), (16, 8, 8))
+def test_noise_depends_on_its_seed_only():
+    first, second = draw_noise(5, (16, 8, 8), (16, 8, 8))
     torch.rand(7)
-    assert torch.equal(noises(5, (16, 8, 8))[0], first)
+    assert torch.equal(draw_noise(5, (16, 8, 8))[0], first)
     assert not torch.equal(second, first)
-    assert not torch.equal(noises(6, (16, 8, 8))[0], first)
-    assert abs(noises(5, (16, 64, 64))[0].std() - 1) < 0.02
+    assert not torch.equal(draw_noise(6, (16, 8, 8))[0], first)
+    assert abs(draw_noise(5, (16, 64, 64))[0].std() - 1) < 0.02

@@ -1,4 +1,4 @@
-"""Tiles: they cover the picture, and leave no trace where the network sees no further than the overlap."""
+"""Tiles cover the picture, and leave no seams if the reach of the network is within the overlap."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from receiver.pocket.flow import noises
-from receiver.pocket.hints import Hints
-from receiver.pocket.pipeline import Pipeline
+from receiver.pocket.conditioning import Conditioning
+from receiver.pocket.flow import draw_noise
+from receiver.pocket.pipeline import PocketPipeline
 from receiver.pocket.restore import restorer_input
 from receiver.pocket.tiles import Tiling, add_tiled
 from receiver.pocket.weights import load_networks
@@ -37,7 +37,7 @@ def test_tiles_cover_a_side_and_never_overlap_three_deep(side, overlap, multiple
 
 
 @pytest.mark.parametrize("size", [(150, 220), (40, 500), (97, 301)])
-def test_a_network_that_sees_less_than_the_overlap_gives_the_same_in_tiles(size):
+def test_a_network_with_a_reach_below_the_overlap_gives_the_same_in_tiles(size):
     generator = torch.Generator().manual_seed(1)
     kernel = torch.randn(2, 3, 5, 5, generator=generator)
     picture = torch.randn(1, 3, *size, generator=generator)
@@ -59,28 +59,28 @@ def test_tiles_of_networks_that_change_the_size_fit_together(scale):
     rows, columns = torch.arange(160.0), torch.arange(320.0)
     ramp = (rows[:, None] + columns)[None, None]
 
-    def resized(planes):
+    def resize(planes):
         if scale > 1:
             return planes.repeat_interleave(4, -1).repeat_interleave(4, -2)
         return functional.avg_pool2d(planes, 8)
 
     blank = torch.zeros(1, 1, int(160 * scale), int(320 * scale))
-    assert torch.allclose(add_tiled(blank, resized, ramp, Tiling(128, 32, 8), scale), resized(ramp), atol=1e-3)
+    assert torch.allclose(add_tiled(blank, resize, ramp, Tiling(128, 32, 8), scale), resize(ramp), atol=1e-3)
 
 
-def test_the_result_is_added_to():
+def test_tiles_are_added_to_the_result():
     before = torch.ones(1, 1, 8, 8)
     assert torch.equal(add_tiled(before, lambda x: x, torch.ones(1, 1, 8, 8), Tiling(8, 2), Fraction(1)), before)
     assert before.eq(2).all()
 
 
-def test_a_picture_in_tiles_differs_from_the_whole_by_little(decoder, guidance_for):
+def test_a_tiled_picture_is_close_to_an_untiled_one(decoder, guidance_for):
     guidance = guidance_for(384, 288)
     networks = decoder.load()._networks
     device = torch.device("cpu")
     hcis = [guidance.hci.pixels]
-    whole = Pipeline(networks, device, side=1024).pictures(hcis, [3], 384, 288, 1)
-    tiled = Pipeline(networks, device, side=256, overlap=64).pictures(hcis, [3], 384, 288, 1)
+    whole = PocketPipeline(networks, device, side=1024).decode_batch(hcis, [3], 384, 288, 1)
+    tiled = PocketPipeline(networks, device, side=256, overlap=64).decode_batch(hcis, [3], 384, 288, 1)
     assert ((tiled - whole).abs() * 255).mean() < 2
     assert ((tiled - whole).abs() * 255).max() < 24
     steps = (tiled - whole).diff(dim=-1).abs().mean((0, 1, 2)) * 255
@@ -90,9 +90,9 @@ def test_a_picture_in_tiles_differs_from_the_whole_by_little(decoder, guidance_f
 def test_the_flow_in_tiles_has_no_seams(decoder):
     """Group norms and attention see the whole tile, so that tiles agree only about; a seam would be a step."""
     networks = decoder.load()._networks
-    source = noises(1, (1, 16, 136, 144))[0]
-    whole = Pipeline(networks, torch.device("cpu"), side=1024).sampled(source, source, 1)
-    tiled = Pipeline(networks, torch.device("cpu"), side=256, overlap=64).sampled(source, source, 1)
+    source = draw_noise(1, (1, 16, 136, 144))[0]
+    whole = PocketPipeline(networks, torch.device("cpu"), side=1024).sample_flow(source, source, 1)
+    tiled = PocketPipeline(networks, torch.device("cpu"), side=256, overlap=64).sample_flow(source, source, 1)
     assert not torch.equal(tiled, whole)
     assert (tiled - whole).std() < 0.2 * (whole - source).std()
     steps = (tiled - whole).diff(dim=-1).abs().mean((0, 1, 2))
@@ -104,38 +104,38 @@ def test_an_overlap_of_more_than_a_quarter_is_refused():
         Tiling(64, 17)
 
 
-def test_restorer_and_autoencoder_in_tiles_are_a_few_levels_from_the_whole_at_most(weights, guidance_for):
+def test_tiled_restorer_and_autoencoder_differ_by_a_few_levels_at_most(weights, guidance_for):
     device = torch.device("cpu")
     networks = load_networks(weights, device, torch.float32)
     quarters = restorer_input(guidance_for(704, 256).hci.pixels, 704, 256)[None]
-    whole, tiled = Pipeline(networks, device, side=1024), Pipeline(networks, device, side=512, overlap=128)
-    restored = whole.restored(quarters)
-    assert ((tiled.restored(quarters) - restored).abs() * 255).max() < 4
-    latent = whole.latent_of(restored)
-    assert (tiled.latent_of(restored) - latent).std() < 0.02 * latent.std()
-    picture = whole.add_decoded(torch.zeros_like(restored), latent, 0 * latent)
-    again = tiled.add_decoded(torch.zeros_like(restored), latent, 0 * latent)
+    whole, tiled = PocketPipeline(networks, device, side=1024), PocketPipeline(networks, device, side=512, overlap=128)
+    restored = whole.restore(quarters)
+    assert ((tiled.restore(quarters) - restored).abs() * 255).max() < 4
+    latent = whole.encode(restored)
+    assert (tiled.encode(restored) - latent).std() < 0.02 * latent.std()
+    picture = whole.add_change(torch.zeros_like(restored), latent, 0 * latent)
+    again = tiled.add_change(torch.zeros_like(restored), latent, 0 * latent)
     assert ((again - picture).abs() * 255).max() < 4
     assert ((again - picture).abs() * 255).mean() < 0.2
 
 
 @pytest.mark.parametrize(("width", "height"), [(863, 64), (65, 700), (301, 203)])
-def test_long_and_odd_pictures_are_tiled_too(decoder, guidance_for, width, height):
+def test_long_and_odd_pictures_are_tiled(decoder, guidance_for, width, height):
     hci = guidance_for(width, height).hci.pixels
-    pipeline = Pipeline(decoder.load()._networks, torch.device("cpu"), side=128, overlap=32)
-    made = pipeline.pictures([hci], [1], width, height, 1)
+    pipeline = PocketPipeline(decoder.load()._networks, torch.device("cpu"), side=128, overlap=32)
+    made = pipeline.decode_batch([hci], [1], width, height, 1)
     assert made.shape == (1, 3, height, width)
-    whole = Pipeline(decoder.load()._networks, torch.device("cpu")).pictures([hci], [1], width, height, 1)
+    whole = PocketPipeline(decoder.load()._networks, torch.device("cpu")).decode_batch([hci], [1], width, height, 1)
     assert (made - whole).abs().mean() < 0.3 * whole.std()
 
 
-def test_planes_in_tiles_draw_what_they_draw_whole(decoder):
+def test_tiled_fallback_synthesis_equals_the_untiled_one(decoder):
     generator = torch.Generator().manual_seed(1)
     kept = (torch.arange(32) < 4).float()
-    hints = [Hints(planes=torch.randn(32, 20, 88, generator=generator) / 8 * kept[:, None, None], kept=kept)]
+    hints = [Conditioning(latent=torch.randn(32, 20, 88, generator=generator) / 8 * kept[:, None, None], received=kept)]
     networks = decoder.load()._networks
-    whole, tiled = (Pipeline(networks, torch.device("cpu"), side=side, overlap=128) for side in (1024, 512))
-    one, other = (pipeline.sketches(hints, 1408, 310) for pipeline in (whole, tiled))
+    whole, tiled = (PocketPipeline(networks, torch.device("cpu"), side=side, overlap=128) for side in (1024, 512))
+    one, other = (pipeline.fallback_images(hints, 1408, 310) for pipeline in (whole, tiled))
     assert one.shape == (1, 3, 78, 352)
     assert not torch.equal(one, other)
     assert ((one - other).abs() * 255).max() < 4

@@ -1,4 +1,4 @@
-"""The trust map: evidence scores high, and what was made up or contradicts it lowers the blocks where it is."""
+"""The trust map is high where detail was received, and low where it is invented or contradicts the HCI."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def far_from_the_place(reach_blocks: int = 3) -> np.ndarray:
     return mask
 
 
-def test_the_up_sampled_hci_is_all_evidence(hci, upsampled):
+def test_the_up_sampled_hci_has_full_trust(hci, upsampled):
     trust = trust_map(upsampled, hci)
     assert trust.dtype == torch.uint8
     assert trust.shape == (HEIGHT // 16, WIDTH // 16)
@@ -48,7 +48,7 @@ def test_the_up_sampled_hci_is_all_evidence(hci, upsampled):
     assert trust.float().mean() > 250
 
 
-def test_noise_lowers_trust_where_it_is_and_nowhere_else(hci, upsampled):
+def test_noise_lowers_trust_only_where_it_is(hci, upsampled):
     before = trust_map(upsampled, hci).numpy().astype(int)
     falling = [before[BLOCKS]]
     for amplitude in (4, 8, 16, 32):
@@ -72,7 +72,7 @@ def test_contradicting_the_hci_lowers_trust(hci, upsampled):
     assert means[-1] < 40
 
 
-def test_the_same_texture_is_trusted_more_where_detail_was_received():
+def test_texture_has_more_trust_where_detail_was_received():
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     received = 128 + 60 * np.sin(columns / 6) * (columns >= WIDTH // 2) + 0 * rows
     pixels = np.repeat(received[..., None], 3, 2).astype(np.uint8)
@@ -81,13 +81,13 @@ def test_the_same_texture_is_trusted_more_where_detail_was_received():
     assert trust[:, 12:].mean() > 2 * trust[:, :8].mean()
 
 
-def test_without_an_hci_nothing_is_evidence():
+def test_without_an_hci_the_trust_is_zero():
     trust = trust_map(torch.rand(3, 100, 70), None)
     assert trust.shape == (7, 5)
     assert not trust.any()
 
 
-def test_blocks_at_the_border_count_the_pixels_they_have(synthetic_pixels):
+def test_blocks_at_the_border_use_their_own_pixels_only(synthetic_pixels):
     hci = to_tensor(downsample(synthetic_pixels(65, 97), 4))
     picture = to_tensor(upsample((hci * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy(), 65, 97))
     assert trust_map(picture, hci).min() > 240

@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from receiver.decoders.base import DecodeOptions
-from receiver.pocket.config import config_in, weights_folder
+from receiver.pocket.config import read_config, weights_folder
 from receiver.pocket.decoder import PocketDecoder
-from receiver.pocket.devices import device_named
+from receiver.pocket.devices import select_device
 from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
+from receiver.pocket.fallback import FallbackSynthesis
+from receiver.pocket.prompt import PromptEmbedding
 from receiver.pocket.rrdbnet import RRDBNet
-from receiver.pocket.sketch import Sketch
-from receiver.pocket.synthesis import loaded_synthesis
-from receiver.pocket.weights import WEIGHTS_NAME, load_networks, save_networks
-from receiver.pocket.words import Words
+from receiver.pocket.synthesis import load_synthesis
+from receiver.pocket.weights import FIELDS, WEIGHTS_NAME, load_networks, save_networks
 from shared.errors import SetupError
 
 CPU = torch.device("cpu")
@@ -29,8 +29,8 @@ NETWORKS = {
     "autoencoder": AutoencoderDC,
     "unet": UNet2DConditionModel,
     "controlnet": ControlNetModel,
-    "words": Words,
-    "sketch": Sketch,
+    "words": PromptEmbedding,
+    "sketch": FallbackSynthesis,
 }
 
 
@@ -40,7 +40,7 @@ def copy(weights, tmp_path):
 
 
 def message_of(folder) -> str:
-    """What a caller is told; it must be one line that says a way out, and come again on the next call."""
+    """The message to the caller: one line with a hint, the same on the next call."""
     with pytest.raises(SetupError) as caught:
         load_networks(folder, CPU)
     message = str(caught.value)
@@ -49,11 +49,11 @@ def message_of(folder) -> str:
     return message
 
 
-def test_what_is_saved_is_loaded(weights, tmp_path):
+def test_saved_networks_load_again(weights, tmp_path):
     networks = load_networks(weights, CPU, torch.float32)
     assert networks.sigma == 0.2
-    assert config_in(weights).steps == 2
-    assert config_in(weights).fidelity == 0.5
+    assert read_config(weights).steps == 2
+    assert read_config(weights).fidelity == 0.5
     save_networks(networks, tmp_path / "again", steps=2, fidelity=0.5)
     files = [path.relative_to(weights) for path in weights.rglob("*") if path.is_file()]
     assert len(files) == 13
@@ -64,12 +64,12 @@ def test_what_is_saved_is_loaded(weights, tmp_path):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_diffusers_loads_each_folder_itself(weights, name):
     theirs = NETWORKS[name].from_pretrained(weights / name, low_cpu_mem_usage=False).state_dict()
-    ours = getattr(load_networks(weights, CPU, torch.float32), name).state_dict()
+    ours = getattr(load_networks(weights, CPU, torch.float32), FIELDS.get(name, name)).state_dict()
     assert theirs.keys() == ours.keys()
     assert all(torch.equal(theirs[key].float(), ours[key]) for key in ours)
 
 
-def test_no_path_of_the_machine_is_written(weights):
+def test_no_local_path_is_written(weights):
     for path in weights.rglob("*.json"):
         assert "/" not in path.read_text()
 
@@ -79,7 +79,7 @@ def test_weights_are_half_precision_on_disk(weights):
     assert {value.dtype for value in tensors.values()} == {torch.float16}
 
 
-def test_an_environment_variable_names_other_weights(weights, monkeypatch, guidance_for):
+def test_an_environment_variable_selects_other_weights(weights, monkeypatch, guidance_for):
     monkeypatch.setenv("SEMLINK_POCKET", str(weights))
     decoder = PocketDecoder("cpu")
     assert decoder.default_steps == 2
@@ -88,7 +88,7 @@ def test_an_environment_variable_names_other_weights(weights, monkeypatch, guida
     assert weights_folder().parts[-2:] == ("models", "pocket")
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(SetupError, match=r"config\.json cannot be read"):
         PocketDecoder("cpu", tmp_path / "nowhere")
     assert "nowhere/config.json cannot be read" in message_of(tmp_path / "nowhere")
@@ -101,7 +101,7 @@ def test_a_missing_file_is_named(copy, name, file):
     assert f"{name}/{file} cannot be read" in message_of(copy)
 
 
-def test_a_pointer_of_git_lfs(copy):
+def test_a_git_lfs_pointer_is_refused(copy):
     (copy / "unet" / WEIGHTS_NAME).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     assert "git lfs pull" in message_of(copy)
 
@@ -112,7 +112,7 @@ def flipped(data: bytes, bit: int) -> bytes:
 
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
-def test_damaged_weights_are_refused_or_whole(weights, tmp_path_factory, data):
+def test_damaged_weights_are_refused_or_unchanged(weights, tmp_path_factory, data):
     """Cut short anywhere, any bytes in their place, or a single bit wrong: one line."""
     copy = shutil.copytree(weights, tmp_path_factory.mktemp("damaged") / "copy")
     path = copy / "restorer" / WEIGHTS_NAME
@@ -131,13 +131,13 @@ def test_damaged_weights_are_refused_or_whole(weights, tmp_path_factory, data):
     assert f"restorer/{WEIGHTS_NAME}" in message_of(copy)
 
 
-def test_a_wrong_number_is_found_by_the_hash(copy):
+def test_the_hash_finds_a_changed_number(copy):
     path = copy / "unet" / WEIGHTS_NAME
     path.write_bytes(flipped(path.read_bytes(), 8 * path.stat().st_size - 12))
     assert f"unet/{WEIGHTS_NAME} is damaged, its SHA-256 is not the one in config.json" in message_of(copy)
 
 
-def test_weights_without_hashes_are_taken_as_they_are(copy):
+def test_weights_without_hashes_load(copy):
     path = copy / "config.json"
     config = json.loads(path.read_text())
     assert set(config.pop("sha256")) == set(NETWORKS)
@@ -145,22 +145,22 @@ def test_weights_without_hashes_are_taken_as_they_are(copy):
     assert load_networks(copy, CPU).sigma == 0.2
 
 
-def test_the_way_out_names_the_variable_that_names_the_folder(copy, monkeypatch):
+def test_the_hint_names_the_environment_variable(copy, monkeypatch):
     monkeypatch.setenv("SEMLINK_POCKET", str(copy))
     (copy / "unet" / WEIGHTS_NAME).unlink()
-    with pytest.raises(SetupError, match="have SEMLINK_POCKET name another folder, or unset it, use --decoder hci"):
+    with pytest.raises(SetupError, match="set SEMLINK_POCKET to another folder, or unset it, use --decoder hci"):
         PocketDecoder("cpu").load()
 
 
-def test_weights_that_make_no_numbers_are_named(copy, guidance_for):
-    """Finite weights, and with the right hash: only what they make tells that they are wrong."""
+def test_weights_with_outputs_that_are_not_finite_are_reported(copy, guidance_for):
+    """The weights are finite and have the right hash: only the outputs show that they are wrong."""
     networks = load_networks(copy, CPU, torch.float32)
     for parameter in networks.restorer.parameters():
         parameter.fill_(6e4)
     save_networks(networks, copy)
     decoder = PocketDecoder("cpu", copy)
     for _ in range(2):
-        with pytest.raises(SetupError, match="copy make values that are no numbers; install") as caught:
+        with pytest.raises(SetupError, match="copy give outputs that are not finite; install") as caught:
             decoder.reconstruct(guidance_for(64, 64), DecodeOptions(steps=0))
         assert "\n" not in str(caught.value)
 
@@ -169,13 +169,13 @@ def test_weights_that_make_no_numbers_are_named(copy, guidance_for):
     ("change", "said"),
     [
         (lambda tensors: tensors.pop("first.bias"), "lacks first.bias"),
-        (lambda tensors: tensors.update(more=torch.zeros(2)), "holds more, which its network does not have"),
+        (lambda tensors: tensors.update(more=torch.zeros(2)), "holds more, which is not in its network"),
         (lambda tensors: tensors.update({"first.bias": torch.zeros(3)}), r"first.bias of [3] instead of [16]"),
-        (lambda tensors: tensors.update({"first.bias": torch.full((16,), torch.nan)}), "no finite numbers"),
-        (lambda tensors: tensors.update({"first.bias": torch.zeros(16, dtype=torch.int64)}), "no finite numbers"),
+        (lambda tensors: tensors.update({"first.bias": torch.full((16,), torch.nan)}), "not finite"),
+        (lambda tensors: tensors.update({"first.bias": torch.zeros(16, dtype=torch.int64)}), "not finite"),
     ],
 )
-def test_weights_of_another_network(copy, change, said):
+def test_weights_of_another_network_are_refused(copy, change, said):
     path = copy / "restorer" / WEIGHTS_NAME
     tensors = safetensors.torch.load_file(path)
     change(tensors)
@@ -192,10 +192,10 @@ def test_weights_of_another_network(copy, change, said):
         ("autoencoder", "latent_channels", 4),
     ],
 )
-def test_networks_that_do_not_fit_together(copy, name, key, value):
+def test_networks_that_do_not_fit_together_are_refused(copy, name, key, value):
     path = copy / name / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
-    assert f"{name}/config.json says {key} {value}; this version has" in message_of(copy)
+    assert f"{name}/config.json has {key} {value}; this version needs" in message_of(copy)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -203,7 +203,7 @@ def test_networks_that_do_not_fit_together(copy, name, key, value):
     "text",
     ["", "7", "null", '"x"', '{"width": "wide", "in_channels": 3, "block_out_channels": 5, "act_fn": 1}', "\ud800"],
 )
-def test_a_network_description_that_is_none(copy, name, text):
+def test_a_damaged_network_configuration_is_refused(copy, name, text):
     (copy / name / "config.json").write_bytes(text.encode("utf-8", "surrogatepass"))
     assert f"{name}/config.json" in message_of(copy)
 
@@ -212,7 +212,7 @@ def test_a_network_description_that_is_none(copy, name, text):
     "change",
     [{"version": 2}, {"sigma": 0}, {"steps": 9}, {"fidelity": 2}, {"text_width": 7}, {"sigma": "a"}, {"more": 1}],
 )
-def test_a_configuration_outside_its_rules(copy, change):
+def test_a_configuration_outside_its_rules_is_refused(copy, change):
     path = copy / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     assert next(iter(change)) in message_of(copy)
@@ -226,12 +226,12 @@ def test_any_configuration_file_gives_a_configuration_or_one_line(tmp_path_facto
     assert "config.json" in message_of(folder)
 
 
-def test_devices(weights, guidance_for):
-    assert device_named("cpu").type == "cpu"
-    assert device_named("").type == ("cuda" if torch.cuda.is_available() else "cpu")
+def test_devices_are_selected_by_name(weights, guidance_for):
+    assert select_device("cpu").type == "cpu"
+    assert select_device("").type == ("cuda" if torch.cuda.is_available() else "cpu")
     for name in ("tpu", "mps", "cpu:3", "cuda:x", "a\nb"):
         with pytest.raises(SetupError, match="unknown device") as caught:
-            device_named(name)
+            select_device(name)
         assert "\n" not in str(caught.value)
     decoder = PocketDecoder("cuda:99", weights)
     for _ in range(2):
@@ -239,7 +239,7 @@ def test_devices(weights, guidance_for):
             decoder.reconstruct(guidance_for(64, 64), DecodeOptions())
 
 
-def test_weights_that_come_later_are_found_without_a_new_decoder(copy, guidance_for):
+def test_weights_that_appear_later_load_without_a_new_decoder(copy, guidance_for):
     decoder = PocketDecoder("cpu", copy)
     (copy / "unet").rename(copy / "away")
     with pytest.raises(SetupError, match="unet"):
@@ -248,6 +248,6 @@ def test_weights_that_come_later_are_found_without_a_new_decoder(copy, guidance_
     assert decoder.reconstruct(guidance_for(64, 64), DecodeOptions()).pixels.shape == (64, 64, 3)
 
 
-def test_a_missing_synthesis_is_one_line(tmp_path):
+def test_a_missing_latent_synthesis_is_one_line(tmp_path):
     with pytest.raises(SetupError, match=r"no weights of the latent stream's synthesis at .*install the package again"):
-        loaded_synthesis(tmp_path)
+        load_synthesis(tmp_path)

@@ -62,7 +62,7 @@ def test_a_channel_that_loses_everything_is_reported_and_no_picture_is_written(p
     out = tmp_path / "never.png"
     status, text, _ = semlink("send", photo, "--snr", "-20", "--out", out)
     assert status == 0
-    assert "no packet that tells the picture's size arrived" in text
+    assert "no packet with the picture's size arrived" in text
     assert not out.exists()
 
 
@@ -168,7 +168,7 @@ def test_an_invented_picture_is_reported_as_invented(photo, tmp_path, semlink, s
     sem.write_bytes(Bitstream(PictureHeader(64, 80), ()).pack())
     status, text, _ = semlink("decode", sem, out)
     assert status == 0
-    assert "no stream whole; the mean of all pictures is shown" in text
+    assert "no stream is complete; the result is the mean of all training pictures" in text
     assert pixels_of(out).shape == (80, 64, 3)
     report = semlink_json("decode", sem, out)
     assert report["invented"]
@@ -176,7 +176,7 @@ def test_an_invented_picture_is_reported_as_invented(photo, tmp_path, semlink, s
     # At this seed the first packet arrives, others do not.
     link = ("send", photo, "--snr", "-1.9", "--budget", "500", "--packet-bytes", "64", "--seed", "0")
     assert semlink_json(*link)["received"]["invented"]
-    assert "not received: no stream whole; the mean of all pictures is shown" in semlink(*link)[1]
+    assert "not received: no stream is complete; the result is the mean of all training pictures" in semlink(*link)[1]
 
 
 def test_decoding_options_change_the_picture_and_are_reported(photo, tmp_path, semlink_json):

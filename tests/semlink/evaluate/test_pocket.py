@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
+from receiver.pocket.fallback import FallbackSynthesis
 from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet
+from receiver.pocket.prompt import PromptEmbedding
 from receiver.pocket.rrdbnet import RRDBNet
-from receiver.pocket.sketch import Sketch
-from receiver.pocket.synthesis import Synthesis
+from receiver.pocket.synthesis import LatentSynthesis
 from receiver.pocket.weights import save_networks
-from receiver.pocket.words import Words
 from semlink.evaluate.autoencoder import AutoencoderCeiling
 from semlink.evaluate.compare import compare_codecs
 from semlink.evaluate.link import describe_recipe
@@ -38,9 +38,9 @@ def weights(tmp_path, monkeypatch):
             new_autoencoder(),
             unet,
             new_controlnet(unet),
-            Words(),
-            Sketch(),
-            Synthesis(),
+            PromptEmbedding(),
+            FallbackSynthesis(),
+            LatentSynthesis(),
             sigma=0.2,
         )
     save_networks(networks, folder)

@@ -1,4 +1,4 @@
-"""What the flow attends to: caption, semantic tokens and region names as words of one width."""
+"""Text conditioning: caption, semantic tokens and region names as prompt tokens of one width."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prompt:
-    """The words of a batch of pictures, before they are embedded.
+    """The prompt of a batch of pictures before it is embedded.
 
-    ``caption`` ``[B, C, 384]`` and ``regions`` ``[B, 3, 384]`` are a text encoder's vectors, ``codes`` ``[B, N, 3]``
-    the tokens' numbers and ``kinds`` ``[B]`` their ``TokenKind``. ``given`` ``[B, 1 + C + N + 3]`` is 1 where there is
-    such a word and 0 where it is padding or lost; the first word is the null word, which is always there.
+    ``caption`` ``[B, C, 384]`` and ``regions`` ``[B, 3, 384]`` are vectors of the text encoder, ``codes`` ``[B, N, 3]``
+    the numbers of the semantic tokens and ``kinds`` ``[B]`` their ``TokenKind``. ``given`` ``[B, 1 + C + N + 3]`` is 1
+    for every prompt token that is there, 0 for padding and for what was lost. The first prompt token is the null token,
+    which is always there.
     """
 
     caption: Tensor
@@ -34,42 +35,42 @@ class Prompt:
     given: Tensor
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Prompt:
-        """Return the same prompt on ``device``, its vectors in ``dtype``."""
+        """Return the same prompt on ``device``, with vectors in ``dtype``."""
         caption, codes, regions, given = (
             part.to(device, dtype) for part in (self.caption, self.codes, self.regions, self.given)
         )
         return Prompt(caption, codes, self.kinds.to(device), regions, given)
 
 
-def prompt_of(
+def batch_prompts(
     captions: Sequence[Tensor | None],
     tokens: Sequence[tuple[TokenKind, Tensor] | None],
     regions: Sequence[Tensor | None],
     width: int,
 ) -> Prompt:
-    """Return the prompt of pictures that may lack caption ``[C, 384]``, tokens ``[N, 3]`` or regions ``[R, 384]``."""
-    told = [torch.zeros(0, width) if one is None else one for one in captions]
+    """Return the prompt of a batch; each picture may lack caption ``[C, 384]``, tokens ``[N, 3]`` or regions ``[R, 384]``."""
+    sentences = [torch.zeros(0, width) if one is None else one for one in captions]
     kinds = torch.tensor([0 if one is None else int(one[0]) for one in tokens])
     codes = [torch.zeros(0, len(QUANTISER_LEVELS)) if one is None else one[1] for one in tokens]
     named = [torch.zeros(0, width) if one is None else one for one in regions]
     padded, given = zip(
-        _padded(told, max(len(one) for one in told)),
-        _padded(codes, max(len(one) for one in codes)),
-        _padded(named, REGIONS_MAX),
+        _pad(sentences, max(len(one) for one in sentences)),
+        _pad(codes, max(len(one) for one in codes)),
+        _pad(named, REGIONS_MAX),
         strict=True,
     )
     return Prompt(padded[0], padded[1], kinds, padded[2], torch.cat([torch.ones(len(kinds), 1), *given], 1))
 
 
-def _padded(rows: Sequence[Tensor], length: int) -> tuple[Tensor, Tensor]:
-    """Return ``rows`` ``[n, C]`` as ``[B, length, C]``, zeros behind, and ``[B, length]``: 1 where a row has values."""
+def _pad(rows: Sequence[Tensor], length: int) -> tuple[Tensor, Tensor]:
+    """Return ``rows`` ``[n, C]`` zero-padded to ``[B, length, C]``, and ``[B, length]``: 1 where a row has values."""
     values = torch.stack([functional.pad(row, (0, 0, 0, length - len(row))) for row in rows])
     given = torch.stack([(torch.arange(length) < len(row)).float() for row in rows])
     return values, given
 
 
-class Words(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is untyped
-    """Embeds a prompt: a linear map per kind of stream, and for tokens their place, the same for any picture."""
+class PromptEmbedding(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is untyped
+    """Embeds a prompt: a linear map for each kind of stream, and learned positions for semantic tokens."""
 
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self, width: int = TEXT_WIDTH) -> None:
@@ -80,13 +81,13 @@ class Words(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is unty
         self.places = nn.Parameter(torch.randn(len(TokenKind), MAX_TOKENS, width) / 8)
 
     def forward(self, prompt: Prompt) -> Tensor:
-        """Return the words ``[B, 1 + C + N + 3, width]``; the first, the null word, is zero."""
+        """Return the prompt tokens ``[B, 1 + C + N + 3, width]``; the first, the null token, is zero."""
         batch, count, _ = prompt.codes.shape
         width = self.config.width
         rows = torch.arange(batch, device=prompt.codes.device)
         kinds = prompt.kinds.to(rows.device)
         tokens = self.tokens(prompt.codes).view(batch, count, len(TokenKind), width)[rows, :, kinds]
-        words = torch.cat(
+        embedded = torch.cat(
             [
                 torch.zeros(batch, 1, width, dtype=tokens.dtype, device=rows.device),
                 self.caption(prompt.caption),
@@ -95,4 +96,4 @@ class Words(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is unty
             ],
             1,
         )
-        return words * prompt.given[..., None].to(words.dtype)
+        return embedded * prompt.given[..., None].to(embedded.dtype)

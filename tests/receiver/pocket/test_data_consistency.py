@@ -1,4 +1,4 @@
-"""The projection onto the HCI, and the resizing below it, against Pillow, which the sender uses."""
+"""Data consistency with the HCI, and its resizing, against Pillow, which the sender uses."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from receiver.pocket.fidelity import fidelity_at, projected
-from receiver.pocket.lanczos import resized
+from receiver.pocket.data_consistency import default_fidelity, project_to_hci
+from receiver.pocket.lanczos import resize
 from shared.hci.stream import downsample
 from shared.pixels import to_pixels, to_tensor
 
@@ -25,46 +25,46 @@ def with_pillow(plane: np.ndarray, width: int, height: int) -> np.ndarray:
     after=st.tuples(st.integers(1, 150), st.integers(1, 150)),
     seed=st.integers(0, 9),
 )
-def test_resizing_is_pillows(before, after, seed):
+def test_resizing_equals_pillow(before, after, seed):
     plane = np.random.default_rng(seed).uniform(0, 255, before).astype(np.float32)
-    made = resized(torch.from_numpy(plane), *after).numpy()
+    made = resize(torch.from_numpy(plane), *after).numpy()
     assert np.abs(made - with_pillow(plane, *after)).max() < 2e-3
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 6, 8, 16])
-def test_down_sampling_is_the_senders_to_a_level(synthetic_pixels, scale):
+def test_down_sampling_equals_the_sender_within_one_level(synthetic_pixels, scale):
     pixels = synthetic_pixels(203, 150)
     small = downsample(pixels, scale)
-    made = resized(to_tensor(pixels), small.shape[1], small.shape[0])
+    made = resize(to_tensor(pixels), small.shape[1], small.shape[0])
     assert ((made - to_tensor(small)).abs() * 255).max() < 1.01
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 6, 8])
 @pytest.mark.parametrize("grey", [False, True])
-def test_at_full_fidelity_the_picture_down_samples_to_the_hci(synthetic_pixels, scale, grey):
+def test_at_full_fidelity_the_down_sampled_picture_is_the_hci(synthetic_pixels, scale, grey):
     received = downsample(synthetic_pixels(203, 150, grey=grey), scale)
     other = to_tensor(synthetic_pixels(203, 150, grey=grey, seed=5))
-    made = to_pixels(projected(other, to_tensor(received), 1.0), grey=grey)
+    made = to_pixels(project_to_hci(other, to_tensor(received), 1.0), grey=grey)
     error = np.abs(downsample(made, scale).astype(int) - received)
     assert error.mean() < 1
     assert np.percentile(error, 99) <= 4
 
 
-def test_a_finer_hci_asks_for_more_fidelity_and_a_coarser_one_for_no_less():
-    defaults = [fidelity_at(scale, 0.25) for scale in (1, 2, 3, 4, 5, 16)]
+def test_the_default_fidelity_is_higher_for_a_finer_hci():
+    defaults = [default_fidelity(scale, 0.25) for scale in (1, 2, 3, 4, 5, 16)]
     assert defaults == pytest.approx([1, 3 / 4, 1 / 3, 1 / 4, 1 / 4, 1 / 4])
-    assert [fidelity_at(scale, 1.0) for scale in (1, 4, 16)] == [1, 1, 1]
+    assert [default_fidelity(scale, 1.0) for scale in (1, 4, 16)] == [1, 1, 1]
 
 
-def test_half_of_the_fidelity_is_half_of_the_way(synthetic_pixels):
+def test_half_the_fidelity_moves_half_of_the_way(synthetic_pixels):
     received = to_tensor(downsample(synthetic_pixels(96, 64), 4))
     other = to_tensor(synthetic_pixels(96, 64, seed=5))
-    ends = projected(other, received, 0.0), projected(other, received, 1.0)
+    ends = project_to_hci(other, received, 0.0), project_to_hci(other, received, 1.0)
     assert torch.equal(ends[0], other)
-    assert torch.allclose(projected(other, received, 0.5), (ends[0] + ends[1]) / 2, atol=1e-6)
+    assert torch.allclose(project_to_hci(other, received, 0.5), (ends[0] + ends[1]) / 2, atol=1e-6)
 
 
-def test_a_picture_that_agrees_is_left_alone(synthetic_pixels):
+def test_a_picture_that_agrees_does_not_change(synthetic_pixels):
     picture = to_tensor(synthetic_pixels(96, 64))
-    small = resized(picture, 24, 16)
-    assert torch.allclose(projected(picture, small, 1.0), picture, atol=1e-5)
+    small = resize(picture, 24, 16)
+    assert torch.allclose(project_to_hci(picture, small, 1.0), picture, atol=1e-5)
