@@ -1,4 +1,4 @@
-"""What a sweep file says: a YAML document, or flags of the same names, checked by pydantic."""
+"""Settings of a sweep: a YAML file, or flags of the same names, checked by pydantic."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from channel.config import SnrDb  # noqa: TC001 - pydantic reads it
 from receiver.metrics.names import PERCEPTUAL, PIXEL
+from semlink.pipeline.channel_uses import MAX_CHANNEL_USES
 from semlink.pipeline.coding_spec import split_codec_names
 from shared.errors import ConfigError
 from shared.files import read_file
@@ -25,47 +26,50 @@ RATES: Final = ("budget_bytes", "channel_uses", "cbr")
 BLER: Final = "bler"
 MEASURES: Final = (*PIXEL, *PERCEPTUAL)
 Measure = Literal["psnr_db", "ms_ssim", "lpips_alex", "lpips_vgg", "dists"]
+ChannelUses = Annotated[int, Field(ge=1, le=MAX_CHANNEL_USES)]
 _RANGE: Final = {"from", "to", "step"}
 
 
-def _listed(value: Any) -> Any:
-    """Return a single value as a list of it, a text with commas as its parts."""
+def _split_list(value: Any) -> Any:
+    """Return a list of values: the parts of a text with commas, or a single value in a list."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value if isinstance(value, list | tuple) else [value]
 
 
-def _numbers(value: Any) -> Any:
+def _parse_numbers(value: Any) -> Any:
     """Return the numbers of ``5``, ``[1, 2]``, ``{from: 0, to: 6, step: 2}``, ``"0:6:2"`` or ``"1,2"``."""
     if isinstance(value, str) and ":" in value:
-        value = dict(zip(("from", "to", "step"), map(_number, value.split(":")), strict=False))
+        value = dict(zip(("from", "to", "step"), map(_parse_number, value.split(":")), strict=False))
     if isinstance(value, dict):
-        return _range(value)
-    return [_number(one) for one in _listed(value)]
+        return _expand_range(value)
+    return [_parse_number(one) for one in _split_list(value)]
 
 
-def _number(value: Any) -> Any:
+def _parse_number(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
         return int(value) if value.strip().lstrip("+-").isdigit() else float(value)
     except ValueError:
-        raise ValueError(f"{value!r} is no number: give numbers as 0,2,4, or a range as 0:6:2") from None
+        raise ValueError(f"{value!r} is not a number: give numbers as 0,2,4, or a range as 0:6:2") from None
 
 
-def _range(value: dict[str, Any]) -> list[float]:
+def _expand_range(value: dict[str, Any]) -> list[float]:
     if set(value) != _RANGE or not all(isinstance(one, int | float) for one in value.values()):
         raise ValueError("a range has numbers for from, to and step, as {from: 0, to: 6, step: 2} or 0:6:2")
     first, last, step = value["from"], value["to"], value["step"]
     steps = (last - first) / step if step else math.inf
     if not 0 <= steps < MAX_POINTS:
-        raise ValueError(f"the range from {first} to {last} in steps of {step} does not end: step towards the end")
+        raise ValueError(
+            f"the range from {first} to {last} in steps of {step} does not end: give a step towards its end"
+        )
     return [round(first + place * step, 9) for place in range(math.floor(steps + 1e-9) + 1)]
 
 
-def _seeds(value: Any) -> Any:
-    """Return the seeds of a count ``3`` (0, 1, 2) or of a list."""
-    numbers = _numbers(value)
+def _parse_seeds(value: Any) -> Any:
+    """Return the seeds of a number, as 0, 1, 2 for ``3``, or those of a list."""
+    numbers = _parse_numbers(value)
     if not isinstance(value, list | tuple | dict) and len(numbers) == 1 and isinstance(numbers[0], int):
         if not 1 <= numbers[0] <= MAX_POINTS:
             raise ValueError(f"{numbers[0]} seeds: give 1 to {MAX_POINTS}, or a list of seeds as [7, 8]")
@@ -78,11 +82,11 @@ class _Settings(BaseModel):
 
 
 class Stop(_Settings):
-    """When a point needs no further seed: the interval of ``measure`` at ``confidence`` is ``half_width`` or narrower.
+    """Stops a point early.
 
-    The intervals are those of ``semlink.sweep.summary.interval_of``. ``errors`` stops a point too, once so many packets
-    have failed. Asked after each whole seed from ``min_seeds`` on, so that neither the number of workers nor an
-    interruption changes the answer.
+    A point stops once the interval of ``measure`` at ``confidence`` (``semlink.sweep.summary.estimate``) is at most
+    ``half_width`` wide on either side, or once ``errors`` packets have failed. This is checked after each complete seed
+    from ``min_seeds`` on. So the result depends neither on the number of workers nor on interruptions.
     """
 
     measure: Literal[Measure, "bler"] = "bler"
@@ -95,44 +99,47 @@ class Stop(_Settings):
 class Sweep(_Settings):
     """A grid: every codec over every channel at every SNR and rate, every picture with every seed.
 
-    The rate is one of ``budget_bytes`` (most bytes of the container; 0: the codec's own), ``channel_uses`` (most
-    complex symbols per picture, all overhead included) and ``cbr`` (channel uses per picture sample, 3 W H of them).
-    Without ``snr_db`` each channel keeps its own. ``set`` changes settings of every channel by dotted name.
-    ``keep_pictures`` of the pictures are kept as received with the first seed, for picture grids.
+    The rate is one of three: ``budget_bytes`` is the most bytes of the container (0: the codec's own rate),
+    ``channel_uses`` the most complex symbols per picture with all overhead, ``cbr`` the channel bandwidth ratio:
+    channel uses per sample of the picture, of which it has 3 W H. Without ``snr_db`` each channel keeps its own SNR.
+    ``set`` changes settings of every channel by dotted name. The received pictures of the first ``keep_pictures``
+    originals are kept with the first seed, for picture grids.
     """
 
-    pictures: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+    pictures: Annotated[tuple[str, ...], BeforeValidator(_split_list), Field(min_length=1)]
     codecs: Annotated[tuple[str, ...], Field(min_length=1)] = ("hci",)
-    channels: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)] = ("awgn",)
-    snr_db: Annotated[tuple[SnrDb, ...], BeforeValidator(_numbers)] = ()
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], BeforeValidator(_seeds)] = (0,)
-    budget_bytes: Annotated[tuple[Annotated[int, Field(ge=0, le=1 << 20)], ...], BeforeValidator(_numbers)] = ()
-    channel_uses: Annotated[tuple[Annotated[int, Field(ge=1, le=1 << 30)], ...], BeforeValidator(_numbers)] = ()
-    cbr: Annotated[tuple[Annotated[float, Field(gt=0, le=10)], ...], BeforeValidator(_numbers)] = ()
+    channels: Annotated[tuple[str, ...], BeforeValidator(_split_list), Field(min_length=1)] = ("awgn",)
+    snr_db: Annotated[tuple[SnrDb, ...], BeforeValidator(_parse_numbers)] = ()
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], BeforeValidator(_parse_seeds)] = (0,)
+    budget_bytes: Annotated[tuple[Annotated[int, Field(ge=0, le=1 << 20)], ...], BeforeValidator(_parse_numbers)] = ()
+    channel_uses: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=MAX_CHANNEL_USES)], ...], BeforeValidator(_parse_numbers)
+    ] = ()
+    cbr: Annotated[tuple[Annotated[float, Field(gt=0, le=10)], ...], BeforeValidator(_parse_numbers)] = ()
     packet_bytes: Annotated[int, Field(ge=MIN_PACKET_BYTES, le=MAX_PACKET_BYTES)] = 256
     set: dict[str, Any] = {}
-    measures: Annotated[tuple[Measure, ...], BeforeValidator(_listed)] = MEASURES[:3]
+    measures: Annotated[tuple[Measure, ...], BeforeValidator(_split_list)] = MEASURES[:3]
     stop: Stop | None = None
     keep_pictures: Annotated[int, Field(ge=0)] = 1
 
     @model_validator(mode="after")
-    def _one_kind_of_rate(self) -> Self:
+    def _check_one_rate(self) -> Self:
         given = [name for name in RATES if getattr(self, name)]
         if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} are given: keep one, they all set the rate")
+            raise ValueError(f"{' and '.join(given)} are given, but all set the rate: keep one")
         return self
 
     @model_validator(mode="after")
-    def _nothing_twice(self) -> Self:
+    def _check_unique(self) -> Self:
         for name in ("codecs", "channels", "snr_db", "seeds", "budget_bytes", "channel_uses", "cbr", "measures"):
             values = getattr(self, name)
-            twice = next((one for one in values if values.count(one) > 1), None)
-            if twice is not None:
-                raise ValueError(f"{name} holds {twice} twice; leave one out")
+            repeated = next((one for one in values if values.count(one) > 1), None)
+            if repeated is not None:
+                raise ValueError(f"{name} holds {repeated} twice; leave one out")
         return self
 
     @model_validator(mode="after")
-    def _stop_can_be_seen(self) -> Self:
+    def _check_stop(self) -> Self:
         if self.stop and self.stop.measure != BLER and self.stop.measure not in self.measures:
             raise ValueError(f"stop.measure = {self.stop.measure} is not measured: add it to measures")
         if self.stop and self.stop.min_seeds > len(self.seeds):
@@ -143,7 +150,7 @@ class Sweep(_Settings):
 
     @property
     def rates(self) -> tuple[tuple[str, float], ...]:
-        """The rates, each as the setting that names it and its value."""
+        """The rates, each as the name of its setting and its value."""
         for name in ("channel_uses", "cbr"):
             if getattr(self, name):
                 return tuple((name, value) for value in getattr(self, name))
@@ -156,11 +163,11 @@ class Sweep(_Settings):
 
 
 def load_sweep(file: Path | None, flags: Mapping[str, Any]) -> Sweep:
-    """Return the sweep in ``file``, if there is one; ``flags`` that are not None come in the place of its settings.
+    """Return the sweep in ``file``, if given. ``flags`` that are not None override its settings.
 
     Raises:
         InputError: the file cannot be read.
-        ConfigError: no YAML, an unknown setting, or a value outside its rule; the line names the setting.
+        ConfigError: the file is not YAML, a setting is unknown, or a value is out of range. The message names it.
     """
     values: dict[str, Any] = {}
     where = ""
@@ -169,12 +176,12 @@ def load_sweep(file: Path | None, flags: Mapping[str, Any]) -> Sweep:
         try:
             values = yaml_mapping(read_file(file).decode("utf-8"), str(file))
         except UnicodeDecodeError:
-            raise ConfigError(f"{file} is no text: a sweep file is YAML in UTF-8") from None
+            raise ConfigError(f"{file} is not text: a sweep file is YAML in UTF-8") from None
     values |= {name: value for name, value in flags.items() if value is not None}
     rates = [name for name in RATES if flags.get(name) is not None]
-    if rates:  # a flag takes the place of whatever rate the file has
+    if rates:  # a flag overrides the rate of the file, whichever of the three it is
         values = {name: one for name, one in values.items() if name not in RATES or name in rates}
-    if not values.get("pictures") and set(values) <= set(Sweep.model_fields):  # not misspelt
+    if not values.get("pictures") and set(values) <= set(Sweep.model_fields):  # no misspelt name among them
         raise ConfigError(f"{where}pictures is missing: name files or folders of pictures, as semlink sweep photos/")
     try:
         if isinstance(values.get("codecs"), str):
@@ -185,10 +192,10 @@ def load_sweep(file: Path | None, flags: Mapping[str, Any]) -> Sweep:
 
 
 def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
-    """Return the settings in ``SETTING=VALUE`` texts.
+    """Return the settings in texts such as ``SETTING=VALUE``.
 
     Raises:
-        ConfigError: one is written otherwise.
+        ConfigError: a text has another form.
     """
     changes = {}
     for text in texts:
@@ -200,10 +207,10 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def parse_stop(text: str) -> dict[str, Any]:
-    """Return the setting ``stop`` of a text as ``psnr_db=0.2``.
+    """Return the setting ``stop`` of a text such as ``psnr_db=0.2``.
 
     Raises:
-        ConfigError: it is written otherwise.
+        ConfigError: the text has another form.
     """
     measure, _, width = text.partition("=")
     try:
