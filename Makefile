@@ -63,7 +63,7 @@ define generate
 endef
 
 bench: setup ## Run the benchmarks (minutes); results print as tables
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/coding/codec_time.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.coding.codec_time
 	$(BIN)/python -m benchmarks.channel.phy_throughput --threads 1
 	$(BIN)/python -m benchmarks.channel.bler --threads 1
 	$(BIN)/python -m benchmarks.channel.repair
@@ -72,7 +72,7 @@ bench: setup ## Run the benchmarks (minutes); results print as tables
 	$(BIN)/python -m benchmarks.channel.short_codes
 	$(BIN)/python -m benchmarks.channel.waterfall --threads 1
 	$(BIN)/python -m benchmarks.system.transfer_memory
-	$(BIN)/python benchmarks/system/startup.py
+	$(BIN)/python -m benchmarks.system.startup
 	$(BIN)/python -m benchmarks.decoder.decode_time
 
 evaluate: setup ## Compare the link with its peers on Kodak at VVC's bytes, and the decoder's parts (an hour)

@@ -1,16 +1,15 @@
 """Measures which HCI the pocket decoder restores best at equal bytes: what the codec `adaptive` rests on.
 
-BSDS500 pictures of train-4-of-8.parquet, beyond the crops that the decoder learnt from. Per picture and rate: the HCI
-that is best when up-sampled (codec `hci`), the best at each scale that is tried, and the best of them all (codec
-`adaptive`), with the decoder in the loop. It compares by EfficientNet feature distance times DISTS: LPIPS and the
-classifier of "class KL" have no part in the choice. Writes docs/results/adaptive.md.
+BSDS500 pictures of train-4-of-8.parquet, of which the decoder was trained on no crop. Per picture and rate: the highly
+compressed image (HCI) that is best when up-sampled (codec `hci`), the best at each scale that is tried, and the best of
+them all (codec `adaptive`), with the decoder in the loop. The loop compares by EfficientNet feature distance times
+DISTS: LPIPS and the classifier of "class KL" have no part in the choice. Writes docs/results/adaptive.md.
 
-Usage: python -m benchmarks.coding.adaptive_hci [--count 8] [--data ../shared/data/train]
+    python -m benchmarks.coding.adaptive_hci --count 8
 """
 
 from __future__ import annotations
 
-import argparse
 import functools
 from collections import defaultdict
 from pathlib import Path
@@ -18,29 +17,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.common.hci_curves import parquet_pictures
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.pictures import load_bsds500_pictures
+from benchmarks.common.report import make_table, write_report
 from receiver.decoders.base import options_for
 from receiver.guidance import Guidance
 from receiver.metrics.names import MEASURES, PERCEPTUAL
 from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder
 from semlink.encoder_search.hci import PocketDecoderInTheLoop
-from semlink.report.text import markdown_table
 from sender.hci_search import STEPS_TRIED
 from shared.bitstream import PictureHeader
-from shared.files import write_file
 from shared.hci.stream import decode_hci, encode_hci, hci_candidates
+from training.data import TRAIN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ROOT = Path(__file__).parents[2]
-OUT = ROOT / "docs" / "results" / "adaptive.md"
-MIN_SIDE, BPPS = 320, (0.0225, 0.06)
+BPPS = (0.0225, 0.06)
 SHOWN = ("psnr_db", *PERCEPTUAL, "class_kl")
 
 
-def choices(pixels: NDArray[np.uint8], budget_bytes: int, loop: PocketDecoderInTheLoop) -> dict[str, bytes]:
+def make_choices(pixels: NDArray[np.uint8], budget_bytes: int, loop: PocketDecoderInTheLoop) -> dict[str, bytes]:
     """Return the HCI payloads to compare, by name."""
     made = {"hci: best up-sampled": encode_hci(pixels, budget_bytes)}
     distance = functools.cache(loop(pixels))
@@ -54,29 +52,28 @@ def choices(pixels: NDArray[np.uint8], budget_bytes: int, loop: PocketDecoderInT
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=8)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "train")
+    parser = make_parser(__doc__, "adaptive.md")
+    parser.add_argument("--count", type=int, default=8, help="pictures")
+    parser.add_argument("--data", type=Path, default=TRAIN, help="folder of the training files")
     options = parser.parse_args()
-    pictures = parquet_pictures([options.data / "train-4-of-8.parquet"], "bsds500", MIN_SIDE, options.count)
+    pictures = load_bsds500_pictures(options.data, options.count)
     decoder, loop, measures = PocketDecoder(), PocketDecoderInTheLoop(), Measures(SHOWN)
     rows: dict[tuple[float, str], list[dict[str, float]]] = defaultdict(list)
     for pixels in pictures:
         height, width = pixels.shape[:2]
         reference = measures.reference(pixels)
         for bpp in BPPS:
-            for name, payload in choices(pixels, int(bpp * height * width / 8), loop).items():
+            for name, payload in make_choices(pixels, int(bpp * height * width / 8), loop).items():
                 guidance = Guidance(PictureHeader(width, height), hci=decode_hci(payload, width, height))
                 made = decoder.reconstruct(guidance, options_for(decoder))
                 found = measures.compare(made.pixels, reference)
                 rows[bpp, name].append(
                     {"bytes": len(payload)} | {measure: float(found[measure] or 0) for measure in SHOWN}
                 )
-    write_file(OUT, page(rows, options.count).encode())
-    print(OUT.read_text())
+    write_report(make_page(rows, options.count), options.out)
 
 
-def page(rows: dict[tuple[float, str], list[dict[str, float]]], count: int) -> str:
+def make_page(rows: dict[tuple[float, str], list[dict[str, float]]], count: int) -> str:
     """Return the table with what it is."""
     lines = []
     for (bpp, name), found in rows.items():
@@ -87,7 +84,7 @@ def page(rows: dict[tuple[float, str], list[dict[str, float]]], count: int) -> s
         "# Which HCI the decoder restores best\n\n"
         f"`python -m benchmarks.coding.adaptive_hci --count {count}`: means over {count} BSDS500 pictures that\n"
         "the decoder has not learnt from, at equal budgets, by the weights that ship.\n\n"
-        + markdown_table(["HCI", "bpp", "bytes", *(MEASURES[name].name for name in SHOWN)], lines)
+        + make_table(["HCI", "bpp", "bytes", *(MEASURES[name].name for name in SHOWN)], lines)
     )
 
 

@@ -3,12 +3,11 @@
 Costs and scores are of val.parquet. The search was chosen on the pictures that training/caption holds out of the
 training files (`--search` measures its settings on them). Writes docs/results/caption.md and caption.json.
 
-Usage: python -m benchmarks.coding.caption [--search] [--data ../shared/data/train] [--runs runs/caption]
+    python -m benchmarks.coding.caption --search
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import time
@@ -21,21 +20,22 @@ import numpy as np
 import skimage.data
 import torch
 
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.report import make_table, write_report
 from sender.extractors.captioner import Captioner, Search, best_captions, caption_network
 from sender.extractors.features import FeatureExtractor
 from shared.caption.coder import caption_coder
 from shared.caption.text import parse
-from training.caption.__main__ import DEFAULT_DATA, HELD_OUT, RUNS, training_set
+from training.caption.__main__ import HELD_OUT, RUNS, training_set
 from training.caption.pictures import captioned, features_of
 from training.caption.scores import bleu, cider, plain_words
+from training.data import TRAIN, VALIDATION_FILE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from training.caption.pictures import Captioned
 
-ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "docs" / "results"
 SEARCHES = (
     Search(beams=1),
     Search(beams=3, length_power=0.0),
@@ -47,19 +47,19 @@ SHOWN = ("astronaut", "chelsea", "coffee", "rocket", "camera")
 Row = dict[str, float | int | str]
 
 
-def coder_rows(pictures: list[Captioned]) -> list[Row]:
+def make_coder_rows(pictures: list[Captioned]) -> list[Row]:
     """Mean bytes of the pictures' captions by length in words."""
     captions = [caption for picture in pictures for caption in picture.captions]
     lengths = [len(plain_words(caption)) for caption in captions]
-    rows = [cost_row("all", captions)]
+    rows = [make_cost_row("all", captions)]
     for low, high in pairwise((1, 6, 9, 10, 11, 13, 16, 21, 99)):
         chosen = [caption for caption, length in zip(captions, lengths, strict=True) if low <= length < high]
         if chosen:
-            rows.append(cost_row(str(low) if high == low + 1 else f"{low} to {high - 1}", chosen))
+            rows.append(make_cost_row(str(low) if high == low + 1 else f"{low} to {high - 1}", chosen))
     return rows
 
 
-def cost_row(name: str, captions: list[str]) -> Row:
+def make_cost_row(name: str, captions: list[str]) -> Row:
     coder = caption_coder()
     sizes = [len(coder.encode(caption)) for caption in captions]
     sentences = [parse(caption)[1] for caption in captions]
@@ -69,14 +69,14 @@ def cost_row(name: str, captions: list[str]) -> Row:
         "bits": round(mean([coder.bits(caption) for caption in captions]), 1),
         "bytes": round(mean(sizes), 2),
         "at_most_12": round(mean([size <= 12 for size in sizes]), 3),
-        "uniform": round(mean([uniform_bytes(words) for words in sentences]), 2),
+        "uniform": round(mean([count_uniform_bytes(words) for words in sentences]), 2),
         "zlib": round(mean([len(zlib.compress(caption.encode(), 9)) for caption in captions]), 2),
-        "deflate": round(mean([len(deflated(caption)) for caption in captions]), 2),
+        "deflate": round(mean([len(deflate(caption)) for caption in captions]), 2),
         "utf8": round(mean([len(caption.encode()) for caption in captions]), 2),
     }
 
 
-def uniform_bytes(words: list[str]) -> int:
+def count_uniform_bytes(words: list[str]) -> int:
     """Bytes of a code in which END, an escape and all words are equally long; 8 bits a letter after an escape."""
     coder = caption_coder()
     known = set(coder.words)
@@ -84,13 +84,13 @@ def uniform_bytes(words: list[str]) -> int:
     return math.ceil((bits + sum(8 * (len(word.encode()) + 1) for word in words if word not in known)) / 8)
 
 
-def deflated(caption: str) -> bytes:
+def deflate(caption: str) -> bytes:
     """The compression of zlib without its header and checksum, 6 bytes."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     return packer.compress(caption.encode()) + packer.flush()
 
 
-def foreign_rows() -> list[Row]:
+def make_foreign_rows() -> list[Row]:
     coder = caption_coder()
     texts = {
         "English, word outside the vocabulary": "A quokka runs through the grass.",
@@ -105,13 +105,13 @@ def foreign_rows() -> list[Row]:
     ]
 
 
-def found_by(search: Search, features: NDArray[np.float16]) -> list[str]:
+def caption_pictures(search: Search, features: NDArray[np.float16]) -> list[str]:
     network = caption_network()
     maps = (torch.from_numpy(maps.astype(np.float32))[None] for maps in features)
     return [best_captions(network, picture, search)[0].text for picture in maps]
 
 
-def score_row(name: str, captions: list[str], references: list[tuple[str, ...]]) -> Row:
+def make_score_row(name: str, captions: list[str], references: list[tuple[str, ...]]) -> Row:
     coder = caption_coder()
     return {
         "captions": name,
@@ -123,14 +123,14 @@ def score_row(name: str, captions: list[str], references: list[tuple[str, ...]])
     }
 
 
-def captioner_rows(pictures: list[Captioned], captions: list[str]) -> list[Row]:
+def make_captioner_rows(pictures: list[Captioned], captions: list[str]) -> list[Row]:
     """The captioner beside people, and beside itself with the pictures interchanged."""
     references = [picture.captions for picture in pictures]
     return [
-        score_row("captioner", captions, references),
-        score_row("captioner, of the next picture", captions[1:] + captions[:1], references),
-        score_row("captioner, against four references", captions, [given[1:] for given in references]),
-        score_row(
+        make_score_row("captioner", captions, references),
+        make_score_row("captioner, of the next picture", captions[1:] + captions[:1], references),
+        make_score_row("captioner, against four references", captions, [given[1:] for given in references]),
+        make_score_row(
             "people: the first caption against the other four",
             [given[0] for given in references],
             [given[1:] for given in references],
@@ -138,7 +138,7 @@ def captioner_rows(pictures: list[Captioned], captions: list[str]) -> list[Row]:
     ]
 
 
-def search_rows(data: Path, runs: Path) -> list[Row]:
+def make_search_rows(data: Path, runs: Path) -> list[Row]:
     pictures, features = training_set(data, runs)
     references = [picture.captions for picture in pictures[-HELD_OUT:]]
     return [
@@ -146,19 +146,19 @@ def search_rows(data: Path, runs: Path) -> list[Row]:
             "beams": search.beams,
             "bit_price": search.bit_price,
             "length_power": search.length_power,
-            **score_row("", found_by(search, features[-HELD_OUT:]), references),
+            **make_score_row("", caption_pictures(search, features[-HELD_OUT:]), references),
         }
         for search in SEARCHES
     ]
 
 
-def shown_rows() -> list[Row]:
+def make_example_rows() -> list[Row]:
     captioner, coder = Captioner(), caption_coder()
     captions = {name: captioner(getattr(skimage.data, name)()) for name in SHOWN}
     return [{"picture": n, "caption": caption, "bytes": len(coder.encode(caption))} for n, caption in captions.items()]
 
 
-def seconds_per_picture(pictures: list[Captioned]) -> float:
+def measure_seconds_per_picture(pictures: list[Captioned]) -> float:
     """Processor time of one caption, features and search, on one thread."""
     torch.set_num_threads(1)
     extractor, network = FeatureExtractor(), caption_network()
@@ -175,8 +175,7 @@ def mean(values: list[float] | list[int] | list[bool]) -> float:
 
 
 def table(rows: list[Row], titles: dict[str, str]) -> str:
-    head = [f"| {' | '.join(titles.values())} |", f"| {' | '.join('---' for _ in titles)} |"]
-    return "\n".join([*head, *(f"| {' | '.join(str(row[name]) for name in titles)} |" for row in rows)])
+    return make_table(list(titles.values()), [[row[name] for name in titles] for row in rows])
 
 
 COSTS = {
@@ -236,7 +235,7 @@ Three beams, no price and 0.7 are the default. `bit_price`: what a bit on the wi
 """
 
 
-def report(results: dict[str, list[Row]], seconds: float) -> str:
+def make_report(results: dict[str, list[Row]], seconds: float) -> str:
     settings = {name: name for name in ("beams", "bit_price", "length_power")}
     return REPORT.format(
         costs=table(results["coder"], COSTS),
@@ -250,25 +249,26 @@ def report(results: dict[str, list[Row]], seconds: float) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DEFAULT_DATA)
-    parser.add_argument("--runs", type=Path, default=RUNS)
+    parser = make_parser(__doc__, "caption.md")
+    parser.add_argument("--data", type=Path, default=TRAIN, help="folder of the training files and val.parquet")
+    parser.add_argument("--runs", type=Path, default=RUNS, help="folder of the pictures' features")
     parser.add_argument("--search", action="store_true", help="measure the search's settings anew")
     options = parser.parse_args()
-    kept = RESULTS / "caption.json"
-    search = search_rows(options.data, options.runs) if options.search else json.loads(kept.read_text())["search"]
-    pictures = captioned(options.data, "val.parquet")
-    captions = found_by(Search(), features_of(pictures, options.runs / "features-val.npy"))
+    measured = options.out.with_suffix(".json")
+    search = (
+        make_search_rows(options.data, options.runs) if options.search else json.loads(measured.read_text())["search"]
+    )
+    pictures = captioned(options.data, VALIDATION_FILE)
+    captions = caption_pictures(Search(), features_of(pictures, options.runs / "features-val.npy"))
     results = {
-        "coder": coder_rows(pictures),
-        "foreign": foreign_rows(),
-        "captioner": captioner_rows(pictures, captions),
-        "shown": shown_rows(),
+        "coder": make_coder_rows(pictures),
+        "foreign": make_foreign_rows(),
+        "captioner": make_captioner_rows(pictures, captions),
+        "shown": make_example_rows(),
         "search": search,
     }
-    kept.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    (RESULTS / "caption.md").write_text(report(results, seconds_per_picture(pictures)))
-    print((RESULTS / "caption.md").read_text())
+    measured.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    write_report(make_report(results, measure_seconds_per_picture(pictures)), options.out)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 
 Part ``options``: libaom options, and SVT-AV1 in 8 and 10 bits, at one scale; bytes are those of the frame OBU alone,
 so that every encoder pays its own frame header and no container. Part ``scales``: the shipped coders at every scale,
-quality of the up-sampled picture at equal bytes. Writes hci-settings.{json,md}.
+quality of the up-sampled picture at equal bytes. Writes
+docs/results/hci-settings.json and .md.
+
+    python -m benchmarks.coding.hci_settings --count 16
 """
 
 from __future__ import annotations
@@ -18,24 +21,18 @@ from typing import TYPE_CHECKING
 
 import av
 import numpy as np
-from hci_curves import (
-    DATA,
-    Picture,
-    bd_rate_percent,
-    machine,
-    ms_ssim_db,
-    parquet_pictures,
-    parser,
-    percent,
-    psnr_db,
-    table,
-)
 
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.pictures import Picture, load_parquet_pictures
+from benchmarks.common.rate_curves import bd_rate_percent, format_percent, ms_ssim_db
+from benchmarks.common.report import describe_machine, make_table
+from receiver.metrics.pixel import psnr_db
 from shared.errors import PictureError, SetupError
 from shared.hci import av1, obu, yuv
 from shared.hci.av1 import AOM_OPTIONS, Av1Coder
 from shared.hci.obu import Chroma
 from shared.hci.stream import HCI_SCALES, downsample, get_coder, upsample
+from training.data import BSDS500_SOURCE, TRAIN, VALIDATION_FILE, training_files
 
 if TYPE_CHECKING:
     from shared.hci.coder import HciCoder
@@ -68,20 +65,20 @@ LADDER_STEPS = 11  # an odd step through av1's qualities takes 4:2:0 and 4:4:4 i
 Point = tuple[float, float, float]  # bpp, PSNR dB, MS-SSIM dB
 
 
-def frame_bytes(temporal_unit: bytes) -> int:
+def count_frame_bytes(temporal_unit: bytes) -> int:
     return sum(len(payload) for kind, payload in obu.obus(temporal_unit) if kind == obu.OBU_FRAME)
 
 
-def aom(small: Picture, quantizer: int, variant: tuple[dict[str, str], str, int]) -> tuple[int, Picture]:
+def encode_aom(small: Picture, quantizer: int, variant: tuple[dict[str, str], str, int]) -> tuple[int, Picture]:
     """Encode by libaom; returns bytes of the frame OBU and the decoded picture."""
     options, subsampling, speed = variant
     unit = av1.aom_obus(small, quantizer, subsampling, speed, options)
     chroma = Chroma.YUV444 if subsampling == "4:4:4" else Chroma.YUV420
     planes = av1.decode_planes(unit, small.shape[1], small.shape[0], chroma)
-    return frame_bytes(unit), yuv.rgb_from_yuv(*planes)
+    return count_frame_bytes(unit), yuv.rgb_from_yuv(*planes)
 
 
-def svt(small: Picture, crf: int, bits: int) -> tuple[int, Picture]:
+def encode_svt(small: Picture, crf: int, bits: int) -> tuple[int, Picture]:
     """Encode by SVT-AV1 (preset 0, tune IQ, 4:2:0) in ``bits``; returns bytes of the frame OBU and the picture."""
     height, width = small.shape[:2]
     planes = av1.source_planes(small, Chroma.YUV420)
@@ -101,9 +98,9 @@ def svt(small: Picture, crf: int, bits: int) -> tuple[int, Picture]:
     decoded = [*decoder.decode(av.Packet(unit)), *decoder.decode(None)][0]
     if bits == 8:
         out = [np.frombuffer(p, np.uint8).reshape(p.height, -1)[:, : p.width] for p in decoded.planes]
-        return frame_bytes(unit), yuv.rgb_from_yuv(*out)
+        return count_frame_bytes(unit), yuv.rgb_from_yuv(*out)
     out = [np.frombuffer(p, "<u2").reshape(p.height, -1)[:, : p.width] for p in decoded.planes]
-    return frame_bytes(unit), rgb_from_10_bits(*out)
+    return count_frame_bytes(unit), rgb_from_10_bits(*out)
 
 
 def rgb_from_10_bits(luma: Picture, cb: Picture, cr: Picture) -> Picture:
@@ -115,7 +112,7 @@ def rgb_from_10_bits(luma: Picture, cb: Picture, cr: Picture) -> Picture:
     return np.clip(np.round(rgb), 0, 255).astype(np.uint8)
 
 
-def curve(pictures: list[Picture], encode: Encode, points: Sequence[int]) -> dict[str, object]:
+def measure_curve(pictures: list[Picture], encode: Encode, points: Sequence[int]) -> dict[str, object]:
     """Mean bpp, PSNR and MS-SSIM of the up-sampled pictures at each point, and seconds for one encoding."""
     rows, spent = [], 0.0
     for point in points:
@@ -132,28 +129,30 @@ def curve(pictures: list[Picture], encode: Encode, points: Sequence[int]) -> dic
     return {"points": rows, "seconds": spent / (len(points) * len(pictures))}
 
 
-def shipped_payload(small: Picture, quantizer: int) -> tuple[int, Picture]:
+def encode_shipped(small: Picture, quantizer: int) -> tuple[int, Picture]:
     payload = Av1Coder(chroma=Chroma.YUV420, speed=0).encode(small, 2 * (63 - quantizer))
     return len(payload), Av1Coder().decode(payload, small.shape[1], small.shape[0], grey=False)
 
 
-def measured_options(sets: dict[str, list[Picture]]) -> dict[str, dict[str, object]]:
+def measure_options(sets: dict[str, list[Picture]]) -> dict[str, dict[str, object]]:
     out: dict[str, dict[str, object]] = {}
     for set_name, pictures in sets.items():
-        jobs = {name: (lambda s, q, v=variant: aom(s, q, v), OPTION_QUANTIZERS) for name, variant in VARIANTS.items()}
+        jobs = {
+            name: (lambda s, q, v=variant: encode_aom(s, q, v), OPTION_QUANTIZERS) for name, variant in VARIANTS.items()
+        }
         jobs["the same, filters chosen by av1.py, headers stripped"] = (
-            shipped_payload,
+            encode_shipped,
             OPTION_QUANTIZERS,
         )
         for bits in (8, 10):
-            jobs[f"SVT-AV1 preset 0, {bits} bits"] = (lambda s, q, b=bits: svt(s, q, b), SVT_CRFS)
+            jobs[f"SVT-AV1 preset 0, {bits} bits"] = (lambda s, q, b=bits: encode_svt(s, q, b), SVT_CRFS)
         for name, (encode, points) in jobs.items():
-            out.setdefault(name, {})[set_name] = curve(pictures, encode, points)
+            out.setdefault(name, {})[set_name] = measure_curve(pictures, encode, points)
             print(set_name, name, out[name][set_name], file=sys.stderr, flush=True)
     return out
 
 
-def ladder(picture: Picture, made_by: HciCoder, scale: int) -> list[Point]:
+def measure_ladder(picture: Picture, made_by: HciCoder, scale: int) -> list[Point]:
     """The points of ``picture`` at rising quality, until one costs more than the largest budget."""
     height, width = picture.shape[:2]
     small, points = downsample(picture, scale), []
@@ -167,14 +166,14 @@ def ladder(picture: Picture, made_by: HciCoder, scale: int) -> list[Point]:
     return points
 
 
-def at_budgets(points: list[Point]) -> list[list[float]]:
+def interpolate(points: list[Point]) -> list[list[float]]:
     """PSNR and MS-SSIM at each budget, interpolated over log bpp; NaN where the lowest quality costs more."""
     bpp, psnr, msssim = (np.array(column) for column in zip(*points, strict=True))
     logs = np.log(np.array(BUDGETS_BPP))
     return [np.interp(logs, np.log(bpp), column, left=np.nan).tolist() for column in (psnr, msssim)]
 
 
-def measured_scales(sets: dict[str, list[Picture]]) -> dict[str, dict[str, object]]:
+def measure_scales(sets: dict[str, list[Picture]]) -> dict[str, dict[str, object]]:
     coders: dict[str, HciCoder] = {f"av1 {tune}": Av1Coder(tune) for tune in av1.TUNES}
     try:
         coders["learned"] = get_coder("learned")
@@ -185,7 +184,7 @@ def measured_scales(sets: dict[str, list[Picture]]) -> dict[str, dict[str, objec
         for (coder, made_by), scale in itertools.product(coders.items(), HCI_SCALES[1:]):
             name = f"{coder} 1/{scale}"
             try:
-                figures = [at_budgets(ladder(picture, made_by, scale)) for picture in pictures]
+                figures = [interpolate(measure_ladder(picture, made_by, scale)) for picture in pictures]
             except PictureError:
                 continue
             out.setdefault(name, {})[set_name] = np.mean(figures, 0).tolist()
@@ -193,7 +192,7 @@ def measured_scales(sets: dict[str, list[Picture]]) -> dict[str, dict[str, objec
     return out
 
 
-def options_report(options: dict[str, dict[str, object]], names: list[str]) -> str:
+def make_options_report(options: dict[str, dict[str, object]], names: list[str]) -> str:
     anchor = options[next(iter(VARIANTS))]
     rows = []
     for variant, measured in options.items():
@@ -201,14 +200,14 @@ def options_report(options: dict[str, dict[str, object]], names: list[str]) -> s
         for name in names:
             for column in (1, 2):
                 curves = [[(p[0], p[column]) for p in one[name]["points"]] for one in (anchor, measured)]
-                cells.append(percent(bd_rate_percent(*curves)))
+                cells.append(format_percent(bd_rate_percent(*curves)))
             cells.append(f"{measured[name]['seconds']:.2f}")
         rows.append(cells)
     header = ["variant", *(f"{name} {what}" for name in names for what in ("PSNR", "MS-SSIM", "s"))]
-    return table(header, rows)
+    return make_table(header, rows)
 
 
-def scales_report(scales: dict[str, dict[str, object]], names: list[str]) -> str:
+def make_scales_report(scales: dict[str, dict[str, object]], names: list[str]) -> str:
     parts = []
     for name in names:
         rows = []
@@ -217,41 +216,41 @@ def scales_report(scales: dict[str, dict[str, object]], names: list[str]) -> str
                 pairs = zip(*measured[name], strict=True)
                 cells = ["–" if np.isnan(p) else f"{p:.2f} / {m:.2f}" for p, m in pairs]
                 rows.append([setting, *cells])
-        parts.append(f"{name}\n\n" + table(["PSNR / MS-SSIM dB at bpp", *map(str, BUDGETS_BPP)], rows))
+        parts.append(f"{name}\n\n" + make_table(["PSNR / MS-SSIM dB at bpp", *map(str, BUDGETS_BPP)], rows))
     return "\n\n".join(parts)
 
 
-def cropped_to_eights(picture: Picture) -> Picture:
+def crop_to_eights(picture: Picture) -> Picture:
     """SVT-AV1 takes even sides only: crop, so that the small picture has them."""
     return picture[: picture.shape[0] // 8 * 8, : picture.shape[1] // 8 * 8]
 
 
 def main() -> None:
-    arguments = parser(__doc__ or "")
-    arguments.add_argument("--data", type=Path, default=DATA / "train", help="folder of the parquet files")
-    arguments.add_argument("--count", type=int, default=16, help="pictures of each set")
-    arguments.add_argument("--parts", nargs="+", default=["options", "scales"], choices=["options", "scales"])
-    args = arguments.parse_args()
+    parser = make_parser(__doc__, "hci-settings.json")
+    parser.add_argument("--data", type=Path, default=TRAIN, help="folder of the training files and val.parquet")
+    parser.add_argument("--count", type=int, default=16, help="pictures of each set")
+    parser.add_argument("--parts", nargs="+", default=["options", "scales"], choices=["options", "scales"])
+    options = parser.parse_args()
     sets = {
-        "224 px": parquet_pictures([args.data / "val.parquet"], "", 0, args.count),
-        "481 px": parquet_pictures(sorted(args.data.glob("train-*.parquet"))[:2], "bsds500", 480, args.count),
+        "224 px": load_parquet_pictures([options.data / VALIDATION_FILE], "", 0, options.count),
+        "481 px": load_parquet_pictures(training_files(options.data)[:2], BSDS500_SOURCE, 480, options.count),
     }
-    even = {
-        name: [p[: p.shape[0] // 8 * 8, : p.shape[1] // 8 * 8] for p in pictures] for name, pictures in sets.items()
-    }
-    results = args.out / "hci-settings.json"
+    even = {name: [crop_to_eights(picture) for picture in pictures] for name, pictures in sets.items()}
+    results: Path = options.out
     found = json.loads(results.read_text()) if results.exists() else {}
-    found |= {"command": "python benchmarks/coding/hci_settings.py " + " ".join(sys.argv[1:]), "machine": machine()}
-    if "options" in args.parts:
-        found["options"] = measured_options(even)
-    if "scales" in args.parts:
-        found["scales"] = measured_scales(sets)
-    args.out.mkdir(parents=True, exist_ok=True)
+    found |= {
+        "command": " ".join(["python -m benchmarks.coding.hci_settings", *sys.argv[1:]]),
+        "machine": describe_machine(),
+    }
+    if "options" in options.parts:
+        found["options"] = measure_options(even)
+    if "scales" in options.parts:
+        found["scales"] = measure_scales(sets)
     results.write_text(json.dumps(found, indent=1) + "\n")
-    results.with_suffix(".md").write_text(report(found, {name: len(pictures) for name, pictures in sets.items()}))
+    results.with_suffix(".md").write_text(make_report(found, {name: len(pictures) for name, pictures in sets.items()}))
 
 
-def report(found: dict[str, object], counts: dict[str, int]) -> str:
+def make_report(found: dict[str, object], counts: dict[str, int]) -> str:
     sizes = ", ".join(f"{count} pictures of {name}" for name, count in counts.items())
     return f"""# Settings of the HCI coders
 
@@ -264,11 +263,11 @@ Bytes that a variant needs more (+) or fewer (-) than the first row at equal qua
 1/{OPTION_SCALE} of the picture; seconds are for one encoding. Every variant changes the first row in the named thing
 only.
 
-{options_report(found["options"], list(counts)) if "options" in found else ""}
+{make_options_report(found["options"], list(counts)) if "options" in found else ""}
 
 ## Coder and scale per rate
 
-{scales_report(found["scales"], list(counts)) if "scales" in found else ""}
+{make_scales_report(found["scales"], list(counts)) if "scales" in found else ""}
 """
 
 

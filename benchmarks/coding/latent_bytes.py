@@ -1,12 +1,12 @@
 """Bytes of the latent stream per number of planes, against zlib, order-0 entropy and what its own tables promise.
 
-Writes docs/results/latent.md: ``python -m benchmarks.coding.latent_bytes``. Nothing is chosen by these
-numbers; Kodak is measured only.
+Nothing is chosen by these numbers; Kodak is only measured. Writes docs/results/latent.md.
+
+    python -m benchmarks.coding.latent_bytes
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 import zlib
 from dataclasses import dataclass
@@ -16,17 +16,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import safetensors.numpy
 
-from benchmarks.common.hci_curves import DATA, RESULTS, Picture, folder_pictures, machine, parquet_pictures, table
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.paths import KODAK
+from benchmarks.common.pictures import Picture, load_folder_pictures, load_parquet_pictures
+from benchmarks.common.report import describe_machine, make_table, write_report
 from sender.extractors.latent import LatentEncoder, select_channels
 from shared.latent.coder import encode_latent
 from shared.latent.layout import CHANNEL_COUNTS
+from training.data import REPOSITORY, TRAIN, VALIDATION_FILE
 from training.latent.pictures import held_out_pictures
 from training.latent.tables import Latents, order0_bits, table_bits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TABLES = Path(__file__).resolve().parents[2] / "models" / "latent" / "tables.safetensors"
+TABLES = REPOSITORY / "models" / "latent" / "tables.safetensors"
 HEADER = (
     "planes",
     "bytes, mean",
@@ -47,7 +51,7 @@ class Sent:
     ranked: tuple[int, ...]
 
 
-def sent_of(pictures: list[Picture], encoder: LatentEncoder) -> list[Sent]:
+def rank_channels(pictures: list[Picture], encoder: LatentEncoder) -> list[Sent]:
     sent = []
     for pixels in pictures:
         values = encoder.values(pixels)
@@ -56,7 +60,7 @@ def sent_of(pictures: list[Picture], encoder: LatentEncoder) -> list[Sent]:
     return sent
 
 
-def row_of(count: int, sent: list[Sent]) -> list[str]:
+def make_row(count: int, sent: list[Sent]) -> list[str]:
     arrays = safetensors.numpy.load_file(TABLES)
     sizes, packed, promised, samples = [], [], 0.0, 0
     histogram: list[Latents] = []
@@ -81,11 +85,11 @@ def row_of(count: int, sent: list[Sent]) -> list[str]:
         f"{8 * sum(sizes) / samples:.3f}",
         f"{promised / len(sent):.0f}",
         f"{np.mean(packed):.0f}",
-        f"{order0_total_bytes(histogram) / len(sent):.0f}",
+        f"{count_order0_bytes(histogram) / len(sent):.0f}",
     ]
 
 
-def order0_total_bytes(parts: list[Latents]) -> float:
+def count_order0_bytes(parts: list[Latents]) -> float:
     """Bytes by the best histogram of each channel over all pictures of one orientation, which no coder could know."""
     total = 0.0
     for shape in {part.planes.shape[2:] for part in parts}:
@@ -96,23 +100,28 @@ def order0_total_bytes(parts: list[Latents]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--out", type=Path, default=RESULTS / "latent.md")
-    arguments = parser.parse_args()
+    parser = make_parser(__doc__, "latent.md")
+    parser.add_argument("--data", type=Path, default=TRAIN, help="folder of the training files and val.parquet")
+    parser.add_argument("--kodak", type=Path, default=KODAK, help="folder of the Kodak pictures")
+    options = parser.parse_args()
     encoder = LatentEncoder()
     sets = {
-        "val.parquet, 48 pictures of 224×224": parquet_pictures(
-            [arguments.data / "train" / "val.parquet"], "flickr8k", 0, 48
+        "val.parquet, 48 pictures of 224×224": load_parquet_pictures(
+            [options.data / VALIDATION_FILE], "flickr8k", 0, 48
         ),
-        "BSDS500, 32 pictures held out from training, 481×321": held_out_pictures(arguments.data / "train")[:32],
-        "Kodak, 24 pictures of 768×512": folder_pictures(arguments.data / "kodak"),
+        "BSDS500, 32 pictures held out from training, 481×321": held_out_pictures(options.data)[:32],
+        "Kodak, 24 pictures of 768×512": load_folder_pictures(options.kodak),
     }
-    lines = ["# Bytes of the latent stream", "", f"`python -m benchmarks.coding.latent_bytes`, {machine()}.", ""]
+    lines = [
+        "# Bytes of the latent stream",
+        "",
+        f"`python -m benchmarks.coding.latent_bytes`, {describe_machine()}.",
+        "",
+    ]
     started_s = time.monotonic()
     for name, pictures in sets.items():
-        sent = sent_of(pictures, encoder)
-        lines += [f"## {name}", "", table(list(HEADER), [row_of(count, sent) for count in CHANNEL_COUNTS]), ""]
+        sent = rank_channels(pictures, encoder)
+        lines += [f"## {name}", "", make_table(HEADER, [make_row(count, sent) for count in CHANNEL_COUNTS]), ""]
         first = np.bincount([one.ranked[0] for one in sent], minlength=32)
         often = ", ".join(f"{channel} ({first[channel]})" for channel in np.argsort(-first)[:4] if first[channel])
         lines += [f"Channel ranked first: {often}.", ""]
@@ -124,7 +133,7 @@ def main() -> None:
         "coder could know.",
         "",
     ]
-    arguments.out.write_text("\n".join(lines))
+    write_report("\n".join(lines), options.out)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ Writes docs/results/latent-trade-off.md, in a minute or two of one core:
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from benchmarks.common.hci_curves import RESULTS, machine, table
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.paths import SCRATCH
+from benchmarks.common.report import describe_machine, make_table, write_report
 from receiver.decoders.base import options_for
 from receiver.guidance import Guidance
 from receiver.metrics.reporter import Measures
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
     from shared.latent.coder import LatentChannels
 
-ROOT = Path(__file__).parents[2]
 SKIPPED, COUNT = 4, 6
 ALPHA = 1.0
 BETAS = (0.0, 0.0003, 0.001, 0.003, 0.01)
@@ -60,86 +60,84 @@ class Trials:
         self.extractors, self.decoder, self.distortion = Extractors(), PocketDecoder(), PocketFeatureDistortion()
         self.seen, self.measures = efficientnet_lite(2), Measures(("lpips_alex",))
 
-    def decoded(self, pixels: NDArray[np.uint8], caption: str, channels: LatentChannels) -> NDArray[np.uint8]:
+    def decode(self, pixels: NDArray[np.uint8], caption: str, channels: LatentChannels) -> NDArray[np.uint8]:
         """Return what the receiver shows, by its defaults."""
         guidance = Guidance(PictureHeader(pixels.shape[1], pixels.shape[0]), caption=caption or None, latent=channels)
         return self.decoder.reconstruct(guidance, options_for(self.decoder)).pixels
 
-    def tried(self, pixels: NDArray[np.uint8]) -> dict[int, Tried]:
+    def try_all(self, pixels: NDArray[np.uint8]) -> dict[int, Tried]:
         """Return every number of planes of the picture."""
         caption = self.extractors.caption(pixels)
         lost, original = self.distortion(pixels, caption), self.measures.reference(grey_to_rgb(pixels))
         found = {}
         for choice in latent_candidates(*self.extractors.latent(pixels, CHANNEL_COUNTS[-1])):
-            made = self.decoded(pixels, caption, choice.channels)
+            made = self.decode(pixels, caption, choice.channels)
             lpips = float(self.measures.compare(grey_to_rgb(made), original)["lpips_alex"] or 0)
-            apart = float((self.classes(made) - self.classes(pixels)).abs().sum()) / 2
+            apart = float((self.classify(made) - self.classify(pixels)).abs().sum()) / 2
             found[len(choice.channels.ids)] = Tried(choice, lost(choice.channels), lpips, apart)
         return found
 
-    def classes(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
+    def classify(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
         """Return Lite2's probabilities ``[1, 1000]``."""
         with torch.inference_mode():
             return self.seen.class_logits(to_tensor(pixels)[None]).softmax(1)
 
-    def even_colour(self, colour: tuple[int, int, int]) -> list[str]:
+    def send_colour(self, colour: tuple[int, int, int]) -> list[str]:
         """Return the mean colours in which an even picture of ``colour`` comes back, without its caption and with."""
         pixels = np.full((192, 256, 3), colour, np.uint8)
         most = next(latent_candidates(*self.extractors.latent(pixels, CHANNEL_COUNTS[-1])))
         captions = "", self.extractors.caption(pixels)
-        means = [self.decoded(pixels, caption, most.channels).mean((0, 1)) for caption in captions]
+        means = [self.decode(pixels, caption, most.channels).mean((0, 1)) for caption in captions]
         return [", ".join(f"{level:.0f}" for level in mean) for mean in (colour, *means)]
 
 
-def chosen(tried: dict[int, Tried], trade_off: TradeOff) -> int:
+def choose(tried: dict[int, Tried], trade_off: TradeOff) -> int:
     choices = [one.choice for one in tried.values()]
     best = least_cost(choices, lambda channels: tried[len(channels.ids)].lost, trade_off)
     return len(best.channels.ids)
 
 
-def row(name: str, taken: list[Tried], counts: str) -> list[str]:
+def make_row(name: str, taken: list[Tried], counts: str) -> list[str]:
     columns = [[len(one.choice.payload) for one in taken]]
     columns += [[getattr(one, field) for one in taken] for field in ("lost", "lpips_alex", "classes")]
     return [name, counts, f"{np.mean(columns[0]):.0f}", *(f"{np.mean(column):.3f}" for column in columns[1:])]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=Path, default=ROOT / "out" / "val12")
-    parser.add_argument("--out", type=Path, default=RESULTS / "latent-trade-off.md")
+    parser = make_parser(__doc__, "latent-trade-off.md")
+    parser.add_argument("--pictures", type=Path, default=SCRATCH / "val12", help="folder of the pictures")
     options = parser.parse_args()
     files = sorted(options.pictures.glob("*.png"))[SKIPPED : SKIPPED + COUNT]
     trials = Trials()
-    tried = [trials.tried(load_picture(file.read_bytes()).pixels) for file in files]
-    rows = [row(f"C = {count}", [one[count] for one in tried], str(count)) for count in CHANNEL_COUNTS]
+    tried = [trials.try_all(load_picture(file.read_bytes()).pixels) for file in files]
+    rows = [make_row(f"C = {count}", [one[count] for one in tried], str(count)) for count in CHANNEL_COUNTS]
     for beta in BETAS:
-        counts = [chosen(one, TradeOff(alpha=ALPHA, beta=beta)) for one in tried]
+        counts = [choose(one, TradeOff(alpha=ALPHA, beta=beta)) for one in tried]
         taken = [one[count] for one, count in zip(tried, counts, strict=True)]
-        rows.append(row(f"{ALPHA:g}:{beta:g}", taken, ", ".join(map(str, counts))))
+        rows.append(make_row(f"{ALPHA:g}:{beta:g}", taken, ", ".join(map(str, counts))))
     header = ["choice", "C, picture by picture", "bytes", "V's loss", "LPIPS-Alex", "classes, Lite2"]
-    even = [[name, *trials.even_colour(colour)] for name, colour in COLOURS.items()]
+    even = [[name, *trials.send_colour(colour)] for name, colour in COLOURS.items()]
     lines = [
         "# Planes by the rate-task trade-off",
         "",
         "`python -m benchmarks.common.val_pictures --count 12 --out out/val12`, then",
-        f"`python -m benchmarks.coding.latent_trade_off`, {machine()}.",
+        f"`python -m benchmarks.coding.latent_trade_off`, {describe_machine()}.",
         "",
         f"{COUNT} pictures of `val.parquet`, 224×224, codec `gsc` without a limit in bytes: a fixed number of planes,",
         "and what `--trade-off ALPHA:BETA` chooses. Means. Bytes are the latent's. V's loss is what the sender weighs:",
         "the EfficientNet feature distance ([latent.md](../latent.md)). Classes: half the sum of differences of",
         "Lite2's 1,000 probabilities, 0 (the same) to 1, for comparison.",
         "",
-        table(header, rows),
+        make_table(header, rows),
         "",
         "## Even pictures",
         "",
         "256×192 pixels of one colour, 16 planes: the mean colour (red, green, blue) that comes back.",
         "",
-        table(["", "sent", "planes alone", "with the captioner's sentence"], even),
+        make_table(["", "sent", "planes alone", "with the captioner's sentence"], even),
         "",
     ]
-    options.out.write_text("\n".join(lines))
-    print("\n".join(lines))
+    write_report("\n".join(lines), options.out)
 
 
 if __name__ == "__main__":

@@ -8,24 +8,24 @@ Writes docs/results/tokens.md, in a minute of one core:
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common.hci_curves import RESULTS, machine, table
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.paths import SCRATCH
+from benchmarks.common.report import describe_machine, make_table, write_report
 from sender.extractors.extractors import Extractors
 from shared.hci.stream import decode_hci, encode_hci
 from shared.picture import load_picture
 from shared.tokens.stream import MAX_TOKENS, TokenKind, encode_tokens
 from training.pocket.token_counts import TABLE, bits_per_token
 
-ROOT = Path(__file__).parents[2]
 HCI_BYTES = 400
 SENT = (8, 16, MAX_TOKENS)
 
 
-def tokens_of(files: list[Path], kind: TokenKind, extractors: Extractors) -> tuple[np.ndarray, dict[int, float]]:
+def make_tokens(files: list[Path], kind: TokenKind, extractors: Extractors) -> tuple[np.ndarray, dict[int, float]]:
     """Return the codes ``[pictures, 64]`` and the mean bytes of a payload by how many are sent."""
     rows, sizes = [], []
     for file in files:
@@ -40,15 +40,14 @@ def tokens_of(files: list[Path], kind: TokenKind, extractors: Extractors) -> tup
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=Path, default=ROOT / "out" / "val12")
-    parser.add_argument("--out", type=Path, default=RESULTS / "tokens.md")
+    parser = make_parser(__doc__, "tokens.md")
+    parser.add_argument("--pictures", type=Path, default=SCRATCH / "val12", help="folder of the pictures")
     options = parser.parse_args()
     files = sorted(options.pictures.glob("*.png"))
     extractors, bits = Extractors(), bits_per_token(np.load(TABLE))
     rows = []
     for kind in TokenKind:
-        codes, sizes = tokens_of(files, kind, extractors)
+        codes, sizes = make_tokens(files, kind, extractors)
         varying = (codes != codes[0]).any(axis=0)
         for count in SENT:
             distinct = len(np.unique(codes[:, :count], axis=0))
@@ -59,18 +58,17 @@ def main() -> None:
         "# What tokens say",
         "",
         "`python -m benchmarks.common.val_pictures --count 12 --out out/val12`, then",
-        f"`python -m benchmarks.coding.token_entropy`, {machine()}.",
+        f"`python -m benchmarks.coding.token_entropy`, {describe_machine()}.",
         "",
         f"{len(files)} pictures of `val.parquet`, 224×224, with an HCI of at most {HCI_BYTES} bytes and the",
         "captioner's sentence. Bits a token: the entropy of the tables in `shared/tokens/counts.npy`, counted over",
         "training crops; six for a uniform code. Bytes are whole payloads. Places that differ do so between any two",
         "of the pictures.",
         "",
-        table(header, rows),
+        make_table(header, rows),
         "",
     ]
-    options.out.write_text("\n".join(lines))
-    print("\n".join(lines))
+    write_report("\n".join(lines), options.out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Writes pictures of val.parquet, which nothing trains on, as PNG files: a folder for `semlink evaluate`.
 
-Usage: python -m benchmarks.common.val_pictures [--count 48] [--out out/val] [--data ../shared/data/train]
+python -m benchmarks.common.val_pictures --count 48 --out out/val
 """
 
 from __future__ import annotations
@@ -8,28 +8,25 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
+from benchmarks.common.paths import SCRATCH
 from shared.files import write_file
 from shared.picture import encode_png, load_picture
-
-ROOT = Path(__file__).parents[2]
+from training.data import TRAIN, VALIDATION_FILE, read_pictures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=48)
-    parser.add_argument("--out", type=Path, default=ROOT / "out" / "val")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "train")
+    parser.add_argument("--out", type=Path, default=SCRATCH / "val", help="folder to write; default out/val")
+    parser.add_argument("--data", type=Path, default=TRAIN, help="folder of val.parquet")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    images = pq.read_table(options.data / "val.parquet", columns=["image"])["image"]
+    pictures = list(read_pictures(options.data / VALIDATION_FILE))
     # Spread over the file, which is sorted by source.
-    chosen = range(0, len(images), max(1, len(images) // options.count))
-    for number in list(chosen)[: options.count]:
-        pixels = load_picture(images[number].as_py()).pixels
-        write_file(options.out / f"val-{number:03d}.png", encode_png(pixels))
-    print(f"{options.count} pictures in {options.out}")
+    chosen = range(0, len(pictures), max(1, len(pictures) // options.count))[: options.count]
+    for number in chosen:
+        write_file(options.out / f"val-{number:03d}.png", encode_png(load_picture(pictures[number]).pixels))
+    print(f"{len(chosen)} pictures in {options.out}")
 
 
 if __name__ == "__main__":

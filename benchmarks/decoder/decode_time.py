@@ -1,30 +1,29 @@
 """Time and memory of the pocket decoder, stage by stage, and how far its shortcuts move the picture.
 
-Every size runs in a process of its own, whose peak memory is its own. Prints Markdown and writes it to
+Every size runs in a process of its own, whose peak memory is its own. Writes
 docs/results/decode-time.md.
 
-Usage: python -m benchmarks.decoder.decode_time [--threads 2] [--repeats 3] [--device cpu] [--smoke]
+    python -m benchmarks.decoder.decode_time --threads 2 --repeats 3 --device cpu
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch.nn import functional
 
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.pictures import load_coffee
+from benchmarks.common.report import write_report
 from receiver.decoders.base import DecodeOptions
 from receiver.guidance import Guidance
 from receiver.pocket.config import weights_folder
@@ -47,36 +46,33 @@ SIZES = ("768x512", "2048x1365")
 AGREEMENT_SIZE = "1536x1024"
 SMOKE_SIZES = ("256x192",)
 BPP = 0.03
-OUT = Path(__file__).parents[2] / "docs" / "results" / "decode-time.md"
 STAGES = ("restorer", "encode", "flow, a step", "decode", "fidelity", "trust", "whole picture")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--device", default="")
+    parser = make_parser(__doc__, "decode-time.md")
+    parser.add_argument("--threads", type=int, default=2, help="of torch")
+    parser.add_argument("--repeats", type=int, default=3, help="the median counts")
+    parser.add_argument("--device", default="", help="of torch; by default a GPU if there is one")
     parser.add_argument("--smoke", action="store_true", help="one small picture, once; write no file")
     parser.add_argument("--child", choices=("times", "agreement"), help=argparse.SUPPRESS)
     parser.add_argument("--size", help=argparse.SUPPRESS)
     options = parser.parse_args()
     try:
         if options.child:
-            measure = times if options.child == "times" else agreement
+            measure = measure_times if options.child == "times" else measure_agreement
             print(json.dumps(measure(options)))
             return
     except LinkError as error:
         raise SystemExit(f"error: {error}") from None
     sizes, repeats = (SMOKE_SIZES, 1) if options.smoke else (SIZES, options.repeats)
-    rows = [child(options, "times", size, repeats) for size in sizes]
+    rows = [run_child(options, "times", size, repeats) for size in sizes]
     compared = sizes[0] if options.smoke else AGREEMENT_SIZE
-    text = report(options, repeats, sizes, rows, compared, child(options, "agreement", compared, 1))
-    print(text)
-    if not options.smoke:
-        OUT.write_text(text + "\n")
+    text = make_report(options, repeats, sizes, rows, compared, run_child(options, "agreement", compared, 1))
+    write_report(text, None if options.smoke else options.out)
 
 
-def child(options: argparse.Namespace, what: str, size: str, repeats: int) -> dict[str, Any]:
+def run_child(options: argparse.Namespace, what: str, size: str, repeats: int) -> dict[str, Any]:
     """Return what one child process measures."""
     command = [sys.executable, "-m", "benchmarks.decoder.decode_time", "--child", what, "--size", size]
     command += ["--threads", str(options.threads), "--repeats", str(repeats), "--device", options.device]
@@ -87,26 +83,25 @@ def child(options: argparse.Namespace, what: str, size: str, repeats: int) -> di
     return result
 
 
-def guidance_of(size: str) -> Guidance:
+def make_guidance(size: str) -> Guidance:
     """Return the guidance of one photograph (scikit-image's coffee) at ``size`` and ``BPP``."""
     width, height = (int(side) for side in size.split("x"))
-    with Image.open(io.BytesIO((files("skimage.data") / "coffee.png").read_bytes())) as image:
-        picture = np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS))
+    picture = load_coffee(width, height)
     hci = decode_hci(encode_hci(picture, int(BPP * width * height / 8)), width, height)
     return Guidance(PictureHeader(width, height), hci)
 
 
-def times(options: argparse.Namespace) -> dict[str, Any]:
+def measure_times(options: argparse.Namespace) -> dict[str, Any]:
     """Return seconds per stage and per picture (median), and peak memory in GiB."""
     torch.set_num_threads(options.threads)
-    guidance = guidance_of(options.size)
+    guidance = make_guidance(options.size)
     decoder = PocketDecoder(options.device)
     started_s = time.perf_counter()
     pipeline = decoder.load()
     load_s = time.perf_counter() - started_s
     idle_gib = peak_gib()
     whole = [
-        seconds(pipeline, lambda: decoder.reconstruct(guidance, DecodeOptions())) for _ in range(1 + options.repeats)
+        measure_s(pipeline, lambda: decoder.reconstruct(guidance, DecodeOptions())) for _ in range(1 + options.repeats)
     ]
     peak = peak_gib()
     cuda = pipeline.device.type == "cuda"
@@ -118,11 +113,14 @@ def times(options: argparse.Namespace) -> dict[str, Any]:
         "idle_gib": idle_gib,
         "peak_gib": peak,
         "cuda_gib": torch.cuda.max_memory_allocated(pipeline.device) / 2**30 if cuda else None,
-        "stages_s": {**stages(pipeline, guidance, options.repeats), "whole picture": statistics.median(whole[1:])},
+        "stages_s": {
+            **measure_stages(pipeline, guidance, options.repeats),
+            "whole picture": statistics.median(whole[1:]),
+        },
     }
 
 
-def stages(pipeline: PocketPipeline, guidance: Guidance, repeats: int) -> dict[str, float]:
+def measure_stages(pipeline: PocketPipeline, guidance: Guidance, repeats: int) -> dict[str, float]:
     """Return the median seconds of every stage on its own."""
     assert guidance.hci is not None
     hci = to_tensor(guidance.hci.pixels).to(pipeline.device)
@@ -139,10 +137,10 @@ def stages(pipeline: PocketPipeline, guidance: Guidance, repeats: int) -> dict[s
         "fidelity": lambda: project_to_hci(restored[0], hci, 1.0),
         "trust": lambda: trust_map(restored[0], hci),
     }
-    return {name: statistics.median(seconds(pipeline, stage) for _ in range(repeats)) for name, stage in work.items()}
+    return {name: statistics.median(measure_s(pipeline, stage) for _ in range(repeats)) for name, stage in work.items()}
 
 
-def seconds(pipeline: PocketPipeline, work: Callable[[], object]) -> float:
+def measure_s(pipeline: PocketPipeline, work: Callable[[], object]) -> float:
     """Return how long ``work`` takes, until the device is done with it."""
     started_s = time.perf_counter()
     work()
@@ -156,10 +154,10 @@ def peak_gib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def agreement(options: argparse.Namespace) -> dict[str, Any]:
+def measure_agreement(options: argparse.Namespace) -> dict[str, Any]:
     """Return differences in levels of 255: number types, tiles, and the picture's HCI after the projection."""
     torch.set_num_threads(options.threads)
-    guidance = guidance_of(options.size)
+    guidance = make_guidance(options.size)
     assert guidance.hci is not None
     hci, scale = guidance.hci.pixels, guidance.hci.scale
     width, height = guidance.header.width, guidance.header.height
@@ -171,26 +169,28 @@ def agreement(options: argparse.Namespace) -> dict[str, Any]:
         return pipeline.decode_batch([hci], [0], width, height, 1)[0].clamp(0, 1)
 
     reference = picture(PocketPipeline(exact, device, side=4096))
-    rows = {"number type of this device against float32": levels(picture(PocketPipeline(chosen, device)) - reference)}
+    rows = {
+        "number type of this device against float32": count_levels(picture(PocketPipeline(chosen, device)) - reference)
+    }
     if width * height > CPU_SIDE**2:
         for overlap in (OVERLAP // 2, OVERLAP):
             tiled = picture(PocketPipeline(exact, device, side=CPU_SIDE, overlap=overlap))
             name = f"tiles of {CPU_SIDE} pixels that overlap by {overlap} against the whole, float32"
-            rows[name] = levels(tiled - reference)
+            rows[name] = count_levels(tiled - reference)
     for fidelity in (0.0, 0.5, 1.0):
         pixels = to_pixels(project_to_hci(reference, to_tensor(hci).to(device), fidelity), grey=False)
         error = downsample(pixels, scale).astype(np.float32) - hci
-        rows[f"down-sampled again against the HCI, fidelity {fidelity:g}"] = levels(torch.from_numpy(error) / 255)
+        rows[f"down-sampled again against the HCI, fidelity {fidelity:g}"] = count_levels(torch.from_numpy(error) / 255)
     return rows
 
 
-def levels(difference: Any) -> dict[str, float]:
+def count_levels(difference: Any) -> dict[str, float]:
     """Return mean, 99.9th percentile and maximum of a difference of pictures, in levels of 255."""
     flat = difference.abs().flatten().cpu().numpy() * 255
     return {"mean": float(flat.mean()), "p999": float(np.percentile(flat, 99.9)), "max": float(flat.max())}
 
 
-def report(
+def make_report(
     options: argparse.Namespace,
     repeats: int,
     sizes: tuple[str, ...],

@@ -3,18 +3,19 @@
 Eight Kodak pictures at the bytes that VVC took at quantiser 52, and two Mars pictures at 0.0233 bpp, where AVIF stands
 in for VVC, of which there are no files. Writes docs/results/decoder-grid.jpg.
 
-Usage: python -m benchmarks.decoder.decoder_grid [--kodak ../shared/data/kodak] [--mars ../shared/data/mars]
+    python -m benchmarks.decoder.decoder_grid
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.paths import KODAK, MARS
 from receiver.metrics.pixel import psnr_db
 from semlink.cli.report_text import describe_decoder
 from semlink.evaluate.baselines.avif import Avif
@@ -30,10 +31,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ROOT = Path(__file__).parents[2]
-OUT = ROOT / "docs" / "results" / "decoder-grid.jpg"
-KODAK = ("kodim01", "kodim04", "kodim05", "kodim07", "kodim15", "kodim19", "kodim20", "kodim23")
-MARS = ("mars00", "mars06")
+KODAK_NAMES = ("kodim01", "kodim04", "kodim05", "kodim07", "kodim15", "kodim19", "kodim20", "kodim23")
+MARS_NAMES = ("mars00", "mars06")
 QUANTIZER = "q52"
 MARS_BPP = 0.0233
 TILE_WIDTH = 512
@@ -41,22 +40,24 @@ TITLES = ["original", "VVC (Mars: AVIF)", "Semlink", "trust map; blue: invented,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kodak", type=Path, default=ROOT.parent / "shared" / "data" / "kodak")
-    parser.add_argument("--mars", type=Path, default=ROOT.parent / "shared" / "data" / "mars")
+    parser = make_parser(__doc__, "decoder-grid.jpg")
+    parser.add_argument("--kodak", type=Path, default=KODAK, help="folder of the Kodak pictures")
+    parser.add_argument("--mars", type=Path, default=MARS, help="folder of the Mars pictures")
     options = parser.parse_args()
-    files = [options.kodak / f"{name}.png" for name in KODAK] + [options.mars / f"{name}.png" for name in MARS]
+    files = [options.kodak / f"{name}.png" for name in KODAK_NAMES] + [
+        options.mars / f"{name}.png" for name in MARS_NAMES
+    ]
     session = LocalSession()
-    rows = [_row(session, load_original(file)) for file in files]
+    rows = [_make_row(session, load_original(file)) for file in files]
     with Image.open(io.BytesIO(draw_picture_grid(TITLES, rows, TILE_WIDTH))) as sheet:
         jpeg = io.BytesIO()
         sheet.convert("RGB").save(jpeg, "JPEG", quality=80, optimize=True, progressive=True)
-    write_file(OUT, jpeg.getvalue())
-    print(f"Look at {OUT}")
+    write_file(options.out, jpeg.getvalue())
+    print(f"Look at {options.out}")
 
 
-def _row(session: LocalSession, original: Original) -> list[Tile]:
-    peer, peer_name, budget_bytes = _peer(original)
+def _make_row(session: LocalSession, original: Original) -> list[Tile]:
+    peer, peer_name, budget_bytes = _make_peer(original)
     width, height = original.size
     settings = make_message(sender_pb2.SendSettings, codec="hci", budget_bytes=budget_bytes)
     sent = session.encode(encode_png(original.pixels), settings)
@@ -66,13 +67,13 @@ def _row(session: LocalSession, original: Original) -> list[Tile]:
     trust = colour_trust_map(received.trust_png, width, height)
     return [
         Tile(encode_png(original.pixels), (original.file.name, f"{width}x{height}")),
-        Tile(encode_png(peer), (f"{peer_name}, {budget_bytes} B", _quality(peer, original))),
-        Tile(received.png, (f"{len(sent.container)} B, {sent.bpp:.4f} bpp", _quality(ours, original))),
+        Tile(encode_png(peer), (f"{peer_name}, {budget_bytes} B", _describe_quality(peer, original))),
+        Tile(received.png, (f"{len(sent.container)} B, {sent.bpp:.4f} bpp", _describe_quality(ours, original))),
         Tile(trust, (f"mean trust {received.report.trust:.2f}", describe_decoder(received.report))),
     ]
 
 
-def _peer(original: Original) -> tuple[NDArray[np.uint8], str, int]:
+def _make_peer(original: Original) -> tuple[NDArray[np.uint8], str, int]:
     """Return the picture to compare with, its codec, and the bytes that both may take."""
     width, height = original.size
     for vvc in original.vvc:
@@ -82,7 +83,7 @@ def _peer(original: Original) -> tuple[NDArray[np.uint8], str, int]:
     return avif.decode(avif.encode(original.pixels, budget_bytes), width, height), "AVIF", budget_bytes
 
 
-def _quality(pixels: NDArray[np.uint8], original: Original) -> str:
+def _describe_quality(pixels: NDArray[np.uint8], original: Original) -> str:
     return f"PSNR {psnr_db(pixels, original.pixels):.2f} dB"
 
 

@@ -3,30 +3,27 @@
 BSDS500 pictures of train-4-of-8.parquet that nothing was trained on, as in ``benchmarks.decoder.decoder_defaults``,
 with the HCIs that the codec ``hci`` chooses at each of ``BPPS``. Writes docs/results/fidelity-by-scale.md.
 
-Usage: python -m benchmarks.decoder.fidelity_by_scale [--count 6] [--data ../shared/data/train]
+    python -m benchmarks.decoder.fidelity_by_scale --count 6
 """
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common.hci_curves import parquet_pictures
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.pictures import load_bsds500_pictures
+from benchmarks.common.report import make_table, write_report
 from receiver.metrics.names import MEASURES, PERCEPTUAL
 from receiver.metrics.reporter import Measures
 from receiver.pocket.data_consistency import project_to_hci
 from receiver.pocket.decoder import PocketDecoder
-from semlink.report.text import markdown_table
-from shared.files import write_file
 from shared.hci.stream import decode_hci, encode_hci
 from shared.pixels import to_pixels, to_tensor
+from training.data import TRAIN
 
-ROOT = Path(__file__).parents[2]
-OUT = ROOT / "docs" / "results" / "fidelity-by-scale.md"
-MIN_SIDE = 320
 BPPS = (0.02, 0.04, 0.06, 0.09, 0.15, 0.22, 0.35, 0.6)
 FIDELITIES = (0.0, 0.25, 0.33, 0.5, 0.75, 1.0)
 SHOWN = ("psnr_db", *PERCEPTUAL, "class_kl")
@@ -34,13 +31,13 @@ Rows = dict[tuple[int, float], list[dict[str, float]]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=6)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "train")
+    parser = make_parser(__doc__, "fidelity-by-scale.md")
+    parser.add_argument("--count", type=int, default=6, help="pictures")
+    parser.add_argument("--data", type=Path, default=TRAIN, help="folder of the training files")
     options = parser.parse_args()
     pipeline, measures = PocketDecoder().load(), Measures(SHOWN)
     rows: Rows = defaultdict(list)
-    for pixels in parquet_pictures([options.data / "train-4-of-8.parquet"], "bsds500", MIN_SIDE, options.count):
+    for pixels in load_bsds500_pictures(options.data, options.count):
         height, width = pixels.shape[:2]
         reference = measures.reference(pixels)
         for bpp in BPPS:
@@ -54,11 +51,10 @@ def main() -> None:
                 values = {measure: float(found[measure] or 0) for measure in SHOWN}
                 rows[hci.scale, fidelity].append({"bpp": 8 * len(payload) / height / width} | values)
         print(f"{sum(map(len, rows.values()))} rows", flush=True)
-    write_file(OUT, page(rows, options.count).encode())
-    print(OUT.read_text())
+    write_report(make_page(rows, options.count), options.out)
 
 
-def page(rows: Rows, count: int) -> str:
+def make_page(rows: Rows, count: int) -> str:
     """Return the table with what it is."""
     lines = []
     for (scale, fidelity), found in sorted(rows.items()):
@@ -71,9 +67,7 @@ def page(rows: Rows, count: int) -> str:
         "# Fidelity by the HCI's scale\n\n"
         f"`python -m benchmarks.decoder.fidelity_by_scale --count {count}`: {count} BSDS500 pictures that nothing was\n"
         f"trained on, with the HCIs that the codec `hci` chooses at {', '.join(map(str, BPPS))} bpp, `steps` 0.\n\n"
-        + markdown_table(
-            ["HCI scale", "HCIs", "mean bpp", "fidelity", *(MEASURES[name].heading for name in SHOWN)], lines
-        )
+        + make_table(["HCI scale", "HCIs", "mean bpp", "fidelity", *(MEASURES[name].heading for name in SHOWN)], lines)
     )
 
 

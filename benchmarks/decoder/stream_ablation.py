@@ -5,18 +5,20 @@ puts the next picture's in its place, ``zeroed`` one that says nothing, and ``un
 same total bytes, so that the HCI takes what it cost. A stream is used if lost and swapped are worse than whole, and
 pays if unsent is. Writes docs/results/stream-ablation.md.
 
-Usage: python -m benchmarks.decoder.stream_ablation PICTURES... [--bytes 500] [--steps 1] [--codecs mtgc,...]
+    python -m benchmarks.common.val_pictures --count 4 --out out/val4
+    python -m benchmarks.decoder.stream_ablation out/val4 --bytes 500 --steps 1
 """
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.report import write_report
 from receiver.decoders.base import DecodeOptions
 from receiver.guidance import guidance_in
 from receiver.metrics.names import PERCEPTUAL
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from shared.codecs.recipe import Codec
     from shared.picture import Picture
 
-OUT = Path(__file__).parents[2] / "docs" / "results" / "stream-ablation.md"
 SHOWN = (*PERCEPTUAL, "class_kl", "psnr_db")
 NEUTRAL_CODE = 42  # numbers 0, 0, 0
 Rows = dict[tuple[str, str], dict[int, dict[str, float]]]
@@ -47,11 +48,11 @@ Rows = dict[tuple[str, str], dict[int, dict[str, float]]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", type=Path, nargs="+")
-    parser.add_argument("--bytes", type=int, default=500)
-    parser.add_argument("--steps", type=int, default=1)
-    parser.add_argument("--codecs", default="mtgc,sdgic,gsc,misc,layered")
+    parser = make_parser(__doc__, "stream-ablation.md")
+    parser.add_argument("pictures", type=Path, nargs="+", help="files or folders")
+    parser.add_argument("--bytes", type=int, default=500, help="budget of each picture")
+    parser.add_argument("--steps", type=int, default=1, help="of the decoder")
+    parser.add_argument("--codecs", default="mtgc,sdgic,gsc,misc,layered", help="comma-separated")
     options = parser.parse_args()
     pictures = [load_picture(file.read_bytes()) for file in find_pictures(options.pictures)]
     codecs = [get_codec(name) for name in options.codecs.split(",")]
@@ -62,7 +63,7 @@ def main() -> None:
         for index, picture in enumerate(pictures):
             reference = measures.reference(grey_to_rgb(picture.pixels))
             following = whole[(index + 1) % len(whole)]
-            for name, bitstream in variants(codec, picture, whole[index], following, extractors, options.bytes):
+            for name, bitstream in make_variants(codec, picture, whole[index], following, extractors, options.bytes):
                 guidance = guidance_in(bitstream)
                 made = decoder.reconstruct(guidance, DecodeOptions(options.steps, trust=False))
                 found = measures.compare(grey_to_rgb(made.pixels), reference)
@@ -70,11 +71,10 @@ def main() -> None:
                 rows[codec.name, name][index] = {"bytes": len(bitstream.pack()), **row}
     words = " ".join(str(path) for path in options.pictures)
     command = f"python -m benchmarks.decoder.stream_ablation {words} --bytes {options.bytes} --steps {options.steps}"
-    OUT.write_text(table(rows, command, len(pictures)))
-    print(OUT.read_text())
+    write_report(make_report(rows, command, len(pictures)), options.out)
 
 
-def variants(
+def make_variants(
     codec: Codec, picture: Picture, whole: Bitstream, following: Bitstream, extractors: Extractors, budget_bytes: int
 ) -> Iterator[tuple[str, Bitstream]]:
     """Yield the names and bitstreams of one picture's variants."""
@@ -84,22 +84,22 @@ def variants(
         yield f"{kind.name} lost", Bitstream(whole.header, tuple(rest))
         other = following.stream(kind)
         if other is not None and following.header == whole.header:
-            yield f"{kind.name} swapped", _with(whole, rest, other.payload, kind)
-        empty = _neutral(stream, whole, budget_bytes)
+            yield f"{kind.name} swapped", _replace(whole, rest, other.payload, kind)
+        empty = _make_neutral(stream, whole, budget_bytes)
         if empty is not None:
-            yield f"{kind.name} zeroed", _with(whole, rest, empty, kind)
+            yield f"{kind.name} zeroed", _replace(whole, rest, empty, kind)
         remaining = tuple(one for one in codec.streams if one is not kind)
         if kind is not StreamKind.HCI and remaining:
             without = codec.model_copy(update={"streams": remaining})
             yield f"{kind.name} unsent", encode_picture(picture, without, extractors, budget_bytes)
 
 
-def _with(whole: Bitstream, rest: Sequence[Stream], payload: bytes, kind: StreamKind) -> Bitstream:
+def _replace(whole: Bitstream, rest: Sequence[Stream], payload: bytes, kind: StreamKind) -> Bitstream:
     streams = sorted([*rest, Stream(kind, payload)], key=lambda one: one.kind)
     return Bitstream(whole.header, tuple(streams))
 
 
-def _neutral(stream: Stream, whole: Bitstream, budget_bytes: int) -> bytes | None:
+def _make_neutral(stream: Stream, whole: Bitstream, budget_bytes: int) -> bytes | None:
     """Return a payload of the same kind that says nothing, None where that is the same as no payload.
 
     Tokens that say nothing are unusual, so that they cost more than usual ones: fewer of them fit the budget.
@@ -117,7 +117,7 @@ def _neutral(stream: Stream, whole: Bitstream, budget_bytes: int) -> bytes | Non
     return None
 
 
-def table(rows: Rows, command: str, count: int) -> str:
+def make_report(rows: Rows, command: str, count: int) -> str:
     """Return the report as Markdown."""
     lines = [
         "# Does each stream pay?",
@@ -139,12 +139,12 @@ def table(rows: Rows, command: str, count: int) -> str:
         means, base = (
             {key: float(np.mean([of[index][key] for index in found])) for key in columns} for of in (found, whole)
         )
-        cells = [f"{means[key]:.3f} ({_change(key, means[key], base[key])})" for key in SHOWN]
+        cells = [f"{means[key]:.3f} ({_format_change(key, means[key], base[key])})" for key in SHOWN]
         lines.append(f"| {codec} | {name} | {len(found)} | {means['bytes']:.0f} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _change(measure: str, value: float, base: float) -> str:
+def _format_change(measure: str, value: float, base: float) -> str:
     return f"{value - base:+.2f}" if measure == "psnr_db" else f"{100 * (value / base - 1):+.1f}"
 
 

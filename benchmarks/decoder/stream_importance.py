@@ -11,15 +11,15 @@ writes semlink/pipeline/stream_importance.json, which ``semlink send --protect u
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import defaultdict
-from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.pictures import load_validation_pictures
+from benchmarks.common.streams import keep_streams, stream_subsets
 from receiver.decoders.base import options_for
 from receiver.guidance import guidance_in
 from receiver.metrics.reporter import Measures
@@ -27,25 +27,23 @@ from receiver.pocket.decoder import PocketDecoder
 from semlink.pipeline.separate_coding import mean_colour
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
-from shared.bitstream import Bitstream
 from shared.codecs.builtin import LAYERED
 from shared.codecs.recipe import Codec
 from shared.picture import encode_png, load_picture
 from shared.pixels import grey_to_rgb
 from shared.streams import StreamKind
 from shared.tokens.stream import TokenKind
-from training.latent.pictures import cells, pixels
+from training.data import REPOSITORY, TRAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
-OUT = Path(__file__).parents[2] / "semlink" / "pipeline" / "stream_importance.json"
-DATA = Path(__file__).parents[3] / "shared" / "data" / "train" / "val.parquet"
+    from shared.bitstream import Bitstream
+
+OUT = REPOSITORY / "semlink" / "pipeline" / "stream_importance.json"
 
 
-def recipe(*, tokens: bool = False) -> Codec:
+def make_codec(*, tokens: bool = False) -> Codec:
     """Return the codec with an HCI, planes, a caption, regions and, if asked for, tokens."""
     kinds = (
         StreamKind.HCI,
@@ -76,33 +74,22 @@ class ReceivedQuality:
         return float(found["lpips_alex"] or 0), float(found["psnr_db"] or 0)
 
 
-def subsets(kinds: tuple[StreamKind, ...]) -> Iterator[tuple[StreamKind, ...]]:
-    """Yield every subset, the largest first."""
-    for size in range(len(kinds), -1, -1):
-        yield from combinations(kinds, size)
-
-
-def kept(whole: Bitstream, kinds: tuple[StreamKind, ...]) -> Bitstream:
-    """Return ``whole`` with its streams of ``kinds`` alone."""
-    return Bitstream(whole.header, tuple(stream for stream in whole.streams if stream.kind in kinds))
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
+    parser.set_defaults(out=OUT)
     parser.add_argument("--pictures", type=int, default=4)
     parser.add_argument("--bytes", type=int, default=600)
     parser.add_argument("--tokens", action="store_true")
     options = parser.parse_args()
-    codec, extractors, received = recipe(tokens=options.tokens), Extractors(), ReceivedQuality()
+    codec, extractors, received = make_codec(tokens=options.tokens), Extractors(), ReceivedQuality()
     found: dict[tuple[StreamKind, ...], list[tuple[float, float]]] = defaultdict(list)
     sizes: dict[StreamKind, list[int]] = defaultdict(list)
-    for cell, _ in cells(DATA)[: options.pictures]:
-        original = pixels(cell)
+    for original in load_validation_pictures(TRAIN, options.pictures):
         whole = encode_picture(load_picture(encode_png(original)), codec, extractors, options.bytes)
         for stream in whole.streams:
             sizes[stream.kind].append(len(stream.payload))
-        for kinds in subsets(tuple(stream.kind for stream in whole.streams)):
-            found[kinds].append(received.quality(kept(whole, kinds), original))
+        for kinds in stream_subsets(tuple(stream.kind for stream in whole.streams)):
+            found[kinds].append(received.quality(keep_streams(whole, kinds), original))
             print([kind.name for kind in kinds], found[kinds][-1], flush=True)
     arguments = f"--pictures {options.pictures} --bytes {options.bytes}" + (" --tokens" if options.tokens else "")
     document = {
@@ -119,7 +106,7 @@ def main() -> None:
             if len(values) == options.pictures
         ],
     }
-    OUT.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,21 +3,22 @@
 Pictures are encoded with all five streams, HCI, caption, tokens, planes and regions; each of the 32 subsets is decoded.
 Writes docs/results/stream-losses.md and docs/results/stream-losses.jpg, a grid of the first picture.
 
-Usage: python -m benchmarks.decoder.stream_losses PICTURES... [--bytes 1500] [--steps 1]
+    python -m benchmarks.common.val_pictures --count 4 --out out/val4
+    python -m benchmarks.decoder.stream_losses out/val4 --bytes 1500 --steps 1
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 from collections import defaultdict
-from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.report import write_report
+from benchmarks.common.streams import keep_streams, stream_subsets
 from receiver.decoders.base import DecodeOptions
 from receiver.guidance import guidance_in
 from receiver.metrics.names import PERCEPTUAL
@@ -27,17 +28,12 @@ from semlink.evaluate.pictures import find_pictures
 from semlink.report.picture_grid import Tile, draw_picture_grid
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
-from shared.bitstream import Bitstream
 from shared.codecs.recipe import Codec
 from shared.picture import encode_png, load_picture
 from shared.pixels import grey_to_rgb
 from shared.streams import StreamKind
 from shared.tokens.stream import TokenKind
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-OUT = Path(__file__).parents[2] / "docs" / "results" / "stream-losses.md"
 ALL_STREAMS = Codec(
     name="all-streams",
     summary="every kind of stream",
@@ -51,10 +47,10 @@ COLUMNS = 4
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", type=Path, nargs="+")
-    parser.add_argument("--bytes", type=int, default=1500)
-    parser.add_argument("--steps", type=int, default=1)
+    parser = make_parser(__doc__, "stream-losses.md")
+    parser.add_argument("pictures", type=Path, nargs="+", help="files or folders")
+    parser.add_argument("--bytes", type=int, default=1500, help="budget of each picture")
+    parser.add_argument("--steps", type=int, default=1, help="of the decoder")
     options = parser.parse_args()
     extractors, decoder, measures = Extractors(), PocketDecoder(), Measures(SHOWN)
     rows: dict[tuple[StreamKind, ...], list[dict[str, float]]] = defaultdict(list)
@@ -64,38 +60,28 @@ def main() -> None:
         whole = encode_picture(picture, ALL_STREAMS, extractors, options.bytes)
         reference = measures.reference(grey_to_rgb(picture.pixels))
         first = not tiles
-        for kinds in subsets(tuple(stream.kind for stream in whole.streams)):
-            kept = Bitstream(whole.header, tuple(stream for stream in whole.streams if stream.kind in kinds))
+        for kinds in stream_subsets(tuple(stream.kind for stream in whole.streams)):
+            kept = keep_streams(whole, kinds)
             made = decoder.reconstruct(guidance_in(kept), DecodeOptions(options.steps))
             found = measures.compare(grey_to_rgb(made.pixels), reference)
             values = {name: float(found[name] or 0) for name in SHOWN}
             rows[kinds].append({"bytes": len(kept.pack()), "trust": made.trust or 0.0, **values})
             if first:
-                tiles.append(Tile(encode_png(made.pixels), (name_of(kinds), f"{len(kept.pack())} bytes")))
+                tiles.append(Tile(encode_png(made.pixels), (name_subset(kinds), f"{len(kept.pack())} bytes")))
     sheet = [tiles[start : start + COLUMNS] for start in range(0, len(tiles), COLUMNS)]
     grid = Image.open(io.BytesIO(draw_picture_grid([""] * COLUMNS, sheet)))
-    grid.convert("RGB").save(OUT.with_suffix(".jpg"), quality=85)
+    grid.convert("RGB").save(options.out.with_suffix(".jpg"), quality=85)
     words = " ".join(str(path) for path in options.pictures)
-    OUT.write_text(
-        table(
-            rows, f"python -m benchmarks.decoder.stream_losses {words} --bytes {options.bytes} --steps {options.steps}"
-        )
-    )
-    print(OUT.read_text())
+    command = f"python -m benchmarks.decoder.stream_losses {words} --bytes {options.bytes} --steps {options.steps}"
+    write_report(make_report(rows, command), options.out)
 
 
-def subsets(kinds: tuple[StreamKind, ...]) -> Iterator[tuple[StreamKind, ...]]:
-    """Yield every subset, the largest first."""
-    for size in range(len(kinds), -1, -1):
-        yield from combinations(kinds, size)
-
-
-def name_of(kinds: tuple[StreamKind, ...]) -> str:
+def name_subset(kinds: tuple[StreamKind, ...]) -> str:
     """Return how a subset is called."""
     return " + ".join(kind.name for kind in kinds) or "nothing"
 
 
-def table(rows: dict[tuple[StreamKind, ...], list[dict[str, float]]], command: str) -> str:
+def make_report(rows: dict[tuple[StreamKind, ...], list[dict[str, float]]], command: str) -> str:
     """Return the report as Markdown."""
     columns = ["bytes", *SHOWN, "trust"]
     lines = [
@@ -111,7 +97,7 @@ def table(rows: dict[tuple[StreamKind, ...], list[dict[str, float]]], command: s
     ]
     for kinds, found in rows.items():
         cells = [f"{np.mean([one[name] for one in found]):.3f}" for name in columns]
-        lines.append(f"| {name_of(kinds)} | {len(found)} | " + " | ".join(cells) + " |")
+        lines.append(f"| {name_subset(kinds)} | {len(found)} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -13,12 +13,11 @@ writes docs/results/equal-channel-uses.json, .md and .png; ``--draw`` writes the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.common.pictures import load_validation_pictures
 from benchmarks.common.points import measure_or_draw
 from channel.phy.coding import ChainCache
 from channel.profile.registry import load_profile
@@ -36,21 +35,21 @@ from sender.packets import make_packets
 from shared.codecs.registry import get_codec
 from shared.errors import BudgetError
 from shared.picture import encode_png, load_picture
-from training.latent.pictures import cells, pixels
+from training.data import TRAIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from channel.config import ChannelConfig
     from shared.bitstream import Bitstream
 
-RESULT = Path(__file__).parents[2] / "docs" / "results" / "equal-channel-uses.json"
-DATA = Path(__file__).parents[3] / "shared" / "data" / "train" / "val.parquet"
 CHANNEL_USES = 8192
 FIXED_MCS = 8
 CODECS = ("jpeg2000", "avif", "hevc")
+STYLES = {"fixed": ":", "best": "-", "ideal": "--"}
 CODES = {"fixed": f"+ldpc:mcs={FIXED_MCS}", "best": "+ldpc:best", "ideal": "+ideal"}
 OURS = "hci"
 COHERENCE_SYMBOLS = 1024
@@ -75,7 +74,7 @@ class Point:
     lpips_alex: float
 
 
-def config_of(channel: str, es_n0_db: float, seed: int) -> ChannelConfig:
+def make_config(channel: str, es_n0_db: float, seed: int) -> ChannelConfig:
     changes = {"snr_db": str(es_n0_db), "mcs": str(FIXED_MCS)}
     if channel == "rayleigh":
         changes["propagation.coherence_symbols"] = str(COHERENCE_SYMBOLS)
@@ -92,22 +91,22 @@ class Run:
         self._ours: dict[tuple[bytes, int], Bitstream | None] = {}
         self._measured: dict[tuple[bytes, bytes], tuple[float, float, float]] = {}
 
-    def point(
+    def measure_point(
         self, originals: Sequence[NDArray[np.uint8]], channel: str, es_n0_db: float, codec: str, code: str
     ) -> Point:
         """Return the means over ``originals`` and seeds at one SNR."""
         rows = []
         mcs_index = None
         for seed in range(self._seeds[channel]):
-            config = config_of(channel, es_n0_db, seed)
+            config = make_config(channel, es_n0_db, seed)
             for index, original in enumerate(originals):
-                send = self._sent_by_us if codec == OURS else self._sent_separately
+                send = self._send_by_link if codec == OURS else self._send_separately
                 made, whole, size, uses, mcs_index = send(original, config, index, codec, code)
-                rows.append((size, uses, float(whole), *self._quality(made, original)))
+                rows.append((size, uses, float(whole), *self._measure(made, original)))
         means = np.mean(rows, axis=0).tolist()
         return Point(channel, es_n0_db, codec, code, mcs_index, *means)
 
-    def _sent_separately(
+    def _send_separately(
         self, original: NDArray[np.uint8], config: ChannelConfig, index: int, codec: str, code: str
     ) -> tuple[NDArray[np.uint8], bool, int, int, int | None]:
         sent = send_file(
@@ -121,12 +120,12 @@ class Run:
         )
         return sent.pixels, sent.complete, sent.file_bytes, sent.channel_uses, sent.mcs_index
 
-    def _sent_by_us(
+    def _send_by_link(
         self, original: NDArray[np.uint8], config: ChannelConfig, index: int, codec: str, code: str
     ) -> tuple[NDArray[np.uint8], bool, int, int, int | None]:
         if code == "best":
             config = config.model_copy(update={"mcs": choose_best_mcs(CHANNEL_USES, config).index})
-        bitstream = self._encoded(original, config, codec)
+        bitstream = self._encode(original, config, codec)
         if bitstream is None:
             return mean_colour(original), False, 0, 0, config.mcs
         sent = transmit(make_packets(bitstream).all, config, picture_index=index, chains=self._chains)
@@ -137,7 +136,7 @@ class Run:
             return mean_colour(original), False, size, uses, config.mcs
         return made.pixels, True, size, uses, config.mcs
 
-    def _encoded(self, original: NDArray[np.uint8], config: ChannelConfig, codec: str) -> Bitstream | None:
+    def _encode(self, original: NDArray[np.uint8], config: ChannelConfig, codec: str) -> Bitstream | None:
         key = (original.tobytes(), config.mcs)
         if key not in self._ours:
             picture, recipe = load_picture(encode_png(original)), get_codec(codec)
@@ -152,7 +151,7 @@ class Run:
                 self._ours[key] = None
         return self._ours[key]
 
-    def _quality(self, made: NDArray[np.uint8], original: NDArray[np.uint8]) -> tuple[float, float, float]:
+    def _measure(self, made: NDArray[np.uint8], original: NDArray[np.uint8]) -> tuple[float, float, float]:
         key = (made.tobytes(), original.tobytes())
         if key not in self._measured:
             found = self._measures.compare(made, self._measures.reference(original))
@@ -161,10 +160,10 @@ class Run:
         return self._measured[key]
 
 
-def measured(pictures: int, seeds: int) -> list[Point]:
+def measure_points(pictures: int, seeds: int) -> list[Point]:
     import torch  # noqa: PLC0415 - seconds
 
-    originals = [pixels(cell) for cell, _ in cells(DATA)[:pictures]]
+    originals = load_validation_pictures(TRAIN, pictures)
     run, points = Run(seeds), []
     with torch.inference_mode():
         for channel, snrs_db in SNRS_DB.items():
@@ -173,17 +172,12 @@ def measured(pictures: int, seeds: int) -> list[Point]:
                     for code in CODES:
                         if codec == OURS and code == "ideal":
                             continue
-                        points.append(run.point(originals, channel, es_n0_db, codec, code))
+                        points.append(run.measure_point(originals, channel, es_n0_db, codec, code))
                         print(points[-1], flush=True)
     return points
 
 
-@cache
-def _styles() -> dict[str, str]:
-    return {"fixed": ":", "best": "-", "ideal": "--"}
-
-
-def report(points: Sequence[Point], *, pictures: int, seeds: int) -> str:
+def make_report(points: Sequence[Point], *, pictures: int, seeds: int) -> str:
     lines = [
         "# The link and separate coding at equal channel uses",
         "",
@@ -231,7 +225,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
                 axes.plot(
                     [point.es_n0_db for point in curve],
                     [getattr(point, measure) for point in curve],
-                    _styles()[code],
+                    STYLES[code],
                     color=colours[codec],
                     marker=".",
                     linewidth=2 if codec == OURS else 1.2,
@@ -244,7 +238,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
         axes.set_xlabel("Es/N0 dB")
     keys = [plt.Line2D([], [], color=colour, label=codec) for codec, colour in colours.items()]
     texts = {"fixed": f"MCS {FIXED_MCS}", "best": "best MCS", "ideal": "ideal code"}
-    keys += [plt.Line2D([], [], color="k", linestyle=_styles()[code], label=text) for code, text in texts.items()]
+    keys += [plt.Line2D([], [], color="k", linestyle=STYLES[code], label=text) for code, text in texts.items()]
     figure.legend(handles=keys, loc="outside lower center", ncols=len(keys))
     figure.suptitle(f"{CHANNEL_USES} channel uses for 224 x 224 pixels")
     figure.savefig(path, dpi=100)
@@ -260,12 +254,12 @@ def _curve(points: Sequence[Point], channel: str, codec: str, code: str) -> list
 
 def main() -> None:
     measure_or_draw(
-        __doc__ or "",
-        RESULT,
+        __doc__,
+        "equal-channel-uses.json",
         {"pictures": 2, "seeds": 4},
         point=Point,
-        measured=measured,
-        report=report,
+        measure=measure_points,
+        report=make_report,
         draw=draw,
     )
 

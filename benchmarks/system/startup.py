@@ -1,62 +1,57 @@
 """Start-up time: the command's help, and each service from process start to SERVING.
 
-Usage: python benchmarks/system/startup.py [--repeats 3] [--json]
+python -m benchmarks.system.startup --repeats 3
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
-import sys
 import time
+from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from semlink.cli.output import print_table
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.processes import SEMLINK, measure_s, start_service
+from benchmarks.common.report import make_table, write_report
 
-SEMLINK = [sys.executable, "-m", "semlink.cli.main"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--repeats", type=int, default=3)
-    arguments.add_argument("--json", action="store_true")
-    options = arguments.parse_args()
-    rows = {"semlink --help": median(help_s, options.repeats)}
-    for service in ("sender", "channel", "receiver"):
-        rows[f"serve {service}"] = median(lambda service=service: serving_s(service), options.repeats)
+    parser = make_parser(__doc__)
+    parser.add_argument("--repeats", type=int, default=3, help="the median counts")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options = parser.parse_args()
+    rows = {"`semlink --help`": median_of(measure_help_s, options.repeats)}
+    for name in ("sender", "channel", "receiver"):
+        rows[f"`serve {name}`"] = median_of(lambda name=name: measure_serving_s(name), options.repeats)
     if options.json:
         print(json.dumps(rows, indent=2))
     else:
-        print_table("start-up, median", ["", "seconds"], [[name, f"{value:.2f}"] for name, value in rows.items()])
+        write_report(make_table(["", "seconds"], [[name, f"{value:.2f}"] for name, value in rows.items()]), options.out)
 
 
-def median(measure, repeats: int) -> float:  # noqa: ANN001
+def median_of(measure: Callable[[], float], repeats: int) -> float:
     return statistics.median(measure() for _ in range(repeats))
 
 
-def help_s() -> float:
-    started_s = time.perf_counter()
-    subprocess.run([*SEMLINK, "--help"], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - started_s
+def measure_help_s() -> float:
+    return measure_s(lambda: subprocess.run([*SEMLINK, "--help"], check=True, stdout=subprocess.DEVNULL))
 
 
-def serving_s(service: str) -> float:
-    """Return the time from starting the process to its health check saying SERVING."""
+def measure_serving_s(name: str) -> float:
+    """Return the time from starting the service's process until its health check says SERVING."""
     started_s = time.perf_counter()
-    command = [*SEMLINK, "serve", service, "--port", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        address = json.loads("".join(process.stdout.readline() for _ in range(3)))[service]
-        with grpc.insecure_channel(address) as channel:
-            reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=30)
+    with start_service(name) as (_, address), grpc.insecure_channel(address) as channel:
+        reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=30)
         elapsed_s = time.perf_counter() - started_s
-        process.terminate()
     if reply.status != health_pb2.HealthCheckResponse.SERVING:
-        raise SystemExit(f"{service} is not serving")
+        raise SystemExit(f"error: {name} is not serving")
     return elapsed_s
 
 

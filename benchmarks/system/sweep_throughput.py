@@ -6,12 +6,11 @@ With ``--workers N`` the same sweep is run on 1 to N processes, which tells what
 minute of wall time, CPU time per picture, and memory. Private memory is what a worker has to itself, beside pages of
 libraries that all share. It means something only where N cores have nothing else to do.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.system.sweep_throughput PICTURES... [--count 12] [--workers 2]
+    OMP_NUM_THREADS=1 python -m benchmarks.system.sweep_throughput ../shared/data/kodak --count 12 --workers 2
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import tempfile
 import time
@@ -21,6 +20,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.report import make_table, write_report
 from channel.phy.coding import ChainCache
 from receiver.decoders.base import options_for
 from receiver.decoders.upsample import UpsampleDecoder
@@ -61,7 +62,7 @@ class Cost:
     wall_s: float
 
 
-def bare(plan: Plan) -> None:
+def run_bare_loop(plan: Plan) -> None:
     """Encode, transmit, decode and measure every picture of ``plan`` in the plainest way."""
     extractors, chains, decoder = Extractors(), ChainCache(), UpsampleDecoder()
     point = plan.points[0]
@@ -88,8 +89,8 @@ def bare(plan: Plan) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
-    """What a number of worker processes took: until they had begun, and for all pictures; memory is per worker."""
+class WorkerCost:
+    """Cost of a number of worker processes: until they had started, and for all pictures; memory is per worker."""
 
     started_s: float
     wall_s: float
@@ -98,44 +99,46 @@ class Crew:
     private_mb: float
 
 
-def swept(plan: Plan, executor: Executor) -> None:
+def run_as_sweep(plan: Plan, executor: Executor) -> None:
     """Run ``plan`` as the command does."""
     with tempfile.TemporaryDirectory() as folder, RowStore(Path(folder)) as store:
         run_plan(plan, store, executor)
 
 
-def crew(warm: Plan, plan: Plan, workers: int) -> Crew:
+def measure_workers(warm: Plan, plan: Plan, workers: int) -> WorkerCost:
     """Run ``plan`` on processes that have made ``warm``, a picture each, and so have all that they need."""
     with open_process_executor(workers, "cpu") as executor:
-        started_s = timed(lambda: swept(warm, executor)).wall_s
+        started_s = measure_cost(lambda: run_as_sweep(warm, executor)).wall_s
         pids = executor.process_ids
-        before_s = sum(map(cpu_seconds, pids))
-        wall_s = timed(lambda: swept(plan, executor)).wall_s
-        cpu_s = sum(map(cpu_seconds, pids)) - before_s
-        peak = sum(kilobytes(pid, "status", "VmHWM") for pid in pids)
-        private = sum(kilobytes(pid, "smaps_rollup", one) for pid in pids for one in ("Private_Clean", "Private_Dirty"))
-        return Crew(started_s, wall_s, cpu_s, peak / 1024 / workers, private / 1024 / workers)
+        before_s = sum(map(read_cpu_s, pids))
+        wall_s = measure_cost(lambda: run_as_sweep(plan, executor)).wall_s
+        cpu_s = sum(map(read_cpu_s, pids)) - before_s
+        peak = sum(read_kilobytes(pid, "status", "VmHWM") for pid in pids)
+        private = sum(
+            read_kilobytes(pid, "smaps_rollup", one) for pid in pids for one in ("Private_Clean", "Private_Dirty")
+        )
+        return WorkerCost(started_s, wall_s, cpu_s, peak / 1024 / workers, private / 1024 / workers)
 
 
-def cpu_seconds(pid: int) -> float:
+def read_cpu_s(pid: int) -> float:
     """Return the CPU time of a process, its own and the kernel's for it (proc(5), stat, fields 14 and 15)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def kilobytes(pid: int, file: str, name: str) -> int:
+def read_kilobytes(pid: int, file: str, name: str) -> int:
     """Return an entry of ``/proc/PID/FILE``."""
     lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
-def timed(work: Callable[[], None]) -> Cost:
+def measure_cost(work: Callable[[], None]) -> Cost:
     cpu_s, wall_s = time.process_time(), time.perf_counter()
     work()
     return Cost(time.process_time() - cpu_s, time.perf_counter() - wall_s)
 
 
-def pictures_in(paths: list[Path], count: int, folder: Path) -> None:
+def write_pictures(paths: list[Path], count: int, folder: Path) -> None:
     """Write ``count`` pictures that all differ."""
     files = find_pictures(paths)
     for place in range(count):
@@ -145,47 +148,57 @@ def pictures_in(paths: list[Path], count: int, folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", type=Path, nargs="+")
-    parser.add_argument("--count", type=int, default=12)
-    parser.add_argument("--channel-uses", type=int, default=6000)
-    parser.add_argument("--workers", type=int, default=1)
+    parser = make_parser(__doc__)
+    parser.add_argument("pictures", type=Path, nargs="+", help="files or folders")
+    parser.add_argument("--count", type=int, default=12, help="pictures to send")
+    parser.add_argument("--channel-uses", type=int, default=6000, help="of each picture")
+    parser.add_argument("--workers", type=int, default=1, help="most processes to run the sweep on")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        pictures_in(options.pictures, options.count + options.workers, Path(folder))
+        write_pictures(options.pictures, options.count + options.workers, Path(folder))
         settings = {"codecs": ["hci@hci"], "snr_db": [SNR_DB], "channel_uses": [options.channel_uses]}
         files = sorted(map(str, Path(folder).iterdir()))
         spare, files = files[: options.workers], files[options.workers :]
         warm = make_plan(load_sweep(None, settings | {"pictures": spare[:1]}))
         plan = make_plan(load_sweep(None, settings | {"pictures": files}))
-        bare(warm)
-        swept(warm, InProcessExecutor("cpu"))
-        print("| run | pictures per minute of CPU time | of wall time | share of the bare loop (CPU) |")
-        print("| --- | ---: | ---: | ---: |")
+        run_bare_loop(warm)
+        run_as_sweep(warm, InProcessExecutor("cpu"))
         # Each twice, in turn, the better one counts: other work on the machine slows now one, now the other.
-        runs = [(timed(lambda: bare(plan)), timed(lambda: swept(plan, InProcessExecutor("cpu")))) for _ in range(2)]
+        runs = [
+            (
+                measure_cost(lambda: run_bare_loop(plan)),
+                measure_cost(lambda: run_as_sweep(plan, InProcessExecutor("cpu"))),
+            )
+            for _ in range(2)
+        ]
         loop, sweep = (min((pair[side] for pair in runs), key=lambda cost: cost.cpu_s) for side in (0, 1))
+        rows = []
         for name, cost in (("bare loop", loop), ("sweep", sweep)):
             rate = 60 * options.count
             share = f"{100 * loop.cpu_s / cost.cpu_s:.0f} %"
-            print(f"| {name} | {rate / cost.cpu_s:.1f} | {rate / cost.wall_s:.1f} | {share} |")
+            rows.append([name, f"{rate / cost.cpu_s:.1f}", f"{rate / cost.wall_s:.1f}", share])
+        report = make_table(
+            ["run", "pictures per minute of CPU time", "of wall time", "share of the bare loop (CPU)"], rows
+        )
         if options.workers > 1:
-            print_crews(settings, spare, plan, options.workers)
+            report += "\n\n" + compare_worker_counts(settings, spare, plan, options.workers)
+        write_report(report, options.out)
 
 
-def print_crews(settings: dict[str, object], spare: list[str], plan: Plan, most: int) -> None:
-    """Print what 1 to ``most`` workers come to; each number of them runs twice, in turn, and the quicker run counts."""
+def compare_worker_counts(settings: dict[str, object], spare: list[str], plan: Plan, most: int) -> str:
+    """Return a table over 1 to ``most`` workers; each number runs twice, in turn, and the quicker run counts."""
     warm = {count: make_plan(load_sweep(None, settings | {"pictures": spare[:count]})) for count in range(1, most + 1)}
-    runs = [{count: crew(warm[count], plan, count) for count in warm} for _ in range(2)]
+    runs = [{count: measure_workers(warm[count], plan, count) for count in warm} for _ in range(2)]
     best = {count: min((run[count] for run in runs), key=lambda one: one.wall_s) for count in warm}
-    print("\n| workers | pictures per minute | of that many times one | CPU s per picture | starting s | ", end="")
-    print("peak MB per worker | private MB per worker |")
-    print("| ---: " * 7 + "|")
+    header = ["workers", "pictures per minute", "of that many times one", "CPU s per picture", "starting s"]
+    header += ["peak MB per worker", "private MB per worker"]
     pictures = plan.task_count
+    rows = []
     for count, one in best.items():
         share = f"{100 * best[1].wall_s / (count * one.wall_s):.0f} %"
-        cells = f"{60 * pictures / one.wall_s:.1f} | {share} | {one.cpu_s / pictures:.2f} | {one.started_s:.1f}"
-        print(f"| {count} | {cells} | {one.peak_mb:.0f} | {one.private_mb:.0f} |")
+        speed = [f"{60 * pictures / one.wall_s:.1f}", share, f"{one.cpu_s / pictures:.2f}", f"{one.started_s:.1f}"]
+        rows.append([count, *speed, f"{one.peak_mb:.0f}", f"{one.private_mb:.0f}"])
+    return make_table(header, rows)
 
 
 if __name__ == "__main__":

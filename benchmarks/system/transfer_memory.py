@@ -14,26 +14,20 @@ The client keeps nothing of what arrives but counts.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import contextlib
-import json
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
 import numpy as np
 
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.processes import start_service
+from benchmarks.common.report import make_table, write_report
 from shared.rpc.limits import MESSAGE_SIZE_OPTIONS
 from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc, packet_pb2
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PACKET_BYTES = 1024
 MEGABYTE = 10**6
@@ -63,19 +57,7 @@ def peak_mib(process: int | str) -> float:
     raise SystemExit("this system does not report VmHWM: run the benchmark on Linux")
 
 
-@contextlib.contextmanager
-def channel_process() -> Iterator[tuple[int, str]]:
-    """Yield process id and address of a channel service that was started for this, and stop it."""
-    command = [sys.executable, "-m", "semlink.cli.main", "serve", "channel", "--port", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield process.pid, json.loads("".join(process.stdout.readline() for _ in range(3)))["channel"]
-        finally:
-            process.terminate()
-
-
-async def transmitted(address: str, way: str, packets: int, limit_s: float) -> channel_pb2.LinkReport:
+async def transmit(address: str, way: str, packets: int, limit_s: float) -> channel_pb2.LinkReport:
     """Stream up to ``packets`` packets, none after ``limit_s``, and return the channel's report."""
     random = np.random.default_rng(0)
     header = bytes([8, 1, 0xC0, 0]) + (PACKET_BYTES - 7).to_bytes(2, "big")
@@ -104,30 +86,29 @@ async def transmitted(address: str, way: str, packets: int, limit_s: float) -> c
     raise SystemExit("the channel ended the call without a report")
 
 
-def measured(way: str, megabytes: float, limit_s: float) -> Row:
-    with channel_process() as (process, address):
+def measure_row(way: str, megabytes: float, limit_s: float) -> Row:
+    with start_service("channel") as (process, address):
         start_s = time.perf_counter()
-        report = asyncio.run(transmitted(address, way, int(megabytes * MEGABYTE) // PACKET_BYTES, limit_s))
+        report = asyncio.run(transmit(address, way, int(megabytes * MEGABYTE) // PACKET_BYTES, limit_s))
         seconds = time.perf_counter() - start_s
         sent = report.packets * PACKET_BYTES / MEGABYTE
         return Row(way, sent, report.packets, report.delivered, seconds, peak_mib(process), peak_mib("self"))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--megabytes", type=float, default=100.0, help="of the long transmission")
     parser.add_argument("--seconds", type=float, default=180.0, help="send nothing more after this time")
     options = parser.parse_args()
-    print("| packets are | MB | packets | delivered | seconds | service's peak MiB | client's peak MiB |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    header = ["packets are", "MB", "packets", "delivered", "seconds", "service's peak MiB", "client's peak MiB"]
+    rows = []
     for way in WAYS:
         for megabytes in (1.0, options.megabytes):
-            row = measured(way, megabytes, options.seconds)
-            print(
-                f"| {way} | {row.megabytes:.1f} | {row.packets} | {row.delivered} | {row.seconds:.1f} "
-                f"| {row.service_mib:.1f} | {row.client_mib:.1f} |",
-                flush=True,
-            )
+            row = measure_row(way, megabytes, options.seconds)
+            memory = [f"{row.service_mib:.1f}", f"{row.client_mib:.1f}"]
+            rows.append([way, f"{row.megabytes:.1f}", row.packets, row.delivered, f"{row.seconds:.1f}", *memory])
+            print(row, flush=True)
+    write_report(make_table(header, rows), options.out)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.common.pictures import load_validation_pictures
 from benchmarks.common.points import measure_or_draw
-from benchmarks.decoder.stream_importance import DATA, ReceivedQuality
+from benchmarks.decoder.stream_importance import ReceivedQuality
 from channel.link.channel_uses import count_channel_uses
 from channel.phy.coding import ChainCache
 from channel.profile.registry import load_profile
@@ -47,10 +47,11 @@ from shared.picture import encode_png, load_picture
 from shared.repair.encoder import RepairEncoder
 from shared.repair.packet import kinds_of
 from shared.streams import StreamKind
-from training.latent.pictures import cells, pixels
+from training.data import TRAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     from semlink.pipeline.protection import Protection
     from shared.bitstream import Bitstream
 
-RESULT = Path(__file__).parents[2] / "docs" / "results" / "unequal-protection.json"
 FIRST_PICTURE = 4
 BYTES = 600
 PACKET_BYTES = 128
@@ -116,7 +116,7 @@ class Run:
         self._received, self._chains = ReceivedQuality(), ChainCache()
         self._came: dict[tuple[object, ...], Bitstream | None] = {}
         self._qualities: dict[tuple[int, tuple[StreamKind, ...]], tuple[float, float]] = {}
-        self._originals = [pixels(cell) for cell, _ in cells(DATA)[FIRST_PICTURE : FIRST_PICTURE + pictures]]
+        self._originals = load_validation_pictures(TRAIN, pictures, first=FIRST_PICTURE)
         extractors = Extractors()
         self._packets = [
             Packetiser(PACKET_BYTES).packetise(
@@ -209,7 +209,7 @@ def _chosen(way: str, lengths: dict[StreamKind, list[int]], config: ChannelConfi
     return (choose_equal_protection if way == "best equal" else choose_unequal_protection)(options, channel_uses)
 
 
-def measured(pictures: int, seeds: int) -> list[Point]:
+def measure_points(pictures: int, seeds: int) -> list[Point]:
     run, points = Run(pictures, seeds), []
     for channel, snrs_db in SNRS_DB.items():
         for es_n0_db in snrs_db:
@@ -229,7 +229,7 @@ TABLES: dict[str, Callable[[Point], str]] = {
 }
 
 
-def report(points: Sequence[Point], *, pictures: int, seeds: int) -> str:
+def make_report(points: Sequence[Point], *, pictures: int, seeds: int) -> str:
     over = {point.channel: point.transmissions for point in points}
     lines = [
         "# Unequal against equal protection at equal channel uses",
@@ -293,12 +293,12 @@ def _curve(points: Sequence[Point], channel: str, way: str) -> list[Point]:
 
 def main() -> None:
     measure_or_draw(
-        __doc__ or "",
-        RESULT,
+        __doc__,
+        "unequal-protection.json",
         {"pictures": 4, "seeds": 16},
         point=Point,
-        measured=measured,
-        report=report,
+        measure=measure_points,
+        report=make_report,
         draw=draw,
     )
 
