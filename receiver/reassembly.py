@@ -1,8 +1,8 @@
 """Puts the streams of pictures together from packets that may be lost, repeated, reordered or damaged.
 
 A stream is returned only when every packet from its first segment to its last one has arrived, so its bytes are exactly
-those that were sent. Two limits follow from the packets alone: a stream without any received packet is unknown, and if a
-picture number is used again within the window (all pictures in between lost), its packets count for the old picture
+those that were sent. Two limits follow from the packets alone: a stream without any received packet is unknown, and if
+a picture number is used again within the window (all pictures in between lost), its packets count for the old picture
 unless they contradict it.
 """
 
@@ -33,8 +33,8 @@ class StreamEvent:
 class StreamStatus:
     """Progress of one stream.
 
-    ``total`` is its number of packets, known once its first and its last packet have arrived. ``missing`` counts the gaps
-    between the received packets; it is exact when ``total`` is known. A stream is in ``conflict`` if two different
+    ``total`` is its number of packets, known once its first and its last packet have arrived. ``missing`` counts the
+    gaps between the received packets; it is exact when ``total`` is known. A stream is in ``conflict`` if two different
     segments arrived for one place; then it never becomes complete.
     """
 
@@ -141,12 +141,12 @@ class _Picture:
 class Reassembler:
     """Collects packets into streams, for the ``max_pictures`` pictures with the latest packets.
 
-    Memory is bounded by ``max_bytes`` (payload and bookkeeping). The picture whose latest packet is the oldest is dropped
-    first.
+    Memory is bounded by ``max_bytes`` (payload and bookkeeping). The picture whose latest packet is the oldest is
+    dropped first.
 
-    Two packets of one picture may contradict each other. Different content at one place puts that stream in conflict for
-    good, because nothing shows which is right. Another picture size, or a place outside the stream, means that the picture
-    number is used again: the old picture is dropped for the new one.
+    Two packets of one picture may contradict each other. Different content at one place puts that stream in conflict
+    for good, because nothing shows which is right. Another picture size, or a place outside the stream, means that the
+    picture number is used again: the old picture is dropped for the new one.
 
     Raises:
         ConfigError: ``max_pictures`` is not 1 to 128, or ``max_bytes`` is not positive.

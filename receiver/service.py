@@ -75,7 +75,7 @@ class _Decoding:
         return await self.rebuild(bitstream)
 
     async def rebuild_previews(self, bitstream: Bitstream) -> AsyncIterator[Rebuilt]:
-        """Yield previews of ``bitstream``: with no stream, with one stream more each time, then drafts of all streams."""
+        """Yield previews: of no stream, of one stream more each time, then drafts of all streams."""
         for count in range(len(bitstream.streams)):
             yield await self.rebuild(Bitstream(bitstream.header, bitstream.streams[:count]))
         for draft in self.drafts():

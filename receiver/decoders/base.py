@@ -53,8 +53,8 @@ class Reconstruction:
     """A decoded picture: ``pixels`` uint8 ``[H, W, 3]`` or, if grey, ``[H, W]``.
 
     ``trust_map`` uint8 ``[ceil(H / 16), ceil(W / 16)]`` runs from 0 (invented) to 255 (received); ``trust`` is its
-    mean, 0 to 1. Both are None if they were not asked for or the decoder has no trust map. ``fidelity`` is the one that was
-    applied, None without an HCI or for a decoder without options.
+    mean, 0 to 1. Both are None if they were not asked for or the decoder has no trust map. ``fidelity`` is the one that
+    was applied, None without an HCI or for a decoder without options.
     """
 
     pixels: NDArray[np.uint8]

@@ -1,8 +1,8 @@
 """Patch-FID: the Fréchet distance between the features of 64-pixel patches (Heusel et al. 2017, eq. 6).
 
-As HiFiC and its successors do with 256-pixel patches (Mentzer et al. 2020, appendix A.7): the picture is cut into a
-grid, and again into a grid that is shifted by half a patch. Small patches make up for few pictures. Features are
-EfficientNet-Lite0's, not Inception's: figures compare with each other, not with published ones.
+As in HiFiC (Mentzer et al. 2020, appendix A.7, with 256-pixel patches), the picture is cut into a grid, and again into
+a grid that is shifted by half a patch. Small patches compensate for few pictures. Features are those of
+EfficientNet-Lite0, not of Inception: figures compare with each other, not with published ones.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ PATCH_SIDE = 64
 BATCH = 64
 
 
-def patches_of(picture: Tensor) -> Tensor:
-    """Return ``[N, 3, 64, 64]``: both grids over ``picture`` ``[3, H, W]``; what does not fill a patch is left out."""
+def cut_patches(picture: Tensor) -> Tensor:
+    """Return ``[N, 3, 64, 64]``: both grids over ``picture`` ``[3, H, W]``, without remainders."""
     half = PATCH_SIDE // 2
     return torch.cat([_grid(picture), _grid(picture[:, half:, half:])])
 
@@ -32,15 +32,15 @@ def patch_features(network: EfficientNetLite, picture: Tensor) -> NDArray[np.flo
     """Return the features ``[N, 320]`` of all patches of ``picture`` ``[3, H, W]``, 0 to 1."""
     with torch.inference_mode():
         device = next(network.parameters()).device
-        parts = [network.patch_features(part.to(device)) for part in torch.split(patches_of(picture), BATCH)]
+        parts = [network.patch_features(part.to(device)) for part in torch.split(cut_patches(picture), BATCH)]
     return torch.cat(parts).float().cpu().numpy()
 
 
 def frechet_distance(features: NDArray[np.float32], references: NDArray[np.float32]) -> float | None:
-    """Return the Fréchet distance of two sets of features ``[N, C]``; None below two patches in a set.
+    """Return the Fréchet distance of two sets of features ``[N, C]``; None if a set has fewer than two patches.
 
-    The trace of the square root is computed by eigenvalues of symmetric matrices, which stay real where the sets are
-    small and the covariances singular.
+    The trace of the square root comes from eigenvalues of symmetric matrices: they stay real if the sets are small and
+    the covariances singular.
     """
     if min(len(features), len(references)) < 2:
         return None

@@ -1,4 +1,4 @@
-"""Fidelity metrics against the reference picture."""
+"""Pixel measures against the original: PSNR and MS-SSIM."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MS_SSIM_MIN_SIDE = 161
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """``psnr_db`` is infinite for equal pictures; ``ms_ssim`` is None where it is not defined."""
+    """Both measures. ``psnr_db`` is infinite for equal pictures; ``ms_ssim`` is None if a side is too short."""
 
     psnr_db: float
     ms_ssim: float | None

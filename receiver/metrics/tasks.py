@@ -1,6 +1,6 @@
-"""Task agreement: do a detector, a segmenter, a depth estimator say the same of original and decoded picture?
+"""Task agreement: do a detector, a segmenter and a depth estimator give the same for original and decoded picture?
 
-The models are the caller's: a local folder or a hub's name, loaded through ``transformers`` pipelines.
+The caller names the models: a local folder or a name on a hub, loaded as ``transformers`` pipelines.
 """
 
 from __future__ import annotations
@@ -20,44 +20,44 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-CERTAIN, OVERLAP = 0.5, 0.5
-"""Least score of a detection that counts, and least overlap (IoU) of two that are the same."""
+MIN_SCORE, MIN_OVERLAP = 0.5, 0.5
+"""Least score of a detection, and least intersection over union (IoU) of two matching boxes."""
 DEPTH_RATIO: Final = 1.25
 
 
 @dataclass(frozen=True)
 class Detection:
-    """A box (left, top, right, bottom) in pixels, and what is in it."""
+    """A labelled box: left, top, right, bottom in pixels."""
 
     label: str
     box: tuple[float, float, float, float]
 
 
 def detection_f1(found: Sequence[Detection], reference: Sequence[Detection]) -> float:
-    """Return the F1 score of ``found``: a box of the same label that overlaps one of ``reference`` by half is right.
+    """Return the F1 score of ``found``. Boxes match if they have the same label and an IoU of at least a half.
 
-    1 where neither has any.
+    The score is 1 if both are empty.
     """
     if not found and not reference:
         return 1.0
     pairs = sorted(
         (
-            (overlap_of(one.box, other.box), row, column)
+            (intersection_over_union(one.box, other.box), row, column)
             for row, one in enumerate(found)
             for column, other in enumerate(reference)
             if one.label == other.label
         ),
         reverse=True,
     )
-    taken: tuple[set[int], set[int]] = set(), set()
+    matched: tuple[set[int], set[int]] = set(), set()
     for overlap, row, column in pairs:
-        if overlap >= OVERLAP and row not in taken[0] and column not in taken[1]:
-            taken[0].add(row)
-            taken[1].add(column)
-    return 2 * len(taken[0]) / (len(found) + len(reference))
+        if overlap >= MIN_OVERLAP and row not in matched[0] and column not in matched[1]:
+            matched[0].add(row)
+            matched[1].add(column)
+    return 2 * len(matched[0]) / (len(found) + len(reference))
 
 
-def overlap_of(one: Sequence[float], other: Sequence[float]) -> float:
+def intersection_over_union(one: Sequence[float], other: Sequence[float]) -> float:
     """Return the intersection over the union of two boxes."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
@@ -67,9 +67,10 @@ def overlap_of(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def depth_delta1(found: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
-    """Return the share of pixels whose depths ``[H, W]`` differ by less than a quarter, with medians made equal.
+    """Return the share of pixels whose depths ``[H, W]`` differ by less than a quarter after equal medians.
 
-    Eigen et al. 2014, threshold accuracy; models of relative depth have a scale of their own for each picture.
+    Threshold accuracy of Eigen et al. 2014. Models of relative depth have another scale for each picture, hence the
+    medians.
     """
     smallest = float(np.finfo(np.float32).tiny)
     one, other = (np.maximum(depth / max(float(np.median(depth)), smallest), smallest) for depth in (found, reference))
@@ -77,22 +78,22 @@ def depth_delta1(found: NDArray[np.float32], reference: NDArray[np.float32]) -> 
     return float((ratio < DEPTH_RATIO).mean())
 
 
-def _detections(answer: Any) -> list[Detection]:
-    certain = [one for one in answer if one["score"] >= CERTAIN]
-    boxes = [one["box"] for one in certain]
+def _read_detections(answer: Any) -> list[Detection]:
+    scored = [one for one in answer if one["score"] >= MIN_SCORE]
+    boxes = [one["box"] for one in scored]
     return [
         Detection(one["label"], (box["xmin"], box["ymin"], box["xmax"], box["ymax"]))
-        for one, box in zip(certain, boxes, strict=True)
+        for one, box in zip(scored, boxes, strict=True)
     ]
 
 
-def _segments(answer: Any) -> dict[str, NDArray[np.bool_]]:
-    """Return where each label is, ``[H, W]``."""
+def _read_segments(answer: Any) -> dict[str, NDArray[np.bool_]]:
+    """Return the mask ``[H, W]`` of each label."""
     return {one["label"]: np.asarray(one["mask"]) > 0 for one in answer}
 
 
 def segments_miou(found: dict[str, NDArray[np.bool_]], reference: dict[str, NDArray[np.bool_]]) -> float:
-    """Return the mean over the labels in either picture of the IoU of where they are; 1 where there are none."""
+    """Return the mean IoU over the labels in either picture; 1 without labels."""
     scores = []
     for label in found.keys() | reference.keys():
         if label not in found or label not in reference:
@@ -112,8 +113,8 @@ class _Kind:
 
 
 KINDS: Final = {
-    "detection": _Kind("object-detection", "detection_f1", _detections, detection_f1),
-    "segmentation": _Kind("image-segmentation", "segmentation_miou", _segments, segments_miou),
+    "detection": _Kind("object-detection", "detection_f1", _read_detections, detection_f1),
+    "segmentation": _Kind("image-segmentation", "segmentation_miou", _read_segments, segments_miou),
     "depth": _Kind(
         "depth-estimation",
         "depth_delta1",
@@ -124,10 +125,10 @@ KINDS: Final = {
 
 
 class Task:
-    """One model for one kind of task; ``measure`` names what ``agreement`` returns."""
+    """One model for one kind of task. ``measure`` is the key of the measure that ``agreement`` returns."""
 
     def __init__(self, kind: str, model: str, device: str = "cpu") -> None:
-        """Load ``model``, a folder or a hub's name.
+        """Load ``model``, a folder or a name on a hub.
 
         Raises:
             UnknownNameError: no such kind.
@@ -143,24 +144,24 @@ class Task:
                 from transformers import pipeline  # noqa: PLC0415 - seconds to import
 
                 self._pipeline: Any = pipeline(self._kind.pipeline, model=model, device=device)
-        except Exception as error:  # whatever a model's files and a hub make transformers raise
+        except Exception as error:  # transformers raises errors of any type for a wrong model or hub
             reason = " ".join(str(error).split())[:200]
             raise SetupError(f"no {kind} model at '{model}': {reason}; name a local folder with a model") from error
 
     def answer(self, pixels: NDArray[np.uint8]) -> Any:
-        """Return what the model says of ``pixels`` ``[H, W, 3]``, uint8."""
+        """Run the model on ``pixels`` ``[H, W, 3]``, uint8, and return its answer."""
         return self._kind.read(self._pipeline(Image.fromarray(pixels)))
 
     def agreement(self, found: Any, reference: Any) -> float:
-        """Return how far two answers agree, 0 to 1."""
+        """Return the agreement of two answers, 0 to 1."""
         return self._kind.agreement(found, reference)
 
 
-def tasks_in(names: Sequence[str], device: str) -> list[Task]:
-    """Return the tasks called KIND=MODEL in ``names``.
+def load_tasks(names: Sequence[str], device: str) -> list[Task]:
+    """Load the tasks in ``names``, each written KIND=MODEL.
 
     Raises:
-        ConfigError: another form, or a kind twice.
+        ConfigError: a name has another form, or a kind is named twice.
         UnknownNameError, SetupError: as `Task`.
     """
     pairs = [name.partition("=") for name in names]

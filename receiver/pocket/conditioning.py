@@ -83,7 +83,7 @@ def batch_text(batch: Sequence[Conditioning]) -> Prompt:
 
 
 def batch_latent(batch: Sequence[Conditioning], rows: int, columns: int) -> tuple[Tensor, Tensor]:
-    """Return latent channels ``[B, 32, rows, columns]`` in steps of the quantiser, and 1 for those received ``[B, 32]``."""
+    """Return latent channels ``[B, 32, rows, columns]`` in quantiser steps, and 1 for those received ``[B, 32]``."""
     latent, received = torch.zeros(len(batch), LATENT_CHANNELS, rows, columns), torch.zeros(len(batch), LATENT_CHANNELS)
     for row, one in enumerate(batch):
         if one.latent is not None and one.received is not None:
@@ -101,7 +101,7 @@ def batch_masks(batch: Sequence[Conditioning]) -> Tensor:
 
 
 def batch_maps(batch: Sequence[Conditioning], height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return latent channels ``[B, 32, height, width]``, masks ``[B, 3, height, width]``, and which are there ``[B, 2]``.
+    """Return latent channels ``[B, 32, height, width]``, masks ``[B, 3, height, width]`` and availability ``[B, 2]``.
 
     ``height`` and ``width`` are those of the autoencoder's latent, which may be padded beyond the picture: there, the
     latent channels repeat their last row and column.

@@ -28,8 +28,8 @@ def project_to_hci(picture: Tensor, hci: Tensor, fidelity: float) -> Tensor:
     """Return ``picture`` ``[3, H, W]`` moved towards agreement with ``hci`` ``[3, h, w]``, both 0 to 1.
 
     Full agreement is approached by adding the up-sampled difference a few times (Landweber iteration; up-sampling is
-    roughly the inverse of down-sampling) and clipping to 0 to 1. The result lies the share ``fidelity`` of the way there;
-    0 returns the picture unchanged.
+    roughly the inverse of down-sampling) and clipping to 0 to 1. The result lies the share ``fidelity`` of the way
+    there; 0 returns the picture unchanged.
     """
     if fidelity == 0:
         return picture

@@ -30,7 +30,8 @@ OUT_OF_MEMORY_MESSAGES = ("out of memory", "not enough memory", "allocate memory
 class PocketDecoder:
     """A restorer, then a rectified flow. Fallback synthesis replaces a lost HCI, so that there is always a picture.
 
-    The HCI is the highly compressed image. Several threads may call the decoder at once. The networks load at first use.
+    The HCI is the highly compressed image. Several threads may call the decoder at once. The networks load at first
+    use.
     """
 
     name = "pocket"

@@ -1,8 +1,8 @@
 """Fallback synthesis: the picture that replaces a lost HCI (highly compressed image).
 
 The received latent channels give light and dark and a little colour. Caption, semantic tokens and regions say what the
-picture shows, hence its likely colours and roughly where they are. The network is trained to give the mean of all pictures
-that agree with what was received (``training/pocket/sketch.py``), so unknown areas stay even.
+picture shows, hence its likely colours and roughly where they are. The network is trained to give the mean of all
+pictures that agree with what was received (``training/pocket/sketch.py``), so unknown areas stay even.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def fallback_image(
 ) -> Tensor:
     """Return pictures ``[B, 3, 4h, 4w]``, a quarter of the full size, about 0 to 1.
 
-    ``latent`` ``[B, 32, h, w]`` holds the latent channels in steps of the quantiser and ``received`` ``[B, 32]`` is 1 for
-    those that were received. ``layout`` ``[B, width, h, w]`` is the result of ``FallbackSynthesis.lay_out_prompt``.
+    ``latent`` ``[B, 32, h, w]`` holds the latent channels in steps of the quantiser and ``received`` ``[B, 32]`` is 1
+    for those that were received. ``layout`` ``[B, width, h, w]`` is the result of ``FallbackSynthesis.lay_out_prompt``.
     """
     given = received.amax(1, keepdim=True)
     full = synthesis(latent * received[:, :, None, None], received)

@@ -26,9 +26,9 @@ def sample(
 ) -> Tensor:
     """Return the latent ``[B, C, h, w]`` after ``steps`` Euler steps from ``source``, at time 1, to time 0.
 
-    ``velocity`` takes a latent and its time ``[B]`` and returns d latent / d time (Liu et al. 2023, rectified flow). The
-    steps are those of ``FlowMatchEulerDiscreteScheduler`` of diffusers with shift 1. ``callback`` is called after every
-    step with the number of the step, from 0, and the latent.
+    ``velocity`` takes a latent and its time ``[B]`` and returns d latent / d time (Liu et al. 2023, rectified flow).
+    The steps are those of ``FlowMatchEulerDiscreteScheduler`` of diffusers with shift 1. ``callback`` is called after
+    every step with the number of the step, from 0, and the latent.
     """
     times = torch.linspace(1, 0, steps + 1).tolist()
     latent = source

@@ -114,8 +114,8 @@ def control_image(hci_latent: Tensor, channels: Tensor, regions: Tensor, given: 
     """Return the ControlNet's input ``[B, 54, h, w]``.
 
     ``hci_latent`` ``[B, 16, h, w]`` is the latent of the restored HCI, ``channels`` ``[B, 32, h, w]`` are those of the
-    latent stream and ``regions`` ``[B, 3, h, w]`` the masks of the regions. ``given`` ``[B, 3]`` is 0 for an input that a
-    picture lacks.
+    latent stream and ``regions`` ``[B, 3, h, w]`` the masks of the regions. ``given`` ``[B, 3]`` is 0 for an input that
+    a picture lacks.
     """
     availability = given[:, :, None, None].to(hci_latent.dtype)
     parts = [part * availability[:, index : index + 1] for index, part in enumerate((hci_latent, channels, regions))]
@@ -125,8 +125,8 @@ def control_image(hci_latent: Tensor, channels: Tensor, regions: Tensor, given: 
 def attention_mask(given: Tensor, control: Tensor) -> Tensor:
     """Return ``[B, Q, T]``: 1 if position q, at 1/32 of the picture's size, may attend to prompt token t.
 
-    ``given`` ``[B, T]`` is that of the prompt. The prompt token of a region acts where its mask in ``control`` covers half
-    of a position; every other one acts everywhere.
+    ``given`` ``[B, T]`` is that of the prompt. The prompt token of a region acts where its mask in ``control`` covers
+    half of a position; every other one acts everywhere.
     """
     first = AUTOENCODER_CHANNELS + LATENT_CHANNELS
     covered = functional.avg_pool2d(control[:, first : first + REGIONS_MAX].float(), LATENT_MULTIPLE) >= 0.5

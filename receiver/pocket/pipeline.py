@@ -204,8 +204,8 @@ class PocketPipeline:
     def add_change(self, picture: Tensor, latent: Tensor, restored_latent: Tensor) -> Tensor:
         """Add to ``picture`` ``[B, 3, H, W]`` in place what the flow changed, and return it.
 
-        The change is the decoded ``latent`` minus the decoded ``restored_latent``. Both lack what the autoencoder loses,
-        so the restored picture keeps it.
+        The change is the decoded ``latent`` minus the decoded ``restored_latent``. Both lack what the autoencoder
+        loses, so the restored picture keeps it.
         """
         autoencoder = self._networks.autoencoder
 

@@ -48,7 +48,7 @@ def batch_prompts(
     regions: Sequence[Tensor | None],
     width: int,
 ) -> Prompt:
-    """Return the prompt of a batch; each picture may lack caption ``[C, 384]``, tokens ``[N, 3]`` or regions ``[R, 384]``."""
+    """Return the prompt of a batch; caption ``[C, 384]``, tokens ``[N, 3]`` and regions ``[R, 384]`` may be None."""
     sentences = [torch.zeros(0, width) if one is None else one for one in captions]
     kinds = torch.tensor([0 if one is None else int(one[0]) for one in tokens])
     codes = [torch.zeros(0, len(QUANTISER_LEVELS)) if one is None else one[1] for one in tokens]

@@ -1,16 +1,16 @@
 """The trust map: which share of the detail in a block of the picture was received, and which was invented.
 
 Let H be the received HCI (highly compressed image), R the decoded picture, and U and D Lanczos up- and down-sampling
-between their sizes. The difference of R to the evidence U(H) has two parts. M = U(D(R - U(H))) would be visible in an HCI of
-R: it contradicts H. The rest, I = R - U(H) - M, is finer than an HCI of this size: it was invented. R = U(H) + M + I, so
-a block that is only the up-sampled HCI has M = I = 0 exactly. For each block of 16 × 16 pixels, with mean squares over its
-pixels and channels, in levels of 255:
+between their sizes. The difference of R to the evidence U(H) has two parts. M = U(D(R - U(H))) would be visible in an
+HCI of R: it contradicts H. The rest, I = R - U(H) - M, is finer than an HCI of this size: it was invented. R = U(H) +
+M + I, so a block that is only the up-sampled HCI has M = I = 0 exactly. For each block of 16 × 16 pixels, with mean
+squares over its pixels and channels, in levels of 255:
 
     trust = (E + 2²) / (E + 2² + I²) · 8² / (8² + M²)
 
 E is the variance of U(H) in the block, the received detail: a sharpened edge keeps more trust than texture in a flat
-area. Detail of 2 levels is too faint to be visible. 8 levels are the coding error of an HCI at 30 dB: a contradiction of
-that size, which coding alone no longer explains, halves the trust.
+area. Detail of 2 levels is too faint to be visible. 8 levels are the coding error of an HCI at 30 dB: a contradiction
+of that size, which coding alone no longer explains, halves the trust.
 """
 
 from __future__ import annotations

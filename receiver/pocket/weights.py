@@ -67,7 +67,8 @@ def load_networks(folder: Path, device: torch.device, dtype: torch.dtype | None 
     config = read_config(folder)
     if config.text_width != TEXT_WIDTH:
         raise SetupError(
-            f"{folder / CONFIG_NAME} has text_width {config.text_width}; this version needs {TEXT_WIDTH}; {weights_hint()}"
+            f"{folder / CONFIG_NAME} has text_width {config.text_width}; this version needs {TEXT_WIDTH}; "
+            f"{weights_hint()}"
         )
     dtype = dtype or compute_dtype(device)
     loaded = {

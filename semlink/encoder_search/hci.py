@@ -57,9 +57,10 @@ def _middle_part(side: int) -> tuple[int, int]:
 
 
 class PocketDecoderInTheLoop:
-    """``DecoderInTheLoop`` with the pocket decoder. Decoder and networks load at the first use; several threads may call.
+    """``DecoderInTheLoop`` with the pocket decoder. All load at the first use.
 
-    The distance is EfficientNet feature distance (on EfficientNet-Lite2) times DISTS as published.
+    Several threads may call it. The distance is EfficientNet feature distance (on EfficientNet-Lite2) times DISTS as
+    published.
     """
 
     def __init__(self, decoder: Lazy[PocketDecoder] | None = None) -> None:

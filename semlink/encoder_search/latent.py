@@ -1,8 +1,8 @@
 """Measures what a picture loses when only some latent channels are sent.
 
 Equation (2) of "Generative Semantic Coding" (GSC) leaves the visual analysis V to its user. Here V are the features of
-EfficientNet-Lite2: unit vectors at every place of its five stages. abs(V(x_hat) - V(x)) is their mean squared difference,
-the EfficientNet feature distance (``semlink/encoder_search/feature_distance.py``, docs/latent.md).
+EfficientNet-Lite2: unit vectors at every place of its five stages. abs(V(x_hat) - V(x)) is their mean squared
+difference, the EfficientNet feature distance (``semlink/encoder_search/feature_distance.py``, docs/latent.md).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SHORTEST_SIDE: Final = 64
 
 
 class PocketFeatureDistortion:
-    """``FeatureDistortion`` with the pocket decoder. Decoder and network load at the first use; several threads may call."""
+    """``FeatureDistortion`` with the pocket decoder. Loads at the first use; several threads may call it."""
 
     def __init__(self, decoder: Lazy[PocketDecoder] | None = None) -> None:
         """Decode with ``decoder``; None loads one on the default device."""

@@ -64,12 +64,12 @@ def compare_codecs(
     names, wanted, files = split_codec_names(codecs), parse_budgets(budgets), find_pictures(paths)
     results = ResultFile(folder)
     from receiver.metrics.reporter import Measures  # noqa: PLC0415 - seconds to import; arguments are checked first
-    from receiver.metrics.tasks import tasks_in  # noqa: PLC0415
+    from receiver.metrics.tasks import load_tasks  # noqa: PLC0415
     from receiver.pocket.devices import select_device  # noqa: PLC0415
     from semlink.pipeline.pipeline import Pipeline  # noqa: PLC0415
 
     torch_device = str(select_device(device))
-    measures = Measures(device=torch_device, tasks=tasks_in(tasks, torch_device))
+    measures = Measures(device=torch_device, tasks=load_tasks(tasks, torch_device))
     run = EvaluationRun(names, results, measures, Pipeline(device))
     found = run.run(files, wanted, on_picture or (lambda _: None))
     found.rows.sort(key=lambda row: names.index(row.codec))

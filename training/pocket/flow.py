@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 STREAMS = ("HCI", "LATENT", "REGIONS", "CAPTION", "TOKENS")
 """Columns of ``given``."""
 KEPT = (1.0, 0.5, 0.6, 0.7, 0.7)
-"""Share of the crops that have each stream. A fallback image replaces a lost HCI, so that one of them is always there."""
+"""Share of the crops that have each stream. A fallback image replaces a lost HCI, so one of them is always there."""
 TOKEN_COUNTS = (MIN_TOKENS, 16, 32, 64)
 RSRT_SHARE = 0.6
 AT_SOURCE = 0.4

@@ -1,7 +1,8 @@
-"""The recipe of the fallback synthesis: the mean of all pictures that agree with what was received, at a quarter of their size.
+"""The recipe of the fallback synthesis: the mean of all pictures that agree with the streams, at a quarter of the size.
 
 Squared error alone, so that what nothing tells stays even: detail is the restorer's. Every stream is dropped at times.
-Latent synthesis and token networks stay fixed; the network learns what the prompt adds to the picture of the latent channels.
+Latent synthesis and token networks stay fixed; the network learns what the prompt adds to the picture of the latent
+channels.
 """
 
 from __future__ import annotations

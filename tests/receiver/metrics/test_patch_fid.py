@@ -8,14 +8,14 @@ import torch
 from PIL import Image, ImageFilter
 from scipy.linalg import sqrtm
 
-from receiver.metrics.patch_fid import PATCH_SIDE, frechet_distance, patch_features, patches_of
+from receiver.metrics.patch_fid import PATCH_SIDE, cut_patches, frechet_distance, patch_features
 from shared.efficientnet import efficientnet_lite
 from shared.pixels import to_tensor
 
 
 def test_patches_cover_both_grids_exactly():
     rows, columns = torch.arange(150.0).view(-1, 1).expand(150, 200), torch.arange(200.0).expand(150, 200)
-    patches = patches_of(torch.stack([rows, columns, rows]))
+    patches = cut_patches(torch.stack([rows, columns, rows]))
     corners = [(int(patch[0, 0, 0]), int(patch[1, 0, 0])) for patch in patches]
     grid = [(row, column) for row in (0, 64) for column in (0, 64, 128)]
     shifted = [(32, column) for column in (32, 96)]

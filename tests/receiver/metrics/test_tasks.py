@@ -9,9 +9,9 @@ from receiver.metrics.tasks import (
     Task,
     depth_delta1,
     detection_f1,
-    overlap_of,
+    intersection_over_union,
+    load_tasks,
     segments_miou,
-    tasks_in,
 )
 from shared.errors import ConfigError, SetupError, UnknownNameError
 
@@ -20,9 +20,9 @@ DOG, OTHER_DOG = Detection("dog", (0, 0, 10, 10)), Detection("dog", (5, 0, 15, 1
 
 
 def test_overlap_of_boxes():
-    assert overlap_of(DOG.box, DOG.box) == 1
-    assert overlap_of(DOG.box, OTHER_DOG.box) == pytest.approx(50 / 150)
-    assert overlap_of(DOG.box, (20, 20, 30, 30)) == 0
+    assert intersection_over_union(DOG.box, DOG.box) == 1
+    assert intersection_over_union(DOG.box, OTHER_DOG.box) == pytest.approx(50 / 150)
+    assert intersection_over_union(DOG.box, (20, 20, 30, 30)) == 0
 
 
 def test_detections_agree_by_label_and_place():
@@ -98,4 +98,4 @@ def test_a_missing_model_is_one_line(tmp_path):
 )
 def test_wrong_names_are_told(names, error):
     with pytest.raises(error):
-        tasks_in(names, "cpu")
+        load_tasks(names, "cpu")

@@ -29,18 +29,18 @@ class _StreamStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StreamSta
     STREAM_STATE_UNSPECIFIED: _StreamState.ValueType  # 0
     STREAM_STATE_WHOLE: _StreamState.ValueType  # 1
     STREAM_STATE_INCOMPLETE: _StreamState.ValueType  # 2
-    """Some packets came, not all."""
+    """Some packets were received, not all."""
     STREAM_STATE_DAMAGED: _StreamState.ValueType  # 3
-    """All packets came, yet their content does not decode."""
+    """All packets were received, but their content does not decode."""
 
 class StreamState(_StreamState, metaclass=_StreamStateEnumTypeWrapper): ...
 
 STREAM_STATE_UNSPECIFIED: StreamState.ValueType  # 0
 STREAM_STATE_WHOLE: StreamState.ValueType  # 1
 STREAM_STATE_INCOMPLETE: StreamState.ValueType  # 2
-"""Some packets came, not all."""
+"""Some packets were received, not all."""
 STREAM_STATE_DAMAGED: StreamState.ValueType  # 3
-"""All packets came, yet their content does not decode."""
+"""All packets were received, but their content does not decode."""
 Global___StreamState: _TypeAlias = StreamState  # noqa: Y015
 
 class _RepairState:
@@ -51,25 +51,25 @@ class _RepairStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RepairSta
     DESCRIPTOR: _descriptor.EnumDescriptor
     REPAIR_STATE_UNSPECIFIED: _RepairState.ValueType  # 0
     REPAIR_STATE_WAITING: _RepairState.ValueType  # 1
-    """The packets and symbols that arrived do not suffice."""
+    """The received packets and symbols do not suffice."""
     REPAIR_STATE_WHOLE: _RepairState.ValueType  # 2
-    """Every packet arrived by itself."""
+    """Every packet arrived without repair."""
     REPAIR_STATE_REPAIRED: _RepairState.ValueType  # 3
     """The missing packets were recovered."""
     REPAIR_STATE_DAMAGED: _RepairState.ValueType  # 4
-    """The symbols do not have the object's hash: nothing was recovered."""
+    """The symbols do not match the hash of the object: nothing was recovered."""
 
 class RepairState(_RepairState, metaclass=_RepairStateEnumTypeWrapper): ...
 
 REPAIR_STATE_UNSPECIFIED: RepairState.ValueType  # 0
 REPAIR_STATE_WAITING: RepairState.ValueType  # 1
-"""The packets and symbols that arrived do not suffice."""
+"""The received packets and symbols do not suffice."""
 REPAIR_STATE_WHOLE: RepairState.ValueType  # 2
-"""Every packet arrived by itself."""
+"""Every packet arrived without repair."""
 REPAIR_STATE_REPAIRED: RepairState.ValueType  # 3
 """The missing packets were recovered."""
 REPAIR_STATE_DAMAGED: RepairState.ValueType  # 4
-"""The symbols do not have the object's hash: nothing was recovered."""
+"""The symbols do not match the hash of the object: nothing was recovered."""
 Global___RepairState: _TypeAlias = RepairState  # noqa: Y015
 
 @_typing.final
@@ -114,19 +114,21 @@ class ReceiveSettings(_message.Message):
     TRUST_MAP_FIELD_NUMBER: _builtins.int
     SESSION_FIELD_NUMBER: _builtins.int
     decoder: _builtins.str
-    """Name of the decoder; empty asks for the default."""
+    """Name of the decoder; empty: the default."""
     picture_index: _builtins.int
-    """The picture to rebuild; its low 8 bits are the packets' picture id."""
+    """Index of the picture; its low 8 bits are the picture id in the packets."""
     steps: _builtins.int
-    """Steps of the decoder's flow, 0 (no flow) to 4; absent: the decoder's own default."""
+    """Steps of the decoder's flow, 0 (no flow) to 4; absent: the decoder's default."""
     fidelity: _builtins.float
-    """How far the picture is pulled back to what was received, 0 to 1; absent: the decoder's own default."""
+    """Strength of the data consistency with the received HCI (highly compressed image), 0 to 1; absent: the decoder's
+    default.
+    """
     seed: _builtins.int
     """Seed of the decoder's noise."""
     progressive: _builtins.bool
-    """Asks for previews: from the first packet that tells the size, and whenever a further stream is whole."""
+    """Requests previews: after the first packet with the picture's size, and after each further complete stream."""
     trust_map: _builtins.bool
-    """Asks for the trust map."""
+    """Requests the trust map."""
     @_builtins.property
     def session(self) -> _packet_pb2.Session: ...
     def __init__(
@@ -167,7 +169,7 @@ class ReceiveResponse(_message.Message):
     TRUST_MAP_CHUNK_FIELD_NUMBER: _builtins.int
     picture_chunk: _builtins.bytes
     trust_map_chunk: _builtins.bytes
-    """The trust map, a grey PNG in chunks: one pixel per 16x16 block, 0 invented to 255 evidence."""
+    """The trust map, a grey PNG in chunks: one pixel per 16x16 block, 0 (invented) to 255 (received)."""
     @_builtins.property
     def progress(self) -> Global___ReceiveProgress: ...
     @_builtins.property
@@ -205,7 +207,7 @@ class ReceiveProgress(_message.Message):
     packets_received: _builtins.int
     @_builtins.property
     def whole(self) -> _containers.RepeatedScalarFieldContainer[_packet_pb2.StreamKind.ValueType]:
-        """Streams that are whole by now."""
+        """Streams that are complete by now."""
 
     def __init__(
         self,
@@ -224,8 +226,8 @@ Global___ReceiveProgress: _TypeAlias = ReceiveProgress  # noqa: Y015
 
 @_typing.final
 class Preview(_message.Message):
-    """A piece of an intermediate picture, a PNG. Of changes that happen while a preview is made only the newest gives the
-    next preview; the picture itself follows as picture chunks.
+    """A piece of an intermediate picture, a PNG. If several streams arrive while a preview is decoded, one preview follows
+    for all of them. The final picture follows as picture chunks.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -235,13 +237,13 @@ class Preview(_message.Message):
     LAST_FIELD_NUMBER: _builtins.int
     WHOLE_FIELD_NUMBER: _builtins.int
     number: _builtins.int
-    """Counts the previews of the call from 1."""
+    """Number of the preview in this call, from 1."""
     chunk: _builtins.bytes
     last: _builtins.bool
     """Whether this is the last piece of this preview."""
     @_builtins.property
     def whole(self) -> _containers.RepeatedScalarFieldContainer[_packet_pb2.StreamKind.ValueType]:
-        """Streams that this preview shows; none: it is the mean of all pictures."""
+        """Streams that this preview is decoded from; if empty, it is the mean of the training pictures."""
 
     def __init__(
         self,
@@ -299,17 +301,19 @@ class DecodeSettings(_message.Message):
     TRUST_MAP_FIELD_NUMBER: _builtins.int
     SESSION_FIELD_NUMBER: _builtins.int
     decoder: _builtins.str
-    """Name of the decoder; empty asks for the default."""
+    """Name of the decoder; empty: the default."""
     steps: _builtins.int
-    """Steps of the decoder's flow, 0 (no flow) to 4; absent: the decoder's own default."""
+    """Steps of the decoder's flow, 0 (no flow) to 4; absent: the decoder's default."""
     fidelity: _builtins.float
-    """How far the picture is pulled back to what was received, 0 to 1; absent: the decoder's own default."""
+    """Strength of the data consistency with the received HCI (highly compressed image), 0 to 1; absent: the decoder's
+    default.
+    """
     seed: _builtins.int
     """Seed of the decoder's noise."""
     progressive: _builtins.bool
-    """Asks for previews: from no stream, then with one stream more each time."""
+    """Requests previews: the first from no stream, then with one stream more each time."""
     trust_map: _builtins.bool
-    """Asks for the trust map."""
+    """Requests the trust map."""
     @_builtins.property
     def session(self) -> _packet_pb2.Session: ...
     def __init__(
@@ -349,7 +353,7 @@ class DecodeResponse(_message.Message):
     TRUST_MAP_CHUNK_FIELD_NUMBER: _builtins.int
     picture_chunk: _builtins.bytes
     trust_map_chunk: _builtins.bytes
-    """The trust map, a grey PNG in chunks: one pixel per 16x16 block, 0 invented to 255 evidence."""
+    """The trust map, a grey PNG in chunks: one pixel per 16x16 block, 0 (invented) to 255 (received)."""
     @_builtins.property
     def progress(self) -> Global___ReceiveProgress: ...
     @_builtins.property
@@ -387,10 +391,10 @@ class StreamReport(_message.Message):
     kind: _packet_pb2.StreamKind.ValueType
     state: Global___StreamState.ValueType
     bytes: _builtins.int
-    """Payload bytes of a whole stream."""
+    """Payload bytes of a complete stream."""
     packets_received: _builtins.int
     content: _builtins.str
-    """What a whole stream says, in words: the caption itself, the regions' names, how many tokens of which kind."""
+    """Content of a complete stream as text: the caption, the names of the regions, the number and kind of the tokens."""
     def __init__(
         self,
         *,
@@ -410,7 +414,7 @@ Global___StreamReport: _TypeAlias = StreamReport  # noqa: Y015
 
 @_typing.final
 class Quality(_message.Message):
-    """Fidelity to the reference picture, when the client sent one."""
+    """Quality against the reference picture, if the client sent one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -418,7 +422,7 @@ class Quality(_message.Message):
     MS_SSIM_FIELD_NUMBER: _builtins.int
     psnr_db: _builtins.float
     ms_ssim: _builtins.float
-    """Absent when the shorter side is below 161 pixels, where MS-SSIM with five scales is not defined."""
+    """Absent if the shorter side is below 161 pixels, where MS-SSIM with five scales is not defined."""
     def __init__(
         self,
         *,
@@ -457,20 +461,20 @@ class ReceiveReport(_message.Message):
     REPAIRS_FIELD_NUMBER: _builtins.int
     decoder: _builtins.str
     rebuilt: _builtins.bool
-    """False when nothing came that this decoder can start from: then no picture chunk was sent."""
+    """False if the decoder could not start from the received streams; then no picture chunk was sent."""
     reason: _builtins.str
-    """What was missing, in words, when not rebuilt, or invented."""
+    """What was missing, as text, if the picture was not rebuilt or is invented."""
     width: _builtins.int
     height: _builtins.int
     decode_s: _builtins.float
     packets_rejected: _builtins.int
-    """Packets that were none of this link, or failed their CRC-16."""
+    """Packets that were not of this link, or failed their CRC-16."""
     invented: _builtins.bool
-    """The picture shows nothing of what was sent: no stream came whole, the decoder invented all but the size."""
+    """No stream was complete: the decoder knew only the size of the picture and invented the rest."""
     trust: _builtins.float
-    """Mean of the trust map, 0 (invented) to 1 (evidence); absent when not asked for or the decoder makes none."""
+    """Mean of the trust map, 0 (invented) to 1 (received); absent if it was not requested or the decoder has none."""
     steps: _builtins.int
-    """What the picture was decoded with; absent for a decoder that takes no options, fidelity also where no HCI came."""
+    """Options that were applied; absent for a decoder without options, fidelity also without an HCI."""
     fidelity: _builtins.float
     seed: _builtins.int
     device: _builtins.str
@@ -481,7 +485,7 @@ class ReceiveReport(_message.Message):
     def quality(self) -> Global___Quality: ...
     @_builtins.property
     def repairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___RepairReport]:
-        """What became of each repaired object; none when no repair packet arrived."""
+        """State of each repaired object; empty if no repair packet arrived."""
 
     def __init__(
         self,
@@ -528,7 +532,7 @@ Global___ReceiveReport: _TypeAlias = ReceiveReport  # noqa: Y015
 
 @_typing.final
 class RepairReport(_message.Message):
-    """One object: packets of whole streams that were repaired together."""
+    """One object: the packets of one or more streams that were repaired together."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -544,7 +548,7 @@ class RepairReport(_message.Message):
     repair_received: _builtins.int
     """Different repair symbols that arrived while the object waited for them."""
     missing_symbols: _builtins.int
-    """How many more it needs at least; 0 unless it waits."""
+    """Least number of further symbols that it needs; 0 unless it waits."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_packet_pb2.StreamKind.ValueType]: ...
     def __init__(

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ReceiverServiceStub:
-    """Rebuilds a picture from whatever arrives.
+    """Decodes a picture from the packets that arrive.
     """
 
     def __init__(self, channel):
@@ -48,12 +48,13 @@ class ReceiverServiceStub:
 
 
 class ReceiverServiceServicer:
-    """Rebuilds a picture from whatever arrives.
+    """Decodes a picture from the packets that arrive.
     """
 
     def Receive(self, request_iterator, context):
-        """One picture from packets. The client sends settings, optionally the reference picture in chunks, then arrivals,
-        then half-closes; the server streams progress, the rebuilt picture in chunks, and a report that ends the call.
+        """One picture from packets. The client sends the settings, optionally the reference picture in chunks, then the
+        arrivals, then half-closes. The server streams progress, the decoded picture in chunks, and a report that ends
+        the call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -88,7 +89,7 @@ def add_ReceiverServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ReceiverService:
-    """Rebuilds a picture from whatever arrives.
+    """Decodes a picture from the packets that arrive.
     """
 
     @staticmethod

@@ -27,33 +27,35 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ReceiverServiceStub:
-    """Rebuilds a picture from whatever arrives."""
+    """Decodes a picture from the packets that arrive."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ReceiverServiceAsyncStub: ...
     Receive: _grpc.StreamStreamMultiCallable[_receiver_pb2.ReceiveRequest, _receiver_pb2.ReceiveResponse]
-    """One picture from packets. The client sends settings, optionally the reference picture in chunks, then arrivals,
-    then half-closes; the server streams progress, the rebuilt picture in chunks, and a report that ends the call.
+    """One picture from packets. The client sends the settings, optionally the reference picture in chunks, then the
+    arrivals, then half-closes. The server streams progress, the decoded picture in chunks, and a report that ends
+    the call.
     """
     Decode: _grpc.StreamStreamMultiCallable[_receiver_pb2.DecodeRequest, _receiver_pb2.DecodeResponse]
     """One picture from a .sem container, sent in chunks."""
 
 @_typing.type_check_only
 class ReceiverServiceAsyncStub(ReceiverServiceStub):
-    """Rebuilds a picture from whatever arrives."""
+    """Decodes a picture from the packets that arrive."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Receive: _aio.StreamStreamMultiCallable[_receiver_pb2.ReceiveRequest, _receiver_pb2.ReceiveResponse]  # type: ignore[assignment]
-    """One picture from packets. The client sends settings, optionally the reference picture in chunks, then arrivals,
-    then half-closes; the server streams progress, the rebuilt picture in chunks, and a report that ends the call.
+    """One picture from packets. The client sends the settings, optionally the reference picture in chunks, then the
+    arrivals, then half-closes. The server streams progress, the decoded picture in chunks, and a report that ends
+    the call.
     """
     Decode: _aio.StreamStreamMultiCallable[_receiver_pb2.DecodeRequest, _receiver_pb2.DecodeResponse]  # type: ignore[assignment]
     """One picture from a .sem container, sent in chunks."""
 
 class ReceiverServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Rebuilds a picture from whatever arrives."""
+    """Decodes a picture from the packets that arrive."""
 
     @_abc_1.abstractmethod
     def Receive(
@@ -61,8 +63,9 @@ class ReceiverServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_receiver_pb2.ReceiveRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_receiver_pb2.ReceiveResponse], _abc.AsyncIterator[_receiver_pb2.ReceiveResponse]]:
-        """One picture from packets. The client sends settings, optionally the reference picture in chunks, then arrivals,
-        then half-closes; the server streams progress, the rebuilt picture in chunks, and a report that ends the call.
+        """One picture from packets. The client sends the settings, optionally the reference picture in chunks, then the
+        arrivals, then half-closes. The server streams progress, the decoded picture in chunks, and a report that ends
+        the call.
         """
 
     @_abc_1.abstractmethod
