@@ -44,7 +44,7 @@ class LatentCandidate:
 
 
 def latent_candidates(values: NDArray[np.int16], ranked: tuple[int, ...]) -> Iterator[LatentCandidate]:
-    """Yield the first 16, 8, 4, 2 and 1 of the channels ``ranked`` of ``values`` ``[32, h, w]``, if there are as many."""
+    """Yield the first 16, 8, 4, 2 and 1 of the channels ``ranked`` of ``values`` ``[32, h, w]``, where they exist."""
     for count in reversed(CHANNEL_COUNTS):
         if count <= len(ranked):
             ids = tuple(sorted(ranked[:count]))
@@ -54,7 +54,7 @@ def latent_candidates(values: NDArray[np.int16], ranked: tuple[int, ...]) -> Ite
 def least_cost(
     candidates: Sequence[LatentCandidate], distortion: Callable[[LatentChannels], float], weights: TradeOff
 ) -> LatentCandidate:
-    """Return the candidate of the least alpha * abs(V(x_hat) - V(x)) + beta * bytes; of equal costs, fewer channels.
+    """Return the candidate with the least alpha * abs(V(x_hat) - V(x)) + beta * bytes; of equal costs, fewer channels.
 
     This is GSC's equation (2). B counts the bytes of the latent alone, because the caption costs the same for every
     candidate. ``distortion`` returns abs(V(x_hat) - V(x)) and is called once per candidate; there must be at least one.

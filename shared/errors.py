@@ -1,23 +1,25 @@
-"""The one error tree: every failure that a user can cause.
+"""All errors that a user can cause. Every one is a ``LinkError``.
 
-::
+Catch ``LinkError`` to handle all of them, or a class below it to handle one kind::
 
     LinkError
-    ├── InputError          a request that cannot be served      INVALID_ARGUMENT     exit 2
-    │   ├── PictureError        not a picture, or one that the link does not carry
-    │   ├── BudgetError         too few bytes for anything
-    │   ├── UnknownNameError    no codec, channel, coder ... of that name
-    │   └── ConfigError         a setting outside its rule
-    ├── DataError           bytes that are not what they claim   DATA_LOSS            exit 2
-    │   ├── NothingReceivedError  a picture of which nothing arrived
-    │   ├── BitstreamError      the .sem container or a stream's payload
-    │   └── PacketError         one Space Packet
-    ├── SetupError          something is not installed           FAILED_PRECONDITION  exit 2
-    └── ServiceError        a service did not do its part        UNAVAILABLE          exit 2
-        ├── DeadlineError       in time                              DEADLINE_EXCEEDED
-        └── LimitError          within its limits                    RESOURCE_EXHAUSTED
+    ├── InputError              the request is wrong
+    │   ├── PictureError            the file is not a picture, or the link does not carry this kind
+    │   ├── BudgetError             the byte budget is too small
+    │   ├── UnknownNameError        no codec, coder, channel or decoder has this name
+    │   └── ConfigError             a setting breaks its rule
+    ├── DataError               the received bytes are wrong
+    │   ├── NothingReceivedError    nothing arrived that a decoder can start from
+    │   ├── BitstreamError          a .sem file or a stream's payload is damaged
+    │   └── PacketError             a packet is damaged or not from this link
+    ├── SetupError              weights or a package are missing or damaged
+    └── ServiceError            a service cannot be reached, or it stopped
+        ├── DeadlineError           it did not answer in time
+        └── LimitError              the request exceeds a limit of the service
 
-A message is one line that names the value, the rule, and the way out.
+A message is one line. It names the value, the rule that the value breaks, and the fix. The command line prints it and
+exits with status 2. A service sends it with the gRPC status code of the class; the client raises the same class again
+(``shared/rpc/status.py``).
 """
 
 from __future__ import annotations
@@ -26,71 +28,76 @@ from typing import ClassVar
 
 
 class LinkError(Exception):
-    """Base of every failure that a user can cause; ``grpc_status`` names the gRPC status code that carries it."""
+    """Base class of all errors that a user can cause.
+
+    Attributes:
+        grpc_status: name of the gRPC status code that a service sends for this error.
+        exit_status: exit status of the command line.
+    """
 
     grpc_status: ClassVar[str] = "UNKNOWN"
     exit_status: ClassVar[int] = 2
 
 
 class InputError(LinkError):
-    """A request that cannot be served as it is."""
+    """The request is wrong."""
 
     grpc_status = "INVALID_ARGUMENT"
 
 
 class PictureError(InputError):
-    """Bytes that are not a picture, or a picture that the link does not carry."""
+    """The file is not a picture, or the link does not carry this kind of picture."""
 
 
 class BudgetError(InputError):
-    """A byte budget that not even the smallest encoding fits."""
+    """The byte budget is too small for even the smallest encoding."""
 
 
 class UnknownNameError(InputError):
-    """A codec, coder, channel or decoder name that nobody registered."""
+    """No codec, coder, channel or decoder has this name."""
 
 
 class ConfigError(InputError):
-    """A setting outside its rule."""
+    """A setting breaks its rule."""
 
 
 class DataError(LinkError):
-    """Received bytes that are not what they claim to be."""
+    """The received bytes are damaged or in another format."""
 
     grpc_status = "DATA_LOSS"
 
 
 class NothingReceivedError(DataError):
-    """A picture of which nothing arrived that a decoder can start from."""
+    """Nothing arrived that a decoder can start from."""
 
 
 class BitstreamError(DataError):
-    """A damaged or foreign ``.sem`` container or stream payload."""
+    """A ``.sem`` file or a stream's payload is damaged or in another format."""
 
 
 class PacketError(DataError):
-    """Bytes that are not one Space Packet of this link."""
+    """The bytes are not one Space Packet of this link."""
 
 
 class SetupError(LinkError):
-    """Weights or a library that are not there."""
+    """Weights or a package are missing or damaged."""
 
     grpc_status = "FAILED_PRECONDITION"
 
 
 class ServiceError(LinkError):
-    """A service that cannot be reached or broke off."""
+    """A service cannot be reached, or it stopped during the call."""
 
     grpc_status = "UNAVAILABLE"
 
 
 class DeadlineError(ServiceError):
-    """A service that did not answer in time."""
+    """A service did not answer in time."""
 
     grpc_status = "DEADLINE_EXCEEDED"
 
 
 class LimitError(ServiceError):
-    """A message, queue or picture over a service's explicit limit."""
+    """A message, a picture or the number of calls exceeds a limit of the service."""
 
     grpc_status = "RESOURCE_EXHAUSTED"

@@ -1,4 +1,4 @@
-"""Files in and out: a regular file of bounded size in; a file that is complete or not there out."""
+"""Reads files up to a size limit, and writes files so that no half-written file remains."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_file(path: Path) -> bytes:
     """Return the bytes of ``path``.
 
     Raises:
-        InputError: it is no regular file, cannot be read, or is larger than the services take in.
+        InputError: it is not a regular file, cannot be read, or exceeds the services' limit.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -31,18 +31,18 @@ def read_file(path: Path) -> bytes:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot read {path}: {reason}; give an existing file") from error
     if len(data) > MAX_PICTURE_BYTES:
-        raise InputError(f"{path} is larger than {MAX_PICTURE_BYTES} bytes, the most that a service takes")
+        raise InputError(f"{path} is larger than {MAX_PICTURE_BYTES} bytes, the limit of a service: shrink it")
     return data
 
 
 def write_file(path: Path | str, data: bytes) -> None:
-    """Write a file that is either whole or not there: into a temporary neighbour, then renamed.
+    """Write ``data`` to a temporary file in the same folder, then rename it to ``path``.
 
     Raises:
         InputError: the file cannot be written.
     """
     try:
-        target = Path(os.path.realpath(path))  # a symbolic link stays one
+        target = Path(os.path.realpath(path))  # keeps a symbolic link
         if target.exists() and not target.is_file():
             raise InputError(f"cannot write {path}: it exists and is not a file; give another name")
         temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
@@ -53,9 +53,9 @@ def write_file(path: Path | str, data: bytes) -> None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
     except OSError as error:
-        way_out = "free some space there, or give another place" if error.errno in _FULL else "give another place"
-        raise InputError(f"cannot write {path}: {error.strerror}; {way_out}") from error
-    except ValueError as error:  # a null character, or no name at all
+        hint = "free some space there, or give another place" if error.errno in _FULL else "give another place"
+        raise InputError(f"cannot write {path}: {error.strerror}; {hint}") from error
+    except ValueError as error:  # a null character, or an empty name
         raise InputError(f"cannot write {str(path)!r}: {error}; give a file name") from error
 
 

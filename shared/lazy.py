@@ -1,4 +1,4 @@
-"""An object that takes seconds to load and is not always needed: loaded at its first use."""
+"""Loads an object at its first use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Lazy(Generic[T]):
     """
 
     def __init__(self, load: Callable[[], T]) -> None:
-        """Remember ``load``, which runs at the first call and may import torch."""
+        """Store ``load``. It runs at the first call and may import torch."""
         self._load = load
         self._lock = threading.Lock()
         self._value: T | None = None

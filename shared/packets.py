@@ -1,7 +1,8 @@
-"""CCSDS Space Packets (CCSDS 133.0-B-2) that carry the streams of a picture, one APID per stream kind.
+"""CCSDS Space Packets (CCSDS 133.0-B-2) that carry the streams of a picture.
 
-A stream is cut into segments; sequence flags and the 14-bit sequence count of its APID, which runs on from picture
-to picture, say where a segment belongs. Byte layout is in ``docs/bitstream.md``.
+Each stream kind has its own application process id (APID). A stream is cut into segments. The sequence flags and the
+14-bit sequence count give the order of the segments; the count continues from picture to picture. Every packet ends
+with a cyclic redundancy check (CRC). ``docs/bitstream.md`` gives the byte layout.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _PICTURE_ID_BYTES: Final = 1
 PACKET_CRC_BYTES: Final = 2
 PACKET_OVERHEAD_BYTES: Final = PRIMARY_HEADER_BYTES + _PICTURE_ID_BYTES + PACKET_CRC_BYTES
 _FIRST = (SequenceFlags.FIRST_SEGMENT, SequenceFlags.UNSEGMENTED)
-# Importance, not number: the first packet that arrives should already show something.
+# Most important first, so that a receiver can show a picture after the first packet.
 _USUAL_ORDER: Final = (
     StreamKind.HCI,
     StreamKind.CAPTION,
@@ -54,8 +55,8 @@ _USUAL_ORDER: Final = (
 class Packet:
     """One segment of one stream: ``data`` is its slice of the payload.
 
-    ``header`` is present exactly in a stream's first segment, so that whichever stream survives tells the picture's
-    size. ``picture_id`` is 0 to 255, ``sequence_count`` 0 to 16383.
+    Only a stream's first segment has a ``header``: the receiver gets the picture's size from any stream. ``picture_id``
+    is 0 to 255, ``sequence_count`` 0 to 16383.
     """
 
     kind: StreamKind
@@ -67,16 +68,16 @@ class Packet:
 
     @property
     def is_first(self) -> bool:
-        """Whether this segment opens its stream."""
+        """Whether this is the first segment of its stream."""
         return self.sequence_flags in _FIRST
 
     @property
     def is_last(self) -> bool:
-        """Whether this segment closes its stream."""
+        """Whether this is the last segment of its stream."""
         return self.sequence_flags in (SequenceFlags.LAST_SEGMENT, SequenceFlags.UNSEGMENTED)
 
     def pack(self) -> bytes:
-        """Return the whole Space Packet: primary header, picture id, [picture header], data, CRC-16/CCITT-FALSE."""
+        """Return the Space Packet: primary header, picture id, [picture header], data, CRC-16/CCITT-FALSE."""
         field_bytes = bytes([self.picture_id]) + (self.header.pack() if self.header else b"") + self.data
         return space_packet(APID_BASE + self.kind, self.sequence_flags, self.sequence_count, field_bytes)
 
@@ -126,7 +127,7 @@ def parse_primary_header(data: bytes) -> SpacePacketHeader:
         raise PacketError("the packet's CRC does not match: it was damaged on the way")
     primary = SpacePacketHeader.unpack(data)
     if primary.packet_len != len(data):
-        raise PacketError(f"the packet says that it has {primary.packet_len} bytes, it has {len(data)}")
+        raise PacketError(f"the packet's header gives {primary.packet_len} bytes, but it has {len(data)}")
     if primary.ccsds_version or primary.packet_type != PacketType.TM or primary.sec_header_flag:
         raise PacketError("not a telemetry Space Packet of version number 0 without a secondary header")
     return primary
@@ -144,8 +145,8 @@ def _kind(apid: int) -> StreamKind:
 class Packetiser:
     """Cuts bitstreams into packets of at most ``packet_bytes`` (32 to 1024, headers and CRC included).
 
-    ``next_count`` is the next 14-bit sequence count per stream kind; it runs on from picture to picture, and a sender
-    that resumes a link may set it.
+    ``next_count`` is the next 14-bit sequence count per stream kind. It continues from picture to picture. A sender may
+    set it to resume a link.
 
     Raises:
         ConfigError: ``packet_bytes`` is out of range.
@@ -161,8 +162,8 @@ class Packetiser:
     def packetise(self, bitstream: Bitstream, picture_id: int, order: Sequence[StreamKind] = ()) -> list[bytes]:
         """Return the packets of one picture, most important stream first.
 
-        ``order`` is a codec's ``streams``; kinds that it does not name follow in the usual order: HCI, caption, tokens,
-        latent, regions. Pictures are numbered 0 to 255 and around again.
+        ``order`` is a codec's ``streams``. Kinds that it does not name follow in the usual order: highly compressed
+        image (HCI), caption, tokens, latent, regions. Picture numbers are 0 to 255 and then start again at 0.
 
         Raises:
             ConfigError: ``picture_id`` is not 0 to 255, or a stream needs more than ``MAX_SEGMENTS`` packets.
@@ -170,7 +171,7 @@ class Packetiser:
         if not 0 <= picture_id < PICTURE_IDS:
             raise ConfigError(f"picture id {picture_id}: give 0 to {PICTURE_IDS - 1} and start again at 0")
         by_kind = {stream.kind: stream for stream in bitstream.streams}
-        # All segments are cut before a count moves, so that a refused picture leaves no gap in the numbering.
+        # Cut all segments before any count changes: a picture that fails leaves no gap in the numbering.
         kinds = [kind for kind in dict.fromkeys((*order, *_USUAL_ORDER)) if kind in by_kind]
         segments = {kind: self._segments(by_kind[kind]) for kind in kinds}
         return [
@@ -180,7 +181,7 @@ class Packetiser:
         ]
 
     def _segments(self, stream: Stream) -> list[bytes]:
-        """Cut a payload: full packets first, the remainder last; the first one leaves room for the header."""
+        """Cut a payload into full segments and a remainder. The first segment leaves room for the picture header."""
         room = self.packet_bytes - PACKET_OVERHEAD_BYTES
         payload = stream.payload
         segments = [payload[: room - PICTURE_HEADER_BYTES]]

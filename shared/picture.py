@@ -1,4 +1,4 @@
-"""Picture files in and out: any raster format that Pillow reads becomes 8-bit RGB or grey; PNG comes out."""
+"""Reads picture files in any raster format of Pillow as 8-bit RGB or grey, and writes PNG files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-# Vector formats: Pillow hands EPS to Ghostscript, a program that the picture could then steer.
+# Vector formats. Pillow runs Ghostscript on an EPS file, and the file could then run code.
 _NOT_RASTER: Final = frozenset({"EPS", "WMF"})
 _WHITE_16: Final = 65535
 _pillow_warnings = threading.Lock()
@@ -29,10 +29,10 @@ _pillow_warnings = threading.Lock()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A picture as the link carries it.
+    """A picture in the format of the link.
 
-    ``pixels`` is uint8, ``[height, width, 3]`` RGB or, where all channels are equal everywhere, ``[height, width]``.
-    ``notes`` says in words what was converted on the way in.
+    ``pixels`` is uint8: ``[height, width, 3]`` RGB, or ``[height, width]`` if all channels are equal everywhere.
+    ``notes`` lists the conversions that ``load_picture`` made.
     """
 
     pixels: NDArray[np.uint8]
@@ -45,29 +45,30 @@ class Picture:
 
     @property
     def header(self) -> PictureHeader:
-        """What the container and the packets say about the picture."""
+        """The header of the container and of first packets."""
         height, width = self.pixels.shape[:2]
         return PictureHeader(width, height, self.grey)
 
 
 def load_picture(data: bytes) -> Picture:
-    """Decode a picture file, upright (EXIF), flattened on white, 8 bits deep; an animation gives its first frame.
+    """Decode a picture file: rotated upright (EXIF), flattened on white, 8 bits per channel.
 
-    Its size is checked before a pixel is decoded.
+    An animation gives its first frame. The size is checked before any pixel is decoded.
 
     Raises:
-        PictureError: no picture, truncated or damaged, a side outside 64 to 8192, or values without a fixed range.
+        PictureError: the file is not a picture, is truncated or damaged, has a side outside 64 to 8192, or has values
+            without a fixed range.
     """
     if not data:
         raise PictureError("this file is empty (0 bytes); give a picture file")
     notes: list[str] = []
     with _silence_pillow(), _raise_picture_errors(), _open(data) as image:
         _require_size(image)
-        # Read before load(), which drops the tile list.
+        # Check before load(), which drops the tile list.
         deep = ";16" in repr(getattr(image, "tile", ())) or image.mode.startswith("I")
         if _is_animated(image):
             notes.append("first frame only")
-        turned = _is_turned(image)  # asked again below: a TIFF turns itself while loading, a PNG tells after it
+        turned = _is_turned(image)  # checked again below: load() rotates a TIFF, and finds a PNG's tag
         image.load()
         _require_size(image)  # icon formats choose their size while loading
         if image.info.get("icc_profile"):
@@ -90,9 +91,9 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
 
 @contextlib.contextmanager
 def _silence_pillow() -> Iterator[None]:
-    """Ignore Pillow's warnings, which would reach the user's terminal as two lines of source code.
+    """Ignore Pillow's warnings, which would print source code on the user's terminal.
 
-    The filter list belongs to the process, hence the lock and a filter that touches Pillow's modules only.
+    All threads share the list of filters, so this takes a lock and filters Pillow's modules only.
     """
     with _pillow_warnings, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -101,7 +102,7 @@ def _silence_pillow() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _raise_picture_errors() -> Iterator[None]:
-    """Turn whatever Pillow raises for a damaged file into a PictureError."""
+    """Turn everything that Pillow raises for a damaged file into a PictureError."""
     try:
         yield
     except LinkError:
@@ -147,19 +148,19 @@ def _require_size(image: Image.Image) -> None:
 
 
 def _is_animated(image: Image.Image) -> bool:
-    """Whether there is a second frame; damage in a frame that nobody asked for is no reason to refuse the first."""
+    """Whether there is a second frame. If a later frame is damaged, the first one is still used."""
     try:
         return bool(getattr(image, "is_animated", False))
-    except Exception:  # noqa: BLE001 - see _typed_failures
+    except Exception:  # noqa: BLE001 - see _raise_picture_errors
         image.seek(0)
         return False
 
 
 def _is_turned(image: Image.Image) -> bool:
-    """Whether a readable EXIF tag says that the pixels lie other than upright."""
+    """Whether a readable EXIF tag gives an orientation other than upright."""
     try:
         return image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
-    except Exception:  # noqa: BLE001 - see _typed_failures; a damaged tag is no reason to refuse the pixels
+    except Exception:  # noqa: BLE001 - see _raise_picture_errors; a damaged tag does not spoil the pixels
         return False
 
 
@@ -171,7 +172,7 @@ def _pixels(image: Image.Image, notes: list[str]) -> NDArray[np.uint8]:
         raise PictureError(
             "this picture has floating-point values, which have no fixed range; save it with 8 or 16 bits"
         )
-    if image.mode == "La":  # Pillow converts premultiplied grey to nothing but LA
+    if image.mode == "La":  # Pillow converts premultiplied grey to LA only
         image = image.convert("LA")
     if image.has_transparency_data:
         return np.array(_flatten_on_white(image.convert("RGBA"), notes))
@@ -183,7 +184,7 @@ def _pixels(image: Image.Image, notes: list[str]) -> NDArray[np.uint8]:
 
 
 def _to_eight_bit(values: NDArray[np.integer], transparent: object, notes: list[str]) -> NDArray[np.uint8]:
-    """Scale 16-bit grey ``[height, width]`` to 8 bits, rounded; ``transparent`` is the PNG value that shows white."""
+    """Scale 16-bit grey ``[height, width]`` to 8 bits, rounded. Values equal to ``transparent`` become white."""
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > _WHITE_16:
         raise PictureError(f"this picture's values run from {low} to {high}; save it with 8 or 16 bits")
@@ -206,7 +207,7 @@ def _flatten_on_white(image: Image.Image, notes: list[str]) -> Image.Image:
 
 
 def _drop_equal_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Drop two of three channels that are equal everywhere."""
+    """Return ``pixels`` as grey ``[height, width]`` if all three channels are equal everywhere."""
     if pixels.ndim == 2:
         return pixels
     red = pixels[..., 0]

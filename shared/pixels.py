@@ -1,4 +1,4 @@
-"""Pictures as arrays and as tensors: grey to RGB, and 8-bit pixels to and from floating point."""
+"""Converts pictures between arrays and tensors, and grey to RGB."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def require_pixels(pixels: NDArray[np.uint8]) -> None:
-    """Check that ``pixels`` are uint8 ``[H, W, 3]`` or ``[H, W]``, and at least one.
+    """Check that ``pixels`` are uint8 ``[H, W, 3]`` or ``[H, W]``, and not empty.
 
     Raises:
         PictureError: they are not.
@@ -31,9 +31,9 @@ def grey_to_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def to_tensor(pixels: NDArray[np.uint8]) -> Tensor:
     """Return ``pixels``, uint8 ``[H, W, 3]`` or grey ``[H, W]``, as float32 ``[3, H, W]``, 0 to 1.
 
-    The memory stays channels-last, as convolutions on a CPU prefer it.
+    The memory layout stays channels-last, which makes convolutions on a CPU faster.
     """
-    import torch  # noqa: PLC0415 - a second to import; grey_to_rgb does without
+    import torch  # noqa: PLC0415 - takes a second to import; grey_to_rgb does not need it
 
     return torch.from_numpy(grey_to_rgb(pixels).astype(np.float32).transpose(2, 0, 1) / 255)
 

@@ -1,6 +1,7 @@
-"""Range coding with models of integer tables, in the fewest whole bytes; reading is the exact inverse of writing.
+"""Range coding with integer probability tables, in the fewest bytes.
 
-constriction's range coder works on 32-bit words; a payload of some ten bytes cannot afford to be rounded up to those.
+constriction's range coder writes 32-bit words. Payloads have about ten bytes, so rounding up to words would cost too
+much. Reading is the exact inverse of writing.
 """
 
 from __future__ import annotations
@@ -18,19 +19,20 @@ WORD_BYTES = 4
 
 
 def table_model(counts: NDArray[np.integer[Any]]) -> Any:
-    """Return the model of symbols 0, 1, ... whose probabilities are as ``counts`` (flat), each at least 1.
+    """Return the model of symbols 0, 1, ... with probabilities proportional to ``counts`` (flat), each at least 1.
 
-    It is the same on any machine: perfect=False takes sums and products of exact integers only, where the search of
-    perfect=True takes logarithms.
+    The model is the same on every machine: perfect=False computes with exact integers. perfect=True would use
+    logarithms, which differ between machines.
     """
     return constriction.stream.model.Categorical(counts.astype(np.float64), perfect=False, lazy=False)
 
 
 def shortest_bytes(encoder: Any) -> bytes:
-    """Return the shortest bytes that say all that ``encoder`` was given, a ``RangeEncoder``, if zeros follow them.
+    """Return the shortest bytes that decode to all symbols in ``encoder``, a ``RangeEncoder``, if zeros follow them.
 
-    Any number in the coder's final interval says it. The coder tells the interval's offset and width within its last
-    two words; the words before those are the sealed ones, less a carry that sealing may have caused.
+    Every number in the coder's final interval decodes to these symbols. The coder returns the interval's offset and
+    width within its last two words. The words before those are the sealed ones, minus the carry that sealing may have
+    caused.
     """
     sealed = encoder.get_compressed()
     words, (offset, width) = encoder.pos()
@@ -48,10 +50,10 @@ def shortest_bytes(encoder: Any) -> bytes:
 
 
 def _most_trailing_zeros(first: int, end: int) -> int:
-    """Return the trailing zero bits of the number in ``first`` (at least 1) to ``end`` - 1 that has most.
+    """Return the most trailing zero bits of any number in ``first`` (at least 1) to ``end`` - 1.
 
-    It is the last number, cut off after the bit in which it first differs from what comes before the first number.
-    Trying one length after the other would take hours for a megabyte.
+    That number is ``end`` - 1, cut off after the first bit in which it differs from ``first`` - 1. Trying one length
+    after the other would take hours for a megabyte.
     """
     differing = ((first - 1) ^ (end - 1)).bit_length() - 1
     roundest = ((end - 1) >> differing) << differing
@@ -59,7 +61,7 @@ def _most_trailing_zeros(first: int, end: int) -> int:
 
 
 def to_words(data: bytes) -> NDArray[np.uint32]:
-    """Return the range coder's words, big-endian in ``data``, whose trailing zero bytes were left out."""
+    """Return the range coder's words from the big-endian ``data``, whose trailing zero bytes were left out."""
     padded = data + bytes(-len(data) % WORD_BYTES)
     return np.frombuffer(padded, ">u4").astype(np.uint32)
 
@@ -71,16 +73,16 @@ class RangeWriter:
         self._encoder = constriction.stream.queue.RangeEncoder()
 
     def write(self, symbols: Symbols, model: Any) -> None:
-        """Append ``symbols`` (flat), each by ``model``."""
+        """Append ``symbols`` (flat), each coded with ``model``."""
         self._encoder.encode(symbols.astype(np.int32), model)
 
     def to_bytes(self) -> bytes:
-        """Return the shortest bytes that say all symbols, given that zeros follow them."""
+        """Return the shortest bytes that decode to all symbols, if zeros follow them."""
         return shortest_bytes(self._encoder)
 
 
 class RangeReader:
-    """Inverts `RangeWriter`. ``what`` names the payload in errors."""
+    """Reads what `RangeWriter` wrote. ``what`` names the payload in error messages."""
 
     def __init__(self, data: bytes, what: str) -> None:
         self._data, self._what = data, what
@@ -88,7 +90,7 @@ class RangeReader:
         self._again = RangeWriter()
 
     def read(self, count: int, model: Any) -> Symbols:
-        """Return the next ``count`` symbols, each by ``model``.
+        """Return the next ``count`` symbols, each coded with ``model``.
 
         Raises:
             BitstreamError: no encoder writes these bytes.
@@ -101,12 +103,12 @@ class RangeReader:
         return symbols
 
     def finish(self) -> None:
-        """Check that the symbols read so far are all that the bytes say.
+        """Check that the bytes hold exactly the symbols read so far.
 
         Raises:
-            BitstreamError: the encoder writes these symbols in other bytes, so something was cut off or added.
+            BitstreamError: the encoder writes these symbols as other bytes, so bytes were cut off or added.
         """
         if self._again.to_bytes() != self._data:
             raise BitstreamError(
-                f"the {self._what} payload is damaged: {len(self._data)} bytes are not what its symbols are coded in"
+                f"the {self._what} payload is damaged: its symbols do not encode to these {len(self._data)} bytes"
             )

@@ -1,4 +1,4 @@
-"""Kinds of guidance stream and the stream value that travels from sender to receiver."""
+"""The kinds of guidance stream, and one stream with its payload."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class StreamKind(IntEnum):
-    """What a stream's bytes mean. The number is on the wire: in the container's tag and in the packet's APID."""
+    """Kind of a stream. Its number is in the container's tag and in the packet's application process id (APID)."""
 
     HCI = 1
     CAPTION = 2

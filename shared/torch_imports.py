@@ -1,4 +1,4 @@
-"""One import at a time of the libraries that run parts of torch while they are imported."""
+"""A lock around imports of libraries that import torch's compiler."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import threading
 from typing import Final
 
 TORCH_IMPORTS: Final = threading.RLock()
-"""To be held while Sionna, diffusers or transformers is imported; by one thread as often as it likes.
+"""Hold this lock while you import Sionna, diffusers or transformers. A thread that holds it may take it again.
 
-Both reach torch's compiler, whose modules import each other in circles: two threads that import them at once, as the
-services do when they run in one process, find them half initialised, and the import fails.
+These libraries import torch's compiler, whose modules import each other in circles. If two threads import them at the
+same time, one finds a half-initialised module and fails. This happens when several services run in one process.
 """

@@ -1,4 +1,4 @@
-"""Makes torchvision's wheel importable beside a CPU build of torch, for libraries that import it along the way."""
+"""Makes ``import torchvision`` work with a CPU build of torch, for libraries that import torchvision."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 
 @functools.cache
 def allow_torchvision() -> tuple[torch.library.Library, ...]:
-    """Declare the operators whose absence makes ``import torchvision`` fail beside a CPU build of torch.
+    """Declare two operators without which ``import torchvision`` fails on a CPU build of torch.
 
-    torchvision's wheel is built for the CUDA build of torch, so its compiled operators do not load beside a CPU build,
-    and its Python code then registers fake kernels for operators that do not exist. CompressAI imports it always,
-    diffusers where it is installed. The declarations live as long as what is returned.
+    torchvision's wheel is built for CUDA, so its compiled operators do not load on a CPU build. Its Python code then
+    registers fake kernels for operators that do not exist. CompressAI always imports torchvision, diffusers if it is
+    installed. The declarations stay in force while the returned objects exist.
     """
     if torch.version.cuda is not None:
         return ()

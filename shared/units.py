@@ -1,4 +1,4 @@
-"""The unit of a setting, which its name tells: ``snr_db`` is in dB."""
+"""Finds the unit of a setting from its name: ``snr_db`` is in dB."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _BY_ENDING: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def unit_of(setting: str) -> str:
-    """Return the unit of a setting by its name, or by the last part of a dotted one; empty where it has none."""
+    """Return the unit of a setting from the last part of its (dotted) name; "" if it has none."""
     name = setting.rpartition(".")[2]
     endings = (unit for ending, unit in _BY_ENDING.items() if name.endswith(ending))
     return _BY_NAME.get(name) or next(endings, "")

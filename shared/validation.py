@@ -1,4 +1,4 @@
-"""Turns pydantic's report on a settings model into the one-line ``ConfigError`` that a user reads."""
+"""Turns a pydantic validation error into a one-line ``ConfigError``."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def validate(model: type[Model], values: Mapping[str, Any], within: str = "") -> Model:
-    """Return ``model`` filled with ``values``; ``within`` is the setting that holds them, if one does.
+    """Return ``model`` filled with ``values``; ``within`` names the setting that holds them, "" at the top level.
 
     Raises:
-        ConfigError: one line naming field, value and rule of the first setting outside its rule.
+        ConfigError: a setting breaks its rule. The message names field, value and rule of the first one.
     """
     try:
         return model.model_validate(dict(values))
@@ -33,9 +33,9 @@ def validate(model: type[Model], values: Mapping[str, Any], within: str = "") ->
 
 
 def config_error(model: type[BaseModel], exc: ValidationError, within: str = "") -> ConfigError:
-    """Return ``exc`` as a ``ConfigError`` whose one line names field, value, unit and rule of the first fault.
+    """Return ``exc`` as a ``ConfigError`` of one line: field, value, unit and rule of the first fault.
 
-    A name that ``model`` does not know goes first: what is missing beside it is often that name, misspelt.
+    Unknown names come first, because a missing setting is often a misspelt one.
     """
     faults = sorted(exc.errors(include_url=False, include_context=False), key=lambda one: one["type"] != _UNKNOWN)
     first, *others = faults
@@ -43,14 +43,14 @@ def config_error(model: type[BaseModel], exc: ValidationError, within: str = "")
     rule = first["msg"].removeprefix("Value error, ")
     rule = rule[:1].lower() + rule[1:] if rule[1:2].islower() else rule
     more = f" (and {len(others)} more)" if others else ""
-    if not first["loc"]:  # a rule about several settings, which it names
+    if not first["loc"]:  # a rule about several settings; its message names them
         return ConfigError(f"{within and f'{within}: '}{rule}{more}")
     if first["type"] == _UNKNOWN:
         *path, name = first["loc"]
         known = sorted({one for holder in _models_at(model, path) for one in _names(holder)})
         rule = f"unknown setting; {hint(str(name), known, _joined(within, *path))}"
     if first["type"] in _NO_MAPPING:
-        rule = "must hold settings of its own, each with a name"
+        rule = "must be a mapping of named settings"
     if first["type"] == "missing":
         return ConfigError(f"{field} is missing: give it a value{more}")
     unit = unit_of(field) if isinstance(first["input"], int | float) else ""
@@ -58,7 +58,7 @@ def config_error(model: type[BaseModel], exc: ValidationError, within: str = "")
 
 
 def hint(name: str, known: Sequence[str], within: str = "") -> str:
-    """Return which of the ``known`` names may be meant by ``name``, or all of them where none is near."""
+    """Return a hint that suggests the ``known`` name nearest to ``name``, or lists all names if none is near."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"did you mean {_joined(within, near[0])}?" if near else f"known are {', '.join(known)}"
 
@@ -68,7 +68,7 @@ def _joined(*parts: object) -> str:
 
 
 def _models_at(model: type[BaseModel], path: Sequence[object]) -> list[type[BaseModel]]:
-    """Return the models that may stand at ``path`` in ``model``; parts that name no field are places in a list."""
+    """Return the models that may be at ``path`` in ``model``. Parts that name no field are positions in a list."""
     found = [model]
     for part in path:
         fields = [one for holder in found if (one := holder.model_fields.get(str(part))) is not None]
@@ -85,7 +85,7 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _names(model: type[BaseModel]) -> list[str]:
-    """Return the names by which a document sets the fields of ``model``."""
+    """Return the names of the fields of ``model`` in a document."""
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
@@ -95,5 +95,5 @@ def short_repr(value: object) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """Return ``text``, cut to ``most`` characters, the last of which then says so."""
+    """Return ``text``, cut to ``most`` characters with "…" at the end if it is longer."""
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,4 +1,4 @@
-"""Weights from a safetensors file into a network, one way for all networks that ship as one file."""
+"""Loads a network's weights from a safetensors file."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def load_weights(network: Network, file: Path | Traversable, what: str, way_out: str) -> Network:
+def load_weights(network: Network, file: Path | Traversable, what: str, hint: str) -> Network:
     """Return ``network`` with the weights in ``file``, as float32, frozen; it may be on the device "meta".
 
-    ``what`` names the network's owner, and ``way_out`` says what a user may do.
+    Error messages name the owner of the weights, ``what``, and end with ``hint``, which describes the fix.
 
     Raises:
-        SetupError: the file is missing, damaged or of another network, or not all of its numbers are finite.
+        SetupError: the file is missing, damaged or for another network, or holds numbers that are not finite.
     """
     try:
         tensors = safetensors.torch.load(file.read_bytes())
         network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
     except OSError as error:
-        raise SetupError(f"no weights of {what} at {file}: {way_out}") from error
+        raise SetupError(f"no weights of {what} at {file}: {hint}") from error
     except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
-        raise SetupError(f"weights of {what} at {file} are damaged: {way_out}") from error
+        raise SetupError(f"weights of {what} at {file} are damaged: {hint}") from error
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-        raise SetupError(f"weights of {what} at {file} are damaged, not all are finite: {way_out}")
+        raise SetupError(f"weights of {what} at {file} are damaged, not all are finite: {hint}")
     return network.requires_grad_(requires_grad=False).eval()

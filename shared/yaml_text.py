@@ -1,8 +1,8 @@
-"""Settings as YAML text: one mapping in, one mapping out, without YAML's surprises.
+"""Reads and writes settings as YAML.
 
-Scalars resolve as in YAML 1.2's core schema (section 10.3.2), so ``1e6`` is a number, ``2026-03-01`` a text and ``no``
-a text; PyYAML by itself follows YAML 1.1, where they are text, a date and false. Aliases, tags and a key that comes
-twice are refused: a document cannot grow beyond its text, and says what it means once.
+Scalars follow the core schema of YAML 1.2 (section 10.3.2): ``1e6`` is a number, ``2026-03-01`` and ``no`` are text.
+PyYAML alone follows YAML 1.1, where they are text, a date and false. Aliases, tags and duplicate keys are errors, so
+that a small document cannot expand into a large one.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML is untyped
         return _PREFIX + {yaml.ScalarNode: "str", yaml.SequenceNode: "seq"}.get(kind, "map")
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        """Return the next node, unless it is an alias, has a tag, or lies too deep."""
+        """Return the next node; fail if it is an alias, has a tag, or is nested too deep."""
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="aliases are not taken", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=event.start_mark)
         if getattr(event, "tag", None) is not None:
-            raise yaml.MarkedYAMLError(problem=f"the tag {event.tag} is not taken", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(problem=f"the tag {event.tag} is not allowed", problem_mark=event.start_mark)
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH}", problem_mark=event.start_mark)
@@ -63,7 +63,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str) or key in values:
-            problem = "comes twice" if isinstance(key, str) else "is no name"
+            problem = "appears twice" if isinstance(key, str) else "is not a name"
             raise yaml.MarkedYAMLError(problem=f"key {key!r} {problem}", problem_mark=key_node.start_mark)
         values[key] = loader.construct_object(value_node, deep=True)
     return values
@@ -94,7 +94,7 @@ def yaml_value(text: str, what: str) -> Any:
     ``what`` names the document in messages.
 
     Raises:
-        ConfigError: no YAML as this link takes it, or more than 64 Ki characters of it.
+        ConfigError: ``text`` is not YAML of the kind described above, or has more than 64 Ki characters.
     """
     if len(text) > MAX_CHARS:
         raise ConfigError(f"{what} has {len(text)} characters: give at most {MAX_CHARS}")
@@ -103,27 +103,27 @@ def yaml_value(text: str, what: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{what}{place} is no YAML of this link: {error.problem or error.context}") from None
+        raise ConfigError(f"{what}{place} is not valid: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{what} is no YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{what} is not YAML: {' '.join(str(error).split())}") from None
 
 
 def yaml_mapping(text: str, what: str) -> dict[str, Any]:
-    """Return the mapping that a YAML document holds; nothing at all is an empty one.
+    """Return the mapping in a YAML document; an empty document is an empty mapping.
 
     Raises:
-        ConfigError: as ``yaml_value``, or something else than a mapping.
+        ConfigError: as ``yaml_value``, or the document is not a mapping.
     """
     value = yaml_value(text, what)
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ConfigError(f"{what} is no mapping: write one setting a line, as snr_db: 5")
+        raise ConfigError(f"{what} is not a mapping: write one setting per line, as snr_db: 5")
     return value
 
 
 def yaml_text(value: Mapping[str, Any] | list[Any] | str | float | bool | None) -> str:
-    """Return ``value`` as YAML that ``yaml_value`` reads back to the same; a scalar takes one line."""
+    """Return ``value`` as YAML; the exact inverse of ``yaml_value``. A scalar takes one line."""
     text: str = yaml.dump(
         value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None
     )
@@ -131,10 +131,10 @@ def yaml_text(value: Mapping[str, Any] | list[Any] | str | float | bool | None) 
 
 
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML is untyped
-    """PyYAML's safe writer, which quotes what YAML 1.1 and the core schema would take for something else than text."""
+    """PyYAML's safe writer. It quotes text that YAML 1.1 or the core schema would read as another type."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Write what comes twice twice."""
+        """Write repeated values in full instead of aliases."""
         del data
         return True
 

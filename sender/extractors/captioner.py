@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sender.extractors.caption_network import PictureKeys
 
-WAY_OUT: Final = "install the package again, or train them (training/README.md)"
+HINT: Final = "install the package again, or train them (training/README.md)"
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def caption_network(weights: Path | None = None) -> CaptionNetwork:
     path = weights or resources.files("models") / "caption" / "captioner.safetensors"
     with torch.device("meta"):  # draws no random numbers for weights that are replaced anyway
         network = CaptionNetwork()
-    return load_weights(network, path, "the captioner", WAY_OUT)
+    return load_weights(network, path, "the captioner", HINT)
 
 
 @torch.inference_mode()

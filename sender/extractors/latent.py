@@ -61,11 +61,12 @@ class LatentEncoder:
 def select_channels(values: NDArray[np.int16], pixels: NDArray[np.uint8], count: int) -> tuple[int, ...]:
     """Return the ``count`` channels of ``values`` ``[32, h, w]`` that show most of the picture's structure, best first.
 
-    SSIM between each plane as a grey picture and the luminance (`sender/extractors/latent_selection.py`); of equal ones, the lower id.
+    The score is the structural similarity (SSIM) between the channel, as a grey picture, and the luminance
+    (`sender/extractors/latent_selection.py`). Of equal scores, the lower id wins.
 
     Raises:
-        ConfigError: a count that is not offered, or values that are not this picture's.
-        PictureError: not a picture.
+        ConfigError: ``count`` is not one of the allowed numbers, or ``values`` do not belong to this picture.
+        PictureError: ``pixels`` is another kind of array.
     """
     if count not in CHANNEL_COUNTS:
         raise ConfigError(f"{count} planes of the latent: must be one of {', '.join(map(str, CHANNEL_COUNTS))}")
@@ -88,10 +89,10 @@ def load_analysis(path: Path | None = None) -> Analysis:
         SetupError: it is missing or damaged.
     """
     source = path or resources.files("models") / "latent" / WEIGHTS_NAME
-    way_out = "install the package again or train it (training/README.md)"
+    hint = "install the package again or train it (training/README.md)"
     with torch.device("meta"):
         analysis = Analysis()
-    return load_weights(analysis, source, "the latent stream", way_out)
+    return load_weights(analysis, source, "the latent stream", hint)
 
 
 def _pad(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

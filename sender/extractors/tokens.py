@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-WAY_OUT: Final = "install the package again, choose a codec without tokens, or train them (training/README.md)"
+HINT: Final = "install the package again, choose a codec without tokens, or train them (training/README.md)"
 
 
 def tokens_folder() -> Path:
@@ -40,7 +40,7 @@ def load_token_network(folder: Path, kind: TokenKind) -> TokenNetwork:
         SetupError: its weights are missing or damaged.
     """
     path = folder / f"{kind.name.lower()}.safetensors"
-    return load_weights(new_token_network(kind), path, "the token encoder", WAY_OUT)
+    return load_weights(new_token_network(kind), path, "the token encoder", HINT)
 
 
 def save_token_network(network: TokenNetwork, folder: Path, kind: TokenKind) -> None:

@@ -1,6 +1,6 @@
-"""A codec is a recipe: the streams a sender makes, and how it makes them.
+"""A codec is a recipe: which streams a sender makes, and how it makes them.
 
-A receiver needs no recipe, because every stream states its kind.
+A receiver needs no recipe, because every stream has its kind in its header.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class Codec(BaseModel):
         streams: what a sender makes, most important first. Packets leave in this order. Which streams a small budget
             leaves out follows another rule (``sender/budget.py``).
         hci_coder: forces one coder of the highly compressed image (HCI); None takes the better one by the rate table.
-        hci_choice: what the scale of the HCI is chosen for: to be ``upsampled``, by a measured table, or for the pocket
-            ``decoder``, which the sender then tries.
-        fills: whether the HCI may take the whole budget, and the other streams what it leaves.
-        token_kind: who made the tokens.
+        hci_choice: how the scale of the HCI is chosen. ``upsampled`` uses a measured table. ``decoder`` runs the pocket
+            decoder at several scales.
+        fills: whether the HCI may take all of the budget, and the other streams what is left.
+        token_kind: kind of the tokens.
         tokens: the most tokens to send; a small budget holds fewer.
         planes: the most latent channels to send; a small budget holds fewer.
         trade_off: weights of the rate-task optimisation that chooses the number of latent channels; None sends as many
@@ -92,13 +92,14 @@ class Codec(BaseModel):
             )
         if self.trade_off is not None and (self.fills or StreamKind.LATENT not in self.streams):
             raise ValueError(
-                "a trade-off chooses latent channels: add LATENT to streams, and leave fills out, or leave trade_off out"
+                "a trade-off chooses latent channels: add LATENT to streams, and leave fills out, "
+                "or leave trade_off out"
             )
         return self
 
 
 STREAM_OF_CHANGE: Final = {"tokens": StreamKind.TOKENS, "planes": StreamKind.LATENT, "trade_off": StreamKind.LATENT}
-"""What a caller may change in a recipe, and the stream that the change is about."""
+"""The fields of a recipe that a caller may change, and the stream that each one belongs to."""
 
 
 def change_recipe(codec: Codec, changes: Mapping[str, Any], known: Iterable[Codec] = ()) -> Codec:
@@ -107,7 +108,7 @@ def change_recipe(codec: Codec, changes: Mapping[str, Any], known: Iterable[Code
     An error lists those of the ``known`` codecs that accept the change.
 
     Raises:
-        ConfigError: a value outside its rule, or one for a stream that the codec does not send.
+        ConfigError: a value breaks its rule, or belongs to a stream that the codec does not send.
     """
     for name, value in changes.items():
         if reason := _why_unchangeable(codec, name):
@@ -120,7 +121,7 @@ def change_recipe(codec: Codec, changes: Mapping[str, Any], known: Iterable[Code
 
 
 def _why_unchangeable(codec: Codec, name: str) -> str:
-    """Return why ``codec`` cannot use the change called ``name``; the empty text where it can."""
+    """Return why ``codec`` cannot use the change called ``name``; "" if it can."""
     kind = STREAM_OF_CHANGE[name]
     if kind not in codec.streams:
         return f"sends no {'latent channels' if kind is StreamKind.LATENT else kind.name.lower()}"

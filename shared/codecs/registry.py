@@ -19,7 +19,7 @@ def codecs() -> dict[str, Codec]:
     """Return all codecs by name.
 
     Raises:
-        SetupError: another package registers something that is no codec, or a name that is taken.
+        SetupError: another package registers an object that is not a codec, or a name that is taken.
     """
     found = dict(BUILTIN_CODECS)
     for point in entry_points(group=ENTRY_POINTS):
@@ -38,7 +38,7 @@ def codecs() -> dict[str, Codec]:
 
 
 def get_codec(name: str) -> Codec:
-    """Return the codec called ``name``; the empty name is the default one.
+    """Return the codec called ``name``; "" is the default codec.
 
     Raises:
         UnknownNameError: there is no such codec.

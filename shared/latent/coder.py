@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class LatentChannels:
-    """Some channels of a latent: ``values`` int16 ``[C, h, w]`` in quantiser steps, ``values[k]`` of channel ``ids[k]``."""
+    """Some channels of a latent.
+
+    ``values`` is int16 ``[C, h, w]`` in quantiser steps; ``values[k]`` is the channel ``ids[k]``.
+    """
 
     ids: tuple[int, ...]
     values: NDArray[np.int16]

@@ -48,7 +48,7 @@ SHAPES: Final = {
 }
 """Of the arrays in the file. A weight's indices are step, plane, and (plane that is known, sample or those beside)."""
 TABLES_NAME: Final = "tables.safetensors"
-WAY_OUT: Final = "install the package again or train them (training/README.md)"
+HINT: Final = "install the package again or train them (training/README.md)"
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,9 @@ def load_tables(path: Path | None = None) -> LatentTables:
     try:
         loaded = safetensors.numpy.load(source.read_bytes())
     except OSError as error:
-        raise SetupError(f"no tables of the latent stream at {source}: {WAY_OUT}") from error
+        raise SetupError(f"no tables of the latent stream at {source}: {HINT}") from error
     except (SafetensorError, ValueError, KeyError) as error:
-        raise SetupError(f"the latent stream's tables at {source} are damaged: {WAY_OUT}") from error
+        raise SetupError(f"the latent stream's tables at {source} are damaged: {HINT}") from error
     return build_tables(loaded)
 
 
@@ -113,7 +113,7 @@ def build_tables(loaded: dict[str, NDArray[np.int16] | NDArray[np.int32]]) -> La
     ]
     counted = [name for name in ("counts", "chosen", "number") if name not in wrong and loaded[name].min() < 1]
     if wrong or counted:
-        raise SetupError(f"the latent stream's tables are damaged ({(wrong + counted)[0]}): {WAY_OUT}")
+        raise SetupError(f"the latent stream's tables are damaged ({(wrong + counted)[0]}): {HINT}")
     arrays = {name: loaded[name].astype(np.int64) for name in SHAPES}
     rows = arrays["counts"].reshape(-1, SYMBOLS)
     return LatentTables(

@@ -134,7 +134,7 @@ def test_every_truncation_and_every_run_of_zeros_appended_is_refused() -> None:
         ("07ff c000 0006 00 205fe1ff", "APID 0x7ff carries no stream"),
         ("0041 c000 0005 00 205fe1", "without a picture header"),
         ("0041 c000 0006 00 405fe1ff", "version 2"),
-        ("0041 c000 0007 00 205fe1ff", "says that it has 14 bytes, it has 13"),
+        ("0041 c000 0007 00 205fe1ff", "header gives 14 bytes, but it has 13"),
     ],
 )
 def test_a_packet_that_pack_never_writes_is_refused(primary_and_field: str, message: str) -> None:

@@ -56,7 +56,7 @@ def test_long_and_broken_values_stay_on_one_short_line():
         ({"inner": {"size": 1}, "maybe": {"width": 1}}, r"^maybe.width = 1: .* did you mean maybe.width_m\?$"),
         ({"inner": {"size": 1}, "many": [{"depth": 1}]}, r"^many.0.depth = 1: .* did you mean many.0.width_m\?$"),
         ({}, r"^inner is missing: give it a value$"),
-        ({"inner": 3}, r"^inner = 3: must hold settings of its own, each with a name$"),
+        ({"inner": 3}, r"^inner = 3: must be a mapping of named settings$"),
     ],
 )
 def test_a_typo_is_told_with_the_name_that_may_be_meant(values, told):

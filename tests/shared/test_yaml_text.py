@@ -70,15 +70,15 @@ def test_any_text_is_a_mapping_or_one_line(text):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a: 1\na: 2", "line 2 .*key 'a' comes twice"),
-        ("1: 2", "key 1 is no name"),
+        ("a: 1\na: 2", "line 2 .*key 'a' appears twice"),
+        ("1: 2", "key 1 is not a name"),
         ("a: &x [1]\nb: *x", "line 2 .*aliases"),
         ("a: !!python/object/apply:os.system [x]", "tag"),
         ("a: !!timestamp x", "tag"),
         ("[" * 500, "nested deeper than 20"),
         ("a: b: c", "mapping values"),
         ("a: [1", "line 1"),
-        ("- 1", "no mapping"),
+        ("- 1", "not a mapping"),
         ("x" * (MAX_CHARS + 1), "at most 65536"),
         ("a: 1\n---\nb: 2", "another document"),
     ],

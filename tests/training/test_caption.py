@@ -140,7 +140,7 @@ def test_captioned_pictures_and_features_of_a_parquet_file(tmp_path, pictures):
     assert np.abs(features_of(found, tmp_path / "runs" / "features.npy")[1]).max() > 0  # goes on where it was
 
 
-def test_no_captions_name_the_way_out(tmp_path):
+def test_no_captions_name_the_fix(tmp_path):
     with pytest.raises(SetupError, match="--data"):
         captioned(tmp_path, "train-*.parquet")
 

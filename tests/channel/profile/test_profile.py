@@ -102,7 +102,7 @@ def test_unknown_channels_and_incomplete_documents_are_refused_by_name():
         load_profile("telepathy")
     with pytest.raises(ConfigError, match="snr_db is missing"):
         parse_profile("mcs: 4", "mine.yaml")
-    with pytest.raises(ConfigError, match=r"mine\.yaml is no mapping"):
+    with pytest.raises(ConfigError, match=r"mine\.yaml is not a mapping"):
         parse_profile("- awgn", "mine.yaml")
 
 
@@ -169,7 +169,7 @@ def test_the_example_adds_a_channel_and_a_kind_of_propagation(chains, space_pack
         ("def city(): return 7", "must be a function without arguments that returns YAML text"),
         ("city = 'snr_db: 1'", "must be a function"),
         ("def city(): return 'snr_db: 1\\npropagation: {kind: mine}'\nmine = 3", "PropagationKind: update the package"),
-        ("def city(): return '- 1'", "channel 'city' is no mapping"),
+        ("def city(): return '- 1'", "channel 'city' is not a mapping"),
     ],
 )
 def test_a_broken_plugin_package_is_named_in_one_line(source, words, installed):

@@ -76,9 +76,9 @@ def test_the_yaml_of_a_sweep_reads_back_as_the_same_sweep(written):
         ("seeds: 3", "seeds: 2", r"stop.min_seeds = 3 is more than the 2 seeds"),
         ("measure: psnr_db", "measure: dists", r"is not measured: add it to measures"),
         ("measure: psnr_db", "measure: psnr", r"stop.measure = 'psnr': input should be 'psnr_db', .* or 'bler'"),
-        ("pictures: [a.png, b]", "pictures: [a.png", r"is no YAML of this link"),
+        ("pictures: [a.png, b]", "pictures: [a.png", r"is not valid"),
         ("pictures: [a.png, b]", "", r"sweep.yaml: pictures is missing: name files or folders of pictures"),
-        ("stop: {measure: psnr_db, half_width: 0.2}", "stop: 3", r"stop = 3: must hold settings of its own"),
+        ("stop: {measure: psnr_db, half_width: 0.2}", "stop: 3", r"stop = 3: must be a mapping of named settings"),
     ],
 )
 def test_a_mistake_is_reported_in_one_line_with_its_setting(written, old, new, message):

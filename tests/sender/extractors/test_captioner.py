@@ -107,7 +107,7 @@ def test_vocabulary_is_the_coders():
     assert len(caption_coder().words) + 2 >= VOCABULARY
 
 
-def test_missing_weights_name_the_way_out(tmp_path):
+def test_missing_weights_name_the_fix(tmp_path):
     with pytest.raises(SetupError, match=r"training/README\.md"):
         Captioner(tmp_path / "nothing.safetensors")
 

@@ -143,7 +143,7 @@ def test_styles_share_their_words():
         assert parse(text)[1] == expected
 
 
-def test_missing_tables_name_the_way_out(tmp_path):
+def test_missing_tables_name_the_fix(tmp_path):
     with pytest.raises(SetupError, match=r"training/README\.md"):
         CaptionCoder(tmp_path / "nothing.npz")
 

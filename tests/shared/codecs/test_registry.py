@@ -86,7 +86,7 @@ def test_a_recipe_is_checked(wrong):
         ({"hci_coder": "foo"}, "hci_coder = 'foo': give av1 or learned, or None for the best by the rate table"),
     ],
 )
-def test_a_wrong_recipe_is_one_line_with_the_way_out(wrong, line):
+def test_a_wrong_recipe_is_one_line_with_the_fix(wrong, line):
     with pytest.raises(ConfigError) as caught:
         validate(Codec, {"name": "some", "summary": "a codec", **wrong})
     assert str(caught.value) == line

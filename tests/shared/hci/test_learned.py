@@ -209,7 +209,7 @@ def test_symbols_survive_the_shortest_bytes(coder, passes):
     reader.finish()
 
 
-def test_missing_weights_name_the_way_out(tmp_path):
+def test_missing_weights_name_the_fix(tmp_path):
     with pytest.raises(SetupError, match=r"training/README\.md"):
         LearnedHciCoder(tmp_path / "nothing.safetensors")
 
