@@ -111,7 +111,7 @@ def _print_table(result: Comparison, save: Path, no_plot: str) -> None:
     print_notes(f"{name} is unavailable: {reason}" for name, reason in result.found.unavailable.items())
     print_notes(result.found.unreadable.values())
     print_notes(
-        f"{one.codec} at {one.budget} did not decode {one.picture}: {one.reason}" for one in result.found.not_decoded
+        f"{one.picture} is missing for {one.codec} at {one.budget}: {one.reason}" for one in result.found.not_decoded
     )
     if no_plot:
         print_notes([f"no plot: {no_plot}"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from receiver.metrics.names import MEASURES, PATCH_FID
 from semlink.evaluate.summary import FRAMING
 from semlink.pipeline.coding_spec import AUTOENCODER
+from semlink.report.style import label_measure, line_style
 from semlink.report.text import format_number, markdown_table
 from shared.streams import StreamKind
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 PANEL_INCHES: Final = (4.4, 3.4)
 PANEL_COLUMNS: Final = 3
-MARKERS: Final = "o^sDvP*X"
-COLOURS: Final = 10
 DIFFERENCES: Final = """In percent of the anchor's value, over the pictures that both codecs decoded; PSNR in dB, top-1
 and top-5 in percentage points.
 """
@@ -54,8 +53,9 @@ def difference_table(differences: Sequence[Difference], names: Sequence[str]) ->
 
 
 def stream_table(averages: Sequence[Average]) -> tuple[list[str], list[list[str]]]:
-    """Return headings and rows of the table of mean bytes per stream."""
-    kinds = [*(kind.name for kind in StreamKind), FRAMING]
+    """Return headings and rows of the table of mean bytes per stream, for the streams that any codec sends."""
+    sent = [kind.name for kind in StreamKind if any(one.streams.get(kind.name) for one in averages)]
+    kinds = [*sent, FRAMING]
     rows = [
         [one.codec, one.budget, *(format_number(one.streams.get(kind, 0.0), 1) for kind in kinds)] for one in averages
     ]
@@ -108,7 +108,7 @@ def draw_plot(averages: Sequence[Average]) -> bytes:
     figure = Figure(figsize=(PANEL_INCHES[0] * columns, PANEL_INCHES[1] * panel_rows + 0.6), layout="constrained")
     panels = figure.subplots(panel_rows, columns, squeeze=False).ravel()
     for name, panel in zip(names, panels, strict=False):
-        for index, codec in enumerate(codecs):
+        for place, codec in enumerate(codecs):
             points = sorted(
                 (one.bpp, value)
                 for one in averages
@@ -118,9 +118,8 @@ def draw_plot(averages: Sequence[Average]) -> bytes:
                 for _, value in points:
                     panel.axhline(value, label=codec, color="black", linestyle="--", linewidth=1)
                 continue
-            style = {"marker": MARKERS[index // COLOURS % len(MARKERS)], "color": f"C{index % COLOURS}"}
-            panel.plot([x for x, _ in points], [y for _, y in points], label=codec, markersize=4, **style)
-        panel.set(title=MEASURES[name].heading, xlabel="rate [bpp]")
+            panel.plot([x for x, _ in points], [y for _, y in points], label=codec, **line_style(place))
+        panel.set(title=label_measure(name), xlabel="rate [bpp]")
         panel.grid(visible=True, alpha=0.3)
     for panel in panels[len(names) :]:
         panel.remove()

@@ -14,6 +14,7 @@ import numpy as np
 from channel.phy.capacity import rayleigh_outage
 from channel.phy.mcs import mcs
 from receiver.metrics.names import MEASURES
+from semlink.report.style import label_measure, line_style
 from semlink.report.text import format_rate
 from semlink.sweep.row import REBUILT
 from shared.errors import InputError, SetupError
@@ -29,8 +30,6 @@ PANEL_INCHES: Final = (5.2, 3.9)
 DPI: Final = 110
 LOG_RATIO: Final = 10.0
 """Largest rate over smallest rate from which the axis is logarithmic."""
-MARKERS: Final = "o^sDvP*X"
-COLOURS: Final = 10
 STYLE: Final[Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "semlink",
@@ -98,7 +97,7 @@ def _draw_quality(points: Sequence[PointSummary], measure: str) -> Figure:
     )
     named = (f"quality-{measure}", f"{title} over SNR", caption)
     names = list(group_lines(points))
-    return _draw_over_snr(named, points, _axis_label(measure), draw_line, names, ylim=limits)
+    return _draw_over_snr(named, points, label_measure(measure), draw_line, names, ylim=limits)
 
 
 def _draw_bler(points: Sequence[PointSummary]) -> Figure:
@@ -149,9 +148,9 @@ def _draw_rate_distortion(points: Sequence[PointSummary], measure: str) -> Figur
         for place, codec in enumerate(codecs):
             line = [point for point in lossless if point.codec == codec]
             at = sorted({point.bpp: point.measures[measure].value for point in line}.items())
-            panels[0].plot([x for x, _ in at], [y for _, y in at], label=codec, **_line_style(place))
+            panels[0].plot([x for x, _ in at], [y for _, y in at], label=codec, **line_style(place))
         rates = [point.bpp for point in lossless]
-        panels[0].set(xlabel="rate [bpp]", ylabel=_axis_label(measure))
+        panels[0].set(xlabel="rate [bpp]", ylabel=label_measure(measure))
         if max(rates) >= LOG_RATIO * min(rates):
             from matplotlib.ticker import LogLocator, NullFormatter  # noqa: PLC0415 - loaded by now
 
@@ -187,7 +186,7 @@ def _draw_over_snr(
             lines = group_lines([point for point in points if point.channel == channel])
             for place, line_name in enumerate(names):
                 if line_name in lines:
-                    draw_line(panel, lines[line_name], {"label": line_name, **_line_style(place)})
+                    draw_line(panel, lines[line_name], {"label": line_name, **line_style(place)})
             panel.set(title=channel, xlabel="SNR [dB]", xlim=span, **axes)
         panels[0].set_ylabel(label)
         return _finish(figure, panels, named)
@@ -209,21 +208,6 @@ def _draw_capacity_limit(panel: Any, line: list[PointSummary], index: int, colou
     elif line[0].channel == "rayleigh":
         grid = np.linspace(line[0].snr_db, line[-1].snr_db, 100)
         panel.plot(grid, [rayleigh_outage(rate, float(db)) for db in grid], **dashed)
-
-
-def _axis_label(measure: str) -> str:
-    """Return the title of a measure, its unit, and an arrow towards better values."""
-    info = MEASURES[measure]
-    return f"{info.title}{f' [{info.unit}]' if info.unit else ''} {info.arrow}"
-
-
-def _line_style(place: int) -> dict[str, Any]:
-    return {
-        "color": f"C{place % COLOURS}",
-        "marker": MARKERS[place % len(MARKERS)],
-        "markersize": 4,
-        "linewidth": 1.4,
-    }
 
 
 @contextlib.contextmanager
