@@ -1,6 +1,6 @@
-"""Guidance is the same wherever the networks run: they take no part in decoding it.
+"""Streams decode without torch, so guidance does not depend on the device of the networks.
 
-The learned HCI coder alone computes with torch: in integers, on the CPU, whatever the decoder's device (its own tests).
+The learned HCI coder is the exception: it computes with torch, but in integers and on the CPU (it has its own tests).
 """
 
 from __future__ import annotations

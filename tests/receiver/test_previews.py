@@ -19,7 +19,7 @@ BITSTREAMS = [
     for count in range(4)
 ]
 UNKNOWN = object()
-"""Offered while not even the picture's size is known."""
+"""Offered while the picture's size is not known."""
 
 
 def rebuilt(bitstream: Bitstream) -> Rebuilt:
@@ -27,13 +27,13 @@ def rebuilt(bitstream: Bitstream) -> Rebuilt:
 
 
 async def others_ran() -> None:
-    """Let everything that can go on do so."""
+    """Let all runnable tasks run."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
-def happened(rebuild, script, drafts=()) -> tuple[list, Previews]:
-    """Read what ``script``, an async generator of bitstreams to offer, yields; return previews shown and the object."""
+def run_previews(rebuild, script, drafts=()) -> tuple[list, Previews]:
+    """Offer the bitstreams that the async generator ``script`` yields; return the previews and the object."""
     previews, shown = Previews(rebuild, drafts), []
 
     async def run():
@@ -64,7 +64,7 @@ def test_only_the_newest_bitstream_waits_while_a_preview_runs():
         go_on.set()
         await others_ran()
 
-    shown, previews = happened(rebuild, script())
+    shown, previews = run_previews(rebuild, script())
     assert made == shown == [BITSTREAMS[0], BITSTREAMS[3]]
     assert previews.count == 2
     assert previews.newest is not None
@@ -85,7 +85,7 @@ def test_when_the_requests_end_the_running_preview_finishes_and_the_waiting_one_
         await started.wait()
         yield BITSTREAMS[1]
 
-    shown, _ = happened(rebuild, script())
+    shown, _ = run_previews(rebuild, script())
     assert made == shown == [BITSTREAMS[0]]
 
 
@@ -98,7 +98,7 @@ def test_an_equal_bitstream_is_not_decoded_again_and_none_is_ignored():
             yield bitstream
             await others_ran()
 
-    shown, previews = happened(rebuild, script())
+    shown, previews = run_previews(rebuild, script())
     assert shown == [BITSTREAMS[1]]
     assert previews.count == 1
 
@@ -114,11 +114,11 @@ def test_a_failed_preview_is_dropped_but_a_bug_is_raised():
         yield BITSTREAMS[0]
         await others_ran()
 
-    shown, previews = happened(over_the_limit, script())
+    shown, previews = run_previews(over_the_limit, script())
     assert shown == []
     assert previews.newest is None
     with pytest.raises(ZeroDivisionError):
-        happened(faulty, script())
+        run_previews(faulty, script())
 
 
 def test_drafts_precede_the_picture_and_do_not_count_as_it():
@@ -143,10 +143,10 @@ def test_drafts_precede_the_picture_and_do_not_count_as_it():
     async def cut_short():
         yield BITSTREAMS[2]
 
-    shown, previews = happened(rebuild, whole(), [draft])
+    shown, previews = run_previews(rebuild, whole(), [draft])
     assert shown == [BITSTREAMS[1], BITSTREAMS[1]]
     assert drafted == [BITSTREAMS[1]]
     assert previews.newest is not None
-    shown, previews = happened(rebuild, cut_short(), [draft])
+    shown, previews = run_previews(rebuild, cut_short(), [draft])
     assert set(shown) <= {BITSTREAMS[2]}
     assert previews.newest is None

@@ -28,7 +28,7 @@ def bitstreams(draw: st.DrawFn) -> Bitstream:
 
 @st.composite
 def packetisers(draw: st.DrawFn) -> Packetiser:
-    """Counts that start anywhere, often just before they wrap."""
+    """Sequence counts with any start, often just before they wrap."""
     packetiser = Packetiser(draw(st.integers(32, 64)))
     start = st.integers(SEQUENCE_COUNTS - 10, SEQUENCE_COUNTS - 1) | st.integers(0, SEQUENCE_COUNTS - 1)
     for kind in StreamKind:
@@ -36,7 +36,7 @@ def packetisers(draw: st.DrawFn) -> Packetiser:
     return packetiser
 
 
-def damaged(packet: bytes, position: int, change: int) -> bytes:
+def damage_packet(packet: bytes, position: int, change: int) -> bytes:
     out = bytearray(packet)
     out[position % len(out)] ^= change
     return bytes(out)
@@ -55,7 +55,7 @@ def test_a_stream_is_complete_exactly_if_all_its_packets_arrived(
     lost = data.draw(st.sets(st.sampled_from(sent), max_size=3))
     arrived = [packet for packet in sent if packet not in lost]
     arrived += data.draw(st.lists(st.sampled_from(arrived), max_size=5)) if arrived else []
-    arrived += [damaged(packet, 9, 1) for packet in lost]
+    arrived += [damage_packet(packet, 9, 1) for packet in lost]
     reassembler = Reassembler()
     events = [reassembler.push(packet) for packet in data.draw(st.permutations(arrived))]
 
@@ -105,7 +105,7 @@ class _Sent:
 
 
 class InterleavedPictures(RuleBasedStateMachine):
-    """A sender numbers pictures on and on while packets of the last eight arrive in any order, or never."""
+    """A sender numbers its pictures in order; packets of the last eight arrive in any order, or are lost."""
 
     WINDOW = 16
     IN_FLIGHT = 8
@@ -134,7 +134,7 @@ class InterleavedPictures(RuleBasedStateMachine):
         for packet in data.draw(st.lists(st.sampled_from(sent.packets), max_size=4)):
             self._push(sent, packet)
             if damage:
-                assert self.reassembler.push(damaged(packet, data.draw(st.integers(0, 63)), 0x55)) is None
+                assert self.reassembler.push(damage_packet(packet, data.draw(st.integers(0, 63)), 0x55)) is None
                 self.pushed += 1
 
     @rule(data=st.data())
@@ -160,7 +160,7 @@ class InterleavedPictures(RuleBasedStateMachine):
         assert event is None or event.stream == sent.bitstream.stream(kind)
 
     @invariant()
-    def whole_streams_are_those_sent(self) -> None:
+    def complete_streams_equal_the_sent_ones(self) -> None:
         for picture_id, sent in getattr(self, "sent", {}).items():
             received = self.reassembler.bitstream(picture_id)
             if received is not None:

@@ -53,7 +53,7 @@ def pixels_of(file: bytes) -> np.ndarray:
 
 
 def previews_in(events) -> list[tuple[int, list[int], np.ndarray]]:
-    """Number, whole streams and pixels of every preview."""
+    """Number, complete streams and pixels of every preview."""
     previews, data = [], b""
     for preview in (event.preview for event in events if event.HasField("preview")):
         data += preview.chunk

@@ -64,7 +64,7 @@ def depth_model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("depth")
     model = GLPNForDepthEstimation(config)
     with torch.no_grad():
-        list(model.head.parameters())[-2].mul_(1000)  # an untrained model says the same everywhere
+        list(model.head.parameters())[-2].mul_(1000)  # an untrained model gives the same everywhere
     model.save_pretrained(folder)
     GLPNImageProcessor().save_pretrained(folder)
     return folder
@@ -96,6 +96,6 @@ def test_a_missing_model_is_one_line(tmp_path):
         (["tracking=a"], UnknownNameError),
     ],
 )
-def test_wrong_names_are_told(names, error):
+def test_wrong_names_are_refused(names, error):
     with pytest.raises(error):
         load_tasks(names, "cpu")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def tiny_networks(seed: int = 1) -> PocketNetworks:
-    """Networks whose every part matters to the result, unlike a new ControlNet's zeros."""
+    """Networks in which every part changes the result; a new ControlNet would only give zeros."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         restorer = RRDBNet(width=16, growth=8, depth=1)
@@ -76,7 +76,7 @@ def guidance_for(synthetic_pixels):
 
 @pytest.fixture(scope="session")
 def pixels_from(decoder):
-    """A function of (guidance, **options) that returns the pixels that ``decoder`` makes of it."""
+    """A function of (guidance, **options) that decodes with ``decoder`` and returns the pixels."""
 
     def made(guidance: Guidance, **options: object) -> np.ndarray:
         return decoder.reconstruct(guidance, DecodeOptions(**options)).pixels

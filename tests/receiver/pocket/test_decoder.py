@@ -85,7 +85,7 @@ def test_without_any_stream_the_picture_is_even_and_has_no_trust(decoder):
     options = [DecodeOptions(steps=steps, seed=seed) for steps, seed in ((0, 1), (1, 1), (1, 2))]
     made = [decoder.reconstruct(guidance, one) for one in options]
     assert made[0].pixels.shape == (70, 100, 3)
-    assert all(np.array_equal(one.pixels, made[0].pixels) for one in made)  # nothing is made up of noise
+    assert all(np.array_equal(one.pixels, made[0].pixels) for one in made)  # no noise in it
     assert np.abs(np.diff(made[0].pixels.astype(int), axis=1)).max() <= 4
     assert made[0].trust == 0
     assert not made[0].trust_map.any()
@@ -124,7 +124,7 @@ def test_without_an_hci_text_gives_the_picture_colour(decoder):
 
 
 class SetAt(threading.Event):
-    """Set from the time on that it has been asked ``times``."""
+    """An event that counts as set after ``times`` checks."""
 
     def __init__(self, times):
         super().__init__()
@@ -145,7 +145,7 @@ def test_decoding_stops_at_the_next_tile(weights, guidance_for):
     with pytest.raises(ServiceError, match="stopped"):
         pipeline.with_stop(stop).decode_batch([guidance.hci.pixels], [1], 200, 130, 2)
     assert stop.asked == 6
-    pipeline.decode_batch([guidance.hci.pixels], [1], 200, 130, 0)  # others go on
+    pipeline.decode_batch([guidance.hci.pixels], [1], 200, 130, 0)  # other calls continue
     set_before = threading.Event()
     set_before.set()
     with pytest.raises(ServiceError, match="stopped"):
@@ -204,7 +204,7 @@ def test_constructing_the_decoder_imports_neither_torch_nor_diffusers(weights):
 
 
 def test_too_little_memory_is_one_line_and_the_next_picture_is_decoded(weights):
-    """In a process of its own, whose memory ends 64 MiB above what a small picture took."""
+    """In a separate process with a memory limit 64 MiB above the need of a small picture."""
     code = f"""
 import resource
 from pathlib import Path

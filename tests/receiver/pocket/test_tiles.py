@@ -47,7 +47,7 @@ def test_a_network_with_a_reach_below_the_overlap_gives_the_same_in_tiles(size):
 
     whole = network(picture)
     tiled = add_tiled(torch.zeros_like(whole), network, picture, Tiling(64, 16), Fraction(1))
-    # Padding spoils two columns at a tile's border, where its share is below 3 %.
+    # Padding changes two columns at a tile's border, where its weight is below 3 %.
     assert (tiled - whole).abs().max() < 0.1 * whole.std()
     assert (tiled - whole).abs().median() < 1e-5
     flat = add_tiled(torch.zeros_like(picture), torch.clone, picture, Tiling(64, 16), Fraction(1))
@@ -88,7 +88,7 @@ def test_a_tiled_picture_is_close_to_an_untiled_one(decoder, guidance_for):
 
 
 def test_the_flow_in_tiles_has_no_seams(decoder):
-    """Group norms and attention see the whole tile, so that tiles agree only about; a seam would be a step."""
+    """Group norms and attention use the whole tile, so tiles agree only roughly; a seam would be a step."""
     networks = decoder.load()._networks
     source = draw_noise(1, (1, 16, 136, 144))[0]
     whole = PocketPipeline(networks, torch.device("cpu"), side=1024).sample_flow(source, source, 1)

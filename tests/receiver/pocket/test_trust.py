@@ -34,7 +34,7 @@ def noise(amplitude: float) -> torch.Tensor:
 
 
 def far_from_the_place(reach_blocks: int = 3) -> np.ndarray:
-    """True for the blocks that no kernel's reach connects with ``PLACE``."""
+    """True for the blocks outside the reach of every kernel at ``PLACE``."""
     mask = np.ones((HEIGHT // 16, WIDTH // 16), bool)
     mask[6 - reach_blocks : 8 + reach_blocks, 10 - reach_blocks : 12 + reach_blocks] = False
     return mask

@@ -113,7 +113,7 @@ def flipped(data: bytes, bit: int) -> bytes:
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_damaged_weights_are_refused_or_unchanged(weights, tmp_path_factory, data):
-    """Cut short anywhere, any bytes in their place, or a single bit wrong: one line."""
+    """A truncated file, other bytes or a single wrong bit: one line."""
     copy = shutil.copytree(weights, tmp_path_factory.mktemp("damaged") / "copy")
     path = copy / "restorer" / WEIGHTS_NAME
     whole = path.read_bytes()
