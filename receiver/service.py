@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from receiver.decoders.base import DecodeOptions, Decoder, options_for
-from receiver.decoders.registry import DEFAULT_DECODER, load_decoder
+from receiver.decoders.registry import DECODER_NAMES, DEFAULT_DECODER, load_decoder
 from receiver.guidance import Guidance
 from receiver.metrics.reporter import PerceptualReporter
 from receiver.previews import Previews
@@ -18,6 +19,7 @@ from receiver.reception import Reception
 from receiver.telemetry import ReceiverMetrics
 from shared.bitstream import Bitstream
 from shared.errors import InputError
+from shared.lazy import Lazy
 from shared.rpc.chunks import ChunkBuffer, split_chunks
 from shared.rpc.limits import HEAVY_WORKERS
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2, receiver_pb2_grpc
@@ -126,8 +128,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         self._telemetry = telemetry = telemetry or Telemetry()
         self._metrics = ReceiverMetrics(telemetry.registry)
         self._perceptual = PerceptualReporter(telemetry.loading) if perceptual else None
-        self._loaded: dict[str, Decoder] = {}
-        self._loading = threading.Lock()
+        self._decoders = {name: Lazy(partial(self._load_decoder, name)) for name in DECODER_NAMES}
         self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="decode")
         telemetry.watch("decode", self._workers._work_queue.qsize)  # noqa: SLF001 - the executor has no public queue
 
@@ -251,7 +252,9 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
     async def _prepare_decoding(self, settings: Settings) -> _Decoding:
         """Load the decoder in ``settings`` and build its options."""
         loop = asyncio.get_running_loop()
-        decoder = await loop.run_in_executor(self._workers, self._load_decoder, settings.decoder or DEFAULT_DECODER)
+        name = settings.decoder or DEFAULT_DECODER
+        load = self._decoders.get(name, partial(load_decoder, name))  # an unknown name raises there
+        decoder = await loop.run_in_executor(self._workers, load)
         options = options_for(
             decoder,
             steps=settings.steps if settings.HasField("steps") else None,
@@ -262,12 +265,9 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         return _Decoding(self._workers, decoder, options)
 
     def _load_decoder(self, name: str) -> Decoder:
-        """Return the decoder ``name``, loaded once. After a failure the next call tries again."""
-        with self._loading:
-            if name not in self._loaded:
-                with self._telemetry.loading(name):
-                    self._loaded[name] = load_decoder(name, self._device)
-            return self._loaded[name]
+        """Load the decoder ``name`` and record it."""
+        with self._telemetry.loading(name):
+            return load_decoder(name, self._device)
 
 
 def receiver_spec(device: str = "", telemetry: Telemetry | None = None, *, perceptual: bool = False) -> ServiceSpec:

@@ -33,7 +33,7 @@ class Endless:
 @pytest.mark.parametrize("how", ["cancelled", "late", "service stopped"])
 def test_computing_stops_when_the_call_ends(how, bitstream):
     service, endless = ReceiverService(), Endless()
-    service._loaded["endless"] = endless
+    service._decoders["endless"] = lambda: endless
     name = receiver_pb2.DESCRIPTOR.services_by_name["ReceiverService"].full_name
 
     def add(server):
