@@ -122,6 +122,18 @@ def yaml_mapping(text: str, what: str) -> dict[str, Any]:
     return value
 
 
+def split_change(text: str) -> tuple[str, str]:
+    """Return the dotted name and the value text of a setting that the command changes, as in ``--set mcs=4``.
+
+    Raises:
+        ConfigError: ``text`` is not SETTING=VALUE.
+    """
+    name, equals, value = text.partition("=")
+    if not (equals and name.strip()):
+        raise ConfigError(f"--set {text}: write SETTING=VALUE, as propagation.speed_m_s=30")
+    return name.strip(), value
+
+
 def yaml_text(value: Mapping[str, Any] | list[Any] | str | float | bool | None) -> str:
     """Return ``value`` as YAML; the exact inverse of ``yaml_value``. A scalar takes one line."""
     text: str = yaml.dump(

@@ -12,7 +12,7 @@ from shared.errors import ConfigError, InputError
 from shared.files import read_file
 from shared.rpc.semlink.v1 import channel_pb2, sender_pb2
 from shared.rpc.wire import make_message
-from shared.yaml_text import MAX_CHARS, yaml_text
+from shared.yaml_text import MAX_CHARS, split_change, yaml_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,10 +86,8 @@ def channel_settings(
         {name: value if name == "mcs" else yaml_text(value) for name, value in options.items() if value is not None}
     )
     for change in changes:
-        name, equals, value = change.partition("=")
-        if not (equals and name.strip()):
-            raise ConfigError(f"--set {change}: write SETTING=VALUE, as propagation.speed_m_s=30")
-        settings.changes[name.strip()] = value
+        name, value = split_change(change)
+        settings.changes[name] = value
     return settings
 
 

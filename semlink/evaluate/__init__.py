@@ -1,1 +1,1 @@
-"""``semlink evaluate``: pictures through several codecs at equal bytes, measured in many ways."""
+"""``semlink evaluate``: codecs compared at equal bytes, without a channel."""

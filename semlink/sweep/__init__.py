@@ -1,1 +1,1 @@
-"""``semlink sweep``, ``plot`` and ``report``: many pictures over many channels, and what their rows show."""
+"""``semlink sweep``: many pictures with many codecs over many channels, one row per transmission."""

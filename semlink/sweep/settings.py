@@ -15,7 +15,7 @@ from shared.errors import ConfigError
 from shared.files import read_file
 from shared.packets import MAX_PACKET_BYTES, MIN_PACKET_BYTES
 from shared.validation import validate
-from shared.yaml_text import yaml_mapping, yaml_text, yaml_value
+from shared.yaml_text import split_change, yaml_mapping, yaml_text, yaml_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -199,10 +199,8 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
     """
     changes = {}
     for text in texts:
-        name, equals, value = text.partition("=")
-        if not (equals and name.strip()):
-            raise ConfigError(f"--set {text}: write SETTING=VALUE, as propagation.speed_m_s=30")
-        changes[name.strip()] = yaml_value(value, name.strip())
+        name, value = split_change(text)
+        changes[name] = yaml_value(value, name)
     return changes
 
 
