@@ -1,1 +1,1 @@
-"""The caption stream: one sentence in a few bytes, exactly. `coder` has both ends."""
+"""The caption stream: codes one sentence losslessly in a few bytes. `coder` encodes and decodes."""

@@ -1,9 +1,9 @@
-"""Caption coder: trigrams of words in integer tables, letters for other words, a range coder.
+"""Caption coder: a range coder with trigram models of words, and of letters for words outside the vocabulary.
 
-Any text of up to 10,000 characters that UTF-8 can write comes back exactly. A payload says the style (`text.py`), the
-words, END; a word that is not in the vocabulary is ESCAPE and its letters (`spelling.py`). Probabilities are integers
-that follow from the tables alone (`ngram.py`), so a payload decodes alike on every machine. The empty caption is the
-empty payload. `docs/caption.md` describes the format.
+It restores any text of up to 10,000 characters that UTF-8 can write. A payload holds the style (`text.py`), the words
+and END. A word outside the vocabulary is ESCAPE and its letters (`spelling.py`). Probabilities are integers from tables
+(`ngram.py`), so every machine decodes a payload to the same text. The empty caption has an empty payload.
+`docs/caption.md` describes the format.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS: Final = 10_000
 MAX_SYMBOLS: Final = 4 * MAX_CHARACTERS + 4
-"""A foreign letter takes four symbols, everything else fewer per character; then END of word and caption, and style."""
+"""A foreign letter takes four symbols, other characters take fewer. Style and the ENDs of word and caption follow."""
 STYLE_WEIGHTS: Final = np.array([2, 1, 1, 1, 1, 6, 1, 3])
-"""By `Style.number`: half of the captions are expected to be sentences, the rest tokenised or plain words."""
+"""Weights by `Style.number`: about half of all captions are sentences, the others tokenised or plain words."""
 
 
 def encode_caption(text: str) -> bytes:
-    """Return the payload of ``text``, by the tables that ship.
+    """Return the payload of ``text``, coded with the shipped tables.
 
     Raises:
         InputError: more than 10,000 characters, or half a surrogate pair, which UTF-8 cannot write.
@@ -50,7 +50,7 @@ def encode_caption(text: str) -> bytes:
 
 
 def decode_caption(payload: bytes) -> str:
-    """Return the text of ``payload``, by the tables that ship.
+    """Return the text of ``payload``, decoded with the shipped tables.
 
     Raises:
         BitstreamError: ``encode_caption`` writes no such payload.
@@ -61,12 +61,12 @@ def decode_caption(payload: bytes) -> str:
 
 @functools.cache
 def caption_coder() -> CaptionCoder:
-    """Return the coder with the tables that ship, read at the first call."""
+    """Return the coder with the shipped tables, read at the first call."""
     return CaptionCoder()
 
 
 class CaptionCoder:
-    """Both ends of the caption stream. ``words`` is the vocabulary, most frequent first, word i being symbol 2 + i."""
+    """Encodes and decodes captions. ``words`` is the vocabulary, most frequent first; word i is symbol 2 + i."""
 
     def __init__(self, tables: Path | None = None) -> None:
         """Load the shipped tables, or the file ``tables``.
@@ -112,20 +112,20 @@ class CaptionCoder:
         try:
             again = self.encode(text)
         except InputError as error:
-            raise BitstreamError("the caption payload is damaged: it says what no caption may hold") from error
+            raise BitstreamError("the caption payload is damaged: it decodes to an invalid caption") from error
         if again != payload:
-            raise BitstreamError("the caption payload is damaged: its text is coded in other bytes")
+            raise BitstreamError("the caption payload is damaged: its text encodes to other bytes")
         return text
 
     def bits(self, text: str) -> float:
-        """Return what ``text`` (as for ``encode``) costs before it is rounded up to bytes."""
+        """Return the bits of ``text`` (as for ``encode``) before rounding up to bytes."""
         counter = BitCounter()
         if text:
             self.write(counter, text)
         return counter.bits
 
     def next_weights(self, symbols: Sequence[int]) -> NDArray[np.int64]:
-        """Return the weights ``[2 + words]`` (sum about 2^30) of what follows ``symbols``, a caption's beginning."""
+        """Return the weights ``[2 + words]`` (sum about 2^30) of the next symbol after ``symbols``."""
         return self._model.weights([self._model.start, *symbols])
 
     def write(self, sink: SymbolSink, text: str) -> None:
@@ -142,10 +142,10 @@ class CaptionCoder:
         sink.write(self._model.weights(history), END)
 
     def read(self, reader: Reader) -> str:
-        """Return the text that comes next in ``reader``.
+        """Return the next text in ``reader``.
 
         Raises:
-            BitstreamError: no encoder writes this.
+            BitstreamError: no encoder writes these bytes.
         """
         style = STYLES[reader.read(STYLE_WEIGHTS)]
         history, words, block = [self._model.start], [], 0

@@ -1,8 +1,8 @@
 """Interpolated Kneser-Ney trigrams (Kneser and Ney 1995; Chen and Goodman 1998, modified) in integers.
 
-The tables hold counts, three discounts per order in 1/256, and nothing else; all probabilities follow by exact integer
-arithmetic, so every machine has the same. Symbols are 0 to size - 1: the end, an escape, then words or letters. What
-stands before the first is `Trigrams.start`.
+The tables hold counts, and discounts per order in units of 1/256. All probabilities follow by exact integer arithmetic,
+so they are the same on every machine. Symbols are 0 to size - 1: the end, an escape, then words or letters.
+`Trigrams.start` is the symbol before the first one.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ ONE: Final = 1 << 30
 UNIT: Final = 256
 TOTAL_MAX: Final = 1 << 32
 CACHED: Final = 64
-"""Distributions kept, so that a receiver that codes again what it decoded need not compute them again."""
+"""Cached distributions: a receiver encodes again what it decoded, and then needs the same ones."""
 
 
 class Trigrams:
-    """A distribution of the next symbol for every history.
+    """The distribution of the next symbol after every history.
 
     Tables, each ``PREFIX.NAME``: ``discounts`` ``[3, 4]`` int64 (order, count 0 to 3 and above); ``count1`` ``[size]``;
     ``start2`` ``[size + 2]``, the range of each symbol's (and last the start's) successors in ``next2``, ``count2``
@@ -50,10 +50,9 @@ class Trigrams:
         self._cached_weights = functools.lru_cache(maxsize=CACHED)(self._weights)
 
     def weights(self, history: Sequence[int]) -> NDArray[np.int64]:
-        """Return ``[size]``, positive and with a sum of about 2^30, for what follows ``history``.
+        """Return the weights ``[size]`` of the next symbol after ``history``: positive, with a sum of about 2^30.
 
-        A history is at least one symbol, that of the first symbol ``[start]``; only the last two entries matter. The
-        array cannot be written to.
+        The history of the first symbol is ``[start]``. Only the last two entries matter. The array is read-only.
         """
         return self._cached_weights(*history[-2:])
 
@@ -79,7 +78,7 @@ class Trigrams:
     def _refine(
         self, lower: NDArray[np.int64], order: int, members: NDArray[np.int64], counts: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """Return ``lower``, the distribution by a shorter history, with what was counted after the longer one."""
+        """Return ``lower``, the distribution after a shorter history, refined by the counts after the longer one."""
         kept = np.maximum(UNIT * counts - self._discounts[order][np.minimum(counts, 3)], 0)
         total = UNIT * int(counts.sum())
         refined: NDArray[np.int64] = lower * (total - int(kept.sum())) // total

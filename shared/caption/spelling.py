@@ -1,4 +1,4 @@
-"""Words letter by letter, in any script."""
+"""Codes words letter by letter, in any script."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shared.caption.symbols import Reader, SymbolSink
 
 BLOCK: Final = 128
-"""Code points per block; a foreign letter often lies in the block of the foreign one before it."""
+"""Code points per block. A foreign letter is often in the same block as the foreign letter before it."""
 BASIC_BLOCKS: Final = 0x10000 // BLOCK
 BLOCKS: Final = 0x110000 // BLOCK
 ANYWHERE, BASIC, SAME = 0, 1, 2
@@ -27,7 +27,7 @@ _PLACE: Final = np.ones(BLOCK, np.int64)
 
 
 class Spelling:
-    """Says words as letters of the alphabet (trigrams), and foreign letters as ESCAPE and their code point.
+    """Codes letters of the alphabet with trigrams, and foreign letters as ESCAPE and their code point.
 
     Raises:
         KeyError, ValueError: the tables are damaged.
@@ -39,7 +39,7 @@ class Spelling:
         self._model = Trigrams(tables, "letter", FIRST + len(letters))
 
     def write(self, sink: SymbolSink, word: str, block: int) -> int:
-        """Say ``word``; return the block of the last foreign letter so far, which was ``block`` before."""
+        """Append ``word``. ``block`` is the block of the last foreign letter before it; return that after it."""
         history = [self._model.start]
         for letter in word:
             symbol = self._symbols.get(letter, ESCAPE)
@@ -51,7 +51,7 @@ class Spelling:
         return block
 
     def read(self, reader: Reader, block: int) -> tuple[str, int]:
-        """Return the next word and, as ``say`` does, the block.
+        """Return the next word and, as ``write`` does, the block.
 
         Raises:
             BitstreamError: the bytes are damaged.

@@ -1,4 +1,4 @@
-"""Symbols with integer weights through the range coder, one at a time."""
+"""Writes and reads single symbols with integer weights through the range coder."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class SymbolSink(Protocol):
-    """Where a sender's symbols go."""
+    """Takes symbols one at a time."""
 
     def write(self, weights: Weights, symbol: int) -> None:
-        """Take ``symbol`` where ``weights`` (positive, sum below 2^53) tell how likely each one is."""
+        """Take ``symbol``, whose probability is proportional to its entry in ``weights`` (positive, sum below 2^53)."""
         ...
 
 
@@ -35,12 +35,12 @@ class Writer:
         self._coder.write(np.array([symbol]), table_model(weights))
 
     def to_bytes(self) -> bytes:
-        """Return the shortest bytes that say all symbols, given that zeros follow them."""
+        """Return the shortest bytes that decode to all symbols, if zeros follow them."""
         return self._coder.to_bytes()
 
 
 class BitCounter:
-    """Adds up what symbols cost, in ``bits``."""
+    """Adds up the cost of symbols in ``bits``."""
 
     bits = 0.0
 
@@ -50,7 +50,7 @@ class BitCounter:
 
 
 class Reader:
-    """Reads what `Writer` wrote: at most ``most`` symbols, which bounds the time that foreign bytes can take."""
+    """Reads what `Writer` wrote, at most ``most`` symbols. This limits the time that damaged bytes can take."""
 
     def __init__(self, data: bytes, most: int) -> None:
         self._coder, self._left = RangeReader(data, "caption"), most
@@ -59,9 +59,9 @@ class Reader:
         """Return the next symbol.
 
         Raises:
-            BitstreamError: no writer says this, or it says more than ``most`` symbols.
+            BitstreamError: no writer writes these bytes, or they hold more than ``most`` symbols.
         """
         self._left -= 1
         if self._left < 0:
-            raise BitstreamError("the caption payload is damaged: its bytes say more than a caption may have")
+            raise BitstreamError("the caption payload is damaged: it holds more symbols than a caption may have")
         return int(self._coder.read(1, table_model(weights))[0])

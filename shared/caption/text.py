@@ -1,8 +1,8 @@
-"""A caption's text as words and the style in which they are written, and back, exactly.
+"""Splits a caption into words and a style, and restores the text from them.
 
-Captions of data sets are tokenised (``Two dogs , wet .``), people write sentences (``Two dogs, wet.``). The style says
-which, so that the words are the same and cost the same. Capital letters are told apart in ASCII only, where every
-version of Unicode agrees.
+Captions of data sets are tokenised (``Two dogs , wet .``); people write sentences (``Two dogs, wet.``). With the style
+coded separately, both have the same words and the same cost. Only ASCII letters count as capital letters, because
+versions of Unicode differ on others.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ class Style(NamedTuple):
 
     @property
     def number(self) -> int:
-        """Return 0 to 7, as the stream has it."""
+        """Return the style's number in the stream, 0 to 7."""
         return 4 * self.capital + 2 * self.spaced + self.stop
 
 
 STYLES: Final = tuple(Style(bool(number & 4), bool(number & 2), bool(number & 1)) for number in range(8))
 SENTENCE: Final = Style(capital=True, spaced=False, stop=True)
 PLAIN: Final = Style(capital=False, spaced=True, stop=False)
-"""In this style words are what stands between spaces, so it writes every text."""
+"""This style splits at spaces only, so it can write every text."""
 
 
 def parse(text: str) -> tuple[Style, list[str]]:
-    """Return style and words of ``text`` (not empty), from which `written` makes the same text again."""
+    """Return style and words of ``text`` (not empty). `render` restores the text from them."""
     spaced = " ," in text or text.endswith(" .")
     body = text.removesuffix(" ." if spaced else ".")
     style = Style(text[0] in ascii_uppercase, spaced, body != text)

@@ -1,1 +1,1 @@
-"""HCI stream: the highly compressed image, a down-sampled picture coded by one of two coders."""
+"""The HCI stream: the highly compressed image (HCI), a down-sampled picture from one of two coders."""

@@ -1,7 +1,7 @@
-"""The ``av1`` HCI coder: an AV1 still without everything that the receiver knows already.
+"""The ``av1`` coder of the highly compressed image (HCI): an AV1 still without headers that the receiver can rebuild.
 
-libaom (inside Pillow) encodes, dav1d (inside PyAV) decodes. ``shared.hci.obu`` strips and rebuilds the headers;
-``docs/hci.md`` gives the payload to the bit.
+libaom (in Pillow) encodes, dav1d (in PyAV) decodes. ``shared.hci.obu`` strips and rebuilds the headers. ``docs/hci.md``
+gives the payload bit by bit.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 SUBSAMPLING = {Chroma.YUV420: "4:2:0", Chroma.YUV444: "4:4:4", Chroma.GREY: "4:0:0"}
 DECODED_FORMATS = {Chroma.YUV420: "yuv420p", Chroma.YUV444: "yuv444p", Chroma.GREY: "gray"}
-# docs/results/hci-settings.md: which tuning is better depends on the picture, so the sender tries both.
+# Which tuning is better depends on the picture, so the sender tries both (docs/results/hci-settings.md).
 TUNES = ("iq", "psnr")
-# libaom takes options in order, and a tuning sets some of these: they must follow it.
+# libaom applies options in order, and a tuning changes some of these: they must come after it.
 AOM_OPTIONS = {
     "enable-qm": "0",
     "enable-restoration": "0",
-    "enable-cdef": "0",  # its strength is chosen below, for fewer bits than libaom spends on it
+    "enable-cdef": "0",  # _choose_filter chooses its strength, which takes fewer bits than in libaom
     "enable-intrabc": "0",
     "sb-size": "64",
 }
@@ -47,16 +47,16 @@ FASTEST = 6
 class Av1Coder:
     """Codes small pictures of 8 to 4096 pixels a side as AV1 stills.
 
-    Quality 2k is libaom's quantizer 63 - k with 4:2:0 chroma; 2k + 1 is the same quantizer with 4:4:4 chroma, which
-    lies between two quantizers in bytes and measured as good at equal bytes. Grey pictures have no chroma, and the
-    same bytes for both.
+    Quality 2k is libaom's quantizer 63 - k with 4:2:0 chroma. Quality 2k + 1 is the same quantizer with 4:4:4 chroma;
+    its bytes are between those of two quantizers, and it measured as good at equal bytes. Grey pictures have no chroma
+    and give the same bytes for both.
     """
 
     name = "av1"
     qualities = range(126)
 
     def __init__(self, tune: str = TUNES[0], chroma: Chroma | None = None, speed: int | None = None) -> None:
-        """Encode by libaom's ``tune``; colour always in ``chroma`` and at ``speed``, where these are given."""
+        """Encode with libaom's ``tune``. ``chroma`` and ``speed`` replace the usual choices; None keeps them."""
         self._tune = tune
         self._chroma = chroma
         self._speed = speed
@@ -65,10 +65,10 @@ class Av1Coder:
         """Code ``small`` (``[h, w, 3]`` RGB or ``[h, w]`` grey, uint8) and return its payload.
 
         Raises:
-            PictureError: the array is no picture of 8 to 4096 pixels a side.
+            PictureError: the array is not a picture with sides of 8 to 4096 pixels.
             ConfigError: ``quality`` is outside ``qualities``.
-            SetupError: Pillow came without AVIF or with a libaom that lacks an option.
-            LinkError: the payload would not decode to what libaom encoded.
+            SetupError: Pillow has no AVIF, or its libaom lacks an option.
+            LinkError: the payload does not decode to the picture that libaom encoded.
         """
         _check_picture(small)
         if quality not in self.qualities:
@@ -186,7 +186,7 @@ def _decode_still(still: Still, tiles: bytes) -> Planes:
 
 
 def _are_equal(planes: Planes, expected: Planes) -> bool:
-    """Whether two pictures are equal in every sample."""
+    """Whether two pictures have the same planes."""
     return all(np.array_equal(a, b) for a, b in zip(planes, expected, strict=True))
 
 
@@ -208,7 +208,7 @@ def _halve(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _choose_filter(still: Still, tiles: bytes, source: Planes) -> PostFilter:
     """Return the post filter whose decoded picture is nearest to ``source``: deblocking first, then CDEF.
 
-    Luma and chroma do not influence each other, so that each decoding tries one value for both.
+    Luma and chroma do not influence each other, so each decoding tries one value for both.
     """
     best = _search(PostFilter(), "level", range(DEBLOCKING_LEVELS), still, tiles, source)
     return _search(best, "cdef", range(len(CDEF_STRENGTHS)), still, tiles, source)

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 MIN_SMALL_SIDE: Final = 8
 AV1_MAX_SIDE: Final = 4096
 LEARNED_MAX_SIDE: Final = 2048
-"""Sides of a small picture in pixels: the least of both coders, the most of each."""
+"""Limits of a small picture's side in pixels: the minimum of both coders, and the maximum of each."""
 
 
 class HciCoder(Protocol):
     """Codes one small picture. ``decode`` inverts ``encode`` bit-exactly on any machine.
 
-    ``qualities`` is a range of integers, coarse to fine: a larger quality never means to spend fewer bytes, so that
-    a byte budget can be met by bisection.
+    ``qualities`` is a range of integers, coarse to fine. A larger quality should not take fewer bytes, so that
+    bisection finds the best quality within a byte budget.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Networks evaluated in integers, so that every machine computes the same picture and the same probabilities.
+"""Evaluates networks in integers, so that all machines compute the same picture and the same probabilities.
 
 Ballé, Johnston and Minnen 2019, "Integer networks for data compression with latent-variable models". Activations are
 integers in units of 2⁻¹², clamped to ±2²²; weights are int16 with one power-of-two scale per output channel. The
@@ -68,7 +68,7 @@ class IntegerConv:
 
 
 class IntegerWeights:
-    """The named tensors of a weights file, checked as they are taken."""
+    """The named tensors of a weights file. Each method checks the tensor that it returns."""
 
     def __init__(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:
         self.tensors, self.device = tensors, device
@@ -109,7 +109,7 @@ class IntegerWeights:
 
 
 class IntegerResidual:
-    """``x + conv(rectified(conv(rectified(x))))``."""
+    """``x + conv(rectify(conv(rectify(x))))``."""
 
     def __init__(self, weights: IntegerWeights, name: str) -> None:
         self.first, self.second = weights.conv(f"{name}.first"), weights.conv(f"{name}.second")
@@ -120,7 +120,7 @@ class IntegerResidual:
 
 
 class IntegerDecoder:
-    """All that a decoder computes: entropy parameters and the picture. Every tensor holds integers as float64."""
+    """Computes the entropy parameters and the picture. All tensors hold integers as float64."""
 
     def __init__(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:
         weights = IntegerWeights(tensors, device)

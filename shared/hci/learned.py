@@ -1,10 +1,10 @@
 """The ``learned`` HCI coder: a mean-scale hyperprior with a checkerboard context, decoded in integers.
 
 Minnen, Ballé and Toderici 2018; He et al. 2021 (checkerboard context); Cui et al. 2021 (one model, many rates). The
-weights come from the recipe in ``training/hci_learned``. A payload is one byte of quality and the bytes of a range
-coder; means, scales and pixels come from `integer_net`, probabilities from integer tables that ship with the weights,
-so a payload decodes alike on every machine. The encoder's own transform is ordinary floating point: it may choose
-slightly different bytes elsewhere, and all of them decode to what it meant.
+``training/hci_learned`` trains the weights. A payload is one byte of quality and the bytes of a range coder.
+`integer_net` computes means, scales and pixels, and the weights file holds integer tables of probabilities, so all
+machines decode a payload to the same picture. The encoder's transform uses floating point. Another machine may
+therefore write slightly different bytes, but all machines decode them to the picture that the encoder expects.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 from shared.range_coding import Symbols
 
 STRIDE = 16
-# Symbols are whole steps in ±1023; those outside a table's radius follow as one of 2048 equally likely values.
+# Symbols are whole steps in ±1023. A symbol outside a table's radius is coded as one of 2048 equally likely values.
 SYMBOL_MAX, ESCAPES = 1023, 2048
 
 
 class Sender:
-    """The encoder's half of `LearnedHciCoder._latent`: rounds what it wants to say, and writes it."""
+    """The encoder's part of `LearnedHciCoder._code_latent`: rounds the latents and writes them."""
 
     def __init__(self, hyper: Tensor, latent: Tensor, tables: GaussianTables) -> None:
         self.targets = {"hyper": hyper, "latent": latent}
@@ -55,7 +55,7 @@ class Sender:
 
 
 class Receiver:
-    """The decoder's half: reads what was said."""
+    """The decoder's part: reads the latents."""
 
     def __init__(self, tables: GaussianTables, data: bytes) -> None:
         self.reader = SymbolReader(tables, data)
@@ -80,7 +80,7 @@ def to_units(symbols: Symbols, mean: Tensor, chosen: Tensor) -> Tensor:
 
 
 def even_places(rows: int, columns: int, device: torch.device) -> Tensor:
-    """Return ``[1, 1, rows, columns]``: true where row + column is even, which is coded first."""
+    """Return ``[1, 1, rows, columns]``: true where row + column is even. These places are coded first."""
     row, column = torch.arange(rows, device=device)[:, None], torch.arange(columns, device=device)[None]
     return ((row + column) % 2 == 0)[None, None]
 
@@ -108,7 +108,7 @@ class GaussianTables:
 
 
 class SymbolWriter:
-    """Range-codes symbols, those of one scale together."""
+    """Range-codes symbols, grouped by scale."""
 
     def __init__(self, tables: GaussianTables) -> None:
         self.tables, self.coder = tables, RangeWriter()
@@ -124,12 +124,12 @@ class SymbolWriter:
                 self.coder.write(group[far] + ESCAPES // 2, self.tables.escape)
 
     def to_bytes(self) -> bytes:
-        """Return the shortest bytes that say all symbols, given that zeros follow them."""
+        """Return the shortest bytes that decode to all symbols, if zeros follow them."""
         return self.coder.to_bytes()
 
 
 class SymbolReader:
-    """Inverts `SymbolWriter`."""
+    """Reads what `SymbolWriter` wrote."""
 
     def __init__(self, tables: GaussianTables, data: bytes) -> None:
         self.tables, self.coder = tables, RangeReader(data, "learned HCI")
@@ -151,16 +151,16 @@ class SymbolReader:
         return symbols
 
     def finish(self) -> None:
-        """Check that the symbols read so far are all that the bytes say.
+        """Check that the bytes hold exactly the symbols read so far.
 
         Raises:
-            BitstreamError: the encoder writes these symbols in other bytes, so something was cut off or added.
+            BitstreamError: the encoder writes these symbols as other bytes, so bytes were cut off or added.
         """
         self.coder.finish()
 
 
 class Encoder:
-    """The analysis transforms, in float32: they choose what to send and need not agree between machines."""
+    """The analysis transforms, in float32. Their results need not be equal on all machines."""
 
     def __init__(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:
         self.weights, self.device = IntegerWeights(tensors, device), device
@@ -263,7 +263,7 @@ class LearnedHciCoder:
 
     @torch.no_grad()
     def _encode(self, small: NDArray[np.uint8], quality: int) -> tuple[bytes, Tensor]:
-        """Return the payload and the latent in units that both ends then hold."""
+        """Return the payload, and the latent in units as the decoder will read it."""
         if quality not in self.qualities:
             raise ConfigError(f"quality {quality} of the learned HCI coder: must be 0 to {self.qualities[-1]}")
         if small.dtype != np.uint8 or (small.ndim != 2 and small.shape[2:] != (3,)):
@@ -279,9 +279,9 @@ class LearnedHciCoder:
         return bytes([quality]) + sender.writer.to_bytes(), agreed
 
     def _code_latent(self, end: Sender | Receiver, quality: int, rows: int, columns: int) -> Tensor:
-        """Walk through the symbols in the order of the stream and return the latent in units ``[1, C, h, w]``.
+        """Code the symbols in the order of the stream and return the latent in units ``[1, C, h, w]``.
 
-        Both ends take this walk, so that what the encoder believes is what the decoder finds.
+        Encoder and decoder both run this method, so that both get the same latent.
         """
         small_rows, small_columns = -(-rows // 4), -(-columns // 4)
         everywhere = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self.device)
@@ -297,7 +297,7 @@ class LearnedHciCoder:
 
 
 def is_allowed(width: int, height: int) -> bool:
-    """Whether both sides are within what the coder takes."""
+    """Whether both sides are within the coder's limits."""
     return MIN_SMALL_SIDE <= width <= LEARNED_MAX_SIDE and MIN_SMALL_SIDE <= height <= LEARNED_MAX_SIDE
 
 

@@ -1,10 +1,11 @@
-"""AV1 still-picture headers: stripped to the few bits that a receiver cannot know, and rebuilt from them.
+"""Strips the headers of an AV1 still to the few bits that a receiver needs, and rebuilds them.
 
 Section numbers are those of the AV1 Bitstream & Decoding Process Specification, version 1.0.0 with errata 1. The
 profile of this project is one shown key frame with ``reduced_still_picture_header``, 8 bits, 64×64 superblocks, no
-super-resolution, no loop restoration, no film grain, no quantiser matrices, no segmentation. All that is therefore
-constant, or follows from the picture's size, is not on the wire. Since the reduced header has no
-``frame_size_override_flag``, a damaged payload cannot ask for a picture larger than the one the receiver expects.
+super-resolution, no loop restoration, no film grain, no quantiser matrices, no segmentation. Fields that are therefore
+constant, or follow from the picture's size, are not sent. The reduced header has no ``frame_size_override_flag``, so a
+damaged payload cannot request a picture larger than the one the receiver expects. An open bitstream unit (OBU) is the
+syntax element of AV1 that holds a header or a frame.
 """
 
 from __future__ import annotations
@@ -64,13 +65,13 @@ class PostFilter:
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """What the receiver cannot know of one AV1 still: everything else in its headers is constant.
+    """The header fields of one AV1 still that are not constant.
 
     ``quantizer`` is libaom's 0..63, ``delta_q_res`` is None where no block changes its quantiser, ``chroma_delta``
     is (DeltaQUDc, DeltaQUAc). ``extra_columns_log2`` is 1 where libaom makes twice the tile columns that it must
     (wider than 63 superblocks); ``context_tile`` and ``tile_size_bytes`` matter only where there are several tiles.
-    ``encoder_levels`` are the encoder's own four deblocking levels and their sharpness; where they are given they are
-    written in place of ``post_filter``'s.
+    ``encoder_levels`` are the encoder's own four deblocking levels and their sharpness; they replace those of
+    ``post_filter``.
     """
 
     width: int
@@ -105,7 +106,7 @@ class Still:
 
     @property
     def tiles(self) -> _TileGrid:
-        """The tiles that section 5.9.15 makes of this size."""
+        """The tiles of a picture of this size, by section 5.9.15."""
         columns, rows = -(-self.width // SUPERBLOCK), -(-self.height // SUPERBLOCK)
         least = _tile_log2(MAX_TILE_COLUMNS, columns)
         tiles_log2 = max(least, _tile_log2(MAX_TILE_SUPERBLOCKS, columns * rows))
@@ -185,7 +186,7 @@ def check_sequence_header(payload: bytes, width: int, height: int) -> Chroma:
     bits.expect(0, 1, "high_bitdepth")
     grey = profile == 0 and bits.bits(1)
     if bits.bits(1):
-        bits.bits(24)  # colour description: the receiver knows it
+        bits.bits(24)  # colour description: constant
     bits.expect(1, 1, "color_range")
     if grey:
         return Chroma.GREY
@@ -221,7 +222,7 @@ def _sequence_header(still: Still) -> bytes:
 
 
 def read_frame(payload: bytes, width: int, height: int, chroma: Chroma) -> tuple[Still, bytes]:
-    """Parse an encoder's frame OBU (section 5.9.2) and return what the receiver cannot know, and the tile group.
+    """Parse an encoder's frame OBU (section 5.9.2) and return the fields that are not constant, and the tile group.
 
     Raises:
         BitstreamError: the header uses a tool that this profile leaves out.
@@ -333,7 +334,7 @@ def temporal_unit(still: Still, tile_group: bytes) -> bytes:
 def pack(still: Still, tile_group: bytes) -> bytes:
     """Return the payload: header and tile group.
 
-    The header takes 3 bytes for a colour still and 2 for a grey one, more where ``mode_code`` spells things out.
+    The header takes 3 bytes for a colour still and 2 for a grey one, more if ``mode_code`` is ``SPELLED_OUT``.
     """
     out, colour = BitWriter(), still.chroma is not Chroma.GREY
     stripped = tile_group.removesuffix(TRAILING)

@@ -1,13 +1,13 @@
-"""Which coder serves a budget best, and which scale a rate, as measured (``docs/results/hci-settings.md``)."""
+"""The coder that measured best for a budget, and the scale for a rate (``docs/results/hci-settings.md``)."""
 
 from __future__ import annotations
 
-# Up to this many bits per pixel of the full picture, 1/scale measured best. Ever finer pictures, so scales fall.
+# (bits per pixel of the full picture, scale): up to this rate, 1/scale measured best.
 BEST_SCALES = {
     "av1": ((0.005, 16), (0.009, 8), (0.015, 6), (0.025, 5), (0.06, 4), (0.1, 3), (0.3, 2)),
     "learned": ((0.005, 8), (0.011, 5), (0.03, 3), (0.3, 2)),
 }
-# Below this many bytes the learned coder is better, whatever the picture's size: it has no block structure to announce.
+# Below this many bytes the learned coder is better at every picture size, because it sends no block structure.
 LEARNED_BELOW_BYTES = 90
 
 

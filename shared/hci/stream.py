@@ -1,12 +1,12 @@
-"""The HCI stream: one byte that names coder and scale, then the coder's payload of the down-sampled picture.
+"""The stream of the highly compressed image (HCI): one byte for coder and scale, then the coder's payload.
 
 ::
 
     bit   7 6      5 4 3        2 1 0
           coder    scale code   0      | payload of the coder
 
-A picture of width × height pixels is coded at ceil(width / scale) × ceil(height / scale). ``docs/hci.md`` has the
-format to the bit and the measurements behind every choice.
+A picture of width × height pixels is coded at ceil(width / scale) × ceil(height / scale). ``docs/hci.md`` gives the
+format bit by bit, and the measurements behind every choice.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 HCI_SCALES = (1, 2, 3, 4, 5, 6, 8, 16)  # the position is the scale code on the wire
 HCI_HEADER_BYTES = 1
-# A coder's qualities span about this many doublings of the payload; the search starts at a third of them.
+# From its lowest to its highest quality, a coder's payload doubles about this many times.
 DOUBLINGS = 6
 
 
 class _Entry(NamedTuple):
-    """Where a coder lives; its position in ``_CODERS`` is its number on the wire."""
+    """Module and class of a coder. Its position in ``_CODERS`` is its number on the wire."""
 
     module: str
     class_name: str
@@ -55,7 +55,7 @@ CODER_NAMES = tuple(_CODERS)
 
 @dataclass(frozen=True, slots=True)
 class HciImage:
-    """A decoded HCI: ``pixels`` ``[h, w, 3]`` or ``[h, w]`` uint8, 1/``scale`` of the picture, made by ``coder``."""
+    """A decoded HCI: ``pixels`` uint8 ``[h, w, 3]`` or ``[h, w]`` at 1/``scale`` of the picture, and its ``coder``."""
 
     pixels: NDArray[np.uint8]
     coder: str
@@ -64,10 +64,10 @@ class HciImage:
 
 @functools.cache
 def get_coder(name: str) -> HciCoder:
-    """Return the coder called ``name``; it is made once, since the learned one loads weights.
+    """Return the coder called ``name``. It is created once, because the learned coder loads weights.
 
     Raises:
-        UnknownNameError: there is none of that name.
+        UnknownNameError: there is no such coder.
         SetupError: the coder's library or weights are missing.
     """
     entry = _CODERS.get(name)
@@ -77,7 +77,7 @@ def get_coder(name: str) -> HciCoder:
 
 
 def downsample(picture: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    """Return ``picture`` (``[H, W, 3]`` or ``[H, W]``) at 1/``scale``, sides rounded up, by Lanczos' filter."""
+    """Return ``picture`` (``[H, W, 3]`` or ``[H, W]``) at 1/``scale``, sides rounded up, with a Lanczos filter."""
     if scale == 1:
         return picture
     height, width = picture.shape[:2]
@@ -85,12 +85,12 @@ def downsample(picture: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
 
 
 def upsample(small: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Return ``small`` at ``width`` × ``height`` by Lanczos' filter; Pillow computes it in integers."""
+    """Return ``small`` at ``width`` × ``height`` with a Lanczos filter, which Pillow computes in integers."""
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def encode_hci_at(picture: NDArray[np.uint8], coder: str, scale: int, quality: int) -> bytes:
-    """Return the HCI payload of ``picture`` by ``coder`` at 1/``scale`` and ``quality``, whatever it costs.
+    """Return the HCI payload of ``picture`` by ``coder`` at 1/``scale`` and ``quality``, without a byte limit.
 
     Raises:
         PictureError: the picture is not uint8 RGB or grey of 64 to 8192 pixels a side.
@@ -106,8 +106,8 @@ def encode_hci_at(picture: NDArray[np.uint8], coder: str, scale: int, quality: i
 def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | None = None) -> bytes:
     """Return the best HCI payload of ``picture`` (``[H, W, 3]`` or ``[H, W]``, uint8) within ``budget_bytes``.
 
-    Coder and scale are what measured best at this rate (``shared.hci.rate_table``), the quality is the highest that
-    fits; where not even the lowest fits, smaller scales follow. ``coder`` fixes the coder.
+    Coder and scale are those that measured best at this rate (``shared.hci.rate_table``). The quality is the highest
+    that fits. If the lowest does not fit, smaller pictures are tried. ``coder`` fixes the coder.
 
     Raises:
         PictureError: the picture is not uint8 RGB or grey of 64 to 8192 pixels a side.
@@ -132,10 +132,10 @@ def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | No
 def hci_candidates(
     picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | None = None, steps: Iterable[int]
 ) -> list[bytes]:
-    """Return HCI payloads of ``picture`` within ``budget_bytes`` to choose from, none if nothing fits.
+    """Return HCI payloads of ``picture`` within ``budget_bytes`` to choose from; [] if nothing fits.
 
-    ``steps`` name scales: 0 is the one that measured best at this rate, 1 the next that ``encode_hci`` would try, -1
-    the next finer one; there may be none. Each is coded by every encoder of the coder.
+    ``steps`` select scales: 0 is the one that measured best at this rate, 1 is the next one that ``encode_hci`` tries,
+    -1 is the next finer one. Steps without a scale are skipped. Every encoder of the coder codes each scale.
 
     Raises:
         PictureError, UnknownNameError: as ``encode_hci``.
@@ -195,12 +195,12 @@ def _small_size(width: int, height: int, scale: int) -> tuple[int, int]:
 
 
 def _scales_to_try(width: int, height: int, budget_bytes: int, coder: str | None) -> Iterator[tuple[str, int]]:
-    """Yield (coder, scale) in the order in which they are tried: measured best first, then ever smaller pictures."""
+    """Yield (coder, scale) in the order of trials: measured best first, then smaller and smaller pictures."""
     bpp = 8 * budget_bytes / (width * height)
     for name in _installed(coders_by_merit(budget_bytes)) if coder is None else (coder,):
         get_coder(name)
         fitting = _scales_of(name, width, height)
-        # A small picture may not shrink as far as its rate asks for; then the smallest HCI that it can have serves.
+        # A small picture may not be able to shrink to the best scale. Then it starts with its smallest possible HCI.
         finest = min(best_scale(name, bpp), max(fitting, default=0))
         for scale in fitting:
             if scale >= finest:
@@ -208,7 +208,7 @@ def _scales_to_try(width: int, height: int, budget_bytes: int, coder: str | None
 
 
 def _finer_scales(width: int, height: int, name: str, scale: int) -> list[tuple[str, int]]:
-    """Return coder ``name`` with its scales of larger pictures than ``scale``, the largest first."""
+    """Return coder ``name`` with the scales that are finer than ``scale``, the finest first."""
     return [(name, finer) for finer in _scales_of(name, width, height) if finer < scale]
 
 
@@ -220,7 +220,7 @@ def _scales_of(name: str, width: int, height: int) -> list[int]:
 
 
 def _installed(names: tuple[str, ...]) -> Iterator[str]:
-    """Yield those of ``names`` whose library and weights are there."""
+    """Yield the ``names`` of coders whose library and weights are installed."""
     for name in names:
         try:
             get_coder(name)
@@ -231,7 +231,7 @@ def _installed(names: tuple[str, ...]) -> Iterator[str]:
 
 @functools.cache
 def _get_encoders(name: str) -> tuple[HciCoder, ...]:
-    """Return the ways in which the sender tries to encode for the coder called ``name``: libaom's tunings, or one."""
+    """Return the encoders that the sender tries for the coder called ``name``: one per tuning of libaom, else one."""
     if name != "av1":
         return (get_coder(name),)
     av1 = importlib.import_module(_CODERS[name].module)
@@ -245,10 +245,9 @@ def _squared_error(name: str, payload: bytes, small: NDArray[np.uint8]) -> int:
 
 
 def _encode_within(coder: HciCoder, small: NDArray[np.uint8], budget_bytes: int) -> bytes:
-    """Return the payload of the highest quality within ``budget_bytes``, or that of the lowest if none fits.
+    """Return the payload of the highest quality within ``budget_bytes``, or that of the lowest quality if none fits.
 
-    Sizes grow about exponentially with quality: the first steps go where that rule says the budget lies, and from
-    where they have bracketed it, bisection goes on.
+    Sizes grow about exponentially with quality. The first steps use this rule to bracket the budget; bisection follows.
     """
     per_doubling = len(coder.qualities) / DOUBLINGS
     low, high, guess = -1, len(coder.qualities), len(coder.qualities) // 3

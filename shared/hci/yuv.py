@@ -1,8 +1,8 @@
 """Full-range BT.601 colour conversion in integer arithmetic, so that every machine gets the same pixels.
 
-Constants are those of ITU-T T.871 (JPEG File Interchange Format) in 16-bit fixed point. 4:2:0 chroma sits in the
-middle of its four luma samples, which is where libavif's averaging puts it; it is up-sampled by the triangle filter
-(weights 9, 3, 3, 1 over 16) and stays scaled by 16 until the one rounding at the end.
+The constants are those of ITU-T T.871 (JPEG File Interchange Format) in 16-bit fixed point. A 4:2:0 chroma sample is in
+the middle of its four luma samples, because libavif averages them. A triangle filter (weights 9, 3, 3, 1 over 16)
+up-samples it. The result stays scaled by 16 and is rounded once at the end.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The latent stream (GSC): some of the planes of a learned latent, entropy-coded by integer tables."""
+"""The latent stream of "Generative Semantic Coding" (GSC): some channels of a learned latent, entropy-coded."""

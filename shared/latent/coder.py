@@ -1,7 +1,8 @@
-"""Planes of a latent to bytes and back (GSC, section 3.2: ids of the chosen channels, then their samples).
+"""Codes channels of a latent, as "Generative Semantic Coding" (GSC), section 3.2: channel ids, then samples.
 
-One range-coded stream: how many planes, which ones, then plane after plane in the order of their ids. Probabilities
-are integer tables (``tables.py``), contexts integer sums (``context.py``): the same bytes everywhere.
+One range-coded stream holds the number of channels, their ids, then one channel after the other in the order of the
+ids. Probabilities are integer tables (``tables.py``) and contexts are integer sums (``context.py``), so all machines
+write the same bytes.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def encode_latent(values: NDArray[np.integer], ids: Sequence[int], tables: Laten
     """Return the payload of the channels ``ids`` of ``values`` ``[32, h, w]``, integers in -127 to 127.
 
     Raises:
-        ConfigError: no ids, one twice or outside 0..31, or values of another shape, type or range.
+        ConfigError: ``ids`` is empty, has a duplicate or an id outside 0..31, or ``values`` have another shape, type or
+            range.
     """
     chosen = tuple(sorted(int(index) for index in ids))
     if not chosen or len(set(chosen)) != len(chosen) or chosen[0] < 0 or chosen[-1] >= LATENT_CHANNELS:
@@ -55,33 +57,31 @@ def encode_latent(values: NDArray[np.integer], ids: Sequence[int], tables: Laten
         raise ConfigError(
             f"a latent of {values.dtype} {list(values.shape)}: must be integers [{LATENT_CHANNELS}, h, w]"
         )
-    planes = values[list(chosen)].astype(np.int64)
-    if np.abs(planes).max() > VALUE_MAX:
-        raise ConfigError(f"a latent value of {np.abs(planes).max()}: must be within ±{VALUE_MAX}")
-    return _encode(chosen, planes, tables or shipped_tables())
+    samples = values[list(chosen)].astype(np.int64)
+    if np.abs(samples).max() > VALUE_MAX:
+        raise ConfigError(f"a latent value of {np.abs(samples).max()}: must be within ±{VALUE_MAX}")
+    return _encode(chosen, samples, tables or shipped_tables())
 
 
 def decode_latent(payload: bytes, width: int, height: int, tables: LatentTables | None = None) -> LatentChannels:
-    """Return the planes in ``payload`` of a picture of ``width`` x ``height`` pixels, ids ascending.
+    """Return the channels in ``payload`` of a picture of ``width`` x ``height`` pixels, ids ascending.
 
     Raises:
-        BitstreamError: ``encode_latent`` makes no such payload for a picture of this size.
+        BitstreamError: ``encode_latent`` writes no such payload for a picture of this size.
     """
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
         raise BitstreamError(f"a latent of a picture of {width}x{height}: sides must be 1 to {MAX_SIDE}")
     tables = tables or shipped_tables()
-    receiver = _Decoder(payload)
+    decoder = _Decoder(payload)
     try:
-        ids = _code_ids(receiver, tables, ())
-        planes = np.zeros((len(ids), *latent_size(width, height)), np.int64)
-        _code_samples(receiver, tables, ids, planes)
+        ids = _code_ids(decoder, tables, ())
+        samples = np.zeros((len(ids), *latent_size(width, height)), np.int64)
+        _code_samples(decoder, tables, ids, samples)
     except (AssertionError, ValueError) as error:  # constriction's "invalid for the employed entropy model"
         raise BitstreamError("the latent payload is damaged: its bytes decode to no symbol") from error
-    if _encode(ids, planes, tables) != payload:
-        raise BitstreamError(
-            f"the latent payload is damaged: {len(payload)} bytes are not what its planes are coded in"
-        )
-    return LatentChannels(ids, planes.astype(np.int16))
+    if _encode(ids, samples, tables) != payload:
+        raise BitstreamError(f"the latent payload is damaged: its channels do not encode to these {len(payload)} bytes")
+    return LatentChannels(ids, samples.astype(np.int16))
 
 
 @functools.cache
@@ -95,7 +95,7 @@ def shipped_tables() -> LatentTables:
 
 
 class _Coder(Protocol):
-    """One end of the coder: given what the sender means, None at the receiver, says what it is and passes it on."""
+    """The encoder writes and returns the ``wanted`` symbols. The decoder reads and returns as many symbols."""
 
     def code(self, model: constriction.stream.model.Model, wanted: Integers) -> Integers: ...
 
@@ -118,18 +118,17 @@ class _Decoder:
         return coded_symbols
 
 
-def _encode(ids: tuple[int, ...], planes: Integers, tables: LatentTables) -> bytes:
-    sender = _Encoder()
-    _code_ids(sender, tables, ids)
-    _code_samples(sender, tables, ids, planes)
-    return shortest_bytes(sender.coder)
+def _encode(ids: tuple[int, ...], samples: Integers, tables: LatentTables) -> bytes:
+    encoder = _Encoder()
+    _code_ids(encoder, tables, ids)
+    _code_samples(encoder, tables, ids, samples)
+    return shortest_bytes(encoder.coder)
 
 
 def _code_ids(end: _Coder, tables: LatentTables, wanted: tuple[int, ...]) -> tuple[int, ...]:
-    """Say which channels are there: their number, then of one after the other whether it is among them.
+    """Code the number of channels, then one bit per channel: whether the stream holds it.
 
-    A channel's probability depends on how many are still to come, and what must be is not said, so that a choice costs
-    no more than its place among all choices of that many.
+    A bit's probability depends on how many channels are still missing. A bit that follows from the number is not coded.
     """
     missing = int(end.code(tables.number_model, np.array([len(wanted) - 1]))[0]) + 1
     ids: list[int] = []
@@ -145,26 +144,26 @@ def _code_ids(end: _Coder, tables: LatentTables, wanted: tuple[int, ...]) -> tup
     return tuple(ids)
 
 
-def _code_samples(end: _Coder, tables: LatentTables, ids: tuple[int, ...], planes: Integers) -> None:
-    """Say all samples of ``planes`` ``[C, h, w]`` in the order of the stream; the receiver's are filled in."""
-    height, width = planes.shape[1:]
+def _code_samples(end: _Coder, tables: LatentTables, ids: tuple[int, ...], samples: Integers) -> None:
+    """Code ``samples`` ``[C, h, w]`` in the order of the stream. The decoder fills them in."""
+    height, width = samples.shape[1:]
     places = [step.places(height, width) for step in STEPS]
     signed = np.zeros((height, width, len(ids), 2), np.int64)
     absolute = np.zeros_like(signed)
     for index, channel in enumerate(ids):
-        wanted = planes[index].copy()
-        plane = planes[index]
-        plane[:] = 0
+        wanted = samples[index].copy()
+        coded = samples[index]
+        coded[:] = 0
         for number, (step, (rows, columns)) in enumerate(zip(STEPS, places, strict=True)):
-            near = neighbours(plane, step, rows, columns)
+            near = neighbours(coded, step, rows, columns)
             known = (signed[rows, columns, :index], absolute[rows, columns, :index])
             whole, tables_used = tables.table_indices(near, *known, number, channel, ids[:index])
-            plane[rows, columns] = _code_step(end, tables, tables_used, whole, wanted[rows, columns])
-        signed[:, :, index], absolute[:, :, index] = cross_channel_sums(plane)
+            coded[rows, columns] = _code_step(end, tables, tables_used, whole, wanted[rows, columns])
+        signed[:, :, index], absolute[:, :, index] = cross_channel_sums(coded)
 
 
 def _code_step(end: _Coder, tables: LatentTables, used: Integers, whole: Integers, wanted: Integers) -> Integers:
-    """Say the samples ``[n]`` of one step, those of one table together."""
+    """Code the samples ``[n]`` of one step, grouped by table."""
     values = np.zeros(len(used), np.int64)
     for table in np.unique(used):
         members = np.flatnonzero(used == table)

@@ -1,8 +1,8 @@
-"""In which order the samples of a plane are coded, and what both ends know of a sample before it is.
+"""The coding order of a channel's samples, and their contexts: the samples that are coded before them.
 
-A plane is coded coarse to fine: every eighth sample first, then the centres of the squares of what is known, then the
-centres of its edges, and so on. So most samples are told with neighbours on all sides, and all samples of one step at
-once. Planes come one after the other: those before are known everywhere. Everything here is integers.
+A channel is coded coarse to fine: first every eighth sample, then the centres of the squares between coded samples,
+then the centres of their edges, and so on. So most samples have coded neighbours on all sides, and all samples of one
+step are coded at once. Channels are coded one after the other. All arithmetic is in integers.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _FAR_DIAGONAL = ((-1, -3), (-1, 3), (1, -3), (1, 3), (-3, -1), (-3, 1), (3, -1),
 _NEAR_CROSS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 _FAR_CROSS = ((-1, -2), (-1, 2), (1, -2), (1, 2), (-2, -1), (-2, 1), (2, -1), (2, 1))
 NEIGHBOURS: Final = 12
-"""Known samples of the same plane that tell of the next one; all zero in the first step."""
+"""Coded samples of the same channel that predict the next one; all zero in the first step."""
 
 
 @dataclass(frozen=True)
 class CodingStep:
-    """The samples told at once: those of a lattice; ``offsets`` point at known samples around each."""
+    """The samples that are coded at once, on a lattice. ``offsets`` point to the coded samples around each."""
 
     spacing: int
     diagonal: bool
     offsets: tuple[tuple[int, int], ...]
 
     def places(self, height: int, width: int) -> tuple[Integers, Integers]:
-        """Return rows and columns ``[n]`` of this step's samples in a plane, row by row."""
+        """Return rows and columns ``[n]`` of this step's samples in a channel, row by row."""
         row, column = np.mgrid[0:height, 0:width]
         if not self.offsets:
             chosen = (row % COARSEST == 0) & (column % COARSEST == 0)
@@ -63,9 +63,10 @@ STEPS: Final = _steps()
 
 
 def neighbours(planes: Integers, step: CodingStep, rows: Integers, columns: Integers) -> Integers:
-    """Return the known samples ``[..., n, 12]`` around the places of ``planes`` ``[..., h, w]``.
+    """Return the coded samples ``[..., n, 12]`` around the given places of ``planes``, channels ``[..., h, w]``.
 
-    A neighbour outside the plane is replaced by the one opposite, which is on the same lattice, or else by 0.
+    The opposite sample, which is on the same lattice, replaces a neighbour outside the channel; if that is outside as
+    well, 0 does.
     """
     height, width = planes.shape[-2:]
     around = np.zeros((*planes.shape[:-2], len(rows), NEIGHBOURS), np.int64)
@@ -77,9 +78,10 @@ def neighbours(planes: Integers, step: CodingStep, rows: Integers, columns: Inte
 
 
 def cross_channel_sums(planes: Integers) -> tuple[Integers, Integers]:
-    """Return what whole planes ``[..., h, w]`` tell of the next: signed and absolute, ``[..., h, w, 2]`` each.
+    """Return the context that coded channels ``[..., h, w]`` give to the next one.
 
-    The sample itself, and the sum of the four beside it (0 outside).
+    The results are signed and absolute values, ``[..., h, w, 2]`` each: the sample itself, and the sum of its four
+    neighbours (0 outside).
     """
     padded = np.pad(planes, [(0, 0)] * (planes.ndim - 2) + [(1, 1), (1, 1)])
     magnitude = np.abs(padded)

@@ -1,7 +1,7 @@
-"""The static integer tables of the latent stream: weights of the contexts and counts of symbols, as they ship.
+"""The static integer tables of the latent stream: weights of the contexts, and counts of symbols.
 
-Of a sample, both ends foretell a mean and a scale by integer sums over what they know (``context.py``), and look up
-the counts of that scale and of the mean's fraction. ``training/latent`` makes the tables.
+Both ends predict a mean and a scale for each sample, as integer sums over the context (``context.py``). Scale and
+fraction of the mean select the table of counts. ``training/latent`` makes the tables.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 WEIGHT_BITS: Final = 10
 """Weights and thresholds are in units of 2⁻¹⁰."""
 FRACTIONS: Final = 8
-"""Of a step of the quantiser, by which the mean's place is told apart."""
+"""The fraction of the mean is rounded to this many parts of a quantiser step."""
 SCALE_LEVELS: Final = 24
-"""Scales."""
+"""Number of scales."""
 RADIUS: Final = 8
-"""Symbols are whole steps from the mean's, -8 to 8; the last symbol says that the value itself follows."""
+"""Symbols are differences from the rounded mean, -8 to 8 steps. The last symbol means that the value itself follows."""
 SYMBOLS: Final = 2 * RADIUS + 2
 SHAPES: Final = {
     "mean_near": (len(STEPS), LATENT_CHANNELS, NEIGHBOURS),
@@ -46,14 +46,14 @@ SHAPES: Final = {
     "chosen": (LATENT_CHANNELS, LATENT_CHANNELS + 1, 2),
     "number": (LATENT_CHANNELS,),
 }
-"""Of the arrays in the file. A weight's indices are step, plane, and (plane that is known, sample or those beside)."""
+"""Shapes of the arrays in the file. A weight's indices are step, channel, and (coded channel, sample or neighbours)."""
 TABLES_NAME: Final = "tables.safetensors"
 HINT: Final = "install the package again or train them (training/README.md)"
 
 
 @dataclass(frozen=True)
 class LatentTables:
-    """The arrays of ``SHAPES`` as int64, and the range coder's models made of the counts."""
+    """The arrays of ``SHAPES`` as int64, and the range coder's models of the counts."""
 
     arrays: dict[str, Integers]
     symbol_models: list[constriction.stream.model.Categorical]
@@ -63,10 +63,10 @@ class LatentTables:
     def table_indices(
         self, near: Integers, signed: Integers, absolute: Integers, step: int, channel: int, others: tuple[int, ...]
     ) -> tuple[Integers, Integers]:
-        """Return the whole means ``[n]`` and the indices ``[n]`` into ``symbol_models`` of one step's samples.
+        """Return the rounded means ``[n]`` and the indices ``[n]`` into ``symbol_models`` of one step's samples.
 
-        ``near`` ``[n, 12]`` are the neighbours in plane ``channel``, ``signed`` and ``absolute`` ``[n, k, 2]`` what the
-        ``others``, k known planes, tell.
+        ``near`` ``[n, 12]`` are the neighbours in ``channel``. ``signed`` and ``absolute`` ``[n, k, 2]`` are the sums
+        (``cross_channel_sums``) of ``others``, k channels that are coded already.
         """
         arrays, known = self.arrays, list(others)
         mean = near @ arrays["mean_near"][step, channel]
@@ -77,7 +77,7 @@ class LatentTables:
 
 
 def table_places(mean: Integers, scale: Integers, thresholds: Integers) -> tuple[Integers, Integers]:
-    """Return the nearest whole value of ``mean`` ``[n]`` and the table's index, level times 8 plus fraction."""
+    """Return ``mean`` ``[n]`` rounded to integers, and the index of the table: scale level times 8 plus fraction."""
     eighths = (mean + (1 << (WEIGHT_BITS - 4))) >> (WEIGHT_BITS - 3)
     whole = np.clip((eighths + FRACTIONS // 2) >> 3, -VALUE_MAX, VALUE_MAX)
     fraction = np.clip(eighths - FRACTIONS * whole, -FRACTIONS // 2, FRACTIONS // 2 - 1) + FRACTIONS // 2
@@ -85,10 +85,10 @@ def table_places(mean: Integers, scale: Integers, thresholds: Integers) -> tuple
 
 
 def load_tables(path: Path | None = None) -> LatentTables:
-    """Return the tables of the file ``path``, by default of the one that ships.
+    """Return the tables in the file ``path``; None reads the shipped file.
 
     Raises:
-        SetupError: it is missing or damaged.
+        SetupError: the file is missing or damaged.
     """
     source = path or resources.files("models") / "latent" / TABLES_NAME
     try:
@@ -101,10 +101,10 @@ def load_tables(path: Path | None = None) -> LatentTables:
 
 
 def build_tables(loaded: dict[str, NDArray[np.int16] | NDArray[np.int32]]) -> LatentTables:
-    """Return the tables made of the file's arrays.
+    """Return the tables from the file's arrays.
 
     Raises:
-        SetupError: an array is missing, of another shape or type, or a count is not positive.
+        SetupError: an array is missing or has another shape or type, or a count is not positive.
     """
     wrong = [
         name
@@ -125,6 +125,6 @@ def build_tables(loaded: dict[str, NDArray[np.int16] | NDArray[np.int32]]) -> La
 
 
 def categorical(counts: Integers) -> constriction.stream.model.Categorical:
-    """Return the range coder's model of integer ``counts``, each at least 1 and of a sum below 2⁵³."""
-    # perfect=False takes sums and products of these exact integers only; the search of perfect=True, logarithms.
+    """Return the range coder's model of integer ``counts``, each at least 1, with a sum below 2⁵³."""
+    # perfect=False computes with exact integers; perfect=True uses logarithms, which differ between machines.
     return constriction.stream.model.Categorical(counts.astype(np.float64), perfect=False, lazy=False)

@@ -1,1 +1,1 @@
-"""The region stream (MISC): up to three names, details and 8×8 masks."""
+"""The region stream of "Multimodal Image Semantic Compression" (MISC): up to three names, details and 8×8 masks."""

@@ -1,8 +1,9 @@
-"""Regions to bytes and back: word counts, masks and one text for all regions, in one range-coded stream.
+"""Codes regions in one range-coded stream: word counts, masks, and one text for all regions.
 
-MISC sends 64 bits for each mask and 8 bits for each letter. Here masks are told with static integer probabilities from
-the cells that are known (left, above, in earlier masks), and the words of all regions by the caption's coder
-(``shared/caption``) as one text, whose parts the word counts tell apart: a separator would cost more.
+"Multimodal Image Semantic Compression" (MISC) sends 64 bits for each mask and 8 bits for each letter. Here, static
+integer probabilities predict each cell of a mask from the cells coded before it (left, above, in earlier masks). The
+caption coder (``shared/caption``) codes the words of all regions as one text. The word counts split it again, which
+costs less than separators.
 """
 
 from __future__ import annotations
@@ -31,23 +32,23 @@ if TYPE_CHECKING:
     CellOf = Callable[[Weights, int, int], bool]
 
 NUMBER_WEIGHTS: Final = np.array([4, 3, 3])
-"""Of one, two and three regions."""
+"""Weights of one, two and three regions."""
 NAME_WEIGHTS: Final = np.array([1, 8, 8, 3])
-"""Of a name of 0 to 3 words."""
+"""Weights of a name of 0 to 3 words."""
 DETAIL_WEIGHTS: Final = np.array([2, 1, 2, 4, 8, 8, 8, 6, 4, 3, 2])
-"""Of a detail of 0 to 10 words."""
+"""Weights of a detail of 0 to 10 words."""
 EARLIER_CELLS: Final = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
-"""Cells (rows down, columns right) that a cell's probability depends on, the most telling first."""
+"""Cells (rows down, columns right) that a cell's probability depends on, the most predictive first."""
 CONTEXTS: Final = 2 ** (len(EARLIER_CELLS) + 1)
 SYMBOLS_MAX: Final = MAX_SYMBOLS + 1 + REGIONS_MAX * (2 + MASK_SIDE * MASK_SIDE)
 
 
 def encode_regions(regions: Sequence[Region]) -> bytes:
-    """Return the payload of up to three ``regions``, in their order; none is the empty payload.
+    """Return the payload of up to three ``regions``, in their order; without regions it is empty.
 
     Raises:
         ConfigError: more than three regions.
-        InputError: together their words are no text for ``shared/caption``: over 10,000 characters, half a surrogate.
+        InputError: their words together have over 10,000 characters, or half a surrogate pair.
     """
     if len(regions) > REGIONS_MAX:
         raise ConfigError(f"{len(regions)} regions: at most {REGIONS_MAX}; leave the least important ones out")
@@ -55,16 +56,16 @@ def encode_regions(regions: Sequence[Region]) -> bytes:
         return b""
     text = " ".join(part for region in regions for part in (region.name, region.detail) if part)
     if text:
-        caption_coder().encode(text)  # refuses what is no caption
+        caption_coder().encode(text)  # raises InputError for an invalid text
     writer = Writer()
     writer.write(NUMBER_WEIGHTS, len(regions) - 1)
     for region in regions:
         writer.write(NAME_WEIGHTS, len(split_words(region.name)))
         writer.write(DETAIL_WEIGHTS, len(split_words(region.detail)))
-    said = np.zeros((MASK_SIDE, MASK_SIDE), np.bool_)
+    covered = np.zeros((MASK_SIDE, MASK_SIDE), np.bool_)
     for region in regions:
-        _walk_mask(said, _write_cells(writer, region.mask))
-        said |= region.mask
+        _walk_mask(covered, _write_cells(writer, region.mask))
+        covered |= region.mask
     if text:
         caption_coder().write(writer, text)
     return writer.to_bytes() or b"\0"
@@ -82,9 +83,11 @@ def decode_regions(payload: bytes) -> tuple[Region, ...]:
         regions = _read_regions(Reader(payload, SYMBOLS_MAX))
         again = encode_regions(regions)
     except (BitstreamError, InputError) as error:
-        raise BitstreamError(f"the regions' payload of {len(payload)} bytes is damaged: it says no regions") from error
+        raise BitstreamError(
+            f"the regions' payload of {len(payload)} bytes is damaged: it holds no valid regions"
+        ) from error
     if again != payload:
-        raise BitstreamError("the regions' payload is damaged: its regions are coded in other bytes")
+        raise BitstreamError("the regions' payload is damaged: its regions encode to other bytes")
     return regions
 
 
@@ -92,14 +95,16 @@ def _read_regions(reader: Reader) -> tuple[Region, ...]:
     number = reader.read(NUMBER_WEIGHTS) + 1
     counts = [(reader.read(NAME_WEIGHTS), reader.read(DETAIL_WEIGHTS)) for _ in range(number)]
     masks: list[NDArray[np.bool_]] = []
-    said = np.zeros((MASK_SIDE, MASK_SIDE), np.bool_)
+    covered = np.zeros((MASK_SIDE, MASK_SIDE), np.bool_)
     for _ in counts:
-        masks.append(_walk_mask(said, _read_cells(reader)))
-        said |= masks[-1]
+        masks.append(_walk_mask(covered, _read_cells(reader)))
+        covered |= masks[-1]
     total = sum(map(sum, counts))
     words = caption_coder().read(reader).split(" ") if total else []
     if len(words) != total:
-        raise BitstreamError(f"the regions' payload is damaged: {len(words)} words where it announces {total}")
+        raise BitstreamError(
+            f"the regions' payload is damaged: {len(words)} words, but its word counts add up to {total}"
+        )
     regions = []
     for (name, detail), mask in zip(counts, masks, strict=True):
         regions.append(Region(" ".join(words[:name]), " ".join(words[name : name + detail]), mask))
@@ -107,19 +112,19 @@ def _read_regions(reader: Reader) -> tuple[Region, ...]:
     return tuple(regions)
 
 
-def _walk_mask(said: NDArray[np.bool_], cell_of: CellOf) -> NDArray[np.bool_]:
-    """Return the mask ``[8, 8]`` whose cells ``cell_of`` tells, given their weights; ``said`` is what others cover."""
+def _walk_mask(covered: NDArray[np.bool_], cell_of: CellOf) -> NDArray[np.bool_]:
+    """Return the mask ``[8, 8]`` of the cells that ``cell_of`` codes. ``covered`` are the cells of earlier masks."""
     mask = np.zeros((MASK_SIDE, MASK_SIDE), np.bool_)
     for row in range(MASK_SIDE):
         for column in range(MASK_SIDE):
-            present = PRESENT_OF_256[mask_context(mask, said, row, column)]
+            present = PRESENT_OF_256[mask_context(mask, covered, row, column)]
             mask[row, column] = cell_of(np.array([256 - present, present]), row, column)
     return mask
 
 
-def mask_context(mask: NDArray[np.bool_], said: NDArray[np.bool_], row: int, column: int) -> int:
-    """Return the index 0..127 of what is known of a cell; cells outside count as absent."""
-    context = int(said[row, column])
+def mask_context(mask: NDArray[np.bool_], covered: NDArray[np.bool_], row: int, column: int) -> int:
+    """Return the context 0..127 of a cell; cells outside count as absent."""
+    context = int(covered[row, column])
     for down, right in EARLIER_CELLS:
         there, beside = row + down, column + right
         inside = there >= 0 and 0 <= beside < MASK_SIDE

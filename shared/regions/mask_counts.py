@@ -16,4 +16,4 @@ PRESENT_OF_256: Final = (
     85, 64, 85, 128, 85, 64, 85, 85, 32, 28, 28, 37, 128, 23, 43, 26,
 )
 # fmt: on
-"""Of 256 cells in each context of ``coder.mask_context``, those that belong to the mask."""
+"""Cells out of 256 that belong to the mask, for each context of ``coder.mask_context``."""

@@ -1,4 +1,4 @@
-"""One region of a picture: what it is called, what it looks like, where it is."""
+"""One region of a picture: name, detail and mask."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 REGIONS_MAX: Final = 3
 NAME_WORDS_MAX, DETAIL_WORDS_MAX = 3, 10
-"""As MISC asks of its language model."""
+"""Limits from "Multimodal Image Semantic Compression" (MISC)."""
 MASK_SIDE: Final = 8
 
 
@@ -22,11 +22,11 @@ MASK_SIDE: Final = 8
 class Region:
     """``name`` of at most three words, ``detail`` of at most ten, ``mask`` bool ``[8, 8]``, rows from the top.
 
-    Words are what stands between single spaces. Name and detail may be empty, the mask may be all false, and masks of
-    several regions may overlap: the stream says exactly what it was given.
+    Single spaces separate words. Name and detail may be empty, the mask may be all false, and masks of several regions
+    may overlap. The stream codes all of this exactly.
 
     Raises:
-        ConfigError: more words, or another kind of mask.
+        ConfigError: too many words, or another type or shape of mask.
     """
 
     name: str
@@ -43,5 +43,5 @@ class Region:
 
 
 def split_words(text: str) -> list[str]:
-    """Return what stands between spaces, of which ``" ".join`` makes the same text again; none for the empty text."""
+    """Split ``text`` at single spaces, so that ``" ".join`` restores it; [] for the empty text."""
     return text.split(" ") if text else []

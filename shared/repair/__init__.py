@@ -1,1 +1,1 @@
-"""Packets repaired without asking again: RaptorQ (RFC 6330) across the packets of a picture. See ``docs/losses.md``."""
+"""Recovers lost packets without retransmission: RaptorQ (RFC 6330) over the packets of a picture; ``docs/losses.md``."""

@@ -1,4 +1,4 @@
-"""The receiver's side of repair: a filter in front of reassembly that adds the packets it can recover."""
+"""The receiver's side of repair: a filter in front of reassembly that adds recovered packets."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _BOOKKEEPING_BYTES: Final = 512  # what Python spends on one packet beside its b
 
 
 class RepairState(Enum):
-    """How far an object is."""
+    """State of an object."""
 
-    WAITING = "waiting"  # symbols do not suffice yet
-    WHOLE = "whole"  # every source packet arrived by itself
+    WAITING = "waiting"  # there are not enough symbols yet
+    WHOLE = "whole"  # all source packets arrived; none had to be recovered
     REPAIRED = "repaired"  # the missing source packets were recovered
-    DAMAGED = "damaged"  # the symbols do not have the hash: one of them is wrong, and nothing tells which
+    DAMAGED = "damaged"  # the hash does not match: a symbol is wrong, and it is unknown which one
 
 
 @dataclass(frozen=True, slots=True)
 class RepairStatus:
-    """One object: ``missing_symbols`` is how many more it needs at least, 0 unless it waits.
+    """Status of one object. It needs at least ``missing_symbols`` more symbols; 0 unless it is WAITING.
 
-    ``source_received`` and ``repair_received`` count the different symbols that arrived, repair symbols only while the
-    object waited for them.
+    ``source_received`` and ``repair_received`` count the different symbols that arrived. Repair symbols count only
+    while the object is WAITING.
     """
 
     picture_id: int
@@ -56,12 +56,12 @@ class _Object:
     state: RepairState = RepairState.WAITING
 
     def position(self, packet: tuple[StreamKind, int], content: bytes) -> int | None:
-        """Return the source symbol's number of this packet, None where it cannot be of this object."""
-        # A longer content belongs to another picture of this number.
+        """Return the number of this packet's source symbol; None if the packet cannot belong to this object."""
+        # A longer content belongs to another picture with the same id.
         return self.header.position(*packet) if len(content) < self.symbol_bytes else None
 
     def recover(self, contents: Mapping[tuple[StreamKind, int], bytes]) -> list[bytes]:
-        """Return the missing source packets if the symbols suffice now, and settle the state."""
+        """Return the missing source packets if there are enough symbols now, and set the state."""
         source_count = self.header.source_packets
         if self.state is not RepairState.WAITING or self.source_received + len(self.repairs) < source_count:
             return []
@@ -86,7 +86,7 @@ class _Object:
         return [packet for position, packet in enumerate(packets) if position not in present]
 
     def _packets(self, symbols: list[bytes]) -> list[bytes] | None:
-        """Return all packets of the object, None where the symbols are not those that were sent."""
+        """Return all packets of the object; None if the symbols are not the ones that were sent."""
         header = self.header
         if object_digest(header.picture_id, header.runs, symbols) != header.digest:
             return None
@@ -108,7 +108,7 @@ class _Object:
     def status(self) -> RepairStatus:
         header = self.header
         waits = self.state is RepairState.WAITING
-        # As many symbols as there are source packets nearly always suffice; where they did not, one more is asked for.
+        # As many symbols as source packets are nearly always enough. If they are not, one more is needed.
         missing = max(1, header.source_packets - self.source_received - len(self.repairs)) if waits else 0
         kinds = tuple(run.kind for run in header.runs)
         return RepairStatus(
@@ -130,11 +130,11 @@ class _Picture:
 
 
 class RepairDecoder:
-    """Recovers lost packets of the ``max_pictures`` pictures that were heard of last.
+    """Recovers lost packets of the ``max_pictures`` pictures that received packets most recently.
 
-    Memory is bounded by ``max_bytes``; the picture that has been silent longest goes first. Duplicates and reordering
-    change nothing. An object is handed on only if it has its hash, so a wrong symbol never makes a wrong packet,
-    except with probability 2^-32.
+    It holds at most ``max_bytes`` and drops the picture whose last packet is oldest. Duplicates and reordering change
+    nothing. It returns recovered packets only if the hash of their object matches, so a wrong symbol gives a wrong
+    packet with a probability of 2^-32 only.
 
     Raises:
         ConfigError: ``max_pictures`` is not 1 to 128, or ``max_bytes`` is not positive.
@@ -147,7 +147,7 @@ class RepairDecoder:
             raise ConfigError(f"repair memory of {max_bytes} bytes: give at least 1")
         self._max_pictures = max_pictures
         self._max_bytes = max_bytes
-        self._pictures: dict[int, _Picture] = {}  # in the order they were last heard of
+        self._pictures: dict[int, _Picture] = {}  # in the order of their last packets
 
     @property
     def held_bytes(self) -> int:
@@ -155,10 +155,10 @@ class RepairDecoder:
         return sum(picture.held_bytes for picture in self._pictures.values())
 
     def push(self, data: bytes) -> list[bytes]:
-        """Take one received packet; return the packets to hand on to reassembly.
+        """Take one received packet; return the packets for reassembly.
 
-        These are the packet itself, unless it is one for repair, and any that it allowed to be recovered. Any bytes
-        may be pushed: what is no packet of this link is handed on, for the reassembler to count as damaged.
+        These are the packet itself, unless it is a repair packet, and all packets that it makes recoverable. Bytes that
+        are not a packet of this link are returned as well: the reassembler counts them as damaged.
         """
         try:
             recover = self._push_repair(RepairPacket.unpack(data)) if is_repair(data) else self._push_source(data)
@@ -168,7 +168,7 @@ class RepairDecoder:
         return recover
 
     def statuses(self, picture_id: int) -> tuple[RepairStatus, ...]:
-        """Return the objects of a picture in the order in which they were first heard of; none where it is not held."""
+        """Return the objects of a picture in the order of their first packets; () if the picture is not held."""
         picture = self._pictures.get(picture_id)
         return tuple(one.status() for one in picture.objects.values()) if picture else ()
 

@@ -1,4 +1,4 @@
-"""The sender's side of repair: packets of a picture in, repair packets for them out."""
+"""The sender's side of repair: makes repair packets for the packets of a picture."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def repair_count(source_packets: int, overhead: float) -> int:
         ConfigError: ``overhead`` is not a number from 0 to 10.
     """
     if not 0 <= overhead <= MAX_OVERHEAD:
-        raise ConfigError(f"repair overhead {overhead}: give 0 to {MAX_OVERHEAD:g}, 0.25 for one per four packets")
+        raise ConfigError(f"repair overhead {overhead}: give 0 to {MAX_OVERHEAD:g}; 0.25 is one per four packets")
     return math.ceil(round(source_packets * overhead, 9))  # 10 · 0.1 is one packet, not a rounding error more
 
 
@@ -45,8 +45,8 @@ def plan_repair(
     """Return the repaired objects of a picture: the stream kinds of each, and its number of repair packets.
 
     ``source_packets`` counts packets by stream kind, ``overheads`` are repair packets over source packets by stream
-    kind. Streams of equal overhead form one object: one object of many packets withstands more losses than several of
-    few. The object of the largest overhead comes first.
+    kind. Streams with equal overheads form one object, because one large object survives more losses than several small
+    ones. The object with the largest overhead is first.
 
     Raises:
         ConfigError: an overhead is outside its range.
@@ -62,18 +62,18 @@ def plan_repair(
 
 @dataclass(slots=True)
 class RepairEncoder:
-    """Makes repair packets; ``next_count`` is the sequence count of the next one, which runs on over pictures."""
+    """Makes repair packets. ``next_count`` is the next sequence count; it continues from picture to picture."""
 
     next_count: int = 0
 
     def repair_packets(self, packets: Sequence[bytes], count: int) -> list[bytes]:
-        """Return ``count`` repair packets for ``packets``, which are one or more whole streams of one picture.
+        """Return ``count`` repair packets for ``packets``: all packets of one or more streams of one picture.
 
-        Any subset of a picture's streams makes an object of its own, so that streams may be repaired unequally.
+        Each call makes one object, so different streams may have different numbers of repair packets.
 
         Raises:
-            PacketError: something among ``packets`` is no stream packet of this link.
-            ConfigError: the packets are not whole streams of one picture, or there are too many or too long ones.
+            PacketError: one of ``packets`` is not a stream packet of this link.
+            ConfigError: the packets are not complete streams of one picture, or they are too many or too long.
         """
         if not 0 <= count <= MAX_REPAIR_PACKETS:
             raise ConfigError(f"{count} repair packets: give 0 to {MAX_REPAIR_PACKETS}")
@@ -129,8 +129,8 @@ def _runs(packets: Sequence[Packet]) -> tuple[StreamRun, ...]:
             )
         ):
             raise ConfigError(
-                f"the packets of stream {packet.kind.name} do not make one whole stream of one picture: "
-                "repair them as the packetiser made them"
+                f"the packets of stream {packet.kind.name} do not make one complete stream of one picture: "
+                "give all packets that the packetiser returned"
             )
         if opens:
             runs.append(StreamRun(packet.kind, packet.sequence_count, 1))

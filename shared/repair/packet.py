@@ -1,6 +1,6 @@
 """The wire form of a repair packet: one CCSDS Space Packet with one RaptorQ symbol; bit layout in ``docs/losses.md``.
 
-Every repair packet describes the whole repaired object, so that any of them suffices to make use of the others.
+Every repair packet describes its object in full, so that a receiver can use any subset of them.
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ _KIND_BITS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class StreamRun:
-    """The packets of one whole stream: ``packets`` of them, the first with sequence count ``first_count``."""
+    """All packets of one stream: their number ``packets``, and the sequence count ``first_count`` of the first one."""
 
     kind: StreamKind
     first_count: int
     packets: int
 
     def pack(self) -> bytes:
-        """Return the 3 bytes of the run, which leave its kind to the bit map of kinds."""
+        """Return the 3 bytes of the run. They do not hold its kind, which is in the bit map of kinds."""
         return ((self.packets - 1) << _COUNT_BITS | self.first_count).to_bytes(_RUN_BYTES, "big")
 
     @classmethod
     def unpack(cls, kind: StreamKind, data: bytes) -> StreamRun:
-        """Read the 3 bytes of a run; every value is one."""
+        """Read the 3 bytes of a run. Every value is valid."""
         word = int.from_bytes(data, "big")
         return cls(kind, word % SEQUENCE_COUNTS, (word >> _COUNT_BITS) + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectHeader:
-    """What a repair packet says of the object: the picture, its repaired streams in ascending order, and its hash.
+    """Describes the object in a repair packet: picture id, repaired streams in ascending order, and hash.
 
     Two packets repair the same object exactly if their headers and the lengths of their symbols are equal.
     """
@@ -74,7 +74,7 @@ class ObjectHeader:
         return sum(run.packets for run in self.runs)
 
     def position(self, kind: StreamKind, sequence_count: int) -> int | None:
-        """Return the source symbol's number of a packet, None where the object does not hold it."""
+        """Return the number of a packet's source symbol; None if the object does not hold it."""
         before = 0
         for run in self.runs:
             place = (sequence_count - run.first_count) % SEQUENCE_COUNTS
@@ -89,7 +89,7 @@ class RepairPacket:
     """One repair symbol of one object.
 
     ``index`` counts the repair symbols of an object from 0 (its encoding symbol id is K + ``index``);
-    ``sequence_count``, 0 to 16383, runs on over all repair packets of a link, as CCSDS 133.0-B-2 asks.
+    ``sequence_count``, 0 to 16383, continues over all repair packets of a link, as CCSDS 133.0-B-2 requires.
     """
 
     header: ObjectHeader
@@ -98,7 +98,7 @@ class RepairPacket:
     symbol: bytes
 
     def pack(self) -> bytes:
-        """Return the whole Space Packet."""
+        """Return the Space Packet."""
         kinds = sum(1 << run.kind - 1 for run in self.header.runs)
         field_bytes = (
             bytes([self.header.picture_id])
@@ -120,7 +120,7 @@ class RepairPacket:
         if primary.apid != REPAIR_APID:
             raise PacketError(f"APID {primary.apid:#05x} is not {REPAIR_APID:#05x}, which carries repair packets")
         if primary.seq_flags != SequenceFlags.UNSEGMENTED:
-            raise PacketError("a repair packet stands alone: its sequence flags must be 11")
+            raise PacketError("a repair packet is never segmented: its sequence flags must be 11")
         word = int.from_bytes(data[_INDEX_AND_KINDS], "big")
         kinds = [kind for kind in StreamKind if word >> kind - 1 & 1]
         symbol_start = _RUNS_START + _RUN_BYTES * len(kinds) + DIGEST_BYTES
@@ -132,17 +132,17 @@ class RepairPacket:
         )
         header = ObjectHeader(data[PRIMARY_HEADER_BYTES], runs, data[symbol_start - DIGEST_BYTES : symbol_start])
         if header.source_packets > MAX_SOURCE_PACKETS:
-            raise PacketError(f"{header.source_packets} packets in one object; the link repairs {MAX_SOURCE_PACKETS}")
+            raise PacketError(f"{header.source_packets} packets in one object; the limit is {MAX_SOURCE_PACKETS}")
         return cls(header, primary.seq_count, word >> _KIND_BITS, data[symbol_start:-PACKET_CRC_BYTES])
 
 
 def is_repair(data: bytes) -> bool:
-    """Say whether these bytes claim to be a repair packet; ``RepairPacket.unpack`` says whether they are one."""
+    """Whether these bytes have the APID of a repair packet; ``RepairPacket.unpack`` checks the rest."""
     return int.from_bytes(data[:2], "big") % (1 << 11) == REPAIR_APID
 
 
 def kinds_of(data: bytes) -> tuple[StreamKind, ...]:
-    """Return the streams that a packet carries or repairs, by its header alone; none where it claims neither."""
+    """Return the streams that a packet carries or repairs, from its header alone; () for another APID."""
     apid = int.from_bytes(data[:2], "big") % (1 << 11)
     if apid == REPAIR_APID:
         word = int.from_bytes(data[_INDEX_AND_KINDS], "big")
@@ -151,6 +151,6 @@ def kinds_of(data: bytes) -> tuple[StreamKind, ...]:
 
 
 def repair_packet_bytes(longest: int, streams: int) -> int:
-    """Return the bytes of a repair packet for an object of ``streams`` streams and packets of at most ``longest``."""
+    """Return the bytes of a repair packet for an object of ``streams`` streams with packets up to ``longest`` bytes."""
     symbol_bytes = longest - PACKET_OVERHEAD_BYTES + END_MARK_BYTES
     return _RUNS_START + _RUN_BYTES * streams + DIGEST_BYTES + symbol_bytes + PACKET_CRC_BYTES

@@ -1,11 +1,10 @@
-"""Packets as RaptorQ symbols (RFC 6330) of one object, and back.
+"""Converts packets to RaptorQ symbols (RFC 6330) of one object, and back.
 
-A source symbol is what differs between packets: the packet without primary header, picture id and CRC, which the
-object's header tells, then one byte 0x80, then zeros up to the longest. Trailing zeros that all source symbols share
-stay zero in every repair symbol, the code being linear byte by byte: what the library needs of padding to its
-alignment is therefore not sent.
+A source symbol is the packet without primary header, picture id and CRC (the object's header gives those), then one
+byte 0x80, then zeros up to the longest symbol. The code is linear byte by byte, so trailing zeros that all source
+symbols share are zero in every repair symbol. The padding for the library's alignment is therefore not sent.
 
-The library must not be handed anything unchecked: it returns wrong bytes for a damaged symbol, and panics (a
+Check all symbols before they reach the library: it returns wrong bytes for a damaged symbol, and panics (a
 ``BaseException``) on symbols of unequal length or of less than 8 bytes.
 """
 
@@ -27,18 +26,18 @@ _PAYLOAD_ID_BYTES: Final = 4  # RFC 6330, 3.2: source block number (8 bits), enc
 
 
 def source_symbols(contents: Sequence[bytes]) -> list[bytes]:
-    """Return one symbol per packet content, all as long as the longest content and one byte."""
+    """Return one symbol per packet content. All are one byte longer than the longest content."""
     length = max(map(len, contents)) + len(_END_MARK)
     return [source_symbol(content, length) for content in contents]
 
 
 def source_symbol(content: bytes, length: int) -> bytes:
-    """Return ``content``, end mark and zeros: ``length`` bytes unless ``content`` is too long for that."""
+    """Return ``content``, end mark and zeros: ``length`` bytes, or more if ``content`` is longer."""
     return (content + _END_MARK).ljust(length, b"\0")
 
 
 def extract_content(symbol: bytes) -> bytes | None:
-    """Return the packet content that became ``symbol``, None where there is none."""
+    """Return the packet content in ``symbol``; None if it has no end mark."""
     marked = symbol.rstrip(b"\0")
     return marked[: -len(_END_MARK)] if marked.endswith(_END_MARK) else None
 
@@ -67,9 +66,9 @@ def repair_symbols(symbols: Sequence[bytes], count: int) -> list[bytes]:
 def decode_symbols(received: Mapping[int, bytes], source_count: int) -> list[bytes] | None:
     """Return all ``source_count`` source symbols from the ``received`` ones by encoding symbol id.
 
-    Below ``source_count`` ids are source symbols, from there on repair symbols; all symbols have one length. None
-    where they do not suffice, which with ``source_count`` of them or more is rare but happens. Whether the symbols are
-    those that were sent, only ``object_digest`` tells.
+    Ids below ``source_count`` are source symbols, the others are repair symbols; all have the same length. The result
+    is None if the symbols are not enough, which is rare with ``source_count`` or more of them. Check with
+    ``object_digest`` that the symbols are the ones that were sent.
     """
     if len(received) < source_count:
         return None

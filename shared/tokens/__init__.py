@@ -1,1 +1,1 @@
-"""Semantic tokens: SPWs (MTGC) and RSRTs (SDGIC) as codes of a finite scalar quantiser, and their payload."""
+"""Semantic tokens as codes of a finite scalar quantiser, and their payload."""

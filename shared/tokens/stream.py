@@ -1,7 +1,8 @@
-"""The TOKENS stream: 8 to 64 codes of a finite scalar quantiser (Mentzer et al. 2024), range-coded.
+"""The TOKENS stream: 8 to 64 codes of a finite scalar quantiser (FSQ, Mentzer et al. 2024), range-coded.
 
-Payload: one byte (kind in its top bit, a zero bit, the number of tokens less one in six), then the codes, each coded by
-the table of its kind and place. A token is one of 64 codes, three numbers of four levels. ``docs/tokens.md``.
+The payload starts with one byte: the kind in the top bit, a zero bit, and the number of tokens minus one in six bits.
+The codes follow; each has the probability table of its kind and position. A token is one of 64 codes: three numbers of
+four levels. See ``docs/tokens.md``.
 """
 
 from __future__ import annotations
@@ -27,20 +28,21 @@ _KIND_SHIFT, _COUNT_MASK = 7, 0x3F
 
 
 class TokenKind(IntEnum):
-    """Who made the tokens, and so what they mean to the decoder."""
+    """Kind of the tokens."""
 
     SPW = 0
-    """Semantic pseudo-words of the picture alone (MTGC's TASCM)."""
+    """Semantic pseudo-words: they describe the picture alone (task-aware semantic compression module of MTGC)."""
     RSRT = 1
-    """Reconstruction-aware semantic residual tokens: what caption and HCI leave open (SDGIC)."""
+    """Reconstruction-aware semantic residual tokens (SDGIC): they add what the caption and the highly compressed image
+    (HCI) leave out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """``codes`` holds 8 to 64 codes, 0 to 63; each further one refines what those before it say.
+    """``codes`` holds 8 to 64 codes, 0 to 63. Each code refines the ones before it.
 
     Raises:
-        ConfigError: a number of tokens or a code outside its range.
+        ConfigError: the number of tokens or a code is out of range.
     """
 
     kind: TokenKind
@@ -54,7 +56,7 @@ class Tokens:
             raise ConfigError(f"token code {wrong}: codes are 0 to {CODES - 1}")
 
     def numbers(self) -> NDArray[np.float32]:
-        """Return ``[N, 3]``, the codes as the quantiser's numbers, -1 to 0.5 in steps of 0.5."""
+        """Return the codes as the quantiser's numbers ``[N, 3]``, -1 to 0.5 in steps of 0.5."""
         codes = np.array(self.codes, np.int64)[:, None]
         steps = np.array(QUANTISER_LEVELS)
         basis = np.cumprod([1, *QUANTISER_LEVELS[:-1]])
@@ -71,7 +73,7 @@ def encode_tokens(tokens: Tokens) -> bytes:
 
 
 def longest_payload_bytes(count: int) -> int:
-    """Return how many bytes ``count`` tokens take at about the worst: where all codes are equally likely."""
+    """Return the bytes of ``count`` tokens if all codes are equally likely, which is about the worst case."""
     return 2 + -(-count * (CODES - 1).bit_length() // 8)
 
 

@@ -291,14 +291,14 @@ def test_memory_is_bounded_and_the_silent_picture_goes_first() -> None:
 @pytest.mark.parametrize(
     ("packets", "count", "message"),
     [
-        (picture_packets({StreamKind.HCI: 300})[1:], 1, "stream HCI do not make one whole stream"),
-        (picture_packets({StreamKind.HCI: 300})[:-1], 1, "stream HCI do not make one whole stream"),
-        (picture_packets({StreamKind.HCI: 300})[::-1], 1, "stream HCI do not make one whole stream"),
-        (picture_packets({StreamKind.HCI: 20}) * 2, 1, "stream HCI do not make one whole stream"),
+        (picture_packets({StreamKind.HCI: 300})[1:], 1, "stream HCI do not make one complete stream"),
+        (picture_packets({StreamKind.HCI: 300})[:-1], 1, "stream HCI do not make one complete stream"),
+        (picture_packets({StreamKind.HCI: 300})[::-1], 1, "stream HCI do not make one complete stream"),
+        (picture_packets({StreamKind.HCI: 20}) * 2, 1, "stream HCI do not make one complete stream"),
         (
             picture_packets({StreamKind.HCI: 20}) + picture_packets({StreamKind.CAPTION: 20}, picture_id=8),
             1,
-            "CAPTION do not make one whole stream of one picture",
+            "CAPTION do not make one complete stream of one picture",
         ),
         ([], 1, "0 packets to repair: one object has 1 to 1024"),
         (picture_packets({StreamKind.HCI: 20}) * 1025, 1, "1025 packets to repair"),
