@@ -1,1 +1,1 @@
-"""Recovers lost packets without retransmission: RaptorQ (RFC 6330) over the packets of a picture; ``docs/losses.md``."""
+"""Recovers lost packets without retransmission: RaptorQ (RFC 6330) over a picture's packets. See ``docs/losses.md``."""
