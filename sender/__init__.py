@@ -1,1 +1,1 @@
-"""The sender: a picture in, guidance streams and packets out."""
+"""The sender: turns a picture into guidance streams and packets."""

@@ -1,4 +1,4 @@
-"""A picture and a byte budget in, a bitstream out: extract candidates for every stream, then allocate the budget."""
+"""Encodes a picture within a byte budget: extracts candidates for every stream, then allocates the budget."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def encode_picture(
 ) -> Bitstream:
     """Return the bitstream of ``picture``, whose container has at most ``budget_bytes`` (0: the codec's default).
 
-    Usually the small streams take their bytes first and the highly compressed image (HCI) takes the rest; a stream that
-    would leave the HCI too little is left out. In a recipe that fills, the HCI takes its bytes first, and other streams
-    fill what it leaves. ``caption`` replaces the captioner's sentence and takes its bytes before all others.
+    Usually the small streams get their bytes first, and the highly compressed image (HCI) gets the rest. A stream that
+    leaves too little for the HCI is left out. In a recipe with ``fills``, the HCI gets its bytes first, and other
+    streams fill the rest. ``caption`` replaces the captioner's sentence and gets its bytes before all others.
 
     Raises:
         BudgetError: not even the smallest encoding fits, or ``caption`` leaves no room.
         ConfigError: the codec sends no caption, but one is given.
-        InputError: ``caption`` is longer than a stream may be, or no valid text.
+        InputError: ``caption`` is too long or not valid Unicode text.
         SetupError: weights of an extractor are missing or damaged, or the rate-task optimisation has no decoder.
     """
     if caption and StreamKind.CAPTION not in codec.streams:

@@ -1,4 +1,4 @@
-"""Chooses the highly compressed image (HCI) to send, with the receiver's decoder in the loop where there is one."""
+"""Chooses the highly compressed image (HCI) to send, with the receiver's decoder in the loop if there is one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ depends on the picture (docs/results/adaptive.md)."""
 
 
 class DecoderInTheLoop(Protocol):
-    """Measures how far a decoded HCI is from the original. Whoever starts the sender passes one in."""
+    """Measures how far a decoded HCI is from the original. The program passes one to the sender."""
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Callable[[bytes], float]:
         """Return a function from an HCI's payload to the distance of its decoded picture to ``pixels``.
@@ -65,7 +65,7 @@ def _choose_filling_hci(
     budget_bytes: int,
     fills: Callable[[bytes], bool],
 ) -> bytes:
-    """Return the best payload of those that ``fills`` accepts, or of all where it accepts none.
+    """Return the best payload that ``fills`` accepts; if it accepts none, the best of all.
 
     If none of the usual scales for this rate is accepted, finer scales are tried one by one. A picture that takes fewer
     bytes at full quality is accepted at no scale.

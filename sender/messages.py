@@ -1,4 +1,4 @@
-"""The sender's values as messages of the wire contract: what a caller asks for, and what the sender reports."""
+"""Converts between the sender's values and the messages of ``proto/semlink/v1/sender.proto``."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def requested_codec(settings: sender_pb2.SendSettings) -> Codec:
 
     Raises:
         UnknownNameError: there is no such codec.
-        ConfigError: a change outside its rule.
+        ConfigError: a change breaks its rule.
     """
     changes: dict[str, object] = {
         name: getattr(settings, name) for name in ("tokens", "planes") if settings.HasField(name)

@@ -1,4 +1,4 @@
-"""The packets of one picture: those of its streams in the codec's order, then those for repair."""
+"""Makes the packets of one picture: its streams in the codec's order, then repair packets."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Packets:
-    """Source and repair packets in the order in which they leave.
+    """Source and repair packets in the order of sending.
 
-    ``next_counts`` are the CCSDS sequence counts at which the next picture goes on, by stream kind, and
-    ``next_repair_count`` that of the repair packets.
+    The next picture starts with the CCSDS sequence counts ``next_counts``, by stream kind, and its repair packets with
+    ``next_repair_count``.
     """
 
     source: tuple[bytes, ...]
@@ -48,8 +48,8 @@ def make_packets(
 ) -> Packets:
     """Return the packets of ``bitstream``, of at most ``packet_bytes`` each, headers and CRC included.
 
-    Streams leave in ``order``, those not named in it last. ``repair_overheads`` are repair packets over source packets
-    by stream kind (RaptorQ, RFC 6330). ``counts`` and ``repair_count`` are the sequence counts to begin with.
+    Streams are sent in ``order``; streams that it does not name come last. ``repair_overheads`` are repair packets over
+    source packets by stream kind (RaptorQ, RFC 6330). ``counts`` and ``repair_count`` are the first sequence counts.
 
     Raises:
         ConfigError: ``packet_bytes``, an overhead or a count is out of range.

@@ -1,4 +1,4 @@
-"""Rate-task optimisation: how many latent channels to send, by the bytes they take and what the picture loses.
+"""Rate-task optimisation: chooses the number of latent channels from their bytes and the loss of features.
 
 Chen et al., "Generative Semantic Coding" (GSC, arXiv 2510.27324), section 3.2, equation (2).
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class FeatureDistortion(Protocol):
-    """Measures what the decoded picture loses of the original's features. Whoever starts the sender passes one in."""
+    """Measures the distance between features of decoded and original picture. The program passes one to the sender."""
 
     def __call__(self, pixels: NDArray[np.uint8], caption: str) -> Callable[[LatentChannels], float]:
         """Return abs(V(x_hat) - V(x)) as a function of the latent channels that are sent.

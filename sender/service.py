@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class SenderService(sender_pb2_grpc.SenderServiceServicer):
-    """Extracts guidance, codes it and packetises it. Keeps no state between calls but what ``telemetry`` counts."""
+    """Encodes pictures and makes packets. It keeps no state between calls, apart from the counts of ``telemetry``."""
 
     def __init__(
         self,
@@ -107,8 +107,8 @@ def sender_spec(
 ) -> ServiceSpec:
     """Return the sender as a service to run.
 
-    Without a ``decoder_in_the_loop`` the codec `adaptive` chooses its HCI by a table. Without a ``feature_distortion``
-    a rate-task optimisation is refused.
+    Without a ``decoder_in_the_loop``, the codec `adaptive` chooses its highly compressed image (HCI) by a table.
+    Without a ``feature_distortion``, a rate-task optimisation is an error.
     """
     telemetry = telemetry or Telemetry()
     return ServiceSpec(

@@ -1,4 +1,4 @@
-"""What the sender counts: pictures, and the bytes of their streams."""
+"""The sender's metrics: pictures, and the bytes of their streams and packets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures what the pocket decoder makes of an HCI (highly compressed image), to choose the best one of several."""
+"""Measures how well the pocket decoder restores a highly compressed image (HCI), to choose the best of several."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The captioner's network: a small transformer decoder (Vaswani et al. 2017, pre-norm) that looks at image features."""
+"""The captioner's network: a small transformer decoder (Vaswani et al. 2017, pre-norm) with image features as input."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEADS, INNER, LAYERS = 256, 4, 512, 2
 VOCABULARY: Final = 2000
-"""Symbols that the network knows: END, ESCAPE and the most frequent words of the caption coder, by its numbers."""
+"""Size of the vocabulary: END, ESCAPE and the most frequent words, numbered as in the caption coder."""
 START: Final = VOCABULARY
 MAX_WORDS: Final = 14
 
@@ -24,7 +24,7 @@ PictureKeys = list[tuple[Tensor, Tensor]]
 
 
 class CaptionNetwork(nn.Module):
-    """What comes next in a caption, given the picture."""
+    """Predicts the next word of a caption from the picture and the words so far."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,21 +37,21 @@ class CaptionNetwork(nn.Module):
         self.last_norm = nn.LayerNorm(WIDTH)
 
     def picture_keys(self, features: Tensor, places: Sequence[int] | None = None) -> PictureKeys:
-        """Return what all layers see of ``features`` ``[P, S, 1280]`` at ``places`` (S of 64, default all)."""
+        """Return all layers' keys and values for ``features`` ``[P, S, 1280]`` at ``places`` (S of 64; None: all)."""
         where = self.places if places is None else self.places[list(places)]
         x = self.seen_norm(self.eye(features) + where)
         return [cast("Layer", layer).keys_and_values(x) for layer in self.layers]
 
     def forward(self, picture_keys: PictureKeys, symbols: Tensor, dropout: Dropout | None = None) -> Tensor:
-        """Return logits ``[P, n, T, VOCABULARY]`` of what follows each of ``symbols``, ``[P, n, T]``, START first.
+        """Return logits ``[P, n, T, VOCABULARY]`` of the next symbol after each of ``symbols``, ``[P, n, T]``.
 
-        ``n`` captions of each of ``P`` pictures; T is at most MAX_WORDS + 1.
+        There are ``n`` captions for each of ``P`` pictures. The first symbol is START; T is at most MAX_WORDS + 1.
         """
         dropout = dropout or Dropout(0)
         return functional.linear(dropout(self._read(picture_keys, symbols, dropout)), self.words[:VOCABULARY])
 
     def next_logits(self, picture_keys: PictureKeys, symbols: Tensor) -> Tensor:
-        """Return logits ``[P, n, VOCABULARY]`` of what follows the last of ``symbols``, as the last of ``forward``."""
+        """Return logits ``[P, n, VOCABULARY]`` of the next symbol after ``symbols``: the last ones of ``forward``."""
         return functional.linear(self._read(picture_keys, symbols, Dropout(0))[:, :, -1], self.words[:VOCABULARY])
 
     def _read(self, picture_keys: PictureKeys, symbols: Tensor, dropout: Dropout) -> Tensor:
@@ -63,14 +63,14 @@ class CaptionNetwork(nn.Module):
 
 
 class Dropout:
-    """Dropout (Srivastava et al. 2014) of whole channels of a caption, alike at all its words: one draw per caption."""
+    """Dropout (Srivastava et al. 2014) of the same channels at all words of a caption: one draw per caption."""
 
     def __init__(self, share: float, seed: int = 0) -> None:
         self._kept = 1 - share
         self._generator = torch.Generator().manual_seed(seed)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return ``x`` ``[P, n, T, width]`` with a share of its channels zero and the others larger to make up."""
+        """Return ``x`` ``[P, n, T, width]`` with a share of its channels set to zero and the others scaled up."""
         if self._kept == 1:
             return x
         drawn = torch.rand(*x.shape[:2], 1, x.shape[3], generator=self._generator)
@@ -78,7 +78,7 @@ class Dropout:
 
 
 class Layer(nn.Module):
-    """Attention to the caption so far, attention to the picture, two dense steps; each added to its input."""
+    """Self-attention over the caption, cross-attention to the picture, and two dense layers, each with a skip."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class Layer(nn.Module):
         later = torch.ones(x.shape[2], x.shape[2], dtype=torch.bool).triu(1)
         attended = _attend(query, key, value, later)
         x = x + dropout(self.own_out(_join_heads(attended).view_as(x)))
-        # All captions of a picture look at it at once.
+        # All captions of a picture attend to it in one product.
         query = _split_heads(self.query(self.query_norm(x)).flatten(1, 2))
         attended = _attend(query, keys, values)
         x = x + dropout(self.picture_out(_join_heads(attended).view_as(x)))
@@ -113,7 +113,7 @@ def _split_heads(x: Tensor) -> Tensor:
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None = None) -> Tensor:
-    """Return ``[B, heads, T, d]``. For so few places, plain products are faster than torch's fused attention."""
+    """Return ``[B, heads, T, d]``. With so few places, plain products are faster than torch's fused attention."""
     likeness = query @ key.mT / query.shape[-1] ** 0.5
     if hidden is not None:
         likeness = likeness.masked_fill(hidden, -torch.inf)

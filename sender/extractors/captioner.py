@@ -1,4 +1,4 @@
-"""The captioner: one English sentence about a picture, in words that are cheap to send."""
+"""The captioner: writes one English sentence about a picture, in words that take few bytes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Search:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A caption as the search found it: the coder's symbols and their score, a plain sum as long as it grows."""
+    """A caption in the search: the coder's symbols and their score, a plain sum until the caption ends."""
 
     symbols: tuple[int, ...]
     score: float
@@ -64,7 +64,7 @@ class Captioner:
         Raises:
             SetupError: weights or a package are missing or damaged.
         """
-        self._see, self._network, self._search = FeatureExtractor(), caption_network(weights), search or Search()
+        self._features, self._network, self._search = FeatureExtractor(), caption_network(weights), search or Search()
 
     def __call__(self, pixels: NDArray[np.uint8]) -> str:
         """Return a sentence about ``pixels``, uint8 ``[H, W, 3]`` RGB or ``[H, W]`` grey, of any size.
@@ -72,7 +72,7 @@ class Captioner:
         Raises:
             PictureError: another kind of array.
         """
-        return best_captions(self._network, self._see(pixels)[None], self._search)[0].text
+        return best_captions(self._network, self._features(pixels)[None], self._search)[0].text
 
 
 def caption_network(weights: Path | None = None) -> CaptionNetwork:
@@ -103,7 +103,7 @@ def best_captions(network: CaptionNetwork, features: Tensor, search: Search) -> 
         scores[:, END] = -math.inf
         likeliest = np.argsort(-scores, axis=None, kind="stable")[: search.beams]
         begun = [_extend(begun, int(place), scores) for place in likeliest]
-        # Scores only fall and what divides them only grows up to the longest caption's.
+        # A longer caption has a lower sum, and divides it by at most the power of the longest caption.
         at_best = begun[0].score / (MAX_WORDS + 1) ** search.length_power
         if len(finished) == search.beams and finished[-1].score >= at_best:
             break
@@ -118,7 +118,7 @@ def _extend(begun: list[Candidate], place: int, scores: NDArray[np.float64]) -> 
 def _gains(
     network: CaptionNetwork, picture_keys: PictureKeys, begun: list[tuple[int, ...]], search: Search
 ) -> NDArray[np.float64]:
-    """Return ``[beams, VOCABULARY]``: what each next symbol adds to the score of each beginning, in bits."""
+    """Return ``[beams, VOCABULARY]``: the change of each beginning's score by each next symbol, in bits."""
     symbols = torch.tensor([[[START, *beginning] for beginning in begun]])
     logits = network.next_logits(picture_keys, symbols)[0].double()
     gains: NDArray[np.float64] = (logits.log_softmax(-1) / math.log(2)).numpy()

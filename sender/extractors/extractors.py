@@ -1,4 +1,4 @@
-"""What a sender extracts from a picture. Each extractor loads its network when it is first used."""
+"""The extractors of a sender. Each one loads its network at its first use."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Extractors:
     """Captioner, token encoder, latent encoder and region finder; several threads may call them.
 
     Args:
-        decoder_in_the_loop: measures what the decoder makes of an HCI, for recipes that choose the HCI so.
-        loading: a context manager around the loading of each extractor, given its name. Telemetry measures with it.
-        feature_distortion: measures what the decoder loses with a choice of latent channels, for the rate-task
-            optimisation.
+        decoder_in_the_loop: measures how well the decoder restores a highly compressed image (HCI), for recipes that
+            choose the HCI with the decoder.
+        loading: returns a context manager around the loading of the extractor of that name. Telemetry measures with it.
+        feature_distortion: measures the loss of features with some latent channels, for the rate-task optimisation.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Extractors:
     def tokens(
         self, kind: TokenKind, count: int, pixels: NDArray[np.uint8], hci: NDArray[np.uint8] | None, caption: str
     ) -> Tokens:
-        """Return ``count`` tokens of the picture; RSRTs depend on the decoded ``hci`` and on ``caption`` as well.
+        """Return ``count`` tokens of the picture. Residual tokens also depend on the decoded ``hci`` and ``caption``.
 
         Raises:
             SetupError: weights are missing or damaged.
@@ -80,7 +80,7 @@ class Extractors:
         return self._token_encoder()(kind, count, pixels, hci, caption)
 
     def latent(self, pixels: NDArray[np.uint8], count: int) -> tuple[NDArray[np.int16], tuple[int, ...]]:
-        """Return all channels ``[32, H / 16, W / 16]`` of the latent, and the ``count`` that show most, best first.
+        """Return all channels ``[32, H / 16, W / 16]`` of the latent, and the ids of the ``count`` best, best first.
 
         Raises:
             SetupError: weights are missing or damaged.
@@ -91,7 +91,7 @@ class Extractors:
         return values, select_channels(values, pixels, count)
 
     def regions(self, pixels: NDArray[np.uint8]) -> tuple[Region, ...]:
-        """Return up to three regions; none where nothing is recognised.
+        """Return up to three regions; () if nothing is recognised.
 
         Raises:
             SetupError: a package is missing or damaged.

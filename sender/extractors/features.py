@@ -1,9 +1,9 @@
-"""What the sender sees of a picture: the head map of EfficientNet-Lite2, a frozen ImageNet classifier.
+"""Image features of the sender: the head map of EfficientNet-Lite2, a frozen ImageNet classifier.
 
-Captioner, token encoder and region finder (`sender/extractors/objects.py`) look at it.
+Captioner, token encoder and object finder (`sender/extractors/objects.py`) use them.
 
-Lite2 and not Lite0, because Lite0 judges pictures in the receiver (`shared/efficientnet.py`): words chosen by the
-judge's own features would flatter every measure of agreement with it.
+The receiver measures pictures with Lite0 (`shared/efficientnet.py`). A sender with the features of Lite0 would optimise
+for that measure and bias the results, so it uses Lite2.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SIDE: Final = 256
-"""The whole picture is resized to this square, whatever its shape; the network learnt on 260."""
+"""Pictures of any shape are resized to a square with this side in pixels. The network was trained with 260."""
 PLACES: Final = (SIDE // 32) ** 2
 FEATURE_CHANNELS: Final = 1280
 
@@ -45,8 +45,8 @@ class FeatureExtractor:
     @torch.inference_mode()
     def maps(self, squares: NDArray[np.uint8]) -> Tensor:
         """Return ``[B, 64, 1280]`` float32, places row by row, for ``squares`` ``[B, 256, 256, 3]``."""
-        planes = torch.from_numpy(squares.transpose(0, 3, 1, 2).astype(np.float32) / 255)
-        return self._network.head_map(planes).flatten(2).transpose(1, 2).contiguous()
+        pictures = torch.from_numpy(squares.transpose(0, 3, 1, 2).astype(np.float32) / 255)
+        return self._network.head_map(pictures).flatten(2).transpose(1, 2).contiguous()
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Return ``[64, 1280]`` float32 of one picture, uint8 ``[H, W, 3]`` RGB or ``[H, W]`` grey, of any size.
@@ -58,7 +58,7 @@ class FeatureExtractor:
 
 
 def resize_to_square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return ``pixels`` as RGB ``[256, 256, 3]``, resized by Pillow's bicubic filter, which works in integers.
+    """Return ``pixels`` as RGB ``[256, 256, 3]``, resized with Pillow's bicubic filter (in integers).
 
     Raises:
         PictureError: not uint8 ``[H, W, 3]`` or ``[H, W]`` with at least one pixel.

@@ -1,6 +1,6 @@
-"""The sender's half of the latent stream (GSC): a picture's planes, and which of them to send.
+"""The sender's part of the latent stream: computes a picture's latent channels and chooses which to send.
 
-Chen et al., "Generative Semantic Coding" (arXiv 2510.27324), sections 3.1 and 3.2.
+Chen et al., "Generative Semantic Coding" (GSC, arXiv 2510.27324), sections 3.1 and 3.2.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 WEIGHTS_NAME: Final = "analysis.safetensors"
 STRIP_ROWS: Final = 64
-"""Rows of samples that are computed at a time, which bounds the memory."""
+"""Rows of samples that are computed at a time. This limits the memory."""
 
 
 class LatentEncoder:
-    """Pictures to planes."""
+    """Computes the latent channels of pictures."""
 
     def __init__(self, weights: Path | None = None) -> None:
         """Load the weights that ship, or the safetensors file ``weights``.
@@ -43,17 +43,17 @@ class LatentEncoder:
 
     @torch.inference_mode()
     def values(self, pixels: NDArray[np.uint8]) -> NDArray[np.int16]:
-        """Return the planes ``[32, h, w]`` in steps of the quantiser, h and w a sixteenth of the picture, rounded up.
+        """Return the channels ``[32, h, w]`` in quantiser steps; h and w are H / 16 and W / 16, rounded up.
 
-        ``pixels`` are uint8 ``[H, W, 3]`` or ``[H, W]``; grey counts as three equal planes.
+        ``pixels`` are uint8 ``[H, W, 3]`` or ``[H, W]``; grey becomes three equal colour channels.
 
         Raises:
             PictureError: another kind of array.
         """
         strips = []
         for picture, above, rows in _strips(_pad(pixels), REACH):
-            planes = self._analysis(picture)[0, :, above : above + rows].round().clamp(-VALUE_MAX, VALUE_MAX)
-            strips.append(planes.to(torch.int16).numpy())
+            channels = self._analysis(picture)[0, :, above : above + rows].round().clamp(-VALUE_MAX, VALUE_MAX)
+            strips.append(channels.to(torch.int16).numpy())
         return np.concatenate(strips, axis=1)
 
 
@@ -69,24 +69,24 @@ def select_channels(values: NDArray[np.int16], pixels: NDArray[np.uint8], count:
         PictureError: ``pixels`` is another kind of array.
     """
     if count not in CHANNEL_COUNTS:
-        raise ConfigError(f"{count} planes of the latent: must be one of {', '.join(map(str, CHANNEL_COUNTS))}")
+        raise ConfigError(f"{count} latent channels: must be one of {', '.join(map(str, CHANNEL_COUNTS))}")
     padded = _pad(pixels)
     if values.shape != (LATENT_CHANNELS, *latent_size(pixels.shape[1], pixels.shape[0])):
         raise ConfigError(
             f"a latent of {list(values.shape)} is not of a picture of {pixels.shape[1]}x{pixels.shape[0]}"
         )
     grey = torch.cat([luminance(picture) for picture, _, _ in _strips(padded, 0)], dim=2)
-    planes = torch.from_numpy(values.astype(np.float32))
+    channels = torch.from_numpy(values.astype(np.float32))
     # One at a time: 32 grey pictures of a large photograph would take gigabytes.
-    scores = [float(ssim_scores(plane[None, None], grey)) for plane in planes]
+    scores = [float(ssim_scores(one[None, None], grey)) for one in channels]
     return tuple(sorted(range(LATENT_CHANNELS), key=lambda channel: -scores[channel])[:count])
 
 
 def load_analysis(path: Path | None = None) -> Analysis:
-    """Return the analysis transform of the file ``path``, by default of the one that ships, frozen.
+    """Return the analysis transform with the weights in ``path``, frozen; None loads the shipped weights.
 
     Raises:
-        SetupError: it is missing or damaged.
+        SetupError: the file is missing or damaged.
     """
     source = path or resources.files("models") / "latent" / WEIGHTS_NAME
     hint = "install the package again or train it (training/README.md)"

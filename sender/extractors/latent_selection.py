@@ -1,9 +1,9 @@
-"""How much of a picture's structure a plane of its latent shows: the SSIM by which GSC chooses channels.
+"""Scores latent channels by their structural similarity (SSIM) with the picture.
 
-Chen et al., "Generative Semantic Coding" (arXiv 2510.27324), section 3.2: the C channels "with the largest SSIM value".
-The text names neither scale nor sign nor resolution; here a plane is compared as a grey picture: up-sampled, turned
-so that it correlates positively with the luminance (a channel's sign is arbitrary), and given the luminance's mean and
-contrast.
+Chen et al., "Generative Semantic Coding" (arXiv 2510.27324), section 3.2, send the C channels "with the largest SSIM
+value". The paper specifies neither scale nor sign nor resolution. Here a channel becomes a grey picture: it is
+up-sampled, its sign is flipped if it correlates negatively with the luminance (a channel's sign is arbitrary), and it
+gets the mean and contrast of the luminance.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 GREY_SCALE = 4
-"""Pixels of the compared grey pictures per sample of a plane: SSIM's window of 11 then spans three samples."""
+"""Pixels of the compared grey pictures per sample of a channel. SSIM's window of 11 then covers three samples."""
 WINDOW, WINDOW_SIGMA = 11, 1.5
 K1, K2 = 0.01, 0.03
 LUMA = (0.299, 0.587, 0.114)
@@ -27,9 +27,9 @@ def luminance(picture: Tensor) -> Tensor:
 
 
 def ssim_scores(planes: Tensor, grey: Tensor) -> Tensor:
-    """Return the SSIM ``[B, M]`` of each of ``planes`` ``[B, M, h, w]`` with ``grey`` ``[B, 1, 4h, 4w]``, 0 to 1.
+    """Return the SSIM ``[B, M]`` of the channels ``planes`` ``[B, M, h, w]`` with ``grey`` ``[B, 1, 4h, 4w]``, 0 to 1.
 
-    Wang et al. 2004, window and constants as there. An even plane shows nothing and scores -1, the least.
+    Window and constants are those of Wang et al. 2004. A constant channel scores -1, the lowest value.
     """
     size = (grey.shape[2], grey.shape[3])
     shown = functional.interpolate(planes.float(), size, mode="bilinear", align_corners=False)
@@ -54,7 +54,7 @@ def _ssim(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _blur(x: Tensor) -> Tensor:
-    """Return ``x`` ``[B, M, H, W]`` under a Gaussian window, wholly inside, or as much of it as a small side holds."""
+    """Return ``x`` ``[B, M, H, W]`` filtered with a Gaussian window, without padding; a small side cuts the window."""
     for dim in (2, 3):
         width = min(WINDOW, x.shape[dim] - 1 + x.shape[dim] % 2)
         place = torch.arange(width, dtype=x.dtype, device=x.device) - width // 2

@@ -1,8 +1,8 @@
-"""Which objects a picture shows, and where: class activation maps of a frozen ImageNet classifier.
+"""Finds the objects in a picture with class activation maps of a frozen ImageNet classifier.
 
-Zhou et al. 2016, "Learning Deep Features for Discriminative Localization": the classifier's weights on every place of
-its last map say what speaks for a class there. The place of MISC's map encoder (CLIP Surgery) in the embedded version.
-The network is EfficientNet-Lite2, as in `sender/extractors/features.py` and for the same reason.
+Zhou et al. 2016, "Learning Deep Features for Discriminative Localization": the classifier's weights, applied to every
+place of its last map, give the evidence for a class at that place. This replaces the map encoder (CLIP Surgery) of
+"Multimodal Image Semantic Compression" (MISC). The network is EfficientNet-Lite2, as in `features.py`.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SHARE_MIN: Final = 0.1
-"""Probability below which the best class of what is left is no object."""
+"""If the best class of the free cells has a lower probability, there are no more objects."""
 PEAK_SHARE: Final = 0.25
-"""Of the way from the mean evidence of what is looked at to its peak, above which a cell belongs to the object."""
+"""A cell belongs to the object if its evidence is above this share of the way from mean to peak of the free cells."""
 CELLS_MIN: Final = 3
-"""Fewer free cells are not looked at, and no object has fewer."""
+"""Least number of cells of an object; with fewer free cells the search ends."""
 ALIKE: Final = 0.3
-"""Cosine between two classes' weights above which they are two names of one object."""
+"""Two classes are names of one object if the cosine between their weights is above this."""
 LOOKS: Final = 6
-"""How often the picture is looked at: objects, and second names of objects."""
+"""Most rounds of the search. Each finds an object, or a second name of one."""
 
 
 @dataclass
@@ -69,8 +69,8 @@ class ObjectFinder:
 def find_objects(features: Tensor, weights: Tensor, biases: Tensor) -> list[FoundObject]:
     """Return the objects in ``features`` ``[8, 8, 1280]``, given the classifier's ``[1000, 1280]`` and ``[1000]``.
 
-    The best class of the whole picture takes the cells that speak for it; the rest is looked at again. A class much
-    like one that was found before is the same object under another name, and adds its cells to it.
+    Each round finds the best class of the free cells and takes the cells with most evidence for it. A class similar to
+    an earlier one is another name of the same object, which gets its cells.
     """
     evidence = features @ weights.T + biases
     free = torch.ones(features.shape[:2], dtype=torch.bool)

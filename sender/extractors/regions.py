@@ -1,4 +1,4 @@
-"""The regions of a picture: names from a classifier, masks from its activation maps, details from the pixels."""
+"""Finds the regions of a picture: names from a classifier, masks from its activation maps, details from the pixels."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 SECOND_COLOUR_SHARE: Final = 0.3
 DARK, BRIGHT = 75.0, 180.0
-"""Mean value (0..255) of a colour's pixels below or above which it is called so."""
+"""A colour is dark or bright if the mean value (0..255) of its pixels is below or above this."""
 PLAIN, TEXTURED = 3.5, 11.0
-"""Mean step between neighbouring pixels of the 256×256 picture below or above which a region is called so."""
+"""A region is plain or textured if the mean step between neighbouring pixels at 256×256 is below or above this."""
 EVERYWHERE_SHARE: Final = 0.6
-"""Of all cells, above which a region has no place."""
+"""A region with more than this share of all cells has no place in its detail."""
 HUES: Final = (
     (11, "red"),
     (28, "orange"),
@@ -30,11 +30,11 @@ HUES: Final = (
     (205, "purple"),
     (240, "pink"),
 )
-"""Upper ends on Pillow's circle of 255 hues; beyond the last it is red again."""
+"""Upper limits on Pillow's circle of 255 hues. Above the last one the hue is red again."""
 
 
 class RegionFinder:
-    """Pictures to regions, the same for the same pixels. The network is loaded once.
+    """Finds regions; the same pixels give the same regions. The network is loaded once.
 
     Raises:
         SetupError: its package is missing or damaged.
@@ -44,7 +44,7 @@ class RegionFinder:
         self._objects = ObjectFinder()
 
     def regions_of(self, pixels: NDArray[np.uint8]) -> tuple[Region, ...]:
-        """Return up to three regions, none where the classifier is sure of nothing, most certain first.
+        """Return up to three regions, most certain first; () if the classifier is not certain of any.
 
         ``pixels`` are uint8 ``[H, W, 3]`` or ``[H, W]``, of any size.
 

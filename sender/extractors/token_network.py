@@ -1,8 +1,10 @@
-"""The networks that turn image features into semantic tokens: TASCM's SPWs (MTGC) and the RSRTs of SDGIC.
+"""The networks that turn image features into semantic tokens.
 
-Learned queries look at the features by cross-attention and at each other by self-attention, as MTGC describes its task-
-aware semantic compression module; a finite scalar quantiser (Mentzer et al. 2024) rounds what they found. The RSRTs'
-network also looks at the features of the decoded HCI and at the caption, so that it can leave out what those say.
+There are two kinds: semantic pseudo-words (SPWs, from MTGC) and reconstruction-aware semantic residual tokens (RSRTs,
+from SDGIC). Learned queries use cross-attention to the features and self-attention, as in the task-aware semantic
+compression module of MTGC. A finite scalar quantiser (FSQ, Mentzer et al. 2024) rounds the result. The network for
+RSRTs also attends to the caption and to the features of the decoded highly compressed image (HCI), so that the tokens
+need not repeat them.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ WIDTH, HEADS, LAYERS = 192, 6, 2
 class TokenNetwork(nn.Module):
     """``features`` is the width of the image features, ``text`` that of the caption's vectors.
 
-    With ``sees_context`` the network looks at HCI and caption too.
+    With ``sees_context`` the network also attends to HCI and caption.
     """
 
     def __init__(self, features: int, text: int, *, sees_context: bool) -> None:
@@ -44,7 +46,7 @@ class TokenNetwork(nn.Module):
         """Return the tokens' numbers ``[B, 64, 3]``, quantised with a straight-through gradient, and codes ``[B, 64]``.
 
         ``picture`` and ``hci`` are features ``[B, 64, F]``, ``caption`` ``[B, C, T]`` with ``captioned`` ``[B, C]``: 1
-        where it has a word. A token never looks at a later one, so that the first ones stand for themselves.
+        where it has a word. A token does not attend to later ones, so the first tokens are usable alone.
         """
         seen = [self.picture(picture) + self.sources[0] + self.places]
         hidden = [torch.zeros(picture.shape[:2], dtype=torch.bool, device=picture.device)]

@@ -1,4 +1,8 @@
-"""Semantic tokens of a picture: SPWs, or RSRTs beside a caption and an HCI. Networks load on first use."""
+"""Encodes a picture to semantic tokens.
+
+Semantic pseudo-words (SPWs) depend on the picture alone. Reconstruction-aware semantic residual tokens (RSRTs) also
+depend on the caption and the highly compressed image (HCI) that are sent.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ HINT: Final = "install the package again, choose a codec without tokens, or trai
 
 
 def tokens_folder() -> Path:
-    """Return the folder of the weights that ship."""
+    """Return the folder of the shipped weights."""
     return Path(str(resources.files("models") / "tokens"))
 
 
@@ -55,16 +59,16 @@ def save_token_network(network: TokenNetwork, folder: Path, kind: TokenKind) -> 
 
 
 class TokenEncoder:
-    """Pictures to tokens."""
+    """Encodes pictures to tokens."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Load the networks in ``folder``, or those that ship.
+        """Load the networks in ``folder``; None loads the shipped ones.
 
         Raises:
             SetupError: weights or a package are missing or damaged.
         """
         self._networks = {kind: load_token_network(folder or tokens_folder(), kind) for kind in TokenKind}
-        self._see = FeatureExtractor()
+        self._features = FeatureExtractor()
         self._text = TextEncoder()
 
     @torch.inference_mode()
@@ -73,13 +77,13 @@ class TokenEncoder:
     ) -> Tokens:
         """Return the first ``count`` tokens of ``pixels`` ``[H, W, 3]`` or ``[H, W]``, uint8.
 
-        RSRTs depend on the decoded ``hci`` and the ``caption`` that are sent beside them, None and "" if they are not.
+        RSRTs depend on the decoded ``hci`` (None: not sent) and on the ``caption`` ("": not sent).
 
         Raises:
             ConfigError: ``count`` is not 8 to 64.
             PictureError: another kind of array.
         """
         words = self._text(caption)[None]
-        seen_hci = None if hci is None else self._see(hci)[None]
-        _, codes = self._networks[kind](self._see(pixels)[None], seen_hci, words, torch.ones(words.shape[:2]))
+        seen_hci = None if hci is None else self._features(hci)[None]
+        _, codes = self._networks[kind](self._features(pixels)[None], seen_hci, words, torch.ones(words.shape[:2]))
         return Tokens(kind, tuple(codes[0, :count].tolist()))

@@ -103,40 +103,38 @@ class SendSettings(_message.Message):
     CONTAINER_FIELD_NUMBER: _builtins.int
     codec: _builtins.str
     budget_bytes: _builtins.int
-    """Upper limit of the container in bytes; 0 asks for the codec's default rate."""
+    """Upper limit of the container in bytes; 0 uses the codec's default rate."""
     packet_bytes: _builtins.int
-    """Upper limit of one whole packet in bytes; 0 asks for the default."""
+    """Upper limit of one packet in bytes, headers included; 0 uses the default."""
     picture_index: _builtins.int
-    """Identifies the picture within a run, from 0. Its low 8 bits travel in every packet."""
+    """Number of the picture within a run, from 0. Every packet carries its low 8 bits."""
     next_repair_count: _builtins.int
-    """CCSDS sequence count of the next repair packet, from the report of the picture before."""
+    """CCSDS sequence count of the next repair packet, from the report of the previous picture."""
     caption: _builtins.str
-    """Stands in for the captioner's sentence, for codecs that send a caption; "" sends none."""
+    """Replaces the captioner's sentence, for codecs that send a caption; "" sends none."""
     tokens: _builtins.int
-    """Tokens at most, 8 to 64, for codecs that send tokens; absent: the codec's own number."""
+    """Most tokens, 8 to 64, for codecs that send tokens; absent: the codec's own number."""
     planes: _builtins.int
-    """Planes of the latent at most, 1, 2, 4, 8 or 16, for codecs that send them; absent: the codec's own number."""
+    """Most latent channels, 1, 2, 4, 8 or 16, for codecs that send them; absent: the codec's own number."""
     container: _builtins.bytes
-    """A .sem container to packetise as it is. No picture follows then, and nothing is encoded; codec gives the order of the
-    packets.
-    """
+    """A .sem container to packetise. No picture follows, and nothing is encoded; codec gives the order of the packets."""
     @_builtins.property
     def next_sequence_counts(self) -> _containers.ScalarMap[_builtins.int, _builtins.int]:
-        """CCSDS sequence count of the next packet per stream kind, from the report of the picture before; the service keeps
-        no state between calls, so that a run repeats exactly. Kinds that are absent start at 0.
+        """CCSDS sequence count of the next packet per stream kind, from the report of the previous picture. Absent kinds start
+        at 0. The service keeps no state between calls, so that a run is exactly repeatable.
         """
 
     @_builtins.property
     def repair_overheads(self) -> _containers.ScalarMap[_builtins.int, _builtins.float]:
-        """Repair packets over packets by stream kind, 0 to 10 (RaptorQ); kinds of equal ratio are repaired as one object, and
-        kinds that are absent not at all.
+        """Repair packets over source packets by stream kind, 0 to 10 (RaptorQ). Kinds with equal ratios form one object.
+        Absent kinds get no repair packets.
         """
 
     @_builtins.property
     def session(self) -> _packet_pb2.Session: ...
     @_builtins.property
     def trade_off(self) -> Global___TradeOff:
-        """Chooses the number of planes, for codecs that send them and a sender with a decoder; absent: as many as fit."""
+        """Chooses the number of latent channels, for codecs that send them and a sender with a decoder; absent: as many as fit."""
 
     def __init__(
         self,
@@ -176,14 +174,16 @@ Global___SendSettings: _TypeAlias = SendSettings  # noqa: Y015
 
 @_typing.final
 class TradeOff(_message.Message):
-    """Planes are chosen by the least alpha * |V(x_hat) - V(x)| + beta * bytes (GSC, equation 2); neither is negative."""
+    """Weights of the rate-task optimisation, not negative. The sender chooses the number of latent channels with the least
+    alpha * |V(x_hat) - V(x)| + beta * bytes ("Generative Semantic Coding", equation 2).
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ALPHA_FIELD_NUMBER: _builtins.int
     BETA_FIELD_NUMBER: _builtins.int
     alpha: _builtins.float
-    """Weight of what the picture's visual analysis V loses (docs/latent.md)."""
+    """Weight of the distortion of the visual analysis V (docs/latent.md)."""
     beta: _builtins.float
     """Weight of a byte."""
     def __init__(
@@ -326,14 +326,14 @@ class SendReport(_message.Message):
     """Bytes of all packets, headers and CRCs included."""
     encode_s: _builtins.float
     repair_packets: _builtins.int
-    """Repair packets, which come after all others, and their bytes; neither is part of the counts above."""
+    """Repair packets, which are sent after all others, and their bytes. The counts above do not include them."""
     repair_bytes: _builtins.int
     next_repair_count: _builtins.int
     @_builtins.property
     def streams(self) -> _containers.RepeatedCompositeFieldContainer[Global___StreamBytes]: ...
     @_builtins.property
     def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What the sender had to convert, such as "alpha flattened on white"."""
+        """Conversions of the picture, such as "alpha flattened on white"."""
 
     @_builtins.property
     def next_sequence_counts(self) -> _containers.ScalarMap[_builtins.int, _builtins.int]: ...
@@ -409,7 +409,7 @@ class Codec(_message.Message):
     summary: _builtins.str
     @_builtins.property
     def streams(self) -> _containers.RepeatedScalarFieldContainer[_packet_pb2.StreamKind.ValueType]:
-        """What it sends, in order of importance."""
+        """Its streams, in order of importance."""
 
     def __init__(
         self,

@@ -52,15 +52,15 @@ class SenderServiceServicer:
     """
 
     def Send(self, request_iterator, context):
-        """One picture. The client sends settings, then the picture file in chunks, then half-closes; the server streams
-        progress, the packets in order of importance, and a report that ends the call.
+        """Encodes one picture. The client sends settings, then the picture file in chunks, then half-closes. The server
+        sends progress, then the packets in order of importance, then a report, and ends the call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListCodecs(self, request, context):
-        """The codecs that this sender knows.
+        """Lists the codecs of this sender.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

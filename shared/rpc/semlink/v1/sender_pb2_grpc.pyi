@@ -34,11 +34,11 @@ class SenderServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SenderServiceAsyncStub: ...
     Send: _grpc.StreamStreamMultiCallable[_sender_pb2.SendRequest, _sender_pb2.SendResponse]
-    """One picture. The client sends settings, then the picture file in chunks, then half-closes; the server streams
-    progress, the packets in order of importance, and a report that ends the call.
+    """Encodes one picture. The client sends settings, then the picture file in chunks, then half-closes. The server
+    sends progress, then the packets in order of importance, then a report, and ends the call.
     """
     ListCodecs: _grpc.UnaryUnaryMultiCallable[_sender_pb2.ListCodecsRequest, _sender_pb2.ListCodecsResponse]
-    """The codecs that this sender knows."""
+    """Lists the codecs of this sender."""
 
 @_typing.type_check_only
 class SenderServiceAsyncStub(SenderServiceStub):
@@ -46,11 +46,11 @@ class SenderServiceAsyncStub(SenderServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Send: _aio.StreamStreamMultiCallable[_sender_pb2.SendRequest, _sender_pb2.SendResponse]  # type: ignore[assignment]
-    """One picture. The client sends settings, then the picture file in chunks, then half-closes; the server streams
-    progress, the packets in order of importance, and a report that ends the call.
+    """Encodes one picture. The client sends settings, then the picture file in chunks, then half-closes. The server
+    sends progress, then the packets in order of importance, then a report, and ends the call.
     """
     ListCodecs: _aio.UnaryUnaryMultiCallable[_sender_pb2.ListCodecsRequest, _sender_pb2.ListCodecsResponse]  # type: ignore[assignment]
-    """The codecs that this sender knows."""
+    """Lists the codecs of this sender."""
 
 class SenderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Turns a picture into guidance streams and packets."""
@@ -61,8 +61,8 @@ class SenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_sender_pb2.SendRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_sender_pb2.SendResponse], _abc.AsyncIterator[_sender_pb2.SendResponse]]:
-        """One picture. The client sends settings, then the picture file in chunks, then half-closes; the server streams
-        progress, the packets in order of importance, and a report that ends the call.
+        """Encodes one picture. The client sends settings, then the picture file in chunks, then half-closes. The server
+        sends progress, then the packets in order of importance, then a report, and ends the call.
         """
 
     @_abc_1.abstractmethod
@@ -71,6 +71,6 @@ class SenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sender_pb2.ListCodecsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sender_pb2.ListCodecsResponse, _abc.Awaitable[_sender_pb2.ListCodecsResponse]]:
-        """The codecs that this sender knows."""
+        """Lists the codecs of this sender."""
 
 def add_SenderServiceServicer_to_server(servicer: SenderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
