@@ -28,7 +28,7 @@ demo: setup ## Send real photographs over the link at three SNRs; leaves out/dem
 	$(BIN)/semlink demo --out out/demo
 
 test: setup check proto-check ## Check style, types, layers and contracts, then run the fast tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-slow: setup ## Run the tests that take minutes
 	$(BIN)/pytest -m slow

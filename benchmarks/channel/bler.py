@@ -1,22 +1,22 @@
 """Block error rate (BLER) of the link over AWGN against Es/N0, with 95 % Clopper-Pearson intervals.
 
 Each point sends packets until ``--errors`` of them failed or ``--packets`` were sent. Prints a Markdown table and,
-with ``--plot FILE``, draws the waterfall.
+with ``--out FILE``, draws the waterfall.
 
-    python -m benchmarks.channel.bler --plot docs/results/bler-awgn.png
+    python -m benchmarks.channel.bler --out docs/results/bler-awgn.png
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from scipy.stats import binomtest
 
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.report import TablePrinter
 from channel.config import ChannelConfig
 from channel.link.link import Link
 from channel.link.outcome import PacketOutcome
@@ -24,6 +24,9 @@ from channel.phy.coding import ChainCache
 from channel.phy.mcs import mcs
 from channel.snr import eb_n0_from_es_n0_db
 from shared.validation import validate
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PACKET_BYTES = 256
 BATCH = 50
@@ -69,7 +72,7 @@ def measure_point(index: int, es_n0_db: float, chains: ChainCache, packets: int,
 
 
 def draw(points: list[Point], path: Path) -> None:
-    import matplotlib as mpl  # noqa: PLC0415 - only with --plot
+    import matplotlib as mpl  # noqa: PLC0415 - only with --out
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
@@ -104,35 +107,26 @@ def draw(points: list[Point], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, what="plot")
     parser.add_argument("--packets", type=int, default=1000, help="most packets per point")
     parser.add_argument("--errors", type=int, default=100, help="stop a point after this many failures")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="torch threads")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per point instead of the table")
-    parser.add_argument("--plot", type=Path, help="draw the waterfall into this file")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    if not options.json:
-        print("| MCS | Es/N0 dB | Eb/N0 dB | packets | failed | BLER | 95 % interval |")
-        print("| --- | --- | --- | --- | --- | --- | --- |")
+    table = TablePrinter("MCS", "Es/N0 dB", "Eb/N0 dB", "packets", "failed", "BLER", "95 % interval")
     chains = ChainCache()
     points = []
     for index, (first, step, count) in GRID.items():
         for position in range(count):
             point = measure_point(index, first + position * step, chains, options.packets, options.errors)
             points.append(point)
-            if options.json:
-                print(json.dumps(asdict(point)), flush=True)
-            else:
-                print(
-                    f"| {point.mcs} | {point.es_n0_db:.2f} | {point.eb_n0_db:.2f} | {point.packets} | {point.errors} "
-                    f"| {point.bler:.4f} | {point.low:.4f} to {point.high:.4f} |",
-                    flush=True,
-                )
+            snr = f"{point.es_n0_db:.2f}", f"{point.eb_n0_db:.2f}"
+            bler = f"{point.bler:.4f}", f"{point.low:.4f} to {point.high:.4f}"
+            table.add(point.mcs, *snr, point.packets, point.errors, *bler)
             if point.errors == 0:
                 break
-    if options.plot:
-        draw(points, options.plot)
+    if options.out:
+        draw(points, options.out)
 
 
 if __name__ == "__main__":

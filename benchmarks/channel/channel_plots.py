@@ -7,14 +7,13 @@ writes docs/images/channels/NAME.png for each profile, or for the profiles that 
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
 from scipy.stats import ncx2
 
+from benchmarks.common.arguments import make_parser
 from channel.phy.mcs import transport_block
 from channel.profile.registry import channel_names, load_profile
 from channel.propagation.fading import draw_fading
@@ -23,6 +22,7 @@ from channel.propagation.kinds import Awgn, Rayleigh, Rician, Tdl
 from channel.propagation.timing import schedule_packets
 from channel.rng import draw_noise, is_erased
 from channel.snr import noise_variance
+from training.data import REPOSITORY
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from channel.config import ChannelConfig
 
-OUT = Path(__file__).parents[2] / "docs" / "images" / "channels"
+OUT = REPOSITORY / "docs" / "images" / "channels"
 PACKET_BYTES = 64
 PICTURES, PACKETS = 30, 120
 FADES = 4000
@@ -125,17 +125,18 @@ def choose_plot(config: ChannelConfig) -> Callable[[Axes, ChannelConfig], None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", default=channel_names())
-    OUT.mkdir(parents=True, exist_ok=True)
-    for name in parser.parse_args().names:
+    parser = make_parser(__doc__, OUT, what="folder")
+    parser.add_argument("names", nargs="*", default=channel_names(), help="profiles; by default all that ship")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in options.names:
         config = load_profile(name).config(run_seed=1)
         figure, axes = plt.subplots(figsize=(5, 3), layout="constrained")
         axes.set_title(name, fontsize=10)
         choose_plot(config)(axes, config)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=8)
-        figure.savefig(OUT / f"{name}.png", dpi=80, pil_kwargs={"optimize": True})
+        figure.savefig(options.out / f"{name}.png", dpi=80, pil_kwargs={"optimize": True})
         plt.close(figure)
 
 

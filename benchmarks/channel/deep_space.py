@@ -2,15 +2,17 @@
 
 Writes docs/results/deep-space.md and docs/results/deep-space.png.
 
-Usage: python -m benchmarks.channel.deep_space
+    python -m benchmarks.channel.deep_space
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.report import write_report
 from channel.deep_space.bodies import BODIES, STATIONS, Lander
 from channel.deep_space.geometry import LineOfSight, elevation_deg, find_line_of_sight
 from channel.deep_space.link_budget import LinkBudgetConfig, compute_link_budget, markdown_table
@@ -25,7 +27,9 @@ from channel.deep_space.windows import (
     station_sees_body,
 )
 
-OUT = Path(__file__).parents[2] / "docs" / "results"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 START = datetime(2027, 1, 1, tzinfo=UTC)
 DAYS = 730
 ELEVATION_DEG = 30.0
@@ -44,15 +48,14 @@ class Day:
 
 
 def main() -> None:
+    options = make_parser(__doc__, "deep-space.md").parse_args()
     config = LinkBudgetConfig()
     days = [compute_day(config, START + timedelta(days=day)) for day in range(DAYS)]
     conjunctions = find_windows(
         "mars", START, START + timedelta(days=DAYS), [negate(path_clear_of_sun(2.0))], step_s=6 * 3600
     )
-    OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / "deep-space.md").write_text(report(config, days, conjunctions), encoding="utf-8")
-    draw(days, conjunctions, OUT / "deep-space.png")
-    print(f"Look at {OUT / 'deep-space.md'} and {OUT / 'deep-space.png'}")
+    draw(days, conjunctions, options.out.with_suffix(".png"))
+    write_report(report(config, days, conjunctions), options.out)
 
 
 def compute_day(config: LinkBudgetConfig, date: datetime) -> Day:

@@ -5,14 +5,12 @@ by maximum likelihood over all points: the finite-length scaling law of iterativ
 Richardson and Urbanke, IEEE Trans. Inf. Theory 55(2), 2009) in dB. With the default number of packets the value at 1e-3
 is an extrapolation by that law; more packets reach down to it. ``--mcs`` measures some rows again and keeps the others.
 
-    python -m benchmarks.channel.mcs_thresholds --packets 100 --save channel/phy/mcs_thresholds.json
+    python -m benchmarks.channel.mcs_thresholds --packets 100 --out channel/phy/mcs_thresholds.json
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +19,8 @@ from scipy.optimize import minimize
 from scipy.stats import norm
 
 from benchmarks.channel.bler import PACKET_BYTES, Point, measure_point
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.report import TablePrinter
 from channel.phy.capacity import required_es_n0_db
 from channel.phy.coding import ChainCache
 from channel.phy.mcs import MCS_INDICES, mcs, transport_block
@@ -71,24 +71,22 @@ def measure_row(index: int, chains: ChainCache, packets: int) -> dict[str, float
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, what="JSON file to update or")
     parser.add_argument("--packets", type=int, default=1000, help="packets per point")
     parser.add_argument("--mcs", type=int, nargs="+", default=list(MCS_INDICES), help="schemes to measure")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="torch threads")
-    parser.add_argument("--save", type=Path, help="write or update this JSON file")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     chains = ChainCache()
-    known = json.loads(options.save.read_text())["schemes"] if options.save and options.save.exists() else []
+    known = json.loads(options.out.read_text())["schemes"] if options.out and options.out.exists() else []
     rows = {entry["mcs"]: entry for entry in known}
-    print("| MCS | Es/N0 dB at 1e-1 | Es/N0 dB at 1e-3 | packets | lowest BLER |")
-    print("| --- | --- | --- | --- | --- |")
+    table = TablePrinter("MCS", "Es/N0 dB at 1e-1", "Es/N0 dB at 1e-3", "packets", "lowest BLER")
     for index in options.mcs:
         rows[index] = measure_row(index, chains, options.packets)
-        print("| " + " | ".join(str(value) for value in rows[index].values()) + " |", flush=True)
-        if options.save:
+        table.add(*rows[index].values())
+        if options.out:
             schemes = [rows[known_index] for known_index in sorted(rows)]
-            options.save.write_text(
+            options.out.write_text(
                 json.dumps(
                     {"command": "python -m benchmarks.channel.mcs_thresholds", "packet_bytes": PACKET_BYTES}, indent=1
                 )[:-2]

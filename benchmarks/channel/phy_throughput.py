@@ -11,8 +11,6 @@ seconds of the process over all threads, so that other work on the machine has l
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import time
 from typing import TYPE_CHECKING
@@ -35,6 +33,8 @@ from sionna.phy.ofdm import (
     tdl_time_cov_mat,
 )
 
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.report import TablePrinter
 from channel.link.link import Link
 from channel.phy.mcs import transport_block
 from channel.profile.registry import load_profile
@@ -171,19 +171,16 @@ def measure_seconds(sends: Sequence[Callable[[], None]], at_least_s: float) -> l
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     names = sorted({name for name, _, _ in CASES})
     parser.add_argument("--channels", nargs="+", choices=names, default=names, help="channels to measure")
     parser.add_argument("--batches", nargs="+", type=int, default=BATCHES, help="packets at once")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per row instead of the table")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="torch threads")
     parser.add_argument("--seconds", type=float, default=1.0, help="least time per measurement")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    if not options.json:
-        print(f"{PACKET_BYTES}-byte packets, {options.threads} threads, kbit of packets per CPU second\n")
-        print("| channel | MCS | Es/N0 dB | batch | bare kbit/s | link kbit/s | link / bare |")
-        print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print(f"{PACKET_BYTES}-byte packets, {options.threads} threads, kbit of packets per CPU second\n")
+    table = TablePrinter("channel", "MCS", "Es/N0 dB", "batch", "bare kbit/s", "link kbit/s", "link / bare")
     for name, index, es_n0_db in CASES:
         if name not in options.channels:
             continue
@@ -193,13 +190,9 @@ def main() -> None:
                 [make_bare_sender(config, batch), make_link_sender(config, batch)], options.seconds
             )
             kilobits = 8 * PACKET_BYTES * batch / 1000
-            row = {"channel": name, "mcs": index, "es_n0_db": es_n0_db, "batch": batch}
-            row |= {"bare_kbps": kilobits / bare_s, "link_kbps": kilobits / link_s}
-            if options.json:
-                print(json.dumps(row | {"threads": options.threads, "packet_bytes": PACKET_BYTES}), flush=True)
-            else:
-                rates = f"{kilobits / bare_s:.1f} | {kilobits / link_s:.1f} | {bare_s / link_s:.2f}"
-                print(f"| `{name}` | {index} | {es_n0_db:.1f} | {batch} | {rates} |", flush=True)
+            rates = f"{kilobits / bare_s:.1f}", f"{kilobits / link_s:.1f}", f"{bare_s / link_s:.2f}"
+            table.add(f"`{name}`", index, f"{es_n0_db:.1f}", batch, *rates)
+    table.write(options.out)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,14 @@ writes docs/results/profiles.md and docs/results/profiles.png.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import binomtest
 
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.report import write_report
 from channel.link.link import Link
 from channel.link.outcome import PacketOutcome
 from channel.link.transmission import Transmission
@@ -27,8 +27,8 @@ from channel.profile.registry import channel_names, load_profile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-RESULTS = Path(__file__).parents[2] / "docs" / "results"
 PACKET_BYTES = 64
 MCS = 4
 SNRS_DB = (-4.0, -3.0, -2.0, -1.0, 0.0, 2.0, 4.0, 7.0, 10.0, 14.0)
@@ -114,13 +114,12 @@ def draw(points: Sequence[Point], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, "profiles.md")
     parser.add_argument("--packets", type=int, default=50, help="packets per point")
     options = parser.parse_args()
     points = measure_points(options.packets)
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "profiles.md").write_text(report(points, options.packets), encoding="utf-8")
-    draw(points, RESULTS / "profiles.png")
+    draw(points, options.out.with_suffix(".png"))
+    write_report(report(points, options.packets), options.out)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,14 @@ writes docs/results/repair.md and docs/results/repair.png.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import binomtest
 
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.report import write_report
 from channel.propagation.impairments import make_gilbert_chain
 from shared.bitstream import Bitstream, PictureHeader
 from shared.packets import Packetiser
@@ -29,10 +29,10 @@ from shared.streams import Stream, StreamKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from channel.propagation.impairments import GilbertElliott
 
-RESULTS = Path(__file__).parents[2] / "docs" / "results"
 SOURCE_PACKETS = 20
 PACKET_BYTES = 256
 OVERHEADS = (0.0, 0.1, 0.25, 0.5)
@@ -192,14 +192,12 @@ def draw(points: Sequence[Point], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, "repair.md")
     parser.add_argument("--trials", type=int, default=1000, help="pictures per loss rate")
     options = parser.parse_args()
     points = measure_points(options.trials)
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "repair.md").write_text(report(points, options.trials), encoding="utf-8")
-    draw(points, RESULTS / "repair.png")
-    print((RESULTS / "repair.md").read_text(encoding="utf-8"))
+    draw(points, options.out.with_suffix(".png"))
+    write_report(report(points, options.trials), options.out)
 
 
 if __name__ == "__main__":

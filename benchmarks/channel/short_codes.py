@@ -10,7 +10,6 @@ that only one of the two codes lost (McNemar).
 
 from __future__ import annotations
 
-import argparse
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +19,8 @@ import torch
 from scipy.stats import binomtest
 from sionna.phy.fec.polar import Polar5GDecoder, Polar5GEncoder
 
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.report import TablePrinter
 from channel.phy.capacity import required_es_n0_db
 from channel.phy.coding import Chain
 from channel.phy.mcs import mcs, transport_block
@@ -80,23 +81,22 @@ def compare_codes(size: int, index: int, packets: int, offset_db: float) -> Comp
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--packets", type=int, default=2000, help="packets per point")
     parser.add_argument("--bytes", type=int, nargs="+", default=list(PAYLOAD_BYTES), help="payload sizes")
     parser.add_argument("--mcs", type=int, nargs="+", default=list(SCHEMES), help="schemes")
     options = parser.parse_args()
-    print("| payload bytes | MCS | n | Es/N0 dB | BLER LDPC5G | BLER Polar5G | p | s LDPC5G | s Polar5G |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    blers, seconds = ("BLER LDPC5G", "BLER Polar5G"), ("s LDPC5G", "s Polar5G")
+    table = TablePrinter("payload bytes", "MCS", "n", "Es/N0 dB", *blers, "p", *seconds)
     for size in options.bytes:
         for index in options.mcs:
             coded = transport_block(size, mcs(index)).coded_bits
             for offset_db in OFFSETS_DB:
                 both = compare_codes(size, index, options.packets, offset_db)
-                print(
-                    f"| {size} | {index} | {coded} | {both.es_n0_db:.2f} | {both.ldpc_failed.mean():.4f} "
-                    f"| {both.polar_failed.mean():.4f} | {both.p_value:.1e} | {both.ldpc_s:.1f} | {both.polar_s:.1f} |",
-                    flush=True,
-                )
+                bler = f"{both.ldpc_failed.mean():.4f}", f"{both.polar_failed.mean():.4f}"
+                seconds = f"{both.ldpc_s:.1f}", f"{both.polar_s:.1f}"
+                table.add(size, index, coded, f"{both.es_n0_db:.2f}", *bler, f"{both.p_value:.1e}", *seconds)
+    table.write(options.out)
 
 
 if __name__ == "__main__":

@@ -5,16 +5,15 @@ the gap in dB to the normal approximation at the packet's own length, for its QA
 capacity. The crossing of 1e-3 comes from ``benchmarks.channel.mcs_thresholds.fit_waterfall`` over all points, with a
 95 % parametric bootstrap interval. Information bits are those of the packet: CRC and padding count as loss of the code.
 
-    python -m benchmarks.channel.waterfall --plot docs/results/waterfall-awgn.png
+    python -m benchmarks.channel.waterfall --out docs/results/waterfall-awgn.png
 
 ``--thresholds`` sends nothing and prints the gaps of ``channel/phy/mcs_thresholds.json`` instead.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,8 @@ from scipy.stats import norm
 
 from benchmarks.channel.bler import BATCH, PACKET_BYTES, Point, measure_point
 from benchmarks.channel.mcs_thresholds import fit_waterfall
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.report import TablePrinter
 from channel.phy.capacity import normal_approximation_bler, required_es_n0_db
 from channel.phy.coding import ChainCache
 from channel.phy.mcs import mcs, transport_block
@@ -83,7 +84,7 @@ def compute_limits_db(index: int) -> dict[str, float]:
 
 
 def draw(curves: dict[int, list[Point]], path: Path) -> None:
-    import matplotlib as mpl  # noqa: PLC0415 - only with --plot
+    import matplotlib as mpl  # noqa: PLC0415 - only with --out
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
@@ -139,13 +140,11 @@ def print_threshold_gaps(indices: Sequence[int]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, what="plot")
     parser.add_argument("--packets", type=int, default=500, help=f"most packets per point, in batches of {BATCH}")
     parser.add_argument("--errors", type=int, default=20, help="stop a point after this many failures")
     parser.add_argument("--mcs", type=int, nargs="+", choices=list(FIRST_DB), default=list(FIRST_DB))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="torch threads")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per point instead of the table")
-    parser.add_argument("--plot", type=Path, help="draw the waterfalls and their limits into this file")
     parser.add_argument(
         "--thresholds", action="store_true", help="print the gaps of the committed thresholds and measure nothing"
     )
@@ -156,26 +155,16 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     chains = ChainCache()
     curves: dict[int, list[Point]] = {}
-    if not options.json:
-        print(
-            "| MCS | packets | lowest BLER | Es/N0 dB at BLER 1e-3 | 95 % interval "
-            "| gap dB: normal QAM | normal Gaussian | capacity QAM | capacity Gaussian |"
-        )
-        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    limits = "gap dB: normal QAM", "normal Gaussian", "capacity QAM", "capacity Gaussian"
+    table = TablePrinter("MCS", "packets", "lowest BLER", "Es/N0 dB at BLER 1e-3", "95 % interval", *limits)
     for index in options.mcs:
         points = curves[index] = measure_waterfall(index, chains, options.packets, options.errors)
-        if options.json:
-            print("\n".join(json.dumps(asdict(point)) for point in points), flush=True)
-            continue
         reached, (low, high) = find_crossing_db(points), find_crossing_interval_db(points)
         gaps = [f"{reached - limit:.2f}" for limit in compute_limits_db(index).values()]
-        print(
-            f"| {index} | {sum(point.packets for point in points)} | {points[-1].bler:.1g} | {reached:.2f} "
-            f"| {low:.2f} to {high:.2f} | {' | '.join(gaps)} |",
-            flush=True,
-        )
-    if options.plot:
-        draw(curves, options.plot)
+        packets, lowest = sum(point.packets for point in points), f"{points[-1].bler:.1g}"
+        table.add(index, packets, lowest, f"{reached:.2f}", f"{low:.2f} to {high:.2f}", *gaps)
+    if options.out:
+        draw(curves, options.out)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ OMP_NUM_THREADS=1 python -m benchmarks.coding.codec_time --repeats 5
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from benchmarks.common.arguments import make_parser
@@ -26,13 +25,9 @@ CODERS = ("av1", "learned")
 def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("--repeats", type=int, default=5, help="the median counts")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
     picture = load_coffee(*SIZE)
     rows = [row for coder in CODERS for bpp in BPP if (row := measure_coder(picture, coder, bpp, options.repeats))]
-    if options.json:
-        print(json.dumps(rows, indent=2))
-        return
     header = ["coder", "bpp asked", "payload bytes", "encode s", "decode and up-sample s"]
     cells = [[r["coder"], r["bpp"], r["bytes"], f"{r['encode_s']:.3f}", f"{r['decode_s']:.3f}"] for r in rows]
     write_report(make_table(header, cells), options.out)

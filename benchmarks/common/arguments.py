@@ -6,18 +6,19 @@ import argparse
 from pathlib import Path
 
 from benchmarks.common.paths import RESULTS
+from training.data import REPOSITORY
 
 
-def make_parser(doc: str | None, out: str = "") -> argparse.ArgumentParser:
+def make_parser(doc: str | None, out: str | Path = "", *, what: str = "file") -> argparse.ArgumentParser:
     """Return a parser with ``--out``, the file to write; ``out`` is its default, relative to docs/results.
 
-    Without a default the results are only printed unless ``--out`` is given.
+    Without a default nothing is written unless ``--out`` is given. ``what`` says in the help text what is written.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     if out:
-        parser.add_argument(
-            "--out", type=Path, default=RESULTS / out, help=f"file to write; default docs/results/{out}"
-        )
+        path = RESULTS / out
+        shown = path.relative_to(REPOSITORY)
+        parser.add_argument("--out", type=Path, default=path, help=f"{what} to write; default {shown}")
     else:
-        parser.add_argument("--out", type=Path, help="file to write; by default the results are only printed")
+        parser.add_argument("--out", type=Path, help=f"{what} to write; by default the results are only printed")
     return parser

@@ -24,6 +24,25 @@ def make_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return markdown_table(header, [[str(cell) for cell in row] for row in rows]).removesuffix("\n")
 
 
+class TablePrinter:
+    """A Markdown table whose rows are printed as they come."""
+
+    def __init__(self, *header: str) -> None:
+        self._text = make_table(header, []) + "\n"
+        print(self._text, end="", flush=True)
+
+    def add(self, *row: object) -> None:
+        """Print a row."""
+        line = f"| {' | '.join(map(str, row))} |\n"
+        self._text += line
+        print(line, end="", flush=True)
+
+    def write(self, out: Path | None) -> None:
+        """Write the table to ``out`` if that is given."""
+        if out is not None:
+            write_file(out, self._text.encode())
+
+
 def write_report(text: str, out: Path | None) -> None:
     """Print ``text``, and write it to ``out`` if that is given."""
     text = text.removesuffix("\n") + "\n"

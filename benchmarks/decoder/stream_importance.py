@@ -75,8 +75,7 @@ class ReceivedQuality:
 
 
 def main() -> None:
-    parser = make_parser(__doc__)
-    parser.set_defaults(out=OUT)
+    parser = make_parser(__doc__, OUT)
     parser.add_argument("--pictures", type=int, default=4)
     parser.add_argument("--bytes", type=int, default=600)
     parser.add_argument("--tokens", action="store_true")

@@ -1,22 +1,23 @@
 """Runs the demo; writes docs/results/demo.md and docs/images/demo-grid.jpg, the picture of the README.
 
-Usage: python -m benchmarks.system.demo
+python -m benchmarks.system.demo
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 from pathlib import Path
 
 from PIL import Image
 
+from benchmarks.common.arguments import make_parser
+from benchmarks.common.paths import SCRATCH
 from semlink.cli.demo import run_demo
 from shared.files import write_file
+from training.data import REPOSITORY
 
-ROOT = Path(__file__).parents[2]
-GRID = ROOT / "docs" / "images" / "demo-grid.jpg"
-TABLE = ROOT / "docs" / "results" / "demo.md"
+GRID = REPOSITORY / "docs" / "images" / "demo-grid.jpg"
+FILES = SCRATCH / "demo"
 HEAD = """# What the demo measures
 
 `python -m benchmarks.system.demo`: additive white Gaussian noise (AWGN), row 4 of the table of modulation and coding
@@ -30,13 +31,12 @@ depend on the processor, because the decoder computes in floating point.
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=ROOT / "out" / "demo", help="folder of the demo's own files")
-    out = parser.parse_args().out
-    run_demo(out, seed=0, as_json=False)
-    GRID.parent.mkdir(parents=True, exist_ok=True)
-    write_file(GRID, to_jpeg(out / "grid.png"))
-    write_file(TABLE, (HEAD + (out / "table.md").read_text()).encode())
+    parser = make_parser(__doc__, "demo.md")
+    parser.add_argument("--grid", type=Path, default=GRID, help="picture to write; default docs/images/demo-grid.jpg")
+    options = parser.parse_args()
+    run_demo(FILES, seed=0, as_json=False)
+    write_file(options.grid, to_jpeg(FILES / "grid.png"))
+    write_file(options.out, (HEAD + (FILES / "table.md").read_text()).encode())
 
 
 def to_jpeg(png: Path) -> bytes:

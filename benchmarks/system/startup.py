@@ -5,7 +5,6 @@ python -m benchmarks.system.startup --repeats 3
 
 from __future__ import annotations
 
-import json
 import statistics
 import subprocess
 import time
@@ -25,15 +24,11 @@ if TYPE_CHECKING:
 def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("--repeats", type=int, default=3, help="the median counts")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
     rows = {"`semlink --help`": median_of(measure_help_s, options.repeats)}
     for name in ("sender", "channel", "receiver"):
         rows[f"`serve {name}`"] = median_of(lambda name=name: measure_serving_s(name), options.repeats)
-    if options.json:
-        print(json.dumps(rows, indent=2))
-    else:
-        write_report(make_table(["", "seconds"], [[name, f"{value:.2f}"] for name, value in rows.items()]), options.out)
+    write_report(make_table(["", "seconds"], [[name, f"{value:.2f}"] for name, value in rows.items()]), options.out)
 
 
 def median_of(measure: Callable[[], float], repeats: int) -> float:

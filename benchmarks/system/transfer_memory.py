@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.common.arguments import make_parser
 from benchmarks.common.processes import start_service
-from benchmarks.common.report import make_table, write_report
+from benchmarks.common.report import TablePrinter
 from shared.rpc.limits import MESSAGE_SIZE_OPTIONS
 from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc, packet_pb2
 
@@ -100,15 +100,14 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=100.0, help="of the long transmission")
     parser.add_argument("--seconds", type=float, default=180.0, help="send nothing more after this time")
     options = parser.parse_args()
-    header = ["packets are", "MB", "packets", "delivered", "seconds", "service's peak MiB", "client's peak MiB"]
-    rows = []
+    memory = "service's peak MiB", "client's peak MiB"
+    table = TablePrinter("packets are", "MB", "packets", "delivered", "seconds", *memory)
     for way in WAYS:
         for megabytes in (1.0, options.megabytes):
             row = measure_row(way, megabytes, options.seconds)
-            memory = [f"{row.service_mib:.1f}", f"{row.client_mib:.1f}"]
-            rows.append([way, f"{row.megabytes:.1f}", row.packets, row.delivered, f"{row.seconds:.1f}", *memory])
-            print(row, flush=True)
-    write_report(make_table(header, rows), options.out)
+            peaks = f"{row.service_mib:.1f}", f"{row.client_mib:.1f}"
+            table.add(way, f"{row.megabytes:.1f}", row.packets, row.delivered, f"{row.seconds:.1f}", *peaks)
+    table.write(options.out)
 
 
 if __name__ == "__main__":
