@@ -21,7 +21,7 @@ from benchmarks.common.arguments import make_parser
 from benchmarks.common.report import write_report
 from receiver.decoders.base import DecodeOptions
 from receiver.guidance import guidance_in
-from receiver.metrics.names import PERCEPTUAL
+from receiver.metrics.names import MEASURES, PERCEPTUAL
 from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder
 from semlink.evaluate.pictures import find_pictures
@@ -130,7 +130,7 @@ def make_report(rows: Rows, command: str, count: int) -> str:
         "says nothing (a caption, regions or an HCI that say nothing are none: `lost`), `unsent` encoded without it",
         "in the same budget. With `--steps 0`, the decoder's default, a picture with an HCI is the HCI's alone.",
         "",
-        "| codec | variant | pictures | bytes | " + " | ".join(SHOWN) + " |",
+        "| codec | variant | pictures | bytes | " + " | ".join(MEASURES[key].heading for key in SHOWN) + " |",
         "| --- | --- | ---: | ---: |" + " ---: |" * len(SHOWN),
     ]
     columns = ("bytes", *SHOWN)

@@ -21,7 +21,7 @@ from benchmarks.common.report import write_report
 from benchmarks.common.streams import keep_streams, stream_subsets
 from receiver.decoders.base import DecodeOptions
 from receiver.guidance import guidance_in
-from receiver.metrics.names import PERCEPTUAL
+from receiver.metrics.names import MEASURES, PERCEPTUAL
 from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder
 from semlink.evaluate.pictures import find_pictures
@@ -92,7 +92,7 @@ def make_report(rows: dict[tuple[StreamKind, ...], list[dict[str, float]]], comm
         "",
         "Means over the pictures that had all the streams named. ![Grid](stream-losses.jpg)",
         "",
-        "| what came | pictures | " + " | ".join(columns) + " |",
+        "| received | pictures | " + " | ".join(["bytes", *(MEASURES[name].heading for name in SHOWN), "trust"]) + " |",
         "| --- | ---: |" + " ---: |" * len(columns),
     ]
     for kinds, found in rows.items():
