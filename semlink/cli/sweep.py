@@ -96,7 +96,7 @@ def sweep(
     measures: Annotated[
         str | None,
         typer.Option(
-            help="Measures with commas between.",
+            help="Measures with commas between: psnr_db, ms_ssim, lpips_alex, lpips_vgg, dists.",
             metavar="NAME,...",
             show_default="psnr_db,ms_ssim,lpips_alex",
         ),
@@ -164,5 +164,6 @@ def _print_points(plan: Plan, schedule: Schedule, out: Path, *, as_json: bool) -
         reasons = {point.key: schedule.stop_reason(point) for point in plan.points}
         print_json({"rows": str(out), "points": [one | {"stopped_by": reasons[one["key"]]} for one in points]})
         return
-    print_table(f"{len(schedule.rows)} rows in {out}", *point_table(plan, schedule))
+    common, columns, cells = point_table(plan, schedule)
+    print_table(f"{len(schedule.rows)} rows in {out}{common and f'; all points: {common}'}", columns, cells)
     print(f"Next: semlink report {shlex.quote(str(out))}")

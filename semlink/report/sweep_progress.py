@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from receiver.metrics.names import MEASURES
-from semlink.report.text import format_interval, format_rate
+from semlink.report.text import format_interval, format_rate, remove_common_columns
 from semlink.sweep.summary import summarise_points
 
 if TYPE_CHECKING:
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 LINE_S: Final = 5.0
 """Seconds between two lines if there is no terminal. The first new rows are reported at once."""
 FRAME_LINES: Final = 8
-TEXT_COLUMNS: Final = 3
-"""Number of columns at the left that hold words."""
+WORDS: Final = ("channel", "codec", "rate")
+"""Columns that hold words."""
+ALWAYS: Final = ("codec", "SNR dB", "BLER", "stopped by")
+"""Columns that stay even if all points have the same value."""
 
 
 @contextlib.contextmanager
@@ -55,10 +57,11 @@ def show_progress(plan: Plan, *, quiet: bool) -> Iterator[Callable[[Schedule], N
         yield print_line
 
 
-def point_table(plan: Plan, schedule: Schedule) -> tuple[list[str], list[list[str]]]:
+def point_table(plan: Plan, schedule: Schedule) -> tuple[str, list[str], list[list[str]]]:
     """Return headings and rows of a table of all points that have rows, running points first.
 
-    Its quality is the first measure of the sweep.
+    Its quality is the first measure of the sweep. Values that all points share are not in the table, but in the text
+    before it.
     """
     summaries = {one.key: one for one in summarise_points(schedule.rows)}
     measure = plan.sweep.measures[0] if plan.sweep.measures else ""
@@ -67,7 +70,8 @@ def point_table(plan: Plan, schedule: Schedule) -> tuple[list[str], list[list[st
     )
     quality = [MEASURES[measure].heading] if measure else []
     columns = ["channel", "codec", "rate", "SNR dB", "MCS", "rows", "BLER", *quality, "stopped by"]
-    return columns, [_point_cells(summaries[one.key], measure, schedule.stop_reason(one)) for one in points]
+    cells = [_point_cells(summaries[one.key], measure, schedule.stop_reason(one)) for one in points]
+    return remove_common_columns(columns, cells, (*ALWAYS, *quality))
 
 
 def _point_cells(summary: PointSummary, measure: str, reason: str) -> list[str]:
@@ -89,10 +93,10 @@ def _make_table(plan: Plan, schedule: Schedule, started_s: float, height: int) -
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    columns, rows = point_table(plan, schedule)
-    table = Table(caption=_describe(plan, schedule, started_s), caption_justify="left")
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place < TEXT_COLUMNS else "right", no_wrap=True)
+    common, columns, rows = point_table(plan, schedule)
+    table = Table(title=common, title_justify="left", caption=_describe(plan, schedule, started_s))
+    for column in columns:
+        table.add_column(column, justify="left" if column in WORDS else "right", no_wrap=True)
     for row in rows[: max(3, height)]:
         table.add_row(*map(Text, row))
     return table

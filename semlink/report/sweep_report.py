@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from receiver.metrics.names import MEASURES
 from semlink.report.sweep_grids import draw_grids
 from semlink.report.sweep_plot import draw_figures
-from semlink.report.text import format_interval, format_number, format_rate
+from semlink.report.text import format_interval, format_number, format_rate, remove_common_columns
 from semlink.sweep.store import read_rows, read_runs
 from semlink.sweep.summary import summarise_points
 from shared.errors import InputError, SetupError
@@ -86,7 +86,7 @@ def render_page(
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string((resources.files("semlink.report") / TEMPLATE).read_text("utf-8"))
     columns, cells = point_table(points)
-    common, columns, cells = remove_common_columns(columns, cells)
+    common, columns, cells = remove_common_columns(columns, cells, ALWAYS)
     return template.render(
         title=title,
         summary=_describe(points),
@@ -126,18 +126,6 @@ def point_table(points: Sequence[PointSummary]) -> tuple[list[str], list[list[st
     ]
     headings = [*(f"pictures {ending}" for ending in endings), *(MEASURES[name].heading for name in measures)]
     return [*WORDS, *COUNTS, *headings], cells
-
-
-def remove_common_columns(columns: list[str], cells: list[list[str]]) -> tuple[str, list[str], list[list[str]]]:
-    """Return a table without the columns that have one value in all rows, and before it these values as text."""
-    same = {
-        place
-        for place, column in enumerate(columns)
-        if column not in ALWAYS and len(cells) > 1 and len({row[place] for row in cells}) == 1
-    }
-    common = ", ".join(f"{columns[place]} {cells[0][place]}" for place in sorted(same))
-    kept = [place for place in range(len(columns)) if place not in same]
-    return common, [columns[place] for place in kept], [[row[place] for place in kept] for row in cells]
 
 
 def _describe(points: Sequence[PointSummary]) -> str:

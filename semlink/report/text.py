@@ -35,3 +35,20 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str
     """Return ``rows`` as a Markdown table. Columns after the first are right-aligned."""
     lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def remove_common_columns(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], always: Sequence[str]
+) -> tuple[str, list[str], list[list[str]]]:
+    """Return a table without the columns that have one value in all rows, and before it these values as text.
+
+    Columns in ``always`` stay.
+    """
+    common = {
+        place
+        for place, column in enumerate(columns)
+        if column not in always and len(rows) > 1 and len({row[place] for row in rows}) == 1
+    }
+    text = ", ".join(f"{columns[place]} {rows[0][place]}" for place in sorted(common))
+    kept = [place for place in range(len(columns)) if place not in common]
+    return text, [columns[place] for place in kept], [[row[place] for place in kept] for row in rows]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from semlink.report.sweep_grids import draw_grids
-from semlink.report.sweep_report import remove_common_columns, write_figures, write_report
+from semlink.report.sweep_report import write_figures, write_report
 from semlink.sweep.store import RowStore, read_rows
 from semlink.sweep.summary import summarise_points
 from shared.errors import InputError
@@ -85,11 +85,3 @@ def test_a_grid_has_a_column_per_snr_and_the_original(sweep_folder):
         assert image.width == 8 + 5 * (150 + 8)
     assert grid.name.startswith("grid-rayleigh-p0")
     assert grid.caption.endswith("over rayleigh, seed 0")
-
-
-def test_columns_with_one_value_in_all_rows_are_removed_and_listed_once():
-    columns = ["channel", "codec", "rate", "SNR dB", "MCS"]
-    cells = [["awgn", "hci", "600 uses", "0", "4"], ["awgn", "hci", "600 uses", "3", "8"]]
-    table = remove_common_columns(columns, cells)
-    assert table == ("rate 600 uses", ["channel", "codec", "SNR dB", "MCS"], [[*row[:2], *row[3:]] for row in cells])
-    assert remove_common_columns(columns, cells[:1]) == ("", columns, cells[:1])
