@@ -1,4 +1,4 @@
-"""How a byte budget is split among streams. No picture is needed: candidates are made up."""
+"""Splits a byte budget among streams, with made-up candidates instead of a picture."""
 
 import pytest
 from hypothesis import given

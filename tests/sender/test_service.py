@@ -70,7 +70,7 @@ def test_progress_then_packets_then_a_report_whose_container_holds_the_same_stre
     assert report.bpp == 8 * len(report.container) / (384 * 256)
 
 
-def test_sequence_counts_go_on_from_the_picture_before(picture_png, sent):
+def test_sequence_counts_continue_from_the_previous_picture(picture_png, sent):
     first = sent(picture_png, budget_bytes=500, packet_bytes=100)[-1].report
     events = sent(
         picture_png, budget_bytes=500, packet_bytes=100, next_sequence_counts=dict(first.next_sequence_counts)
@@ -86,7 +86,7 @@ def test_sequence_counts_go_on_from_the_picture_before(picture_png, sent):
         ("misc", [StreamKind.HCI, StreamKind.CAPTION]),
     ],
 )
-def test_packets_leave_in_the_codecs_order(codec, kinds, picture_png, sent):
+def test_packets_are_sent_in_the_codecs_order(codec, kinds, picture_png, sent):
     events = sent(picture_png, codec=codec, budget_bytes=1500, packet_bytes=100, caption="A hill behind a fence.")
     apids = [Packet.unpack(event.packet.data).kind for event in events if event.HasField("packet")]
     assert list(dict.fromkeys(apids))[: len(kinds)] == kinds
@@ -117,7 +117,7 @@ def test_every_codec_keeps_the_budget(codec, picture_png, sent):
     assert 0 < len(report.container) <= 400
 
 
-def test_planes_and_tokens_are_as_many_as_the_caller_asks_for(picture_png, sent):
+def test_the_caller_sets_the_number_of_latent_channels_and_tokens(picture_png, sent):
     def payload(kind, **settings):
         container = sent(picture_png, budget_bytes=2000, caption="", **settings)[-1].report.container
         return Bitstream.unpack(container).stream(kind).payload
@@ -164,7 +164,7 @@ def test_a_call_without_settings_is_refused(called):
         assert "settings" in caught.value.details()
 
 
-def test_repair_packets_come_last_at_the_ratio_that_is_asked_for(picture_png, sent):
+def test_repair_packets_come_last_in_the_requested_ratio(picture_png, sent):
     asked = {"codec": "hci-av1", "budget_bytes": 600, "packet_bytes": 128, "picture_index": 3}
     *_, plain = sent(picture_png, **asked)
     events = sent(picture_png, **asked, repair_overheads={1: 0.5, 2: 1.0}, next_repair_count=16383)

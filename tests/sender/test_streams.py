@@ -1,4 +1,4 @@
-"""Codecs of several streams: what a sender puts into a budget is what a receiver finds."""
+"""Codecs of several streams: the receiver finds the streams that the sender sent, and the budget holds."""
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ def picture():
 
 
 @pytest.mark.parametrize("budget_bytes", [300, 900])
-def test_what_is_sent_is_what_is_found_and_the_budget_holds(budget_bytes, picture, extractors):
+def test_the_receiver_finds_all_streams_and_the_budget_holds(budget_bytes, picture, extractors):
     bitstream = encode_picture(picture, FOUR, extractors, budget_bytes, CAPTION)
     packed = bitstream.pack()
     assert len(packed) <= budget_bytes
@@ -49,7 +49,7 @@ def test_what_is_sent_is_what_is_found_and_the_budget_holds(budget_bytes, pictur
     assert (guidance.regions is None) == (bitstream.stream(StreamKind.REGIONS) is None)
 
 
-def test_planes_alone_fill_what_they_can(picture, extractors):
+def test_latent_channels_alone_fill_the_budget(picture, extractors):
     codec = FOUR.model_copy(update={"streams": (StreamKind.LATENT,), "planes": 4})
     guidance = guidance_in(encode_picture(picture, codec, extractors, 2000))
     assert guidance.hci is None
@@ -58,7 +58,7 @@ def test_planes_alone_fill_what_they_can(picture, extractors):
         encode_picture(picture, codec, extractors, 30)
 
 
-def test_a_base_layer_takes_its_bytes_before_the_image_and_leaves_first(picture, extractors):
+def test_a_base_layer_gets_its_bytes_before_the_hci_and_is_sent_first(picture, extractors):
     whole = encode_picture(picture, LAYERED, extractors, 600)
     assert {stream.kind for stream in whole.streams} >= {StreamKind.HCI, StreamKind.LATENT}
     assert len(whole.stream(StreamKind.HCI).payload) >= 0.6 * 600
@@ -67,7 +67,7 @@ def test_a_base_layer_takes_its_bytes_before_the_image_and_leaves_first(picture,
     assert tight.stream(StreamKind.LATENT) is None
 
 
-def test_a_caption_of_the_callers_own_is_sent_or_refused(picture, extractors):
+def test_a_callers_caption_is_sent_or_raises(picture, extractors):
     assert guidance_in(encode_picture(picture, FOUR, extractors, 300, "")).caption is None
     with pytest.raises(BudgetError, match="shorten it or raise the budget"):
         encode_picture(picture, FOUR, extractors, 300, "海辺" * 100)
@@ -87,6 +87,6 @@ def test_the_first_tokens_do_not_depend_on_how_many_are_sent(tmp_path, picture):
     )
 
 
-def test_tokens_without_weights_are_one_line(tmp_path):
+def test_missing_token_weights_raise_a_one_line_error(tmp_path):
     with pytest.raises(SetupError, match=r"no weights of the token encoder at .*spw\.safetensors"):
         TokenEncoder(tmp_path)

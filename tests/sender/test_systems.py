@@ -1,4 +1,4 @@
-"""The four systems' recipes with the weights that ship: what leaves the sender, and that the receiver reads it."""
+"""The recipes of the four published systems with the shipped weights: streams sent, and pictures decoded."""
 
 import numpy as np
 import pytest
@@ -64,8 +64,8 @@ def test_a_system_sends_its_streams_within_the_budget(name, budget_bytes, cat, e
 
 
 @pytest.mark.parametrize(("name", "likeness"), [("mtgc", 0.9), ("sdgic", 0.9), ("gsc", 0.6), ("misc", 0.9)])
-def test_the_receiver_draws_the_picture_of_a_system(name, likeness, cat, extractors, decoder):
-    """``likeness`` is the least correlation of an eighth of both pictures, without fidelity's pull to the HCI."""
+def test_the_receiver_decodes_the_picture_of_a_system(name, likeness, cat, extractors, decoder):
+    """``likeness`` is the least correlation of both pictures at 1/8, without data consistency with the HCI."""
     guidance = guidance_in(encode_picture(cat, get_codec(name), extractors, 300))
     made = decoder.reconstruct(guidance, DecodeOptions(steps=1, fidelity=0.0)).pixels
     assert made.shape == cat.pixels.shape
@@ -73,14 +73,14 @@ def test_the_receiver_draws_the_picture_of_a_system(name, likeness, cat, extract
     assert np.corrcoef(seen, wanted)[0, 1] > likeness
 
 
-def test_pseudo_words_tell_pictures_apart_and_depend_on_nothing_else(cat, cup, extractors):
+def test_pseudo_words_differ_between_pictures_and_depend_on_the_picture_alone(cat, cup, extractors):
     first, second = (extractors.tokens(TokenKind.SPW, 16, one.pixels, None, "") for one in (cat, cup))
     differ = sum(one != other for one, other in zip(first.codes, second.codes, strict=True))
     assert differ >= 8
     assert extractors.tokens(TokenKind.SPW, 16, cat.pixels, cup.pixels, "A cup of coffee.") == first
 
 
-def test_of_planes_as_many_are_sent_as_fit(cat, extractors):
+def test_the_sender_sends_as_many_latent_channels_as_fit(cat, extractors):
     counts = [
         len(guidance_in(encode_picture(cat, get_codec("gsc"), extractors, budget_bytes)).latent.ids)
         for budget_bytes in (60, 100, 300)

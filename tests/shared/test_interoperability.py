@@ -1,4 +1,4 @@
-"""Packets of the link read and written by another implementation of CCSDS 133.0-B-2, space-packet-parser."""
+"""Packets agree with space-packet-parser, another implementation of CCSDS 133.0-B-2."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pictures = st.dictionaries(st.sampled_from(list(StreamKind)), st.binary(max_size
 
 @settings(deadline=None, max_examples=60)
 @given(pictures, st.integers(32, 200), st.integers(0, 255), st.integers(0, 4), st.integers(0, 16383))
-def test_a_stream_of_our_packets_is_read_as_we_meant_it(payloads, packet_bytes, picture_id, repairs, next_count):
+def test_their_reader_reads_our_packets(payloads, packet_bytes, picture_id, repairs, next_count):
     streams = tuple(Stream(kind, payload) for kind, payload in sorted(payloads.items()))
     packetiser = Packetiser(packet_bytes)
     packetiser.next_count.update(dict.fromkeys(StreamKind, next_count))

@@ -1,4 +1,4 @@
-"""What is loaded when it is first asked for."""
+"""Objects that load at their first use."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,7 +7,7 @@ import pytest
 from shared.lazy import Lazy
 
 
-def test_threads_that_ask_at_once_get_one_and_the_same():
+def test_concurrent_threads_get_the_same_object():
     made = []
 
     def make() -> object:
@@ -22,7 +22,7 @@ def test_threads_that_ask_at_once_get_one_and_the_same():
     assert all(one is made[0] for one in got)
 
 
-def test_a_failure_is_told_and_not_kept():
+def test_a_failed_load_raises_and_the_next_call_tries_again():
     outcomes = iter([ValueError("not yet"), None])
 
     def make() -> str:

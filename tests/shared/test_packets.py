@@ -1,4 +1,4 @@
-"""Space Packets: readable by spacepackets itself, any bytes parsed or refused, bytes pinned by golden files."""
+"""Space Packets: spacepackets reads them, any bytes parse or raise, golden files pin the bytes."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_the_docs_overhead_table_is_what_the_packetiser_does() -> None:
         assert f"{100 * (int(n_bytes) / 900 - 1):.1f}" == percent
 
 
-def test_streams_leave_in_order_of_importance() -> None:
+def test_streams_are_sent_in_order_of_importance() -> None:
     bitstream = Bitstream(HEADER, tuple(Stream(kind, bytes(50)) for kind in StreamKind))
     kinds = [Packet.unpack(packet).kind for packet in Packetiser(32).packetise(bitstream, 0)]
     assert list(dict.fromkeys(kinds)) == [
@@ -194,7 +194,7 @@ def test_a_codecs_order_comes_first() -> None:
     assert sorted(packets) == sorted(Packetiser(32).packetise(bitstream, 0))
 
 
-def test_the_sequence_count_runs_on_per_apid_and_wraps() -> None:
+def test_the_sequence_count_continues_per_apid_and_wraps() -> None:
     packetiser = Packetiser(32)
     packetiser.next_count[StreamKind.HCI] = SEQUENCE_COUNTS - 2
     counts = [

@@ -1,4 +1,4 @@
-"""Picture files: every kind comes in as 8-bit RGB or grey, bad ones are refused in one line, PNG goes out whole."""
+"""Picture files: every format loads as 8-bit RGB or grey, bad files raise a one-line error, PNG files are complete."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def tiff(tags: dict[int, tuple[int, int]], data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("picture_format", ["PNG", "BMP", "TIFF", "PPM", "TGA", "JPEG2000", "PCX", "QOI", "SGI", "DDS"])
-def test_lossless_formats_come_in_exactly(picture_format: str) -> None:
+def test_lossless_formats_load_exactly(picture_format: str) -> None:
     picture = load_picture(encoded(Image.fromarray(ramp()), picture_format))
     assert np.array_equal(picture.pixels, ramp())
     assert picture.pixels.dtype == np.uint8
@@ -79,7 +79,7 @@ def test_lossless_formats_come_in_exactly(picture_format: str) -> None:
 
 
 @pytest.mark.parametrize("picture_format", ["JPEG", "WEBP", "AVIF", "GIF"])
-def test_lossy_formats_come_in(picture_format: str) -> None:
+def test_lossy_formats_load(picture_format: str) -> None:
     picture = load_picture(encoded(Image.fromarray(ramp()), picture_format, quality=95))
     assert picture.header == PictureHeader(WIDTH, HEIGHT, grey=False)
     assert np.abs(picture.pixels.astype(int) - ramp()).mean() < 12
@@ -182,7 +182,7 @@ def test_cmyk_animation_and_icc_profile_are_noted() -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (65, 127), (8192, 64), (64, 8192)])
-def test_the_link_s_sizes_come_in(width: int, height: int) -> None:
+def test_all_allowed_sizes_load(width: int, height: int) -> None:
     pixels = np.zeros((height, width, 3), np.uint8)
     pixels[..., 0] = 9
     assert load_picture(encode_png(pixels)).pixels.shape == (height, width, 3)
@@ -206,7 +206,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("data", "message"), REFUSED)
-def test_what_is_no_picture_for_the_link_is_refused_in_one_line(data: bytes, message: str) -> None:
+def test_other_files_raise_a_one_line_error(data: bytes, message: str) -> None:
     with pytest.raises(PictureError, match=message) as error:
         load_picture(data)
     assert "\n" not in str(error.value)
@@ -277,7 +277,7 @@ def test_any_bytes_give_a_picture_or_a_picture_error(data: bytes) -> None:
         return
 
 
-def test_pillow_s_warnings_and_settings_stay_where_they_are() -> None:
+def test_pillow_warnings_and_settings_do_not_change() -> None:
     filters, limit = list(warnings.filters), Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
@@ -292,12 +292,12 @@ def test_pillow_s_warnings_and_settings_stay_where_they_are() -> None:
     assert (list(warnings.filters), Image.MAX_IMAGE_PIXELS) == (filters, limit)
 
 
-def test_a_picture_file_goes_out_and_comes_back() -> None:
+def test_a_written_picture_file_loads_again() -> None:
     for pixels in (ramp(), np.ascontiguousarray(ramp()[..., 0])):
         assert np.array_equal(load_picture(encode_png(pixels)).pixels, pixels)
 
 
-def test_files_that_cannot_be_written_are_refused_and_leave_nothing(tmp_path: Path) -> None:
+def test_a_failed_write_raises_and_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("here")
     (tmp_path / "folder.png").mkdir()
     for name, message in [

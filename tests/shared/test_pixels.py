@@ -16,7 +16,7 @@ def test_grey_becomes_three_equal_channels_and_colour_stays() -> None:
     assert all(np.array_equal(grey_to_rgb(grey)[..., channel], grey) for channel in range(3))
 
 
-def test_every_level_survives_the_way_to_a_tensor_and_back() -> None:
+def test_converting_to_a_tensor_and_back_keeps_every_level() -> None:
     levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
     colour = np.stack([levels, levels.T, levels[::-1]], axis=2)
     tensor = to_tensor(colour)

@@ -1,4 +1,4 @@
-"""The range coder's shortest bytes: exact, as short as can be, and quick."""
+"""The range coder's shortest bytes: exact, as short as possible, and fast."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def coded(symbols):
 
 @given(symbols=st.lists(st.integers(0, 4), max_size=60))
 @settings(deadline=None, max_examples=200)
-def test_symbols_come_back_and_one_byte_less_would_not_do(symbols):
+def test_decoding_restores_the_symbols_and_one_byte_less_does_not(symbols):
     payload = coded(symbols)
     assert decoded(payload, len(symbols)) == symbols
     if payload:
@@ -38,12 +38,12 @@ def test_symbols_come_back_and_one_byte_less_would_not_do(symbols):
 
 
 @given(first=st.integers(1, 5000), count=st.integers(1, 600))
-def test_the_roundest_number(first, count):
+def test_the_number_with_most_trailing_zeros(first, count):
     zeros = max((number & -number).bit_length() - 1 for number in range(first, first + count))
     assert _most_trailing_zeros(first, first + count) == zeros
 
 
-def test_no_symbol_is_no_byte():
+def test_no_symbols_give_no_bytes():
     assert coded([]) == b""
 
 

@@ -1,4 +1,4 @@
-"""Repair packets: any symbols that suffice give the exact packets, wrong ones are caught, any bytes are survived."""
+"""Repair packets: enough symbols give the exact packets, wrong symbols are detected, any bytes are handled."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_one_lost_packet_is_recovered_by_one_repair_packet_beside_the_rest(packe
     assert set(recovered([*packets[1:], *repairs])) == set(packets)
 
 
-def test_where_as_many_symbols_as_packets_do_not_suffice_one_more_is_asked_for() -> None:
+def test_one_more_symbol_is_needed_if_as_many_as_packets_are_not_enough() -> None:
     packets = picture_packets({StreamKind.HCI: 302 * 23 - 4}, 32)
     assert len(packets) == 302
     first, second = RepairEncoder().repair_packets(packets, 2)
@@ -167,7 +167,7 @@ repair_words = st.integers(REPAIR_APID, REPAIR_APID + 1) | st.integers(0, 0xFFFF
 
 @given(st.lists(st.tuples(repair_words, st.just(0xC000) | st.integers(0, 0xFFFF), st.binary(min_size=1, max_size=60))))
 @settings(deadline=None, max_examples=500)
-def test_any_fields_with_a_right_length_and_crc_are_survived(fields: list[tuple[int, int, bytes]]) -> None:
+def test_any_fields_with_a_right_length_and_crc_raise_no_other_error(fields: list[tuple[int, int, bytes]]) -> None:
     decoder = RepairDecoder(max_bytes=20_000)
     for identification, sequence, data_field in fields:
         primary = b"".join(word.to_bytes(2, "big") for word in (identification, sequence, len(data_field) + 1))
@@ -201,8 +201,8 @@ few_kinds = st.sampled_from([StreamKind.HCI, StreamKind.CAPTION])
     )
 )
 @settings(deadline=None, max_examples=300)
-def test_repair_packets_of_invented_objects_are_survived(received: list[bytes]) -> None:
-    """They reach the library, whose panics are no ``Exception``."""
+def test_repair_packets_of_invented_objects_raise_no_other_error(received: list[bytes]) -> None:
+    """They reach the library, whose panics are not an ``Exception``."""
     assert recovered(received) == [data for data in received if not is_repair(data)]
 
 
@@ -279,7 +279,7 @@ def test_the_largest_object_is_repaired() -> None:
     assert set(recovered(packets[6:] + repairs)) == set(packets)
 
 
-def test_memory_is_bounded_and_the_silent_picture_goes_first() -> None:
+def test_memory_is_bounded_and_the_oldest_picture_is_dropped_first() -> None:
     decoder = RepairDecoder(max_pictures=2)
     first, second, third = (picture_packets({StreamKind.HCI: 300}, picture_id=number) for number in (1, 2, 3))
     recovered([*first[1:], *second[1:], first[0], third[0]], decoder)
@@ -307,21 +307,21 @@ def test_memory_is_bounded_and_the_silent_picture_goes_first() -> None:
         (picture_packets({StreamKind.HCI: 2000}, 1024), 1, "make the picture's packets 10 bytes shorter"),
     ],
 )
-def test_what_cannot_be_repaired_is_refused_in_one_line(packets: list[bytes], count: int, message: str) -> None:
+def test_packets_that_cannot_be_repaired_raise_a_one_line_error(packets: list[bytes], count: int, message: str) -> None:
     encoder = RepairEncoder()
     with pytest.raises(ConfigError, match=message):
         encoder.repair_packets(packets, count)
     assert encoder.next_count == 0
 
 
-def test_the_longest_packets_that_can_be_repaired_are() -> None:
+def test_the_longest_packets_within_the_limit_are_repaired() -> None:
     packets = picture_packets({StreamKind.HCI: 3000}, MAX_PACKET_BYTES - 10)
     repairs = RepairEncoder().repair_packets(packets, 2)
     assert {len(data) for data in repairs} == {MAX_PACKET_BYTES}
     assert set(recovered(packets[1:] + repairs)) == set(packets)
 
 
-def test_bytes_that_are_no_packet_are_refused_by_the_encoder_and_handed_on_by_the_decoder() -> None:
+def test_other_bytes_raise_in_the_encoder_and_pass_through_the_decoder() -> None:
     with pytest.raises(PacketError):
         RepairEncoder().repair_packets([b"no packet"], 1)
     assert RepairDecoder().push(b"no packet") == [b"no packet"]
@@ -329,12 +329,12 @@ def test_bytes_that_are_no_packet_are_refused_by_the_encoder_and_handed_on_by_th
 
 
 @pytest.mark.parametrize(("packets", "overhead", "count"), [(20, 0.1, 2), (10, 0.1, 1), (1, 0.01, 1), (7, 0, 0)])
-def test_repair_packets_are_counted_up(packets: int, overhead: float, count: int) -> None:
+def test_the_number_of_repair_packets_is_rounded_up(packets: int, overhead: float, count: int) -> None:
     assert repair_count(packets, overhead) == count
 
 
 @pytest.mark.parametrize("overhead", [-0.1, float("nan"), float("inf")])
-def test_an_overhead_that_is_none_is_refused(overhead: float) -> None:
+def test_an_invalid_overhead_raises(overhead: float) -> None:
     with pytest.raises(ConfigError, match="repair overhead"):
         repair_count(10, overhead)
 

@@ -13,7 +13,7 @@ def encoder():
     return TextEncoder()
 
 
-def test_a_text_gives_a_vector_per_word_piece_whatever_was_asked_before(encoder):
+def test_a_text_gives_one_vector_per_word_piece_whatever_came_before(encoder):
     first = encoder("a dog runs on the beach")
     encoder("something else")
     assert first.shape == (6, TEXT_WIDTH)

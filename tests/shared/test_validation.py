@@ -49,7 +49,7 @@ def test_long_and_broken_values_stay_on_one_short_line():
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "hint"),
     [
         ({"iner": {"size": 1}}, r"^iner = {'size': 1}: unknown setting; did you mean inner\? \(and 1 more\)$"),
         ({"inner": {"size": 1}, "zzz": 1}, r"^zzz = 1: unknown setting; known are inner, many, maybe, name$"),
@@ -59,6 +59,6 @@ def test_long_and_broken_values_stay_on_one_short_line():
         ({"inner": 3}, r"^inner = 3: must be a mapping of named settings$"),
     ],
 )
-def test_a_typo_is_told_with_the_name_that_may_be_meant(values, told):
-    with pytest.raises(ConfigError, match=told):
+def test_a_typo_gets_a_suggestion(values, hint):
+    with pytest.raises(ConfigError, match=hint):
         validate(Outer, values)

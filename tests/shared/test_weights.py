@@ -1,4 +1,4 @@
-"""One file of weights into a network: what may be wrong with it is one line with a way out."""
+"""Loading weights from a file: every fault is a one-line error with a fix."""
 
 import pytest
 import safetensors.torch
@@ -23,7 +23,7 @@ def path(tmp_path):
     return file
 
 
-def test_weights_come_back_as_floats_and_frozen(path):
+def test_weights_load_as_frozen_floats(path):
     network = loaded(path)
     assert network(torch.tensor([1.0, 0, 0])).tolist() == [1, 4]
     assert network.weight.dtype == torch.float32
@@ -50,7 +50,7 @@ def test_weights_come_back_as_floats_and_frozen(path):
         ),
     ],
 )
-def test_what_is_wrong_is_one_line(harm, words, path):
+def test_wrong_weights_raise_a_one_line_error(harm, words, path):
     harm(path)
     with pytest.raises(SetupError, match=words) as caught:
         loaded(path)

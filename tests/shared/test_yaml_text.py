@@ -1,4 +1,4 @@
-"""YAML as the link takes it: any text is a value or one line, and nothing is taken for what it is not."""
+"""Settings as YAML: any text gives a value or a one-line error, and scalars have the right types."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_not_a_number_is_a_number():
 
 @settings(deadline=None, max_examples=100)
 @given(values)
-def test_what_is_written_is_read_back(value):
+def test_written_values_read_back(value):
     assert yaml_value(yaml_text(value), "x") == value
 
 
@@ -83,7 +83,7 @@ def test_any_text_is_a_mapping_or_one_line(text):
         ("a: 1\n---\nb: 2", "another document"),
     ],
 )
-def test_what_is_refused(text, words):
+def test_invalid_text_raises(text, words):
     with pytest.raises(ConfigError, match=words):
         yaml_mapping(text, "x")
 

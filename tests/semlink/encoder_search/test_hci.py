@@ -1,4 +1,4 @@
-"""The decoder in the loop: which part of a picture it compares, and that more bytes give a smaller distance."""
+"""The decoder in the loop: the part of a picture that it compares; more bytes give a smaller distance."""
 
 import numpy as np
 import pytest

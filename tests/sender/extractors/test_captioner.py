@@ -1,4 +1,4 @@
-"""The captioner with the weights that ship: any picture, the same words again, the search, damaged weights."""
+"""The captioner with the shipped weights: any picture, repeatability, the search, damaged weights."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def test_different_pictures_get_different_words(captioner):
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8)), np.zeros((0, 8, 3), np.uint8)])
-def test_what_is_no_picture_is_refused(captioner, pixels):
+def test_other_arrays_raise_a_picture_error(captioner, pixels):
     with pytest.raises(PictureError, match="must be uint8"):
         captioner(pixels)
 
 
-def test_grey_is_seen_as_three_equal_channels():
+def test_grey_becomes_three_equal_channels():
     extractor = FeatureExtractor()
     grey = skimage.data.camera()
     features = extractor(grey)
@@ -103,7 +103,7 @@ def test_a_later_word_changes_nothing_before_it(network, features):
     assert not torch.allclose(first[:, :, 3], second[:, :, 3], atol=1e-2)
 
 
-def test_vocabulary_is_the_coders():
+def test_the_vocabulary_is_that_of_the_caption_coder():
     assert len(caption_coder().words) + 2 >= VOCABULARY
 
 

@@ -1,4 +1,4 @@
-"""Extractors as several threads share them: what is loaded, when, and what telemetry hears of it."""
+"""Extractors shared by several threads: loading and its telemetry."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -21,24 +21,24 @@ CALLS = {
 
 
 class Loads:
-    """What is told of loading: names and how they ended."""
+    """Records the names of loaded extractors and how loading ended."""
 
     def __init__(self):
-        self.told = []
+        self.events = []
 
     @contextmanager
     def __call__(self, name):
         try:
             yield
         except SetupError:
-            self.told.append((name, "failed"))
+            self.events.append((name, "failed"))
             raise
-        self.told.append((name, "loaded"))
+        self.events.append((name, "loaded"))
 
 
 @pytest.fixture
 def nothing_installed(tmp_path, monkeypatch):
-    """A package of weights without its files, and one that is not there."""
+    """A package of weights without its files, and a missing package."""
     (tmp_path / "__init__.py").touch()
     specification = spec_from_file_location("models", tmp_path / "__init__.py")
     monkeypatch.setitem(sys.modules, "models", module_from_spec(specification))
@@ -47,11 +47,11 @@ def nothing_installed(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.usefixtures("nothing_installed")
-def test_weights_are_read_while_loading_is_told_of(name):
+def test_weights_are_read_inside_the_loading_context(name):
     loads = Loads()
     with pytest.raises(SetupError):
         CALLS[name](Extractors(loading=loads), np.zeros((32, 32, 3), np.uint8))
-    assert loads.told == [(name, "failed")]
+    assert loads.events == [(name, "failed")]
 
 
 def test_threads_share_one_load_and_get_the_same(synthetic_pixels):
@@ -62,4 +62,4 @@ def test_threads_share_one_load_and_get_the_same(synthetic_pixels):
     assert len(set(captions)) == 1
     extractors.latent(pixels, 1)
     extractors.latent(pixels, 2)
-    assert loads.told == [("captioner", "loaded"), ("latent", "loaded")]
+    assert loads.events == [("captioner", "loaded"), ("latent", "loaded")]

@@ -1,4 +1,4 @@
-"""From pictures to regions: names, masks, details."""
+"""The region finder: names, masks and details."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_not_a_picture(finder, pixels):
         finder.regions_of(pixels)
 
 
-def test_names_are_thousand_and_different_and_short():
+def test_there_are_a_thousand_different_short_names():
     assert len(set(class_names())) == len(class_names()) == 1000
     assert all(1 <= len(name.split(" ")) <= 3 and name == name.lower() for name in class_names())
     assert (class_names()[0], class_names()[207], class_names()[999]) == ("tench", "golden retriever", "toilet tissue")
@@ -66,7 +66,7 @@ def features_with(*placed):
     return features
 
 
-def test_two_objects_have_masks_of_their_own():
+def test_two_objects_have_separate_masks():
     left, right = slice(0, 3), slice(4, 8)
     features = features_with((5, left, left, 9.0), (9, right, right, 8.0))
     found = find_objects(features, CLASSES, torch.zeros(1000))
@@ -88,7 +88,7 @@ def test_a_second_name_of_one_object_adds_to_it():
     assert found[0].mask.all()
 
 
-def test_nothing_is_found_where_nothing_is_sure():
+def test_uncertain_evidence_gives_no_object():
     assert find_objects(torch.zeros(8, 8, 1280), CLASSES, torch.zeros(1000)) == []
 
 
@@ -105,7 +105,7 @@ def test_nothing_is_found_where_nothing_is_sure():
         ((240, 230, 40), "bright yellow"),
     ],
 )
-def test_colours_by_name(colour, words):
+def test_colours_have_the_right_names(colour, words):
     small = np.full((256, 256, 3), colour, np.uint8)
     assert describe(small, np.ones((8, 8), bool)) == f"{words} plain"
 

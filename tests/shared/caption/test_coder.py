@@ -1,4 +1,4 @@
-"""The caption coder with the tables that ship: exact for any text, typed errors for any bytes, few bytes."""
+"""The caption coder with the shipped tables: exact for any text, typed errors for any bytes, few bytes."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def test_golden_payload(case):
 @example(text=",")
 @example(text="A")
 @example(text="\x85\u2028")
-def test_any_text_comes_back(text):
+def test_decoding_restores_any_text(text):
     assert decode_caption(encode_caption(text)) == text
 
 
 @given(words=CAPTION_LIKE, style=st.sampled_from(STYLES))
 @settings(deadline=None, max_examples=150)
-def test_any_arrangement_of_words_comes_back(words, style):
+def test_decoding_restores_any_arrangement_of_words(words, style):
     for text in (" ".join(words), render(style, words)):
         assert decode_caption(encode_caption(text)) == text
 
@@ -83,7 +83,7 @@ def test_bytes_added_or_cut_off_are_refused():
 
 
 @pytest.mark.parametrize("text", ["dog " * 2500, "x" * 10_000, "狗" * 10_000, " " * 10_000, "\U0010ffff " * 5000])
-def test_the_longest_captions_come_back(text):
+def test_decoding_restores_the_longest_captions(text):
     assert len(text) == MAX_CHARACTERS
     assert decode_caption(encode_caption(text)) == text
 
@@ -131,7 +131,7 @@ def test_next_weights_are_what_a_word_costs():
 
 @given(text=TEXT.filter(bool))
 @settings(max_examples=200)
-def test_style_and_words_make_the_text_again(text):
+def test_style_and_words_restore_the_text(text):
     style, words = parse(text)
     assert render(style, words) == text
     assert render(PLAIN, text.split(" ")) == text

@@ -1,4 +1,4 @@
-"""Recipes, and changed copies of them."""
+"""Recipes and changed copies of them."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from shared.errors import ConfigError
 from shared.validation import validate
 
 
-def test_a_changed_copy_differs_in_what_was_asked_for_alone():
+def test_a_changed_copy_differs_in_the_requested_fields_only():
     few = change_recipe(MTGC, {"tokens": 8})
     assert few == MTGC.model_copy(update={"tokens": 8})
     assert MTGC.tokens == 16
@@ -25,7 +25,7 @@ def test_a_changed_copy_differs_in_what_was_asked_for_alone():
     ("codec", "name", "offered"), [(MTGC, "tokens", range(8, 65)), (GSC, "planes", (1, 2, 4, 8, 16))]
 )
 @given(value=st.integers())
-def test_any_number_is_kept_or_refused_by_name_and_value(codec, name, offered, value):
+def test_any_number_is_accepted_or_raises_with_name_and_value(codec, name, offered, value):
     if value in offered:
         assert getattr(change_recipe(codec, {name: value}), name) == value
     else:
@@ -42,7 +42,7 @@ def test_any_number_is_kept_or_refused_by_name_and_value(codec, name, offered, v
         (ADAPTIVE, "trade_off", "codec 'adaptive' fills its budget; .* (gsc, layered)"),
     ],
 )
-def test_what_a_codec_has_no_use_for_is_refused_with_codecs_that_have(codec, name, line):
+def test_a_change_that_the_codec_cannot_use_raises_and_lists_codecs_that_can(codec, name, line):
     before, after = line.split(".*")
     with pytest.raises(ConfigError, match=f"^{name} = 8: {re.escape(before)}.*{re.escape(after)}$"):
         change_recipe(codec, {name: 8}, BUILTIN_CODECS.values())
@@ -58,6 +58,6 @@ def test_a_trade_off_has_two_finite_weights_none_negative(alpha, beta):
             change_recipe(GSC, wanted)
 
 
-def test_a_recipe_with_a_trade_off_has_planes_to_choose():
+def test_a_recipe_with_a_trade_off_has_latent_channels_to_choose():
     with pytest.raises(ConfigError, match="add LATENT to streams, and leave fills out"):
         validate(Codec, {"name": "some", "summary": "a codec", "trade_off": {"alpha": 1.0, "beta": 1.0}})

@@ -1,4 +1,4 @@
-"""Codecs by name, those of other packages included."""
+"""Codecs by name, including those of other packages."""
 
 import pytest
 from pydantic import ValidationError
@@ -49,13 +49,13 @@ def test_a_package_adds_its_codec(install):
         ("no_such_module:ANY", "cannot be loaded"),
     ],
 )
-def test_a_package_that_is_wrong_is_named(install, value, fault):
+def test_the_error_names_a_wrong_package(install, value, fault):
     install(value)
     with pytest.raises(SetupError, match=fault):
         get_codec("hci")
 
 
-def test_an_unknown_name_names_the_known():
+def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(UnknownNameError, match=r"unknown codec 'mtcg'; known are hci, .*mtgc"):
         get_codec("mtcg")
 

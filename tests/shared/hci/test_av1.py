@@ -1,4 +1,4 @@
-"""The av1 coder: exact decoding, honest failures, headers rebuilt as libaom wrote them."""
+"""The av1 coder: exact decoding, typed errors, headers rebuilt as libaom wrote them."""
 
 import hashlib
 import json
@@ -156,13 +156,13 @@ sides = st.integers(1, 200)
 
 @settings(deadline=None, max_examples=300)
 @given(st.binary(max_size=300), sides, sides, st.booleans())
-def test_any_bytes_decode_or_say_why(payload, width, height, grey):
+def test_any_bytes_decode_or_raise_a_typed_error(payload, width, height, grey):
     assert decodes_or_says_why(payload, width, height, grey=grey)
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.sampled_from(GOLDEN), st.data())
-def test_damaged_payloads_decode_or_say_why(entry, data):
+def test_damaged_payloads_decode_or_raise_a_typed_error(entry, data):
     payload = bytearray.fromhex(entry["payload"])
     for _ in range(data.draw(st.integers(1, 4))):
         payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))

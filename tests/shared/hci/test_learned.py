@@ -1,4 +1,4 @@
-"""The learned HCI coder with the weights that ship: exact decoding, every payload, damaged weights."""
+"""The learned HCI coder with the shipped weights: exact decoding, any payload, damaged weights."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_decoded_picture_resembles_the_original(coder):
     assert np.mean((decoded.astype(float) - small) ** 2) < 250
 
 
-def test_grey_picture_comes_back_as_one_plane(coder):
+def test_a_grey_picture_decodes_to_one_channel(coder):
     small = picture(40, 50)[..., 0]
     payload, expected = coder.encode_with_picture(small, 24)
     decoded = coder.decode(payload, 40, 50, grey=True)

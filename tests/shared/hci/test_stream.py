@@ -71,7 +71,7 @@ def test_too_small_a_budget_names_the_fewest_bytes():
 
 
 @pytest.mark.parametrize("budget_bytes", [0, -5, 1])
-def test_no_budget_at_all(budget_bytes):
+def test_a_budget_without_room_raises(budget_bytes):
     with pytest.raises(BudgetError):
         encode_hci(scene(64, 64), budget_bytes, coder="av1")
 
@@ -97,7 +97,7 @@ def test_damaged_first_byte(payload):
 
 @settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=200), st.integers(64, 300), st.integers(64, 300), st.booleans())
-def test_any_bytes_decode_or_say_why(rest, width, height, grey):
+def test_any_bytes_decode_or_raise_a_typed_error(rest, width, height, grey):
     payload = bytes([len(rest) % 8 << 3]) + rest
     try:
         image = decode_hci(payload, width, height, grey=grey)

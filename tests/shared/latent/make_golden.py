@@ -1,4 +1,4 @@
-"""Writes golden.json: latent payloads, which decode to the same planes on any machine.
+"""Writes golden.json: latent payloads, which decode to the same channels on any machine.
 
 Run from the repository's root after every change of the tables: python tests/shared/latent/make_golden.py
 """
@@ -16,7 +16,7 @@ CASES = ((64, 64, (14,)), (100, 75, (0, 31)), (384, 256, (2, 3, 5, 7)), (16, 16,
 
 
 def values_of(width, height, seed=0):
-    """Integer planes with edges, waves and rare large values, made of integers only: int64 [32, h, w]."""
+    """Integer channels with edges, waves and rare large values, made of integers only: int64 [32, h, w]."""
     rows, columns = latent_size(width, height)
     row, column, plane = np.ogrid[:rows, :columns, :32]
     waves = ((row * (3 + plane % 5) + column * (2 + plane % 3) + seed) // 7) % 5 - 2

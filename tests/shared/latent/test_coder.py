@@ -1,4 +1,4 @@
-"""The latent stream with the tables that ship: exact for any planes, typed errors for any bytes, few bytes."""
+"""The latent stream with the shipped tables: exact for any channels, typed errors for any bytes, few bytes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_golden_payload(case):
     spread=st.sampled_from([0, 1, 3, 127]),
 )
 @settings(deadline=None, max_examples=40)
-def test_any_planes_come_back(ids, width, height, seed, spread):
+def test_decoding_restores_any_channels(ids, width, height, seed, spread):
     values = np.random.default_rng(seed).integers(-spread, spread + 1, (LATENT_CHANNELS, *latent_size(width, height)))
     arrived = decode_latent(encode_latent(values, ids), width, height)
     assert arrived.ids == tuple(sorted(ids))
@@ -64,13 +64,13 @@ def decodes_or_says_why(payload, width, height):
 
 @given(payload=st.binary(max_size=80), width=st.integers(1, 130), height=st.integers(1, 130))
 @settings(deadline=None, max_examples=80)
-def test_any_bytes_give_planes_or_a_typed_error(payload, width, height):
+def test_any_bytes_give_channels_or_a_typed_error(payload, width, height):
     assert decodes_or_says_why(payload, width, height)
 
 
 @given(data=st.data(), case=st.sampled_from(GOLDEN[:3]))
 @settings(deadline=None, max_examples=60)
-def test_damaged_payloads_give_planes_or_a_typed_error(data, case):
+def test_damaged_payloads_give_channels_or_a_typed_error(data, case):
     payload = bytearray.fromhex(case["payload"])
     for _ in range(data.draw(st.integers(1, 3))):
         payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
@@ -85,7 +85,7 @@ def test_decoding_to_a_size_outside_the_range(size):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 3), (14, 14), (17, 31)])
-def test_every_sample_is_told_once_and_from_known_ones_only(size):
+def test_every_sample_is_coded_once_after_its_context(size):
     known = np.zeros(size, np.int64)
     for step in STEPS:
         rows, columns = step.places(*size)
@@ -97,7 +97,7 @@ def test_every_sample_is_told_once_and_from_known_ones_only(size):
     assert known.all()
 
 
-def test_planes_like_a_pictures_cost_less_than_by_zlib():
+def test_typical_channels_take_fewer_bytes_than_zlib():
     row, column = np.mgrid[0:32, 0:48]
     noise = np.random.default_rng(0).normal(size=(LATENT_CHANNELS, 32, 48))
     planes = [1.2 * np.sin(row / 6 + plane) * np.cos(column / 9 - plane) for plane in range(LATENT_CHANNELS)]
@@ -107,12 +107,12 @@ def test_planes_like_a_pictures_cost_less_than_by_zlib():
     assert len(encode_latent(values, ids)) < 0.9 * len(packed)
 
 
-def test_zero_planes_cost_a_tenth_of_a_bit_per_sample():
+def test_zero_channels_cost_a_tenth_of_a_bit_per_sample():
     assert len(encode_latent(np.zeros((LATENT_CHANNELS, 32, 48), np.int64), range(16))) < 16 * 32 * 48 * 0.12 / 8
 
 
 @pytest.mark.parametrize("ids", [[], [0, 0], [-1], [32], list(range(33))])
-def test_channels_that_are_none(ids):
+def test_invalid_channel_ids_raise(ids):
     with pytest.raises(ConfigError, match="channels"):
         encode_latent(np.zeros((LATENT_CHANNELS, 2, 2), np.int64), ids)
 
@@ -126,12 +126,12 @@ def test_channels_that_are_none(ids):
         np.full((LATENT_CHANNELS, 1, 1), 128),
     ],
 )
-def test_values_that_are_no_latent(values):
+def test_invalid_latent_values_raise(values):
     with pytest.raises(ConfigError):
         encode_latent(values, [1])
 
 
-def test_missing_and_damaged_tables(tmp_path):
+def test_missing_and_damaged_tables_raise(tmp_path):
     with pytest.raises(SetupError, match="no tables"):
         load_tables(tmp_path / "none")
     (tmp_path / "cut").write_bytes(SHIPPED.read_bytes()[:1000])

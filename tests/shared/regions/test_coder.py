@@ -49,7 +49,7 @@ def test_golden_payload(case):
 @given(regions=REGIONS)
 @settings(deadline=None, max_examples=150)
 @example(regions=[Region(" ", "  ", mask_of(BLOB)), Region("", " ", mask_of(BLOB))])
-def test_any_regions_come_back(regions):
+def test_decoding_restores_any_regions(regions):
     assert contents(decode_regions(encode_regions(regions))) == contents(regions)
 
 
@@ -76,7 +76,7 @@ def test_damaged_payloads_give_regions_or_a_typed_error(data, case):
     assert decodes_or_says_why(bytes(payload[: data.draw(st.integers(0, len(payload)))]))
 
 
-def test_no_regions_are_the_empty_payload():
+def test_no_regions_give_an_empty_payload():
     assert encode_regions([]) == b""
     assert decode_regions(b"") == ()
 
@@ -110,6 +110,6 @@ def test_not_a_mask(mask):
 
 
 @pytest.mark.parametrize("name", ["x" * 10_001, "\ud800"])
-def test_what_no_caption_may_hold(name):
+def test_invalid_text_raises(name):
     with pytest.raises(InputError):
         encode_regions([Region(name, "", mask_of(BLOB))])

@@ -1,4 +1,4 @@
-"""Errors keep their class and message across gRPC; bugs of a service show nothing of its inside."""
+"""Errors keep their class and message across gRPC; a bug in a service shows no internals to the caller."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def test_golden_payload(case):
 
 
 @given(ANY_TOKENS)
-def test_any_tokens_come_back(tokens):
+def test_decoding_restores_any_tokens(tokens):
     assert decode_tokens(encode_tokens(tokens)) == tokens
 
 

@@ -120,8 +120,8 @@ class SendSettings(_message.Message):
     """A .sem container to packetise. No picture follows, and nothing is encoded; codec gives the order of the packets."""
     @_builtins.property
     def next_sequence_counts(self) -> _containers.ScalarMap[_builtins.int, _builtins.int]:
-        """CCSDS sequence count of the next packet per stream kind, from the report of the previous picture. Absent kinds start
-        at 0. The service keeps no state between calls, so that a run is exactly repeatable.
+        """CCSDS sequence count of the next packet per stream kind, from the report of the previous picture. Absent kinds
+        start at 0. The service keeps no state between calls, so that a run is exactly repeatable.
         """
 
     @_builtins.property
@@ -134,7 +134,9 @@ class SendSettings(_message.Message):
     def session(self) -> _packet_pb2.Session: ...
     @_builtins.property
     def trade_off(self) -> Global___TradeOff:
-        """Chooses the number of latent channels, for codecs that send them and a sender with a decoder; absent: as many as fit."""
+        """Chooses the number of latent channels, for codecs that send them and a sender with a decoder; absent: as many as
+        fit.
+        """
 
     def __init__(
         self,
