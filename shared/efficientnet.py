@@ -21,8 +21,6 @@ SENDER_NETWORK = 2
 """The sender uses Lite2. Lite0 measures the results, so the sender must not optimise for it."""
 CLASSIFIER_SIDE = 224
 """Side in pixels of the classifier's input."""
-PATCH_WIDTH = 320
-"""Features of one patch: the last stage's channels."""
 # From TensorFlow's efficientnet/lite. The running means of the first normalisation agree with it. They do not agree
 # with the ImageNet mean in the package's own example.
 MEAN, SCALE = 127.0, 128.0

@@ -120,16 +120,6 @@ def elevation_deg(body: str, station: str, departure: datetime | str) -> float:
     return float(station_elevations_deg(trace_signals(target, load_time_scale().from_datetimes([date])), place)[0])
 
 
-def lander_elevation_deg(lander: Lander, departure: datetime | str) -> float:
-    """Return the elevation of the Earth at a lander on Mars for a signal that leaves at ``departure``, in degrees.
-
-    Raises:
-        ConfigError: the date is outside the ephemeris.
-    """
-    paths = trace_signals(find_body("mars"), load_time_scale().from_datetimes([parse_utc(departure)]))
-    return float(lander_elevations_deg(paths, lander)[0])
-
-
 def trace_signals(body: Body, departure: Any) -> SignalPaths:
     """Return the paths of signals that leave ``body`` at a skyfield time of ``n`` dates."""
     ephemeris = _load_ephemeris()

@@ -131,17 +131,6 @@ def free_space_loss_db(range_km: float, frequency_hz: float) -> float:
     return 20 * math.log10(4 * math.pi * check_positive("range_km", range_km) * 1e3 / wavelength_m)
 
 
-def dish_gain_dbi(diameter_m: float, frequency_hz: float, efficiency: float) -> float:
-    """Return the gain of a dish, 10 log10(η (π D f / c)²), for an aperture efficiency η from 0 to 1.
-
-    Raises:
-        ConfigError: the diameter, frequency or efficiency is not positive and finite, or the efficiency is above 1.
-    """
-    check_positive("efficiency", check_in_range("efficiency", efficiency, 0, 1))
-    wavelength_m = SPEED_OF_LIGHT_M_S / check_positive("frequency_hz", frequency_hz)
-    return 10 * math.log10(efficiency * (math.pi * check_positive("diameter_m", diameter_m) / wavelength_m) ** 2)
-
-
 def beamwidth_deg(gain_dbi: float) -> float:
     """Return the half-power beamwidth of a Gaussian beam of that gain, sqrt(16 ln 2 / G) in degrees."""
     return math.degrees(math.sqrt(16 * math.log(2) / 10 ** (gain_dbi / 10)))

@@ -84,31 +84,18 @@ def bicm_capacity(es_n0_db: float, modulation_order: int) -> float:
     return modulation_order - 2 * loss
 
 
-def normal_approximation_rate(channel_uses: int, bler: float, es_n0_db: float, modulation_order: int = 0) -> float:
-    """Return the largest rate at ``bler`` in ``channel_uses`` complex symbols, in bits per channel use, at least 0.
-
-    R ≈ C - sqrt(V / n) Q⁻¹(ε) + log2(2 n) / (2 n), with 2 n the number of real symbols. C and V are those of the
-    Gaussian channel for ``modulation_order`` 0, otherwise those of equiprobable QAM with that many bits per symbol. It
-    is an approximation, not a bound: below about a hundred symbols neither codes nor converse bounds follow it closely.
-
-    Raises:
-        ConfigError: ``bler`` is not between 0 and 1, there is no channel use, or the QAM is not square.
-    """
-    _check_block(channel_uses, bler)
-    capacity, dispersion = _capacity_and_dispersion(es_n0_db, modulation_order)
-    spread = math.sqrt(dispersion / channel_uses) * _NORMAL.inv_cdf(1 - bler)
-    return max(0.0, capacity - spread + math.log2(2 * channel_uses) / (2 * channel_uses))
-
-
 def normal_approximation_bler(
     information_bits: int, channel_uses: int, es_n0_db: float, modulation_order: int = 0
 ) -> float:
-    """Return the block error rate of ``information_bits`` in ``channel_uses`` by the normal approximation.
+    """Return the block error rate of ``information_bits`` in ``channel_uses`` complex symbols, between 0 and 1.
 
-    ε ≈ Q((C - k / n + log2(2 n) / (2 n)) · sqrt(n / V)).
+    By the normal approximation, ε ≈ Q((C - k / n + log2(2 n) / (2 n)) · sqrt(n / V)), with 2 n the number of real
+    symbols (Polyanskiy, Poor and Verdú 2010). C and V are those of the Gaussian channel for ``modulation_order`` 0,
+    otherwise those of equiprobable QAM with that many bits per symbol. It is an approximation, not a bound: below about
+    a hundred symbols neither codes nor converse bounds follow it closely.
 
     Raises:
-        ConfigError: as ``normal_approximation_rate``.
+        ConfigError: there is no channel use, or the QAM is not square.
     """
     _check_block(channel_uses, 0.5)
     capacity, dispersion = _capacity_and_dispersion(es_n0_db, modulation_order)
@@ -127,7 +114,7 @@ def required_es_n0_db(
     With ``bler`` it follows from the normal approximation; without, from capacity, the limit of infinitely long blocks.
 
     Raises:
-        ConfigError: as ``normal_approximation_rate``, or no SNR is sufficient.
+        ConfigError: as ``normal_approximation_bler``, ``bler`` is not between 0 and 1, or no SNR is sufficient.
     """
     _check_block(channel_uses, 0.5 if bler is None else bler)
     rate = information_bits / channel_uses

@@ -26,7 +26,6 @@ RATES: Final = ("budget_bytes", "channel_uses", "cbr")
 BLER: Final = "bler"
 MEASURES: Final = (*PIXEL, *PERCEPTUAL)
 Measure = Literal["psnr_db", "ms_ssim", "lpips_alex", "lpips_vgg", "dists"]
-ChannelUses = Annotated[int, Field(ge=1, le=MAX_CHANNEL_USES)]
 _RANGE: Final = {"from", "to", "step"}
 
 

@@ -19,7 +19,6 @@ from channel.deep_space.geometry import (
     SPEED_OF_LIGHT_KM_S,
     elevation_deg,
     find_line_of_sight,
-    lander_elevation_deg,
     load_time_scale,
     parse_utc,
 )
@@ -164,7 +163,7 @@ def test_stations_have_the_coordinates_of_the_dsn_handbook():
         assert np.allclose(place.itrs_xyz.m, metres[name], atol=0.1)
 
 
-def test_mars_faces_the_earth_as_in_meeus():
+def test_mars_faces_the_earth_as_in_meeus(lander_elevation_deg):
     """Astronomical Algorithms, example 42.a: 1992 November 9, 0h: declination 12.44°, central meridian 111.55° W."""
     seen = datetime(1992, 11, 9, tzinfo=UTC)
     left = seen - timedelta(seconds=find_line_of_sight("mars", seen).light_time_s)

@@ -11,7 +11,6 @@ from channel.deep_space.link_budget import (
     LinkBudgetConfig,
     beamwidth_deg,
     compute_link_budget,
-    dish_gain_dbi,
     free_space_loss_db,
     markdown_table,
     pointing_loss_db,
@@ -115,7 +114,6 @@ def test_mars_pathfinders_published_budget():
 def test_a_published_ka_band_budget():
     """ "Mars MicroSpacecraft Link Budget" at 2.52 au; its losses on the path are taken as one, Tsys as given."""
     frequency_hz = 32.3e9
-    assert dish_gain_dbi(0.5, frequency_hz, 0.6) == pytest.approx(42.34, abs=0.02)
     config = LinkBudgetConfig(
         frequency_hz=frequency_hz,
         transmit_power_w=4.0,
@@ -141,7 +139,8 @@ def test_the_default_orbiter_closes_its_link_at_the_farthest():
     """NASA on MRO: at least 500 kbit/s from about 250 million miles."""
     budget = compute_link_budget(LinkBudgetConfig(), body="mars", range_km=250e6 * 1.609344, elevation_deg=30)
     assert 5 < budget.eb_n0_db < 10
-    assert LinkBudgetConfig().transmit_gain_dbi == pytest.approx(dish_gain_dbi(3, 8.42e9, 0.6), abs=0.05)
+    dish_gain = 0.6 * (math.pi * 3 * 8.42e9 / 299_792_458) ** 2
+    assert LinkBudgetConfig().transmit_gain_dbi == pytest.approx(10 * math.log10(dish_gain), abs=0.05)
 
 
 def test_the_noise_of_the_default_atmosphere_is_that_measured_at_goldstone():
@@ -200,12 +199,6 @@ def test_a_bad_setting_is_refused_with_field_and_value_in_one_line(field, value)
     with pytest.raises(ConfigError, match=f"^{field} = ") as caught:
         validate(LinkBudgetConfig, {field: value})
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("wrong", [(0.0, 8e9, 0.5), (3.0, math.nan, 0.5), (3.0, 8e9, 1.1), (-3.0, 8e9, 0.5)])
-def test_dish_gain_refuses_sizes_frequencies_and_efficiencies_outside_their_rules(wrong):
-    with pytest.raises(ConfigError, match=r"(diameter_m|frequency_hz|efficiency) = "):
-        dish_gain_dbi(*wrong)
 
 
 @pytest.mark.parametrize("wrong", [(-1.0, 8e9), (0.0, 8e9), (math.inf, 8e9), (2e8, math.nan), (2e8, -8e9)])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channel.deep_space.bodies import BODIES, STATIONS, Lander
-from channel.deep_space.geometry import elevation_deg, find_line_of_sight, lander_elevation_deg
+from channel.deep_space.geometry import elevation_deg, find_line_of_sight
 from channel.deep_space.windows import (
     Window,
     find_next_window,
@@ -63,7 +63,7 @@ def test_the_moon_is_never_behind_the_sun():
     assert find_windows("moon", "2026-08-01", "2026-09-01", [negate(path_clear_of_sun(10.0))]) == []
 
 
-def test_a_lander_sees_the_earth_once_a_sol():
+def test_a_lander_sees_the_earth_once_a_sol(lander_elevation_deg):
     lander = Lander(18.44, 77.45)
     start = datetime(2027, 2, 19, tzinfo=UTC)
     seen = find_windows("mars", start, start + 10 * DAY, [lander_sees_earth(lander, 10)])
@@ -75,7 +75,7 @@ def test_a_lander_sees_the_earth_once_a_sol():
     assert sum(one.duration_s for one in seen + hidden) == pytest.approx(10 * 86400, abs=1)
 
 
-def test_all_conditions_hold_together():
+def test_all_conditions_hold_together(lander_elevation_deg):
     lander, start = Lander(18.44, 77.45), datetime(2027, 2, 19, tzinfo=UTC)
     conditions = [station_sees_body(["canberra"], 20), lander_sees_earth(lander, 15), path_clear_of_sun(3)]
     for one in find_windows("mars", start, start + 3 * DAY, conditions):

@@ -107,23 +107,29 @@ def test_bicm_capacity_agrees_with_the_links_demapper(chains):
 def test_normal_approximation_by_hand():
     """S = 1, n = 500, eps = 1e-3: C = 1, V = 3/4 log2²(e), Q⁻¹(1e-3) = 3.0902."""
     expected = 1 - math.sqrt(0.75 / 500) * math.log2(math.e) * 3.0902 + math.log2(1000) / 1000
-    assert capacity.normal_approximation_rate(500, 1e-3, 0.0) == pytest.approx(expected, abs=1e-5)
+    assert capacity.normal_approximation_bler(500 * expected, 500, 0.0) == pytest.approx(1e-3, rel=1e-3)
 
 
 @pytest.mark.parametrize("order", [0, 2, 6])
-def test_rate_bler_and_snr_of_the_normal_approximation_agree(order):
-    uses, bler, es_n0_db = 800, 1e-3, 1.0
-    rate = capacity.normal_approximation_rate(uses, bler, es_n0_db, order)
-    bits = round(rate * uses)
-    assert capacity.normal_approximation_bler(bits, uses, es_n0_db, order) == pytest.approx(bler, rel=0.1)
+def test_bler_and_snr_of_the_normal_approximation_agree(order):
+    uses, bits, es_n0_db = 800, 850, 1.0
+    bler = capacity.normal_approximation_bler(bits, uses, es_n0_db, order)
+    assert 1e-4 < bler < 0.1
     assert capacity.required_es_n0_db(bits, uses, bler, order) == pytest.approx(es_n0_db, abs=0.01)
     assert capacity.required_es_n0_db(bits, uses, None, order) < es_n0_db
 
 
 def test_normal_approximation_approaches_capacity():
-    rates = [capacity.normal_approximation_rate(uses, 1e-3, 5.0) for uses in (100, 1_000, 10_000, 10_000_000)]
-    assert rates == sorted(rates)
-    assert rates[-1] == pytest.approx(capacity.awgn_capacity(5.0), rel=1e-3)
+    """At 99.9 % of capacity longer blocks fail less, at 100.1 % more."""
+    rate, lengths = capacity.awgn_capacity(5.0), (10_000, 100_000, 1_000_000, 10_000_000)
+    below, above = (
+        [capacity.normal_approximation_bler(share * rate * uses, uses, 5.0) for uses in lengths]
+        for share in (0.999, 1.001)
+    )
+    assert below == sorted(below, reverse=True)
+    assert above == sorted(above)
+    assert below[-1] < 1e-3
+    assert above[-1] > 0.999
 
 
 def test_outage_by_sampling():
@@ -137,7 +143,7 @@ def test_capacity_functions_refuse_impossible_arguments():
     with pytest.raises(ConfigError, match="modulation_order = 3"):
         capacity.qam_capacity(0.0, 3)
     with pytest.raises(ConfigError, match=r"bler = 0"):
-        capacity.normal_approximation_rate(100, 0.0, 0.0)
+        capacity.required_es_n0_db(100, 100, 0.0)
     with pytest.raises(ConfigError, match="channel_uses = 0"):
         capacity.normal_approximation_bler(100, 0, 0.0)
     with pytest.raises(ConfigError, match=r"2.500 bits per channel use is more than"):
