@@ -39,7 +39,7 @@ def config_error(model: type[BaseModel], exc: ValidationError, within: str = "")
     """
     faults = sorted(exc.errors(include_url=False, include_context=False), key=lambda one: one["type"] != _UNKNOWN)
     first, *others = faults
-    field = _joined(within, *first["loc"])
+    field = _join_path(within, *first["loc"])
     rule = first["msg"].removeprefix("Value error, ")
     rule = rule[:1].lower() + rule[1:] if rule[1:2].islower() else rule
     more = f" (and {len(others)} more)" if others else ""
@@ -48,7 +48,7 @@ def config_error(model: type[BaseModel], exc: ValidationError, within: str = "")
     if first["type"] == _UNKNOWN:
         *path, name = first["loc"]
         known = sorted({one for holder in _models_at(model, path) for one in _names(holder)})
-        rule = f"unknown setting; {hint(str(name), known, _joined(within, *path))}"
+        rule = f"unknown setting; {hint(str(name), known, _join_path(within, *path))}"
     if first["type"] in _NO_MAPPING:
         rule = "must be a mapping of named settings"
     if first["type"] == "missing":
@@ -60,10 +60,10 @@ def config_error(model: type[BaseModel], exc: ValidationError, within: str = "")
 def hint(name: str, known: Sequence[str], within: str = "") -> str:
     """Return a hint that suggests the ``known`` name nearest to ``name``, or lists all names if none is near."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean {_joined(within, near[0])}?" if near else f"known are {', '.join(known)}"
+    return f"did you mean {_join_path(within, near[0])}?" if near else f"known are {', '.join(known)}"
 
 
-def _joined(*parts: object) -> str:
+def _join_path(*parts: object) -> str:
     return ".".join(str(part) for part in parts if part not in ("", "[key]"))
 
 

@@ -68,7 +68,7 @@ def main() -> None:
     options = parser.parse_args()
     finder = RegionFinder()
     pictures = load_parquet_pictures([options.data / VALIDATION_FILE], "flickr8k", 0, options.pictures)
-    found = [finder.regions_of(pixels) for pixels in pictures]
+    found = [finder.find_regions(pixels) for pixels in pictures]
     header = ["regions", "pictures", "bytes", "of these text", "mask and counts, each"]
     header += ["MISC: 64 bits a mask, 8 a letter", "of these text", "zlib -9 of that"]
     lines = [

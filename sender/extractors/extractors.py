@@ -96,7 +96,7 @@ class Extractors:
         Raises:
             SetupError: a package is missing or damaged.
         """
-        return self._region_finder().regions_of(pixels)
+        return self._region_finder().find_regions(pixels)
 
 
 def _load_captioner() -> Captioner:

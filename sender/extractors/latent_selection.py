@@ -26,13 +26,13 @@ def luminance(picture: Tensor) -> Tensor:
     return functional.avg_pool2d(luma, GREY_SCALE)
 
 
-def ssim_scores(planes: Tensor, grey: Tensor) -> Tensor:
-    """Return the SSIM ``[B, M]`` of the channels ``planes`` ``[B, M, h, w]`` with ``grey`` ``[B, 1, 4h, 4w]``, 0 to 1.
+def ssim_scores(channels: Tensor, grey: Tensor) -> Tensor:
+    """Return the SSIM ``[B, M]`` of ``channels`` ``[B, M, h, w]`` with ``grey`` ``[B, 1, 4h, 4w]``, 0 to 1.
 
     Window and constants are those of Wang et al. 2004. A constant channel scores -1, the lowest value.
     """
     size = (grey.shape[2], grey.shape[3])
-    shown = functional.interpolate(planes.float(), size, mode="bilinear", align_corners=False)
+    shown = functional.interpolate(channels.float(), size, mode="bilinear", align_corners=False)
     shown = shown - shown.mean((2, 3), keepdim=True)
     centred = grey.float() - grey.float().mean((2, 3), keepdim=True)
     sign = torch.where((shown * centred).mean((2, 3), keepdim=True) < 0, -1.0, 1.0)

@@ -43,7 +43,7 @@ class RegionFinder:
     def __init__(self) -> None:
         self._objects = ObjectFinder()
 
-    def regions_of(self, pixels: NDArray[np.uint8]) -> tuple[Region, ...]:
+    def find_regions(self, pixels: NDArray[np.uint8]) -> tuple[Region, ...]:
         """Return up to three regions, most certain first; () if the classifier is not certain of any.
 
         ``pixels`` are uint8 ``[H, W, 3]`` or ``[H, W]``, of any size.

@@ -23,12 +23,12 @@ WIDTH, HEADS, LAYERS = 192, 6, 2
 class TokenNetwork(nn.Module):
     """``features`` is the width of the image features, ``text`` that of the caption's vectors.
 
-    With ``sees_context`` the network also attends to HCI and caption.
+    With ``uses_context`` the network also attends to HCI and caption.
     """
 
-    def __init__(self, features: int, text: int, *, sees_context: bool) -> None:
+    def __init__(self, features: int, text: int, *, uses_context: bool) -> None:
         super().__init__()
-        self.sees_context = sees_context
+        self.uses_context = uses_context
         self.picture = nn.Linear(features, WIDTH)
         self.hci = nn.Linear(features, WIDTH)
         self.caption = nn.Linear(text, WIDTH)
@@ -41,25 +41,25 @@ class TokenNetwork(nn.Module):
         self.quantiser = FSQ(levels=list(QUANTISER_LEVELS))
 
     def forward(
-        self, picture: Tensor, hci: Tensor | None = None, caption: Tensor | None = None, captioned: Tensor | None = None
+        self, picture: Tensor, hci: Tensor | None = None, caption: Tensor | None = None, has_word: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return the tokens' numbers ``[B, 64, 3]``, quantised with a straight-through gradient, and codes ``[B, 64]``.
 
-        ``picture`` and ``hci`` are features ``[B, 64, F]``, ``caption`` ``[B, C, T]`` with ``captioned`` ``[B, C]``: 1
+        ``picture`` and ``hci`` are features ``[B, 64, F]``, ``caption`` ``[B, C, T]`` with ``has_word`` ``[B, C]``: 1
         where it has a word. A token does not attend to later ones, so the first tokens are usable alone.
         """
-        seen = [self.picture(picture) + self.sources[0] + self.places]
+        context = [self.picture(picture) + self.sources[0] + self.places]
         hidden = [torch.zeros(picture.shape[:2], dtype=torch.bool, device=picture.device)]
-        if self.sees_context and hci is not None:
-            seen.append(self.hci(hci) + self.sources[1] + self.places)
+        if self.uses_context and hci is not None:
+            context.append(self.hci(hci) + self.sources[1] + self.places)
             hidden.append(hidden[0])
-        if self.sees_context and caption is not None and captioned is not None:
-            seen.append(self.caption(caption) + self.sources[2])
-            hidden.append(captioned == 0)
+        if self.uses_context and caption is not None and has_word is not None:
+            context.append(self.caption(caption) + self.sources[2])
+            hidden.append(has_word == 0)
         later = torch.ones(MAX_TOKENS, MAX_TOKENS, dtype=torch.bool, device=picture.device).triu(1)
         found = self.attention(
             self.queries.expand(len(picture), -1, -1),
-            torch.cat(seen, 1),
+            torch.cat(context, 1),
             tgt_mask=later,
             memory_key_padding_mask=torch.cat(hidden, 1),
         )

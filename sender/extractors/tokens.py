@@ -34,7 +34,7 @@ def tokens_folder() -> Path:
 
 def new_token_network(kind: TokenKind) -> TokenNetwork:
     """Return an untrained network for ``kind``."""
-    return TokenNetwork(FEATURE_CHANNELS, TEXT_WIDTH, sees_context=kind is TokenKind.RSRT)
+    return TokenNetwork(FEATURE_CHANNELS, TEXT_WIDTH, uses_context=kind is TokenKind.RSRT)
 
 
 def load_token_network(folder: Path, kind: TokenKind) -> TokenNetwork:

@@ -39,13 +39,13 @@ def parse(text: str) -> tuple[Style, list[str]]:
         body = body[:1].lower() + body[1:]
     words = body.split(" ")
     if not spaced:
-        words = [part for word in words for part in _comma_apart(word)]
+        words = [part for word in words for part in _split_comma(word)]
     return (style, words) if render(style, words) == text else (PLAIN, text.split(" "))
 
 
 def render(style: Style, words: list[str]) -> str:
     """Return the text of ``words`` (at least one) in ``style``."""
-    text = " ".join(words) if style.spaced else "".join(_spaced_but_commas(words))
+    text = " ".join(words) if style.spaced else "".join(_add_spaces(words))
     if style.capital:
         text = text[:1].upper() + text[1:]
     if style.stop:
@@ -53,9 +53,9 @@ def render(style: Style, words: list[str]) -> str:
     return text
 
 
-def _comma_apart(word: str) -> list[str]:
+def _split_comma(word: str) -> list[str]:
     return [word[:-1], ","] if len(word) > 1 and word.endswith(",") else [word]
 
 
-def _spaced_but_commas(words: list[str]) -> list[str]:
+def _add_spaces(words: list[str]) -> list[str]:
     return [word if place == 0 or word == "," else f" {word}" for place, word in enumerate(words)]

@@ -197,7 +197,7 @@ def _small_size(width: int, height: int, scale: int) -> tuple[int, int]:
 def _scales_to_try(width: int, height: int, budget_bytes: int, coder: str | None) -> Iterator[tuple[str, int]]:
     """Yield (coder, scale) in the order of trials: measured best first, then smaller and smaller pictures."""
     bpp = 8 * budget_bytes / (width * height)
-    for name in _installed(coders_by_merit(budget_bytes)) if coder is None else (coder,):
+    for name in _installed_coders(coders_by_merit(budget_bytes)) if coder is None else (coder,):
         get_coder(name)
         fitting = _scales_of(name, width, height)
         # A small picture may not be able to shrink to the best scale. Then it starts with its smallest possible HCI.
@@ -219,7 +219,7 @@ def _scales_of(name: str, width: int, height: int) -> list[int]:
     return [scale for scale, size in sizes.items() if min(size) >= MIN_SMALL_SIDE and max(size) <= longest]
 
 
-def _installed(names: tuple[str, ...]) -> Iterator[str]:
+def _installed_coders(names: tuple[str, ...]) -> Iterator[str]:
     """Yield the ``names`` of coders whose library and weights are installed."""
     for name in names:
         try:

@@ -62,28 +62,28 @@ def _steps() -> tuple[CodingStep, ...]:
 STEPS: Final = _steps()
 
 
-def neighbours(planes: Integers, step: CodingStep, rows: Integers, columns: Integers) -> Integers:
-    """Return the coded samples ``[..., n, 12]`` around the given places of ``planes``, channels ``[..., h, w]``.
+def neighbours(samples: Integers, step: CodingStep, rows: Integers, columns: Integers) -> Integers:
+    """Return the coded samples ``[..., n, 12]`` around the given places of ``samples`` ``[..., h, w]``.
 
     The opposite sample, which is on the same lattice, replaces a neighbour outside the channel; if that is outside as
     well, 0 does.
     """
-    height, width = planes.shape[-2:]
-    around = np.zeros((*planes.shape[:-2], len(rows), NEIGHBOURS), np.int64)
+    height, width = samples.shape[-2:]
+    around = np.zeros((*samples.shape[:-2], len(rows), NEIGHBOURS), np.int64)
     for index, (down, right) in enumerate(step.offsets):
         row, row_inside = _reflect(rows, down, height)
         column, column_inside = _reflect(columns, right, width)
-        around[..., index] = planes[..., row, column] * (row_inside & column_inside)
+        around[..., index] = samples[..., row, column] * (row_inside & column_inside)
     return around
 
 
-def cross_channel_sums(planes: Integers) -> tuple[Integers, Integers]:
+def cross_channel_sums(samples: Integers) -> tuple[Integers, Integers]:
     """Return the context that coded channels ``[..., h, w]`` give to the next one.
 
     The results are signed and absolute values, ``[..., h, w, 2]`` each: the sample itself, and the sum of its four
     neighbours (0 outside).
     """
-    padded = np.pad(planes, [(0, 0)] * (planes.ndim - 2) + [(1, 1), (1, 1)])
+    padded = np.pad(samples, [(0, 0)] * (samples.ndim - 2) + [(1, 1), (1, 1)])
     magnitude = np.abs(padded)
     return _add_cross(padded), _add_cross(magnitude)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Weights = NDArray[np.int64]
-    CellOf = Callable[[Weights, int, int], bool]
+    CodeCell = Callable[[Weights, int, int], bool]
 
 NUMBER_WEIGHTS: Final = np.array([4, 3, 3])
 """Weights of one, two and three regions."""
@@ -64,7 +64,7 @@ def encode_regions(regions: Sequence[Region]) -> bytes:
         writer.write(DETAIL_WEIGHTS, len(split_words(region.detail)))
     covered = np.zeros((MASK_SIDE, MASK_SIDE), np.bool_)
     for region in regions:
-        _walk_mask(covered, _write_cells(writer, region.mask))
+        _code_mask(covered, _write_cells(writer, region.mask))
         covered |= region.mask
     if text:
         caption_coder().write(writer, text)
@@ -97,7 +97,7 @@ def _read_regions(reader: Reader) -> tuple[Region, ...]:
     masks: list[NDArray[np.bool_]] = []
     covered = np.zeros((MASK_SIDE, MASK_SIDE), np.bool_)
     for _ in counts:
-        masks.append(_walk_mask(covered, _read_cells(reader)))
+        masks.append(_code_mask(covered, _read_cells(reader)))
         covered |= masks[-1]
     total = sum(map(sum, counts))
     words = caption_coder().read(reader).split(" ") if total else []
@@ -112,13 +112,13 @@ def _read_regions(reader: Reader) -> tuple[Region, ...]:
     return tuple(regions)
 
 
-def _walk_mask(covered: NDArray[np.bool_], cell_of: CellOf) -> NDArray[np.bool_]:
-    """Return the mask ``[8, 8]`` of the cells that ``cell_of`` codes. ``covered`` are the cells of earlier masks."""
+def _code_mask(covered: NDArray[np.bool_], code_cell: CodeCell) -> NDArray[np.bool_]:
+    """Code a mask ``[8, 8]`` cell by cell and return it. ``covered`` are the cells of earlier masks."""
     mask = np.zeros((MASK_SIDE, MASK_SIDE), np.bool_)
     for row in range(MASK_SIDE):
         for column in range(MASK_SIDE):
             present = PRESENT_OF_256[mask_context(mask, covered, row, column)]
-            mask[row, column] = cell_of(np.array([256 - present, present]), row, column)
+            mask[row, column] = code_cell(np.array([256 - present, present]), row, column)
     return mask
 
 
@@ -126,13 +126,13 @@ def mask_context(mask: NDArray[np.bool_], covered: NDArray[np.bool_], row: int, 
     """Return the context 0..127 of a cell; cells outside count as absent."""
     context = int(covered[row, column])
     for down, right in EARLIER_CELLS:
-        there, beside = row + down, column + right
-        inside = there >= 0 and 0 <= beside < MASK_SIDE
-        context = 2 * context + int(inside and bool(mask[there, beside]))
+        y, x = row + down, column + right
+        inside = y >= 0 and 0 <= x < MASK_SIDE
+        context = 2 * context + int(inside and bool(mask[y, x]))
     return context
 
 
-def _write_cells(writer: Writer, mask: NDArray[np.bool_]) -> CellOf:
+def _write_cells(writer: Writer, mask: NDArray[np.bool_]) -> CodeCell:
     def write_cell(weights: Weights, row: int, column: int) -> bool:
         writer.write(weights, int(mask[row, column]))
         return bool(mask[row, column])
@@ -140,5 +140,5 @@ def _write_cells(writer: Writer, mask: NDArray[np.bool_]) -> CellOf:
     return write_cell
 
 
-def _read_cells(reader: Reader) -> CellOf:
+def _read_cells(reader: Reader) -> CodeCell:
     return lambda weights, _row, _column: bool(reader.read(weights))

@@ -64,7 +64,7 @@ def token_networks():
     from sender.extractors.token_network import TokenNetwork
     from shared.tokens.stream import TokenKind
 
-    return {kind: TokenNetwork(FEATURES, TEXT, sees_context=kind is TokenKind.RSRT) for kind in TokenKind}
+    return {kind: TokenNetwork(FEATURES, TEXT, uses_context=kind is TokenKind.RSRT) for kind in TokenKind}
 
 
 def recipe(stage, pairs):

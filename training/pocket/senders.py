@@ -72,6 +72,6 @@ class Senders:
         region = np.zeros((len(pairs), REGIONS_MAX, TEXT_WIDTH), np.float16)
         region_mask = np.zeros((len(pairs), REGIONS_MAX, 8, 8), np.uint8)
         for row, picture in enumerate(pairs.pictures):
-            for index, one in enumerate(self._regions.regions_of(picture)):
+            for index, one in enumerate(self._regions.find_regions(picture)):
                 region[row, index], region_mask[row, index] = self._text.sentence(region_text(one)), one.mask
         return {"region": region, "region_mask": region_mask}

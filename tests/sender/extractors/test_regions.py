@@ -19,7 +19,7 @@ def finder():
 
 
 def test_a_cat_is_found_where_it_is(finder):
-    regions = finder.regions_of(skimage.data.chelsea())
+    regions = finder.find_regions(skimage.data.chelsea())
     assert "cat" in regions[0].name.split()
     assert "brown" in regions[0].detail.split()
     assert regions[0].mask[2:6, 2:6].sum() > 8  # the face is in the middle
@@ -28,14 +28,14 @@ def test_a_cat_is_found_where_it_is(finder):
 
 def test_the_same_picture_gives_the_same_regions(finder):
     pixels = skimage.data.chelsea()[::3, ::3]
-    first, second = (encode_regions(one.regions_of(pixels)) for one in (finder, RegionFinder()))
+    first, second = (encode_regions(one.find_regions(pixels)) for one in (finder, RegionFinder()))
     assert first == second
     assert encode_regions(decode_regions(first)) == first
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300, 3), (64, 64), (40, 500, 3)])
 def test_any_size_gives_regions_within_the_rules(finder, shape):
-    regions = finder.regions_of(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+    regions = finder.find_regions(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
     assert len(regions) <= 3
     for region in regions:
         assert region.mask.sum() >= 3
@@ -46,7 +46,7 @@ def test_any_size_gives_regions_within_the_rules(finder, shape):
 @pytest.mark.parametrize("pixels", [np.zeros((8, 8)), np.zeros((8, 8, 4), np.uint8), np.zeros((0, 8, 3), np.uint8)])
 def test_not_a_picture(finder, pixels):
     with pytest.raises(PictureError, match="uint8"):
-        finder.regions_of(pixels)
+        finder.find_regions(pixels)
 
 
 def test_there_are_a_thousand_different_short_names():
