@@ -84,7 +84,7 @@ evaluate: setup ## Compare the link with its peers on Kodak at VVC's bytes, and 
 	$(BIN)/python -m benchmarks.decoder.decoder_grid
 
 train-pocket: setup ## Train the pocket decoder's stages in turn, each for MINUTES in all, and export the weights
-	for stage in restorer autoencoder flow finetune sketch; do \
+	for stage in restorer autoencoder flow finetune fallback; do \
 		$(BIN)/python -m training.pocket train $$stage --minutes $(or $(MINUTES),60) \
 			$$(test ! -e runs/pocket/$$stage/checkpoint.pt || echo --resume) || exit; done
 	$(BIN)/python -m training.pocket export

@@ -35,7 +35,7 @@ UNREADABLE: Final = (OSError, SyntaxError, ValueError, EOFError, struct.error, z
 ROWS: Final = 64
 
 
-def training_files(folder: Path, pattern: str = TRAINING_FILES) -> list[Path]:
+def find_training_files(folder: Path, pattern: str = TRAINING_FILES) -> list[Path]:
     """Return the parquet files ``pattern`` in ``folder``, sorted by name.
 
     Raises:
@@ -85,5 +85,5 @@ def decode_rgb(picture: bytes | Path) -> NDArray[np.uint8]:
 
 
 def is_held_out(file: Path, source: str) -> bool:
-    """Whether a picture of ``file`` is kept for measurements."""
+    """Return whether a picture of ``file`` is held out for measurements."""
     return file.name == BSDS500_FILE and source == BSDS500_SOURCE

@@ -17,7 +17,7 @@ ROWS = 128
 WEIGHT_DECAY = 0.1
 
 
-def orthogonalised(matrix: Tensor) -> Tensor:
+def orthogonalise(matrix: Tensor) -> Tensor:
     """Return ``matrix`` with all its singular values pulled towards 1 by five Newton-Schulz steps.
 
     A matrix of several times 128 rows (the kernels in front of a pixel shuffle) is treated as a stack of matrices of
@@ -66,6 +66,6 @@ class Muon(torch.optim.Optimizer):
         state["momentum"].lerp_(gradient, 1 - group["momentum"])
         matrix = gradient.lerp(state["momentum"], group["momentum"]).flatten(1)
         scale = 0.2 * max(min(matrix.shape[0], ROWS), matrix.shape[1]) ** 0.5
-        update = orthogonalised(matrix.bfloat16()).to(parameter.dtype)
+        update = orthogonalise(matrix.bfloat16()).to(parameter.dtype)
         parameter.mul_(1 - group["lr"] * WEIGHT_DECAY)
         parameter.add_(update.view_as(parameter), alpha=-group["lr"] * scale)

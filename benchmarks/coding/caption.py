@@ -26,9 +26,9 @@ from sender.extractors.captioner import Captioner, Search, best_captions, captio
 from sender.extractors.features import FeatureExtractor
 from shared.caption.coder import caption_coder
 from shared.caption.text import parse
-from training.caption.__main__ import HELD_OUT, RUNS, training_set
-from training.caption.pictures import captioned, features_of
-from training.caption.scores import bleu, cider, plain_words
+from training.caption.__main__ import HELD_OUT, RUNS, load_training_set
+from training.caption.pictures import compute_features, read_captioned
+from training.caption.scores import bleu, cider, split_words
 from training.data import TRAIN, VALIDATION_FILE
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ Row = dict[str, float | int | str]
 def make_coder_rows(pictures: list[Captioned]) -> list[Row]:
     """Mean bytes of the pictures' captions by length in words."""
     captions = [caption for picture in pictures for caption in picture.captions]
-    lengths = [len(plain_words(caption)) for caption in captions]
+    lengths = [len(split_words(caption)) for caption in captions]
     rows = [make_cost_row("all", captions)]
     for low, high in pairwise((1, 6, 9, 10, 11, 13, 16, 21, 99)):
         chosen = [caption for caption, length in zip(captions, lengths, strict=True) if low <= length < high]
@@ -117,7 +117,7 @@ def make_score_row(name: str, captions: list[str], references: list[tuple[str, .
         "captions": name,
         **{f"bleu{order}": round(100 * bleu(captions, references, order), 1) for order in (1, 2, 3, 4)},
         "cider": round(100 * cider(captions, references), 1),
-        "words": round(mean([len(plain_words(caption)) for caption in captions]), 2),
+        "words": round(mean([len(split_words(caption)) for caption in captions]), 2),
         "bytes": round(mean([len(coder.encode(caption)) for caption in captions]), 2),
         "different": len(set(captions)),
     }
@@ -139,7 +139,7 @@ def make_captioner_rows(pictures: list[Captioned], captions: list[str]) -> list[
 
 
 def make_search_rows(data: Path, runs: Path) -> list[Row]:
-    pictures, features = training_set(data, runs)
+    pictures, features = load_training_set(data, runs)
     references = [picture.captions for picture in pictures[-HELD_OUT:]]
     return [
         {
@@ -258,8 +258,8 @@ def main() -> None:
     search = (
         make_search_rows(options.data, options.runs) if options.search else json.loads(measured.read_text())["search"]
     )
-    pictures = captioned(options.data, VALIDATION_FILE)
-    captions = caption_pictures(Search(), features_of(pictures, options.runs / "features-val.npy"))
+    pictures = read_captioned(options.data, VALIDATION_FILE)
+    captions = caption_pictures(Search(), compute_features(pictures, options.runs / "features-val.npy"))
     results = {
         "coder": make_coder_rows(pictures),
         "foreign": make_foreign_rows(),

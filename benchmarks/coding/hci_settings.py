@@ -32,7 +32,7 @@ from shared.hci import av1, obu, yuv
 from shared.hci.av1 import AOM_OPTIONS, Av1Coder
 from shared.hci.obu import Chroma
 from shared.hci.stream import HCI_SCALES, downsample, get_coder, upsample
-from training.data import BSDS500_SOURCE, TRAIN, VALIDATION_FILE, training_files
+from training.data import BSDS500_SOURCE, TRAIN, VALIDATION_FILE, find_training_files
 
 if TYPE_CHECKING:
     from shared.hci.coder import HciCoder
@@ -233,7 +233,7 @@ def main() -> None:
     options = parser.parse_args()
     sets = {
         "224 px": load_parquet_pictures([options.data / VALIDATION_FILE], "", 0, options.count),
-        "481 px": load_parquet_pictures(training_files(options.data)[:2], BSDS500_SOURCE, 480, options.count),
+        "481 px": load_parquet_pictures(find_training_files(options.data)[:2], BSDS500_SOURCE, 480, options.count),
     }
     even = {name: [crop_to_eights(picture) for picture in pictures] for name, pictures in sets.items()}
     results: Path = options.out

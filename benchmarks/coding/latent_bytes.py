@@ -24,8 +24,8 @@ from sender.extractors.latent import LatentEncoder, select_channels
 from shared.latent.coder import encode_latent
 from shared.latent.layout import CHANNEL_COUNTS
 from training.data import REPOSITORY, TRAIN, VALIDATION_FILE
-from training.latent.pictures import held_out_pictures
-from training.latent.tables import Latents, order0_bits, table_bits
+from training.latent.pictures import load_held_out_pictures
+from training.latent.tables import Latents, measure_order0_bits, measure_table_bits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,7 +71,7 @@ def make_row(count: int, sent: list[Sent]) -> list[str]:
         part = Latents(one.values[None].astype(np.int64), kept)
         planes = one.values[ids].astype(np.int8)
         samples += planes.size
-        promised += table_bits(arrays, part) * planes.size / 8
+        promised += measure_table_bits(arrays, part) * planes.size / 8
         sizes.append(len(payload))
         packed.append(len(zlib.compress(planes.tobytes(), 9)))
         histogram.append(part)
@@ -95,7 +95,7 @@ def count_order0_bytes(parts: list[Latents]) -> float:
     for shape in {part.planes.shape[2:] for part in parts}:
         alike = [part for part in parts if part.planes.shape[2:] == shape]
         whole = Latents(np.concatenate([part.planes for part in alike]), np.concatenate([part.kept for part in alike]))
-        total += order0_bits(whole) * int(whole.kept.sum()) * shape[0] * shape[1] / 8
+        total += measure_order0_bits(whole) * int(whole.kept.sum()) * shape[0] * shape[1] / 8
     return total
 
 
@@ -109,7 +109,7 @@ def main() -> None:
         "val.parquet, 48 pictures of 224×224": load_parquet_pictures(
             [options.data / VALIDATION_FILE], "flickr8k", 0, 48
         ),
-        "BSDS500, 32 pictures held out from training, 481×321": held_out_pictures(options.data)[:32],
+        "BSDS500, 32 pictures held out from training, 481×321": load_held_out_pictures(options.data)[:32],
         "Kodak, 24 pictures of 768×512": load_folder_pictures(options.kodak),
     }
     lines = [

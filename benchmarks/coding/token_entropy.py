@@ -19,7 +19,7 @@ from sender.extractors.extractors import Extractors
 from shared.hci.stream import decode_hci, encode_hci
 from shared.picture import load_picture
 from shared.tokens.stream import MAX_TOKENS, TokenKind, encode_tokens
-from training.pocket.token_counts import TABLE, bits_per_token
+from training.pocket.token_counts import TABLE, measure_bits_per_token
 
 HCI_BYTES = 400
 SENT = (8, 16, MAX_TOKENS)
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, default=SCRATCH / "val12", help="folder of the pictures")
     options = parser.parse_args()
     files = sorted(options.pictures.glob("*.png"))
-    extractors, bits = Extractors(), bits_per_token(np.load(TABLE))
+    extractors, bits = Extractors(), measure_bits_per_token(np.load(TABLE))
     rows = []
     for kind in TokenKind:
         codes, sizes = make_tokens(files, kind, extractors)

@@ -2,7 +2,7 @@
 
 The received latent channels give light and dark and a little colour. Caption, semantic tokens and regions say what the
 picture shows, hence its likely colours and roughly where they are. The network is trained to give the mean of all
-pictures that agree with what was received (``training/pocket/sketch.py``), so unknown areas stay even.
+pictures that agree with what was received (``training/pocket/fallback.py``), so unknown areas stay even.
 """
 
 from __future__ import annotations

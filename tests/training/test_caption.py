@@ -21,9 +21,9 @@ from sender.extractors.features import FEATURE_CHANNELS, PLACES
 from shared.caption.coder import caption_coder
 from shared.caption.ngram import END, ESCAPE, FIRST
 from shared.errors import SetupError
-from training.caption.pictures import Captioned, captioned, features_of
-from training.caption.recipe import IGNORED, CaptionerRecipe, export, symbols_of
-from training.caption.scores import bleu, cider, plain_words
+from training.caption.pictures import Captioned, compute_features, read_captioned
+from training.caption.recipe import IGNORED, CaptionerRecipe, export, to_symbols
+from training.caption.scores import bleu, cider, split_words
 from training.pocket.loop import Plan, train
 
 
@@ -120,7 +120,7 @@ def test_loss_falls_on_what_is_repeated(pictures, features):
 def test_symbols_are_the_coders():
     words = caption_coder().words
     rare = words[VOCABULARY]
-    assert symbols_of(picture(0, [f"A {words[5]}, {rare} zyzzyva.", ""])) == [
+    assert to_symbols(picture(0, [f"A {words[5]}, {rare} zyzzyva.", ""])) == [
         [FIRST + words.index("a"), FIRST + 5, FIRST + words.index(","), ESCAPE, ESCAPE]
     ]
 
@@ -129,24 +129,24 @@ def test_captioned_pictures_and_features_of_a_parquet_file(tmp_path, pictures):
     rows = [{"image": p.image, "captions": list(p.captions)} for p in pictures[:2]]
     rows.append({"image": pictures[2].image, "captions": []})
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "train-0.parquet")
-    found = captioned(tmp_path, "train-*.parquet")
+    found = read_captioned(tmp_path, "train-*.parquet")
     assert [p.captions for p in found] == [p.captions for p in pictures[:2]]
-    maps = features_of(found, tmp_path / "runs" / "features.npy")
+    maps = compute_features(found, tmp_path / "runs" / "features.npy")
     assert maps.shape == (2, PLACES, FEATURE_CHANNELS)
     assert (np.abs(maps).max(axis=(1, 2)) > 0).all()
     (tmp_path / "runs" / "features.done").write_text("1")
     maps[1] = 0
     maps.flush()
-    assert np.abs(features_of(found, tmp_path / "runs" / "features.npy")[1]).max() > 0  # goes on where it was
+    assert np.abs(compute_features(found, tmp_path / "runs" / "features.npy")[1]).max() > 0  # goes on where it was
 
 
 def test_no_captions_name_the_fix(tmp_path):
     with pytest.raises(SetupError, match="--data"):
-        captioned(tmp_path, "train-*.parquet")
+        read_captioned(tmp_path, "train-*.parquet")
 
 
 def test_words_are_compared_without_case_and_punctuation():
-    assert plain_words('A dog , "wet" , runs .') == ["a", "dog", "wet", "runs"]
+    assert split_words('A dog , "wet" , runs .') == ["a", "dog", "wet", "runs"]
 
 
 def test_bleu_clips_repeated_words():

@@ -7,7 +7,7 @@ import pytest
 
 from shared.caption.coder import CaptionCoder
 from shared.caption.ngram import ESCAPE, FIRST, ONE, Trigrams
-from training.caption.tables import trigrams, write_tables
+from training.caption.tables import count_trigrams, write_tables
 
 CAPTIONS = ["A dog runs.", "A dog sleeps.", "a dog runs", "Two dogs run .", "two dogs , both wet"] * 3
 
@@ -40,7 +40,7 @@ def test_probability_worked_by_hand():
     Pairs by different symbols before them, Sx by how often: Sx 3, xx 1, xy 1, x0 1, y0 1: n1 4, others 1, share 4/6,
     discount of one 2/3. Single symbols likewise: END 2, ESCAPE 1 (never seen), x 2, y 1: discounts 1/3 and 3/2.
     """
-    model = Trigrams(trigrams([[2, 2], [2, 2], [2, 3]], 4, "t"), "t", 4)
+    model = Trigrams(count_trigrams([[2, 2], [2, 2], [2, 3]], 4, "t"), "t", 4)
     y = (2 / 3) / 6 + (1 / 3 + 1 / 3 + 3 / 2 + 3 / 2) / 6 / 4
     y_after_x = (1 / 3) / 3 + (3 * 2 / 3) / 3 * y
     y_after_start_x = (2 / 3) / 3 + (1 / 3 + 3 / 2) / 3 * y_after_x

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from shared.errors import SetupError
-from training.data import decode_rgb, read_pictures, read_rows, training_files
+from training.data import decode_rgb, find_training_files, read_pictures, read_rows
 
 
 def grey_png(level):
@@ -23,7 +23,7 @@ def grey_png(level):
 def test_pictures_come_in_the_order_of_the_file_as_rgb(tmp_path):
     path = tmp_path / "train-0.parquet"
     pq.write_table(pa.table({"image": [grey_png(level) for level in range(100)], "source": ["x"] * 100}), path)
-    assert training_files(tmp_path) == [path]
+    assert find_training_files(tmp_path) == [path]
     pictures = [decode_rgb(picture) for picture in read_pictures(path)]
     assert pictures[0].shape == (5, 7, 3)
     assert [int(np.unique(picture).item()) for picture in pictures] == list(range(100))
@@ -32,7 +32,7 @@ def test_pictures_come_in_the_order_of_the_file_as_rgb(tmp_path):
 
 def test_missing_and_damaged_files_are_named(tmp_path):
     with pytest.raises(SetupError, match=r"no train-\*\.parquet in .*--data"):
-        training_files(tmp_path)
+        find_training_files(tmp_path)
     with pytest.raises(SetupError, match=r"no file .*val\.parquet: .*--data"):
         list(read_pictures(tmp_path / "val.parquet"))
     pq.write_table(pa.table({"picture": [b""]}), tmp_path / "other.parquet")

@@ -76,7 +76,7 @@ def test_train_writes_checkpoint_and_log(thumbnails, tmp_path):
 
 def test_exported_coder_decodes_close_to_the_float_network(thumbnails, tmp_path):
     from shared.hci.learned import LearnedHciCoder
-    from training.hci_learned.export import export, network_of
+    from training.hci_learned.export import export, load_network
     from training.hci_learned.train import read_checkpoint
 
     run = trainer()
@@ -89,7 +89,7 @@ def test_exported_coder_decodes_close_to_the_float_network(thumbnails, tmp_path)
     small = thumbnails.crops(np.random.default_rng(5), 1, 64)[0]
     payload, integer_picture = coder.encode_with_picture(small, 31)
     assert np.array_equal(coder.decode(payload, 64, 64, grey=False), integer_picture)
-    network = network_of(read_checkpoint(tmp_path / "checkpoint.pt"))
+    network = load_network(read_checkpoint(tmp_path / "checkpoint.pt"))
     whole = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
         output, _, _ = network(whole, torch.ones(1), torch.Generator())
@@ -103,10 +103,10 @@ def test_exported_coder_decodes_close_to_the_float_network(thumbnails, tmp_path)
 
 def test_probability_tables_hold_the_gaussians_that_training_assumes():
     from training.compressai_import import GaussianConditional
-    from training.hci_learned.export import probability_tables
+    from training.hci_learned.export import make_probability_tables
     from training.hci_learned.network import SCALE_MIN, SCALE_STEP
 
-    tables = probability_tables()
+    tables = make_probability_tables()
     gaussian = GaussianConditional(None, scale_bound=SCALE_MIN)
     for level in (0, 20, 63):
         radius = int(tables["radius"][level])
@@ -125,17 +125,17 @@ def test_thumbnails_come_from_parquet_once(tmp_path):
     from PIL import Image
 
     from shared.errors import SetupError
-    from training.hci_learned.thumbnails import REDUCTIONS, prepared_thumbnails
+    from training.hci_learned.thumbnails import REDUCTIONS, prepare_thumbnails
 
     with pytest.raises(SetupError, match="--data"):
-        prepared_thumbnails(tmp_path, tmp_path / "cache")
+        prepare_thumbnails(tmp_path, tmp_path / "cache")
     sink = io.BytesIO()
     Image.new("RGB", (100, 80), (10, 200, 30)).save(sink, "WEBP", lossless=True)
     pq.write_table(pa.table({"image": [sink.getvalue()]}), tmp_path / "train-0-of-1.parquet")
-    thumbnails = prepared_thumbnails(tmp_path, tmp_path / "cache")
+    thumbnails = prepare_thumbnails(tmp_path, tmp_path / "cache")
     assert [tuple(place[1:]) for place in thumbnails.places] == [(round(80 / f), round(100 / f)) for f in REDUCTIONS]
     (tmp_path / "train-0-of-1.parquet").unlink()
-    again = prepared_thumbnails(tmp_path, tmp_path / "cache")
+    again = prepare_thumbnails(tmp_path, tmp_path / "cache")
     assert np.array_equal(again.crops(np.random.default_rng(1), 2, 32)[0, 0, 0], (10, 200, 30))
 
 

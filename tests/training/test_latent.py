@@ -32,28 +32,28 @@ def latents():
 
 @pytest.fixture(scope="module")
 def trained(latents):
-    from training.latent.tables import integer_tables, trained_contexts
+    from training.latent.tables import make_integer_tables, train_contexts
 
-    model, history = trained_contexts([latents], 40, seed=1, batch=3)
-    return history, integer_tables(model, [latents])
+    model, history = train_contexts([latents], 40, seed=1, batch=3)
+    return history, make_integer_tables(model, [latents])
 
 
 def test_contexts_learn_and_beat_order_0(latents, trained):
-    from training.latent.tables import order0_bits, table_bits
+    from training.latent.tables import measure_order0_bits, measure_table_bits
 
     history, tables = trained
     assert np.mean(history[-5:]) < 0.9 * np.mean(history[:5])
-    assert table_bits(tables, latents) < 0.9 * order0_bits(latents)
+    assert measure_table_bits(tables, latents) < 0.9 * measure_order0_bits(latents)
 
 
 def test_the_coder_takes_what_the_tables_promise(latents, trained):
-    from training.latent.tables import Latents, table_bits
+    from training.latent.tables import Latents, measure_table_bits
 
     tables = build_tables(trained[1])
     values, ids = latents.planes[0], np.flatnonzero(latents.kept[0])
     payload = encode_latent(values, ids, tables)
     assert np.array_equal(decode_latent(payload, 12 * 16, 10 * 16, tables).values, values[ids])
-    promised_bits = table_bits(trained[1], Latents(latents.planes[:1], latents.kept[:1])) * values[ids].size
+    promised_bits = measure_table_bits(trained[1], Latents(latents.planes[:1], latents.kept[:1])) * values[ids].size
     # Which channels there are costs a few bytes more, which the tables' bits leave out.
     assert promised_bits / 8 <= len(payload) <= promised_bits / 8 + 6
 
@@ -88,14 +88,14 @@ def test_training_lowers_the_loss():
 def test_saved_weights_come_back(tmp_path):
     from sender.extractors.latent import WEIGHTS_NAME, load_analysis
     from shared.errors import SetupError
-    from training.latent.codec import Codec, shipped_codec
+    from training.latent.codec import Codec, load_shipped_codec
     from training.latent.export import save_halves
 
     with pytest.raises(SetupError, match="--start"):
-        shipped_codec(tmp_path)
+        load_shipped_codec(tmp_path)
     codec = Codec()
     save_halves(dict(codec.named_parameters()), tmp_path)
-    again = shipped_codec(tmp_path)
+    again = load_shipped_codec(tmp_path)
     for (name, value), other in zip(codec.named_parameters(), again.parameters(), strict=True):
         if name != "prior.quantiles":
             torch.testing.assert_close(other, value, rtol=1e-3, atol=1e-4)
@@ -104,7 +104,7 @@ def test_saved_weights_come_back(tmp_path):
 
 
 def test_kept_planes_are_as_many_as_asked_and_the_best_by_rule():
-    from training.latent.dropout import kept_planes
+    from training.latent.channel_dropout import draw_channel_mask
 
     ramp = torch.linspace(0, 1, 64)
     picture = (ramp[:, None] * ramp).expand(2, 3, 64, 64)
@@ -112,7 +112,7 @@ def test_kept_planes_are_as_many_as_asked_and_the_best_by_rule():
     planes[0, 11] = -torch.nn.functional.avg_pool2d(picture[:1].mean(1, keepdim=True), 16)[0, 0]
     dice = torch.linspace(0, 1, LATENT_CHANNELS).expand(2, -1)
     batch = {"count": torch.tensor([1, 3]), "by_rule": torch.tensor([True, False]), "dice": dice}
-    kept = kept_planes(planes, picture, batch)
+    kept = draw_channel_mask(planes, picture, batch)
     assert kept[0].nonzero().flatten().tolist() == [11]
     assert kept[1].nonzero().flatten().tolist() == [29, 30, 31]
     assert float(dice[0, 0]) == 0
@@ -125,7 +125,7 @@ def test_crops_leave_out_what_is_held_out(tmp_path):
 
     from shared.errors import SetupError
     from training.data import BSDS500_FILE, BSDS500_SOURCE
-    from training.latent.pictures import Crops, held_out_pictures
+    from training.latent.pictures import Crops, load_held_out_pictures
 
     with pytest.raises(SetupError, match="--data"):
         Crops(tmp_path)
@@ -138,4 +138,4 @@ def test_crops_leave_out_what_is_held_out(tmp_path):
     crops = Crops(tmp_path).batch(np.random.default_rng(0), 8, 96)
     assert crops.shape == (8, 96, 96, 3)
     assert crops.min() == crops.max() == 200
-    assert [int(pixels.max()) for pixels in held_out_pictures(tmp_path)] == [20]
+    assert [int(pixels.max()) for pixels in load_held_out_pictures(tmp_path)] == [20]

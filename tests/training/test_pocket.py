@@ -38,14 +38,14 @@ def pairs():
 FEATURES, TEXT = 40, 384
 
 
-def evidence_of(pictures, seed=0):
-    """Evidence of the right shapes; latents say something of the pictures."""
-    from training.pocket.evidence import Evidence
+def make_precomputed(pictures, seed=0):
+    """Random arrays of the right shapes; latents say something of the pictures."""
+    from training.pocket.precomputed import Precomputed
 
     rng = np.random.default_rng(seed)
     count, side = len(pictures), pictures.shape[1]
     small = pictures[:, ::8, ::8].transpose(0, 3, 1, 2).repeat(6, 1)[:, :16] / 127.5 - 1
-    return Evidence(
+    return Precomputed(
         picture=pictures,
         restored=(pictures // 2 + 60).astype(np.uint8),
         start=(0.8 * small).astype(np.float16),
@@ -86,10 +86,10 @@ def recipe(stage, pairs):
         return RestorerRecipe(pairs, held_out, RRDBNet(8, 4, 1), Weights(adversarial=0.1))
     if stage == "autoencoder":
         return AutoencoderRecipe(pairs, held_out, new_autoencoder(), Weights())
-    evidence = evidence_of(pairs.pictures[:, :32, :32])
-    judged, tokens = evidence_of(pairs.pictures[:1]), token_networks()
+    precomputed = make_precomputed(pairs.pictures[:, :32, :32])
+    judged, tokens = make_precomputed(pairs.pictures[:1]), token_networks()
     if stage == "spw":
-        return PseudoWordRecipe(evidence, judged, tokens[TokenKind.SPW], torch.nn.Linear(FEATURES, 10))
+        return PseudoWordRecipe(precomputed, judged, tokens[TokenKind.SPW], torch.nn.Linear(FEATURES, 10))
     unet = new_unet((32, 32, 32))
     networks = PocketNetworks(
         RRDBNet(8, 4, 1),
@@ -101,7 +101,7 @@ def recipe(stage, pairs):
         LatentSynthesis(),
         0.25,
     )
-    return FlowRecipe(evidence, judged, networks, tokens, Weights(adversarial=0.1), end_to_end=stage == "finetune")
+    return FlowRecipe(precomputed, judged, networks, tokens, Weights(adversarial=0.1), end_to_end=stage == "finetune")
 
 
 def rows(out):
@@ -157,13 +157,13 @@ def test_training_lowers_what_it_minimises(stage, pairs, tmp_path):
 
 def test_the_sketch_learns_what_nothing_and_what_words_tell(pairs, tmp_path):
     from receiver.pocket.fallback import FallbackSynthesis
+    from training.pocket.fallback import FallbackRecipe
     from training.pocket.loop import Plan, train
-    from training.pocket.sketch import SketchRecipe
 
     dark, middle = pairs.pictures[:2] // 3
-    evidence = evidence_of(np.stack([dark, middle + 80]))
+    precomputed = make_precomputed(np.stack([dark, middle + 80]))
     torch.manual_seed(0)
-    taught = SketchRecipe(evidence, evidence, FallbackSynthesis(), token_networks())
+    taught = FallbackRecipe(precomputed, precomputed, FallbackSynthesis(), token_networks())
     before, _ = taught.validation(taught.network)
     plan = Plan(steps=60, batch=4, rate=1.5e-3, ema_decay=0.9, sample_every=60, precision="no")
     after, grid = taught.validation(train(taught, plan, tmp_path))
@@ -191,13 +191,13 @@ def test_a_dropped_stream_leaves_no_trace_in_the_flow(pairs):
 
 
 def test_pairs_come_from_the_codec_itself(tmp_path):
-    from training.pocket.pairs import Choice, prepared_pairs
+    from training.pocket.pairs import SenderChoice, prepare_pairs
 
     for index, picture in enumerate(waves(3, 240)):
         Image.fromarray(picture).save(tmp_path / f"{index}.png")
-    choices = [Choice(0.02, "av1", 4, 40)]
-    pairs = prepared_pairs(tmp_path, tmp_path / "cache", choices, count=2)
-    again = prepared_pairs(tmp_path, tmp_path / "cache", choices, count=2)
+    choices = [SenderChoice(0.02, "av1", 4, 40)]
+    pairs = prepare_pairs(tmp_path, tmp_path / "cache", choices, count=2)
+    again = prepare_pairs(tmp_path, tmp_path / "cache", choices, count=2)
     assert pairs.pictures.shape == (2, 224, 224, 3)
     assert pairs.quarters.shape == (2, 56, 56, 3)
     assert np.array_equal(pairs.quarters, again.quarters)
@@ -226,7 +226,7 @@ def test_nothing_to_resume_from_is_said(pairs, tmp_path):
 
 
 def test_evidence_goes_on_where_it_was_and_is_made_anew_of_other_pairs(pairs, tmp_path):
-    from training.pocket.evidence import Source, _complete
+    from training.pocket.precomputed import Source, _complete
 
     made = []
 

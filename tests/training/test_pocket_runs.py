@@ -60,7 +60,7 @@ def steps_logged(out):
 
 
 def test_a_killed_run_leaves_one_row_per_step_and_its_minutes_count_on(tmp_path):
-    from training.pocket.loop import plan_in, train
+    from training.pocket.loop import load_plan, train
 
     with pytest.raises(KeyboardInterrupt):
         train(LineRecipe(dies_at=5), plan(minutes=600.0), tmp_path)  # the checkpoint is that of step 3
@@ -69,7 +69,7 @@ def test_a_killed_run_leaves_one_row_per_step_and_its_minutes_count_on(tmp_path)
     torch.save({**state, "minutes": 599.0}, tmp_path / "checkpoint.pt")
     with (tmp_path / "log.jsonl").open("a") as log:
         log.write('{"step": 5, "lo')
-    kept = plan_in(tmp_path, plan(batch=99))
+    kept = load_plan(tmp_path, plan(batch=99))
     assert kept == plan(minutes=600.0)
     train(LineRecipe(), kept, tmp_path, resume=True)
     assert steps_logged(tmp_path) == [1, 2, 3, 4, 5, 6]
@@ -97,7 +97,7 @@ def test_the_checkpoint_is_there_before_the_validation(tmp_path):
 
 @pytest.mark.parametrize("data", [b"", b"no checkpoint", b"\x80\x02}q\x00.", "cut", "foreign"])
 def test_a_damaged_checkpoint_is_one_line_that_keeps_it(data, tmp_path):
-    from training.pocket.loop import train, trained_weights
+    from training.pocket.loop import load_trained_weights, train
 
     path = tmp_path / "checkpoint.pt"
     if isinstance(data, bytes):
@@ -107,7 +107,7 @@ def test_a_damaged_checkpoint_is_one_line_that_keeps_it(data, tmp_path):
     else:
         torch.save({"mean": torch.zeros(999)}, path)
         path.write_bytes(path.read_bytes()[:-200])
-    for use in (lambda: train(LineRecipe(), plan(), tmp_path, resume=True), lambda: trained_weights(path)):
+    for use in (lambda: train(LineRecipe(), plan(), tmp_path, resume=True), lambda: load_trained_weights(path)):
         with pytest.raises(SetupError, match="is no whole checkpoint: put a whole copy in its place") as caught:
             use()
         assert "\n" not in str(caught.value)
@@ -166,15 +166,15 @@ def folder(tmp_path):
 
 
 def choices():
-    from training.pocket.pairs import Choice
+    from training.pocket.pairs import SenderChoice
 
-    return [Choice(0.02, "av1", 4, 40)]
+    return [SenderChoice(0.02, "av1", 4, 40)]
 
 
 def test_files_that_are_no_pictures_are_left_out_and_counted(folder, tmp_path, capsys):
-    from training.pocket.pairs import prepared_pairs
+    from training.pocket.pairs import prepare_pairs
 
-    pairs = prepared_pairs(folder, tmp_path / "pairs", choices(), count=9)
+    pairs = prepare_pairs(folder, tmp_path / "pairs", choices(), count=9)
     assert len(pairs) == 3
     assert capsys.readouterr().err == f"note: 2 pictures in {folder} cannot be read and were left out\n"
     assert sorted(path.name for path in (tmp_path / "pairs").iterdir()) == [
@@ -186,50 +186,50 @@ def test_files_that_are_no_pictures_are_left_out_and_counted(folder, tmp_path, c
 
 
 def test_a_damaged_parquet_file_is_named(tmp_path):
-    from training.pocket.pairs import prepared_pairs
+    from training.pocket.pairs import prepare_pairs
 
     (tmp_path / "train-1.parquet").write_bytes(b"PAR1 and nothing else PAR1")
     with pytest.raises(SetupError, match=r"train-1\.parquet is damaged .*: fetch it anew") as caught:
-        prepared_pairs(tmp_path, tmp_path / "pairs", choices(), count=9)
+        prepare_pairs(tmp_path, tmp_path / "pairs", choices(), count=9)
     assert "\n" not in str(caught.value)
 
 
 def test_pairs_of_other_pictures_are_not_taken_for_these(folder, tmp_path):
-    from training.pocket.pairs import prepared_choices, prepared_pairs
+    from training.pocket.pairs import prepare_choices, prepare_pairs
 
-    made = prepared_pairs(folder, tmp_path / "pairs", choices(), count=2)
-    assert np.array_equal(prepared_pairs(folder, tmp_path / "pairs", choices(), count=2).quarters, made.quarters)
+    made = prepare_pairs(folder, tmp_path / "pairs", choices(), count=2)
+    assert np.array_equal(prepare_pairs(folder, tmp_path / "pairs", choices(), count=2).quarters, made.quarters)
     for data, options in ((tmp_path, {"count": 2}), (folder, {"count": 3}), (folder, {"count": 2, "seed": 5})):
         with pytest.raises(SetupError, match=r"pairs was made with .*: name another --runs, or delete") as caught:
-            prepared_pairs(data, tmp_path / "pairs", choices(), **options)
+            prepare_pairs(data, tmp_path / "pairs", choices(), **options)
         assert "\n" not in str(caught.value)
     of = {"data": "/elsewhere", "recipe": 1}
     (tmp_path / "choices.json").write_text(json.dumps({"of": of, "choices": [vars(one) for one in choices()]}))
     with pytest.raises(SetupError, match=r"choices\.json was made with data /elsewhere"):
-        prepared_choices(folder, tmp_path / "choices.json")
+        prepare_choices(folder, tmp_path / "choices.json")
 
 
 def test_pairs_that_were_cut_off_are_made_again(folder, tmp_path):
-    from training.pocket.pairs import prepared_pairs
+    from training.pocket.pairs import prepare_pairs
 
-    made = prepared_pairs(folder, tmp_path / "pairs", choices(), count=3)
+    made = prepare_pairs(folder, tmp_path / "pairs", choices(), count=3)
     whole = np.array(made.pictures)
     (tmp_path / "pairs" / "made.json").unlink()
     (tmp_path / "pairs" / "pictures.npy").write_bytes(b"torn")
-    assert np.array_equal(prepared_pairs(folder, tmp_path / "pairs", choices(), count=3).pictures, whole)
+    assert np.array_equal(prepare_pairs(folder, tmp_path / "pairs", choices(), count=3).pictures, whole)
 
 
 def test_no_picture_is_both_trained_on_and_held_out(folder, tmp_path):
-    from training.pocket.pairs import prepared_pairs
+    from training.pocket.pairs import prepare_pairs
 
-    trained = prepared_pairs(folder, tmp_path / "pairs", choices(), count=9, held_out=False)
-    judged = prepared_pairs(folder, tmp_path / "pairs-val", choices(), count=9, held_out=True)
+    trained = prepare_pairs(folder, tmp_path / "pairs", choices(), count=9, held_out=False)
+    judged = prepare_pairs(folder, tmp_path / "pairs-val", choices(), count=9, held_out=True)
     reds = [sorted({int(picture[0, 0, 0]) for picture in pairs.pictures}) for pairs in (trained, judged)]
     assert reds == [[0, 160], [80]]
 
 
 def test_one_picture_is_too_few(folder, tmp_path):
-    from training.pocket.stages import pairs_of
+    from training.pocket.stages import load_pairs
 
     for path in folder.iterdir():
         path.unlink()
@@ -239,7 +239,7 @@ def test_one_picture_is_too_few(folder, tmp_path):
     of = {"data": str(folder.resolve()), "recipe": 2}
     (runs / "choices.json").write_text(json.dumps({"of": of, "choices": [vars(one) for one in choices()]}))
     with pytest.raises(SetupError, match=r"too few pictures of at least 224x224 .* 2 are needed") as caught:
-        pairs_of(folder, runs, 5)
+        load_pairs(folder, runs, 5)
     assert "\n" not in str(caught.value)
 
 

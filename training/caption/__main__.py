@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 RUNS = REPOSITORY / "runs" / "caption"
 SHIPPED = REPOSITORY / "models" / "caption"
 HELD_OUT = 200
-"""The last captioned training pictures validate the run and settle the search; val.parquet is for the final figures."""
+"""The last captioned training pictures validate the run and choose the search; val.parquet is for the final figures."""
 
 
-def _parsed() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.caption", description=__doc__)
     parser.add_argument("--data", type=Path, default=TRAIN, help="folder of parquet files with captions")
     parser.add_argument("--runs", type=Path, default=RUNS, help="folder for features, checkpoint, log and samples")
@@ -50,7 +50,7 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.command == "tables":
         _count(arguments)
     elif arguments.command == "features":
-        pictures, _ = training_set(arguments.data, arguments.runs)
+        pictures, _ = load_training_set(arguments.data, arguments.runs)
         print(f"features of {len(pictures)} pictures are in {arguments.runs}")
     elif arguments.command == "train":
         _train(arguments)
@@ -61,35 +61,35 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _count(arguments: argparse.Namespace) -> None:
-    from training.caption.pictures import captioned  # noqa: PLC0415
+    from training.caption.pictures import read_captioned  # noqa: PLC0415
     from training.caption.tables import write_tables  # noqa: PLC0415
 
-    pictures = captioned(arguments.data, TRAINING_FILES)
+    pictures = read_captioned(arguments.data, TRAINING_FILES)
     path = arguments.weights / "language.npz"
     write_tables((caption for picture in pictures for caption in picture.captions), path)
     print(f"captions of {len(pictures)} pictures counted into {path} ({path.stat().st_size} bytes)")
 
 
-def training_set(data: Path, runs: Path) -> tuple[list[Captioned], NDArray[np.float16]]:
+def load_training_set(data: Path, runs: Path) -> tuple[list[Captioned], NDArray[np.float16]]:
     """Return the captioned training pictures and their features ``[N, 64, 1280]``, computed at the first call."""
-    from training.caption.pictures import captioned, features_of  # noqa: PLC0415
+    from training.caption.pictures import compute_features, read_captioned  # noqa: PLC0415
 
-    pictures = captioned(data, TRAINING_FILES)
-    return pictures, features_of(pictures, runs / "features-train.npy")
+    pictures = read_captioned(data, TRAINING_FILES)
+    return pictures, compute_features(pictures, runs / "features-train.npy")
 
 
 def _train(arguments: argparse.Namespace) -> None:
     import torch  # noqa: PLC0415
 
     from training.caption.recipe import CaptionerRecipe  # noqa: PLC0415
-    from training.pocket.loop import Plan, plan_in, train  # noqa: PLC0415
+    from training.pocket.loop import Plan, load_plan, train  # noqa: PLC0415
 
-    pictures, features = training_set(arguments.data, arguments.runs)
+    pictures, features = load_training_set(arguments.data, arguments.runs)
     torch.manual_seed(Plan.seed)  # the first weights
     recipe = CaptionerRecipe((pictures[:-HELD_OUT], features[:-HELD_OUT]), (pictures[-HELD_OUT:], features[-HELD_OUT:]))
     out = arguments.runs / "captioner"
     default = Plan(steps=5000, batch=16, rate=1e-3, ema_decay=0.998, log_every=25, sample_every=500)
-    plan = plan_in(out, default) if arguments.resume else default
+    plan = load_plan(out, default) if arguments.resume else default
     names = ("steps", "batch", "rate", "minutes", "precision", "sample_every")
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     train(recipe, replace(plan, **given), out, resume=arguments.resume)
@@ -98,7 +98,7 @@ def _train(arguments: argparse.Namespace) -> None:
 def main() -> int:
     """Run one command; a failure that a user can cause is one line on standard error and exit status 2."""
     try:
-        _run(_parsed())
+        _run(_parse_arguments())
     except LinkError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status

@@ -31,7 +31,7 @@ class Captioned:
         return decode_rgb(self.image)
 
 
-def captioned(data: Path, pattern: str) -> list[Captioned]:
+def read_captioned(data: Path, pattern: str) -> list[Captioned]:
     """Return the pictures with at least one caption in the parquet files ``pattern`` of ``data``.
 
     Raises:
@@ -48,10 +48,10 @@ def captioned(data: Path, pattern: str) -> list[Captioned]:
     return found
 
 
-def features_of(pictures: list[Captioned], path: Path) -> NDArray[np.float16]:
+def compute_features(pictures: list[Captioned], path: Path) -> NDArray[np.float16]:
     """Return ``[N, 64, 1280]`` float16, memory-mapped from ``path``; what is missing there is computed first.
 
-    A killed run goes on where it was.
+    After an interruption it continues at the first missing picture.
     """
     from sender.extractors.features import FEATURE_CHANNELS, PLACES  # noqa: PLC0415 - seconds to import
 
@@ -63,14 +63,14 @@ def features_of(pictures: list[Captioned], path: Path) -> NDArray[np.float16]:
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = "r+" if done else "w+"
     cache: np.memmap[Any, np.dtype[np.float16]] = np.lib.format.open_memmap(path, mode, np.float16, shape)
-    for start, maps in _computed(pictures, done):
+    for start, maps in _compute_missing(pictures, done):
         cache[start : start + len(maps)] = maps
         cache.flush()
         done_file.write_text(str(start + len(maps)))
     return cache
 
 
-def _computed(pictures: list[Captioned], done: int) -> Iterator[tuple[int, NDArray[np.float16]]]:
+def _compute_missing(pictures: list[Captioned], done: int) -> Iterator[tuple[int, NDArray[np.float16]]]:
     """Yield (index of the first, maps of a batch) from picture ``done`` on."""
     from sender.extractors.features import FeatureExtractor, resize_to_square  # noqa: PLC0415 - seconds to import
 

@@ -17,7 +17,7 @@ from shared.caption.coder import caption_coder
 from shared.caption.ngram import END, ESCAPE, FIRST
 from shared.caption.text import parse
 from training.caption.scores import bleu, cider
-from training.pocket.loop import trained_weights
+from training.pocket.loop import load_trained_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 CAPTIONS: Final = 5
 PLACES_SHOWN: Final = 48
-"""Of 64: a random part of the picture is hidden from each batch."""
+"""Of 64 places: each batch sees a random part of the picture."""
 WORDS_HIDDEN: Final = 0.1
 IGNORED: Final = -100
 SMOOTHING: Final = 0.1
@@ -69,7 +69,7 @@ class CaptionerRecipe:
         """Take pictures with captions and their features ``[N, 64, 1280]`` to train on and to validate with."""
         self.network: nn.Module = CaptionerNetwork(CaptionNetwork())
         self._features, self._held_out = training[1], held_out
-        self._captions = [symbols_of(picture) for picture in training[0]]
+        self._captions = [to_symbols(picture) for picture in training[0]]
         self._usable = np.array([index for index, captions in enumerate(self._captions) if captions])
 
     def batch(self, rng: np.random.Generator, count: int, side: int) -> dict[str, Tensor]:  # noqa: ARG002 - the loop's
@@ -78,13 +78,13 @@ class CaptionerRecipe:
         places = np.sort(rng.choice(self._features.shape[1], PLACES_SHOWN, replace=False))
         features = self._features[chosen].astype(np.float32)
         mirrored = rng.random(count) < 0.5
-        features[mirrored] = _mirrored(features[mirrored])
+        features[mirrored] = _mirror(features[mirrored])
         captions = [self._captions[picture][i] for picture in chosen for i in self._drawn(rng, picture)]
         length = 1 + min(MAX_WORDS, max(len(caption) for caption in captions))
         symbols = np.full((len(captions), length), END)
         targets = np.full((len(captions), length), IGNORED)
         for row, caption in enumerate(captions):
-            whole = [START, *caption, END][: length + 1]  # of a long caption the beginning
+            whole = [START, *caption, END][: length + 1]  # of a long caption only the beginning
             symbols[row, : len(whole) - 1] = whole[:-1]
             targets[row, : len(whole) - 1] = whole[1:]
         targets[targets == ESCAPE] = IGNORED
@@ -120,10 +120,10 @@ class CaptionerRecipe:
             "bytes": round(sum(len(coder.encode(caption)) for caption in found) / len(found), 2),
             "different": len(set(found)),
         }
-        return measures, captioned_grid(pictures[:SHOWN], found[:SHOWN])
+        return measures, draw_captioned_grid(pictures[:SHOWN], found[:SHOWN])
 
 
-def symbols_of(picture: Captioned) -> list[list[int]]:
+def to_symbols(picture: Captioned) -> list[list[int]]:
     """Return the captions as the coder's symbols, with ESCAPE for words outside VOCABULARY."""
     numbers = {word: symbol for symbol, word in enumerate(caption_coder().words, FIRST)}
     sentences = [parse(caption)[1] for caption in picture.captions if caption]
@@ -131,14 +131,14 @@ def symbols_of(picture: Captioned) -> list[list[int]]:
     return [[symbol if symbol < VOCABULARY else ESCAPE for symbol in symbols] for symbols in known]
 
 
-def _mirrored(features: NDArray[np.float32]) -> NDArray[np.float32]:
+def _mirror(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the maps ``[P, 64, C]`` with each row of places turned round, almost the map of the mirrored picture."""
     side = int(features.shape[1] ** 0.5)
     rows = features.reshape(len(features), side, side, features.shape[2])
     return rows[:, :, ::-1].reshape(features.shape)
 
 
-def captioned_grid(pictures: list[Captioned], captions: list[str]) -> Image.Image:
+def draw_captioned_grid(pictures: list[Captioned], captions: list[str]) -> Image.Image:
     """Return pictures, four in a row, each over its caption."""
     tile, line = 224, 44
     grid = Image.new("RGB", (4 * tile, -(-len(pictures) // 4) * (tile + line)), "white")
@@ -158,7 +158,7 @@ def export(runs: Path, weights: Path) -> None:
     Raises:
         SetupError: there is no checkpoint in ``runs``.
     """
-    mean = trained_weights(runs / "captioner" / "checkpoint.pt")
+    mean = load_trained_weights(runs / "captioner" / "checkpoint.pt")
     tensors = {name.removeprefix("captioner."): value.half().contiguous() for name, value in mean.items()}
     weights.mkdir(parents=True, exist_ok=True)
     safetensors.torch.save_file(tensors, weights / "captioner.safetensors")

@@ -20,7 +20,7 @@ SIGMA: Final = 6.0
 PUNCTUATION: Final = ".,;:!?\"'`()[]-"
 
 
-def plain_words(caption: str) -> list[str]:
+def split_words(caption: str) -> list[str]:
     """Return the words that are compared: lower case, without punctuation at their ends."""
     stripped = (word.strip(PUNCTUATION) for word in caption.lower().split())
     return [word for word in stripped if word]
@@ -31,14 +31,14 @@ def bleu(captions: Sequence[str], references: Sequence[Sequence[str]], order: in
     matched, proposed = [0] * order, [0] * order
     length = reference_length = 0
     for caption, alternatives in zip(captions, references, strict=True):
-        words, others = plain_words(caption), [plain_words(other) for other in alternatives]
+        words, others = split_words(caption), [split_words(other) for other in alternatives]
         length += len(words)
         reference_length += min((abs(len(other) - len(words)), len(other)) for other in others)[1]
         for n in range(1, order + 1):
-            grams = _grams(words, n)
+            grams = _count_grams(words, n)
             most: Grams = Counter()
             for other in others:
-                most |= _grams(other, n)
+                most |= _count_grams(other, n)
             matched[n - 1] += (grams & most).total()
             proposed[n - 1] += grams.total()
     if not all(matched):
@@ -49,29 +49,31 @@ def bleu(captions: Sequence[str], references: Sequence[Sequence[str]], order: in
 
 def cider(captions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
     """Return mean CIDEr-D, 0 to 10; papers print it times 100 / 10 or 100."""
-    others = [[plain_words(other) for other in alternatives] for alternatives in references]
+    others = [[split_words(other) for other in alternatives] for alternatives in references]
     pictures_with: Grams = Counter()
     for alternatives in others:
-        pictures_with.update({gram for words in alternatives for n in ORDERS for gram in _grams(words, n)})
+        pictures_with.update({gram for words in alternatives for n in ORDERS for gram in _count_grams(words, n)})
     total = 0.0
     for caption, alternatives in zip(captions, others, strict=True):
-        words = plain_words(caption)
+        words = split_words(caption)
         for n in ORDERS:
-            own = _weighted(words, n, pictures_with, len(references))
+            own = _weigh(words, n, pictures_with, len(references))
             for other in alternatives:
-                likeness = _clipped_cosine(own, _weighted(other, n, pictures_with, len(references)))
+                likeness = _clipped_cosine(own, _weigh(other, n, pictures_with, len(references)))
                 closeness = math.exp(-((len(words) - len(other)) ** 2) / (2 * SIGMA**2))
                 total += likeness * closeness / len(alternatives)
     return 10 * total / len(ORDERS) / len(captions)
 
 
-def _grams(words: Sequence[str], n: int) -> Grams:
+def _count_grams(words: Sequence[str], n: int) -> Grams:
     return Counter(tuple(words[place : place + n]) for place in range(len(words) - n + 1))
 
 
-def _weighted(words: Sequence[str], n: int, pictures_with: Grams, pictures: int) -> dict[tuple[str, ...], float]:
+def _weigh(words: Sequence[str], n: int, pictures_with: Grams, pictures: int) -> dict[tuple[str, ...], float]:
     """Return term frequency times inverse document frequency of each n-gram."""
-    return {gram: count * math.log(pictures / max(1, pictures_with[gram])) for gram, count in _grams(words, n).items()}
+    return {
+        gram: count * math.log(pictures / max(1, pictures_with[gram])) for gram, count in _count_grams(words, n).items()
+    }
 
 
 def _clipped_cosine(own: dict[tuple[str, ...], float], other: dict[tuple[str, ...], float]) -> float:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     Counts = Mapping[tuple[int, ...], int]
 
 WORD_TIMES: Final = 2
-"""A word of the vocabulary stands at least so often in the captions; the others teach what an escape costs."""
+"""Least number of times that a word of the vocabulary occurs in the captions; rarer words are counted as escapes."""
 LETTER_WORDS: Final = 20
-"""A letter of the alphabet stands in at least so many different words."""
+"""Least number of different words that a letter of the alphabet occurs in."""
 FOREIGN: Final = [[ESCAPE] * 6] * 20
-"""Words of another script, none of which is in the captions: they teach that foreign letters come together."""
+"""Words of another script, none of which is in the captions: from them, foreign letters follow each other."""
 
 
 def write_tables(captions: Iterable[str], path: Path) -> None:
@@ -37,8 +37,8 @@ def write_tables(captions: Iterable[str], path: Path) -> None:
     tables: dict[str, Any] = {
         "words": np.frombuffer("\n".join(words).encode(), np.uint8),
         "letters": np.frombuffer("".join(letters).encode(), np.uint8),
-        **trigrams(_symbols(sentences, words), FIRST + len(words), "word"),
-        **trigrams([*_symbols(times, letters), *FOREIGN], FIRST + len(letters), "letter"),
+        **count_trigrams(_symbols(sentences, words), FIRST + len(words), "word"),
+        **count_trigrams([*_symbols(times, letters), *FOREIGN], FIRST + len(letters), "letter"),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, **tables)
@@ -49,7 +49,7 @@ def _symbols(sequences: Iterable[Sequence[str]], known: Sequence[str]) -> list[l
     return [[numbers.get(item, ESCAPE) for item in sequence] for sequence in sequences]
 
 
-def trigrams(sequences: Iterable[Sequence[int]], size: int, prefix: str) -> Tables:
+def count_trigrams(sequences: Iterable[Sequence[int]], size: int, prefix: str) -> Tables:
     """Return the tables of `shared.caption.ngram.Trigrams` for ``sequences`` of symbols below ``size``."""
     third: Counter[tuple[int, ...]] = Counter()
     begun: Counter[tuple[int, ...]] = Counter()

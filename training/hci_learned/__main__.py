@@ -14,7 +14,7 @@ WEIGHTS = REPOSITORY / "models" / "hci-learned"
 KEPT = REPOSITORY / "training" / "hci_learned" / "start.safetensors"
 
 
-def _parsed() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.hci_learned", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     train = commands.add_parser("train", help="train, or go on from the checkpoint in --out")
@@ -49,12 +49,12 @@ def _train(arguments: argparse.Namespace) -> None:
     import torch  # noqa: PLC0415  (--help answers at once)
 
     from training.hci_learned.network import Widths  # noqa: PLC0415
-    from training.hci_learned.thumbnails import prepared_thumbnails  # noqa: PLC0415
+    from training.hci_learned.thumbnails import prepare_thumbnails  # noqa: PLC0415
     from training.hci_learned.train import Plan, Trainer, train  # noqa: PLC0415
 
     torch.set_num_threads(1)  # the workers are the threads
     plan = Plan(steps=arguments.steps, batch=arguments.batch, side=arguments.side, workers=arguments.workers)
-    thumbnails = prepared_thumbnails(arguments.data, arguments.out / "cache")
+    thumbnails = prepare_thumbnails(arguments.data, arguments.out / "cache")
     trainer = Trainer(plan, Widths(), arguments.device)
     if arguments.resume and (arguments.out / "checkpoint.pt").exists():
         trainer.restore(arguments.out / "checkpoint.pt")
@@ -67,7 +67,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
 def main() -> int:
     """Run one command; a failure that a user can cause is one line on standard error and exit status 2."""
-    arguments = _parsed()
+    arguments = _parse_arguments()
     try:
         if arguments.command == "train":
             _train(arguments)

@@ -14,7 +14,7 @@ from PIL import Image
 from shared.errors import SetupError
 from shared.hci.learned import LearnedHciCoder
 from training.data import VALIDATION_FILE, decode_rgb, read_pictures
-from training.hci_learned.thumbnails import reduced
+from training.hci_learned.thumbnails import shrink
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def psnr_db(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     return 10 * float(np.log10(255**2 / max(error, 1e-9)))
 
 
-def avif_point(small: NDArray[np.uint8], quality: int) -> tuple[int, float]:
+def measure_avif(small: NDArray[np.uint8], quality: int) -> tuple[int, float]:
     """Return bytes (of the coded picture alone, without AVIF's container) and PSNR of Pillow's AVIF."""
     sink = io.BytesIO()
     Image.fromarray(small).save(sink, "AVIF", quality=quality, speed=2, subsampling="4:2:0")
@@ -48,11 +48,11 @@ def pictures(data: Path, count: int) -> list[NDArray[np.uint8]]:
     """
     if (data / VALIDATION_FILE).exists():
         source = islice(read_pictures(data / VALIDATION_FILE), count)
-        return [np.asarray(reduced(Image.fromarray(decode_rgb(one)), VALIDATION_REDUCTION)) for one in source]
+        return [np.asarray(shrink(Image.fromarray(decode_rgb(one)), VALIDATION_REDUCTION)) for one in source]
     files = sorted(data.glob("*.png"))[:count]
     if not files:
         raise SetupError(f"no val.parquet and no PNG in {data}: name the folder with --data")
-    return [np.asarray(reduced(Image.fromarray(decode_rgb(path)), 4)) for path in files]
+    return [np.asarray(shrink(Image.fromarray(decode_rgb(path)), 4)) for path in files]
 
 
 def means(points: list[tuple[int, float]], pixels: list[int]) -> str:
@@ -79,10 +79,10 @@ def evaluate(weights: Path, data: Path, count: int) -> None:
             points.append((len(payload), psnr_db(small, picture)))
         print(f"learned {quality:7d} {means(points, pixels)}", flush=True)
     for quality in (5, 10, 15, 20, 25, 30, 40, 50):
-        print(f"avif    {quality:7d} {means([avif_point(small, quality) for small in smalls], pixels)}", flush=True)
+        print(f"avif    {quality:7d} {means([measure_avif(small, quality) for small in smalls], pixels)}", flush=True)
 
 
-def golden_picture() -> NDArray[np.uint8]:
+def draw_golden_picture() -> NDArray[np.uint8]:
     """Return a small picture of 45 x 35 pixels made of integers only: ramps, an edge and a texture."""
     rows, columns = np.mgrid[0:35, 0:45]
     planes = (rows * 5 + columns, np.where(columns > 20, 200, 40) + rows, (rows * columns) % 97 + 60)
@@ -91,7 +91,7 @@ def golden_picture() -> NDArray[np.uint8]:
 
 def write_golden(out: Path) -> None:
     """Write payloads of the shipped weights and the hashes of what they decode to."""
-    coder, small = LearnedHciCoder(), golden_picture()
+    coder, small = LearnedHciCoder(), draw_golden_picture()
     cases = []
     for quality in (0, 15, 31):
         payload, picture = coder.encode_with_picture(small, quality)

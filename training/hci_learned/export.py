@@ -26,7 +26,7 @@ COUNTS_TOTAL = 1 << 22
 RADIUS_SCALES = 4
 
 
-def integer_conv(name: str, conv: nn.Conv2d) -> dict[str, Tensor]:
+def to_integer_conv(name: str, conv: nn.Conv2d) -> dict[str, Tensor]:
     """Return ``conv`` as int16 weights, a power-of-two scale per output channel, and biases in units."""
     weight = conv.weight.detach().double()
     if name == "context":
@@ -46,7 +46,7 @@ def integer_conv(name: str, conv: nn.Conv2d) -> dict[str, Tensor]:
     }
 
 
-def probability_tables() -> dict[str, Tensor]:
+def make_probability_tables() -> dict[str, Tensor]:
     """Return ``counts [64, W]`` (whole steps -radius..radius, then the escape) and ``radius [64]``."""
     radii, rows = [], []
     for level in range(SCALE_LEVELS):
@@ -62,7 +62,7 @@ def probability_tables() -> dict[str, Tensor]:
     return {"counts": torch.from_numpy(counts), "radius": torch.tensor(radii, dtype=torch.uint8)}
 
 
-def quality_tables(network: LearnedCoder) -> dict[str, Tensor]:
+def make_quality_tables(network: LearnedCoder) -> dict[str, Tensor]:
     """Return every quality's vectors, interpolated between the trained anchors once and for all."""
     qualities = torch.linspace(0, 1, len(LearnedHciCoder.qualities))
 
@@ -83,9 +83,9 @@ def quality_tables(network: LearnedCoder) -> dict[str, Tensor]:
     }
 
 
-def exported_tensors(network: LearnedCoder) -> dict[str, Tensor]:
+def make_integer_tensors(network: LearnedCoder) -> dict[str, Tensor]:
     """Return the tensors of the weights file: int16 for the decoder, float16 for the encoder."""
-    tensors = {**probability_tables(), **quality_tables(network)}
+    tensors = {**make_probability_tables(), **make_quality_tables(network)}
     for name, module in network.named_modules():
         if not isinstance(module, nn.Conv2d):
             continue
@@ -94,11 +94,11 @@ def exported_tensors(network: LearnedCoder) -> dict[str, Tensor]:
             tensors[f"encoder.{name}.weight"] = module.weight.detach().half()
             tensors[f"encoder.{name}.bias"] = module.bias.detach().half()
         else:
-            tensors |= integer_conv(name, module)
+            tensors |= to_integer_conv(name, module)
     return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 
-def network_of(state: dict[str, object]) -> LearnedCoder:
+def load_network(state: dict[str, object]) -> LearnedCoder:
     """Return the running mean of a checkpoint's networks."""
     network = LearnedCoder(Widths(**state["widths"]))  # type: ignore[arg-type]
     network.load_state_dict(state["mean"])  # type: ignore[arg-type]
@@ -114,7 +114,7 @@ def export(checkpoint: Path, out: Path) -> None:
     state = read_checkpoint(checkpoint)
     out.mkdir(parents=True, exist_ok=True)
     metadata = {name: json.dumps(state[name]) for name in ("plan", "widths", "steps_done", "crops_seen")}
-    safetensors.torch.save_file(exported_tensors(network_of(state)), out / "weights.safetensors", metadata)
+    safetensors.torch.save_file(make_integer_tensors(load_network(state)), out / "weights.safetensors", metadata)
     log = checkpoint.parent / "log.jsonl"
     if log.exists():
         shutil.copy(log, out / "training-log.jsonl")

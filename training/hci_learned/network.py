@@ -81,12 +81,12 @@ class QualityTable(nn.Module):
         return torch.lerp(self.rows[low], self.rows[low + 1], part)[:, :, None, None]
 
 
-def rounded(x: Tensor) -> Tensor:
+def round_straight_through(x: Tensor) -> Tensor:
     """Round with the gradient of the identity."""
     return x + (x.round() - x).detach()
 
 
-def anchor_mask(height: int, width: int, device: torch.device) -> Tensor:
+def make_anchor_mask(height: int, width: int, device: torch.device) -> Tensor:
     """Return ``[1, 1, height, width]``: 1 where row + column is even, which is decoded first."""
     rows, columns = torch.arange(height, device=device)[:, None], torch.arange(width, device=device)[None]
     return ((rows + columns) % 2 == 0).float()[None, None]
@@ -170,7 +170,7 @@ class LearnedCoder(nn.Module):
         x = F.pixel_shuffle(self.hyper_second(self.rectifier(x)), 2)
         return x[:, :, :height, :width]
 
-    def parameters_of(self, features: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
+    def predict_parameters(self, features: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return mean and scale index of every latent from hyper features and the already known latents."""
         context = torch.zeros_like(features) if known is None else self.context(known)
         joint = self.parameters_second(self.rectifier(self.parameters_first(torch.cat([features, context], 1))))
@@ -178,7 +178,7 @@ class LearnedCoder(nn.Module):
         # 8 levels per unit keep the output's range near that of the mean.
         return mean, level * 8 + 16
 
-    def synthesised(self, y: Tensor, quality: Tensor) -> Tensor:
+    def synthesise(self, y: Tensor, quality: Tensor) -> Tensor:
         """Return the picture ``[B, 3, 16h, 16w]`` (0..1, unclamped) of quantised latents ``[B, latent, h, w]``."""
         y = y * self.inverse_gain(quality).exp()
         x = self.synthesis_in(y) + self.synthesis_bias(quality)
@@ -203,12 +203,12 @@ class LearnedCoder(nn.Module):
         z = self.hyper_analysis(y)
         z_mean, z_level = self.hyper_mean(quality).expand_as(z), self.hyper_level(quality).expand_as(z) * 100
         z_bits = self.bits(z, z_mean, z_level, random)
-        features = self.hyper_features(rounded(z - z_mean) + z_mean, quality, y.shape[2], y.shape[3])
-        anchors = anchor_mask(y.shape[2], y.shape[3], y.device)
-        mean, level = self.parameters_of(features, None)
-        known = (rounded(y - mean) + mean) * anchors
-        late_mean, late_level = self.parameters_of(features, known)
+        features = self.hyper_features(round_straight_through(z - z_mean) + z_mean, quality, y.shape[2], y.shape[3])
+        anchors = make_anchor_mask(y.shape[2], y.shape[3], y.device)
+        mean, level = self.predict_parameters(features, None)
+        known = (round_straight_through(y - mean) + mean) * anchors
+        late_mean, late_level = self.predict_parameters(features, known)
         mean = mean * anchors + late_mean * (1 - anchors)
         level = level * anchors + late_level * (1 - anchors)
         y_bits = self.bits(y, mean, level, random)
-        return self.synthesised(rounded(y - mean) + mean, quality), y_bits, z_bits
+        return self.synthesise(round_straight_through(y - mean) + mean, quality), y_bits, z_bits

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from training.data import decode_rgb, read_pictures, training_files
+from training.data import decode_rgb, find_training_files, read_pictures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ class Thumbnails:
         return batch
 
 
-def principal_directions(thumbnails: Thumbnails, count: int) -> Tensor:
+def find_principal_directions(thumbnails: Thumbnails, count: int) -> Tensor:
     """Return ``[count, 768]``: the orthonormal directions in which blocks of 16 by 16 pixels vary most."""
     import torch  # noqa: PLC0415  (only training needs it)
 
@@ -53,7 +53,7 @@ def principal_directions(thumbnails: Thumbnails, count: int) -> Tensor:
     return largest
 
 
-def reduced(picture: Image.Image, factor: float) -> Image.Image:
+def shrink(picture: Image.Image, factor: float) -> Image.Image:
     """Return ``picture`` with both sides divided by ``factor``, antialiased."""
     if factor == 1.0:
         return picture
@@ -61,7 +61,7 @@ def reduced(picture: Image.Image, factor: float) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def prepared_thumbnails(data: Path, cache: Path) -> Thumbnails:
+def prepare_thumbnails(data: Path, cache: Path) -> Thumbnails:
     """Return the thumbnails of all ``train-*.parquet`` in ``data``, building the files in ``cache`` once.
 
     Raises:
@@ -69,14 +69,14 @@ def prepared_thumbnails(data: Path, cache: Path) -> Thumbnails:
     """
     pixels_path, places_path = cache / "thumbnails.u8", cache / "thumbnails.json"
     if not places_path.exists():
-        files = training_files(data)
+        files = find_training_files(data)
         cache.mkdir(parents=True, exist_ok=True)
         places, offset = [], 0
         with pixels_path.open("wb") as sink:
             for path in files:
                 for picture in map(decode_rgb, read_pictures(path)):
                     for factor in REDUCTIONS:
-                        small = np.asarray(reduced(Image.fromarray(picture), factor))
+                        small = np.asarray(shrink(Image.fromarray(picture), factor))
                         sink.write(small.tobytes())
                         places.append((offset, *small.shape[:2]))
                         offset += small.size

@@ -1,4 +1,4 @@
-"""The training loop: a wall-clock budget, checkpoints from which a killed run goes on exactly, a JSON-lines log."""
+"""The training loop: a limit in wall-clock time, checkpoints that resume exactly, a log in JSON lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from shared.errors import SetupError
 from training.hci_learned.network import LearnedCoder, Widths
-from training.hci_learned.thumbnails import principal_directions
+from training.hci_learned.thumbnails import find_principal_directions
 from training.muon import Muon
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ LOG_SECONDS, SAVE_SECONDS = 20, 120
 
 @dataclass(frozen=True)
 class Plan:
-    """What one run does.
+    """Settings of one run.
 
     ``steps`` is the whole length of the schedule, whatever the number of interruptions. ``workers`` threads share the
     batch; on a machine that does other work this is faster than torch's own threads, which wait for each other in
@@ -53,7 +53,7 @@ class Plan:
     workers: int = 1
 
 
-def lambdas(quality: Tensor) -> Tensor:
+def compute_lambdas(quality: Tensor) -> Tensor:
     """Return the Lagrangian multiplier of each quality (0..1), in bits per pixel per squared error of 0..255."""
     return LAMBDA_FIRST * (LAMBDA_LAST / LAMBDA_FIRST) ** quality
 
@@ -101,7 +101,7 @@ class Trainer:
             output, y_bits, z_bits = network(picture, quality, random)
         error = (output.float() - picture).square().mean(dim=(1, 2, 3)) * 255**2
         bpp, bpp_z = (y_bits + z_bits) / plan.side**2, z_bits / plan.side**2
-        multiplier = lambdas(quality)
+        multiplier = compute_lambdas(quality)
         # Dividing by the multiplier's root makes coarse and fine qualities pull about equally.
         loss = (bpp + multiplier * error) * (LAMBDA_LAST / multiplier).sqrt()
         (loss.sum() / plan.batch).backward()
@@ -111,7 +111,7 @@ class Trainer:
 
     def start(self, thumbnails: Thumbnails) -> None:
         """Begin as a block transform coder of principal directions."""
-        directions = principal_directions(thumbnails, self.widths.latent).to(self.device)
+        directions = find_principal_directions(thumbnails, self.widths.latent).to(self.device)
         self.network.start_as_transform_coder(directions)
         self.mean.start_as_transform_coder(directions)
 
@@ -168,7 +168,7 @@ class Trainer:
 
     @torch.no_grad()
     def _follow(self) -> None:
-        """Move the running mean towards the network, faster while young."""
+        """Move the running mean towards the network, faster in the first steps."""
         decay = min(EMA_DECAY, self.steps_done / (self.steps_done + 10))
         followers = [p.detach() for p in self.mean.parameters()]
         torch._foreach_lerp_(followers, [p.detach() for p in self.network.parameters()], 1 - decay)
@@ -211,7 +211,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def keep(checkpoint: Path, path: Path) -> None:
-    """Write the running mean of a checkpoint's weights in half precision: a fifth of its size, enough to go on from.
+    """Write the running mean of a checkpoint's weights in half precision: a fifth of its size, enough to start from.
 
     Raises:
         SetupError: there is no such checkpoint.

@@ -1,1 +1,1 @@
-"""Recipe of the latent stream (GSC): analysis transform, then integer tables for its planes."""
+"""Recipe of the latent stream (GSC): analysis transform, then integer tables for its channels."""

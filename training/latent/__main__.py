@@ -15,7 +15,7 @@ RUNS = REPOSITORY / "runs" / "latent"
 SHIPPED = REPOSITORY / "models" / "latent"
 
 
-def _parsed() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.latent", description=__doc__)
     parser.add_argument("--data", type=Path, default=TRAIN, help="folder of the training parquet files")
     parser.add_argument("--runs", type=Path, default=RUNS, help="folder of checkpoint, log and samples")
@@ -42,21 +42,21 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.command == "tables":
         write_tables(arguments.weights, arguments.data)
         return
-    from training.latent.codec import shipped_codec  # noqa: PLC0415
+    from training.latent.codec import load_shipped_codec  # noqa: PLC0415
     from training.latent.recipe import PLAN, LatentRecipe  # noqa: PLC0415
     from training.pocket.loop import train  # noqa: PLC0415
 
     names = ("steps", "batch", "side", "rate", "precision")
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     plan = replace(PLAN, minutes=arguments.minutes, **given)
-    codec = shipped_codec(arguments.weights) if arguments.start else None
+    codec = load_shipped_codec(arguments.weights) if arguments.start else None
     train(LatentRecipe(arguments.data, plan.seed, codec), plan, arguments.runs, resume=arguments.resume)
 
 
 def main() -> int:
     """Run one command; a failure that a user can cause is one line on standard error and exit status 2."""
     try:
-        _run(_parsed())
+        _run(_parse_arguments())
     except LinkError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status

@@ -16,18 +16,18 @@ from sender.extractors.latent_network import Analysis
 from shared.errors import SetupError
 from shared.latent.layout import LATENT_CHANNELS
 from training.compressai_import import EntropyBottleneck
-from training.latent.dropout import kept_planes
+from training.latent.channel_dropout import draw_channel_mask
 from training.latent.export import PRIOR_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MSE_PER_BIT = 60.0
-"""Squared error (0..255) per pixel that one bit per sample of a plane must save: the slope of rate and distortion."""
+"""Squared error (0..255) per pixel that one bit per sample of a channel must save: the slope of rate and distortion."""
 PLANE_BITS, EXCESS_WEIGHT = 1.0, 5.0
-"""Bits per sample of one plane beyond which they are charged more, by the square, so that no plane says nearly all."""
+"""Beyond this many bits per sample, a channel's bits cost more, by the square, so that none carries nearly all."""
 LEAD_SHARES = (0.3, 0.05)
-"""Of the first direction in the second plane and in the last, when training begins."""
+"""Shares of the first direction in the second channel and in the last, when training begins."""
 
 
 class Codec(nn.Module):
@@ -37,14 +37,14 @@ class Codec(nn.Module):
         super().__init__()
         self.analysis, self.synthesis = Analysis(), LatentSynthesis()
         self.prior = EntropyBottleneck(LATENT_CHANNELS, init_scale=1)
-        self.prior.quantiles.requires_grad_(requires_grad=False)  # of its own tables, which are not used
+        self.prior.quantiles.requires_grad_(requires_grad=False)  # for tables that are not used
 
     @torch.no_grad()
     def start(self, directions: Tensor, steps: Tensor) -> None:
         """Begin as a block transform along ``directions`` ``[32, 768]``, orthonormal, quantised in ``steps`` ``[32]``.
 
-        Every plane but the first also gets some of the first direction, less from plane to plane, so that alone it
-        shows something, and so that the rule ranks planes of much energy first.
+        Every channel but the first also gets a share of the first direction, less from channel to channel: alone it
+        then shows something, and the sender's rule ranks channels of much energy first.
         """
         shares = torch.cat([torch.zeros(1), torch.linspace(*LEAD_SHARES, LATENT_CHANNELS - 1)])
         analysis = functional.normalize(directions + shares[:, None] * directions[:1], dim=1) / steps[:, None]
@@ -59,18 +59,18 @@ class Codec(nn.Module):
             conv.weight.mul_(0.1)
 
     def bits(self, values: Tensor) -> Tensor:
-        """Return the estimated bits ``[B, 32]`` of planes ``[B, 32, h, w]`` under the factorised prior."""
+        """Return the estimated bits ``[B, 32]`` of channels ``[B, 32, h, w]`` under the factorised prior."""
         channels_first = values.transpose(0, 1)
         likelihood, _, _ = self.prior._likelihood(channels_first.reshape(LATENT_CHANNELS, 1, -1))  # noqa: SLF001 - noise is ours
         shares: Tensor = likelihood.clamp_min(1e-9).log2().view(channels_first.shape)
         return -shares.sum((2, 3)).T
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return ``loss``, ``pixel`` (squared error), ``psnr_db`` and ``bits`` (per sample of a kept plane)."""
+        """Return ``loss``, ``pixel`` (squared error), ``psnr_db`` and ``bits`` (per sample of a kept channel)."""
         picture = batch["picture"].permute(0, 3, 1, 2).float() / 255
         planes = self.analysis(picture).float()
         with torch.autocast(picture.device.type, enabled=False):
-            kept = kept_planes(planes.detach().round(), picture, batch)
+            kept = draw_channel_mask(planes.detach().round(), picture, batch)
             rates = self.bits(planes + batch["noise"].to(planes)) * kept / planes[0, 0].numel()
         whole = planes + (planes.round() - planes).detach()
         output = self.synthesis(whole * kept[:, :, None, None], kept).float()
@@ -84,7 +84,7 @@ class Codec(nn.Module):
         }
 
 
-def shipped_codec(shipped: Path) -> Codec:
+def load_shipped_codec(shipped: Path) -> Codec:
     """Return the codec whose weights ``export.save_halves`` wrote.
 
     Raises:

@@ -15,13 +15,13 @@ from shared.latent.tables import TABLES_NAME
 from training.latent.pictures import Crops
 from training.latent.tables import (
     SIDES,
-    integer_tables,
-    latents_of,
-    order0_bits,
-    table_bits,
-    trained_contexts,
+    draw_latents,
+    make_integer_tables,
+    measure_order0_bits,
+    measure_table_bits,
+    train_contexts,
 )
-from training.pocket.loop import trained_weights
+from training.pocket.loop import load_trained_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ def export(runs: Path, shipped: Path, data: Path) -> None:
         SetupError: there is no checkpoint or no training picture.
     """
     shipped.mkdir(parents=True, exist_ok=True)
-    save_halves(trained_weights(runs / "checkpoint.pt"), shipped)
+    save_halves(load_trained_weights(runs / "checkpoint.pt"), shipped)
     shutil.copyfile(runs / "log.jsonl", shipped / "training-log.jsonl")
     write_tables(shipped, data)
 
@@ -63,13 +63,17 @@ def write_tables(shipped: Path, data: Path) -> None:
         SetupError: there is no analysis or no training picture.
     """
     analysis, crops = load_analysis(shipped / WEIGHTS_NAME), Crops(data)
-    parts = [latents_of(analysis, crops, CROPS_COUNTED * SIDES[0] // side, side, SEED) for side in SIDES]
-    model, history = trained_contexts(parts, CONTEXT_STEPS, SEED)
-    tables = integer_tables(model, parts)
+    parts = [draw_latents(analysis, crops, CROPS_COUNTED * SIDES[0] // side, side, SEED) for side in SIDES]
+    model, history = train_contexts(parts, CONTEXT_STEPS, SEED)
+    tables = make_integer_tables(model, parts)
     safetensors.numpy.save_file(tables, shipped / TABLES_NAME)
     (shipped / TABLES_NAME).chmod(0o644)
     print(json.dumps({"contexts_first": round(history[0], 4), "contexts_last": round(sum(history[-20:]) / 20, 4)}))
     for side in SIDES:
-        part = latents_of(analysis, crops, CROPS_MEASURED, side, SEED + 1)
-        report = {"side": side, "order0_bits": order0_bits(part), "table_bits": table_bits(tables, part)}
+        part = draw_latents(analysis, crops, CROPS_MEASURED, side, SEED + 1)
+        report = {
+            "side": side,
+            "order0_bits": measure_order0_bits(part),
+            "table_bits": measure_table_bits(tables, part),
+        }
         print(json.dumps({name: round(value, 4) for name, value in report.items()}))

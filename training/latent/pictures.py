@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from training.data import BSDS500_FILE, decode_rgb, is_held_out, read_rows, training_files
+from training.data import BSDS500_FILE, decode_rgb, find_training_files, is_held_out, read_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ class Crops:
         """
         self.files = [
             row["image"]
-            for file in training_files(data)
+            for file in find_training_files(data)
             for row in read_rows(file, ["image", "source"])
             if not is_held_out(file, row["source"])
         ]
@@ -52,7 +52,7 @@ class Crops:
         return crop[:, ::-1] if rng.random() < 0.5 else crop
 
 
-def held_out_pictures(data: Path) -> list[NDArray[np.uint8]]:
+def load_held_out_pictures(data: Path) -> list[NDArray[np.uint8]]:
     """Return the pictures that are kept for measurements, uint8 ``[H, W, 3]``."""
     file = data / BSDS500_FILE
     return [

@@ -12,11 +12,11 @@ from torch.nn import functional
 
 from shared.latent.layout import CHANNEL_COUNTS, LATENT_CHANNELS, LATENT_STRIDE
 from training.data import VALIDATION_FILE, decode_rgb, read_pictures
+from training.latent.channel_dropout import draw_channel_mask
 from training.latent.codec import Codec
-from training.latent.dropout import kept_planes
 from training.latent.pictures import Crops
 from training.pocket.loop import Plan
-from training.pocket.report import grid_of
+from training.pocket.report import draw_grid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PLAN = Plan(steps=20_000, batch=8, side=192, rate=1e-3, log_every=50, sample_every=500)
 RANDOM_SHARE = 0.25
-"""Of the pictures whose planes are kept at random, so that every plane means something without the others."""
+"""Share of the pictures whose channels are kept at random, so that every channel shows something without the others."""
 VALIDATED, SHOWN = 48, 6
 BLOCKS_SEEN = 300
 STEP, LEAD_STEP = 2.5, 5.0
@@ -45,7 +45,7 @@ class LatentRecipe:
             SetupError: there are no pictures.
         """
         self.crops = Crops(data)
-        self.held = _held(data)
+        self.held = _load_validation_pictures(data)
         if codec is None:
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
@@ -81,7 +81,7 @@ class LatentRecipe:
                 "by_rule": torch.ones(len(picture), dtype=torch.bool, device=device),
                 "dice": torch.zeros(len(picture), LATENT_CHANNELS, device=device),
             }
-            kept = kept_planes(planes, picture, rule)
+            kept = draw_channel_mask(planes, picture, rule)
             output = codec.synthesis(planes * kept[:, :, None, None], kept).clamp(0, 1)
             error = (output - picture).square().mean((1, 2, 3))
             bits = (codec.bits(planes) * kept).sum() / kept.sum() / (planes.shape[2] * planes.shape[3])
@@ -90,7 +90,7 @@ class LatentRecipe:
             columns.append(output[:SHOWN])
         measures["psnr_db"] = measures["psnr_db_4"]
         measures["bits"] = measures["bits_4"]
-        return measures, grid_of(columns)
+        return measures, draw_grid(columns)
 
     def _directions(self, seed: int) -> tuple[Tensor, Tensor]:
         """Return principal directions ``[32, 768]`` of 16×16 blocks, most energy first, and steps for them."""
@@ -103,6 +103,6 @@ class LatentRecipe:
         return directions[:, -LATENT_CHANNELS:].T.flip(0), steps
 
 
-def _held(data: Path) -> list[NDArray[np.uint8]]:
+def _load_validation_pictures(data: Path) -> list[NDArray[np.uint8]]:
     """Return the first validation pictures, all of one size."""
     return [decode_rgb(picture) for picture in islice(read_pictures(data / VALIDATION_FILE), VALIDATED)]

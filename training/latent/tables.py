@@ -14,7 +14,7 @@ from torch.nn import functional
 from shared.latent.context import NEIGHBOURS, STEPS, cross_channel_sums, neighbours
 from shared.latent.layout import CHANNEL_COUNTS, LATENT_CHANNELS, VALUE_MAX
 from shared.latent.tables import FRACTIONS, RADIUS, SCALE_LEVELS, SYMBOLS, WEIGHT_BITS, table_places
-from training.latent.dropout import kept_planes
+from training.latent.channel_dropout import draw_channel_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,20 +33,20 @@ SIDES = (192, 320)
 BATCH, RATE = 32, 3e-3
 INT16 = 32767
 BEFORE = torch.ones(LATENT_CHANNELS, LATENT_CHANNELS).tril(-1)[:, :, None]
-"""1 where a plane (second) is told before another (first): ids ascend."""
+"""1 where a channel (second index) is coded before another (first index): ids ascend."""
 
 
 @dataclass(frozen=True)
 class Latents:
-    """Planes ``[N, 32, h, w]`` int64 of crops of one size, and which of them are sent, ``[N, 32]``, 1 or 0."""
+    """Channels ``[N, 32, h, w]`` int64 of crops of one size, and which of them are sent, ``[N, 32]``, 1 or 0."""
 
     planes: NDArray[np.int64]
     kept: NDArray[np.int64]
 
 
 @torch.no_grad()
-def latents_of(analysis: Analysis, crops: Crops, count: int, side: int, seed: int) -> Latents:
-    """Return the latents of ``count`` training crops; planes are chosen by the sender's rule, some at random."""
+def draw_latents(analysis: Analysis, crops: Crops, count: int, side: int, seed: int) -> Latents:
+    """Return the latents of ``count`` training crops; channels are chosen by the sender's rule, some at random."""
     rng = np.random.default_rng((seed, side))
     planes, kept = [], []
     for _ in range(0, count, BATCH):
@@ -58,7 +58,7 @@ def latents_of(analysis: Analysis, crops: Crops, count: int, side: int, seed: in
             "dice": torch.from_numpy(rng.random((BATCH, LATENT_CHANNELS), np.float32)),
         }
         planes.append(values.numpy().astype(np.int64))
-        kept.append(kept_planes(values, picture, rule).numpy().astype(np.int64))
+        kept.append(draw_channel_mask(values, picture, rule).numpy().astype(np.int64))
     return Latents(np.concatenate(planes), np.concatenate(kept))
 
 
@@ -102,9 +102,7 @@ def _log2_share(apart: Tensor, scale: Tensor) -> Tensor:
     return (upper - lower).clamp_min(1e-6).log2()
 
 
-def trained_contexts(
-    parts: list[Latents], steps: int, seed: int, batch: int = BATCH
-) -> tuple[ContextModel, list[float]]:
+def train_contexts(parts: list[Latents], steps: int, seed: int, batch: int = BATCH) -> tuple[ContextModel, list[float]]:
     """Return the model after ``steps`` of Adam on batches of the ``parts`` in turn, and its bits per sample."""
     model, rng = ContextModel(), np.random.default_rng((seed, 3))
     optimiser = torch.optim.Adam(model.parameters(), RATE)
@@ -122,7 +120,7 @@ def trained_contexts(
     return model, history
 
 
-def integer_tables(model: ContextModel, parts: list[Latents]) -> dict[str, NDArray[np.int16] | NDArray[np.int32]]:
+def make_integer_tables(model: ContextModel, parts: list[Latents]) -> dict[str, NDArray[np.int16] | NDArray[np.int32]]:
     """Return the arrays of ``shared/latent/tables.SHAPES``."""
     rounded = {
         name: np.clip(np.rint(value.detach().double().numpy() * 2**WEIGHT_BITS), -INT16, INT16).astype(np.int16)
@@ -133,23 +131,23 @@ def integer_tables(model: ContextModel, parts: list[Latents]) -> dict[str, NDArr
     scales = np.geomspace(SCALE_MIN, SCALE_MAX, SCALE_LEVELS - 1)
     # The inverse of forward's softplus: levels are told apart by the score itself.
     thresholds = np.rint(np.log(np.expm1(scales - SCALE_MIN / 2)) * 2**WEIGHT_BITS).astype(np.int32)
-    found = sum(_counted(rounded, thresholds, part) for part in parts)
+    found = sum(_count_symbols(rounded, thresholds, part) for part in parts)
     assert isinstance(found, np.ndarray)
-    smooth = _smooth_counts(scales)
+    smooth = _make_smooth_counts(scales)
     shares = found + PRIOR_SYMBOLS * smooth
     shares /= shares.sum(-1, keepdims=True)
     return {
         **rounded,
         "thresholds": thresholds,
         "counts": np.maximum(1, np.rint(shares * COUNTS_TOTAL)).astype(np.int32),
-        "chosen": _choice_counts(np.concatenate([part.kept for part in parts])),
+        "chosen": _count_choices(np.concatenate([part.kept for part in parts])),
         "number": np.where(np.isin(np.arange(1, LATENT_CHANNELS + 1), CHANNEL_COUNTS), OFFERED_WEIGHT, 1).astype(
             np.int32
         ),
     }
 
 
-def _counted(
+def _count_symbols(
     weights: dict[str, NDArray[np.int16]], thresholds: NDArray[np.int32], part: Latents
 ) -> NDArray[np.float64]:
     """Return how often each symbol ``[24, 8, 18]`` followed each context, by the coder's own integer sums."""
@@ -175,7 +173,7 @@ def _counted(
     return counts.reshape(SCALE_LEVELS, FRACTIONS, SYMBOLS)
 
 
-def _smooth_counts(scales: NDArray[np.float64]) -> NDArray[np.float64]:
+def _make_smooth_counts(scales: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the logistic distribution's shares ``[24, 8, 18]`` for every level and fraction of the mean."""
     middle = np.sqrt(scales[:-1] * scales[1:])
     levels = np.concatenate([[scales[0] * 0.75], middle, [scales[-1] * 1.25]])[:, None, None]
@@ -186,7 +184,7 @@ def _smooth_counts(scales: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([inside, np.maximum(1 - inside.sum(-1, keepdims=True), 1e-6)], axis=-1)
 
 
-def _choice_counts(kept: NDArray[np.int64]) -> NDArray[np.int32]:
+def _count_choices(kept: NDArray[np.int64]) -> NDArray[np.int32]:
     """Return ``[32, 33, 2]``: how often channel i was absent and there when k channels were still to come."""
     counts = np.zeros((LATENT_CHANNELS, LATENT_CHANNELS + 1, 2))
     for channel in range(LATENT_CHANNELS):
@@ -201,16 +199,16 @@ def _choice_counts(kept: NDArray[np.int64]) -> NDArray[np.int32]:
     return whole
 
 
-def table_bits(tables: dict[str, NDArray[np.int16] | NDArray[np.int32]], part: Latents) -> float:
+def measure_table_bits(tables: dict[str, NDArray[np.int16] | NDArray[np.int32]], part: Latents) -> float:
     """Return the ideal bits per sample of ``part`` by the counts alone."""
     weights = {name: value for name, value in tables.items() if name.startswith(("mean", "scale"))}
-    found = _counted(weights, tables["thresholds"], part)  # type: ignore[arg-type]
+    found = _count_symbols(weights, tables["thresholds"], part)  # type: ignore[arg-type]
     counts = tables["counts"].astype(np.float64)
     bits = -(found * np.log2(counts / counts.sum(-1, keepdims=True))).sum()
     return float(bits / found.sum()) if found.sum() else math.nan
 
 
-def order0_bits(part: Latents) -> float:
+def measure_order0_bits(part: Latents) -> float:
     """Return the entropy of the kept planes' samples, each channel by its own histogram over ``part``."""
     bits = samples = 0.0
     for channel in range(LATENT_CHANNELS):

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 
 from shared.errors import ConfigError, LinkError
 from training.data import REPOSITORY, TRAIN
-from training.pocket.cache import RECORD, made_of
+from training.pocket.cache import RECORD, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 RUNS = REPOSITORY / "runs" / "pocket"
 SHIPPED = REPOSITORY / "models" / "pocket"
-STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune", "sketch")
-PAIRS, EVIDENCE = 6000, 4500
+STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune", "fallback")
+PAIRS, PRECOMPUTED = 6000, 4500
 PREPARATION = timedelta(hours=12)
 """How long processes wait for the one that makes the pairs or validates."""
 
 
-def _parsed() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.pocket", description=__doc__)
     parser.add_argument(
         "--data",
@@ -39,7 +39,7 @@ def _parsed() -> argparse.Namespace:
     )
     parser.add_argument("--workers", type=_positive, default=2, help="processes that make the pairs")
     parser.add_argument(
-        "--evidence", type=_positive, default=EVIDENCE, help="of the pairs, those that later stages learn from"
+        "--precompute", type=_positive, default=PRECOMPUTED, help="of the pairs, those that later stages learn from"
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("pairs", help="send training pictures through the HCI codec")
@@ -76,27 +76,27 @@ def _run(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"{checkpoint} is there: --resume goes on from it, --restart starts anew and overwrites it")
     from training.pocket import stages  # noqa: PLC0415 - --help answers at once
 
-    known = made_of(arguments.runs / "pairs" / RECORD)
+    known = read_record(arguments.runs / "pairs" / RECORD)
     data = arguments.data or Path(known.get("data", TRAIN))
     with _main_process_first():
-        pairs, held_out = stages.pairs_of(
+        pairs, held_out = stages.load_pairs(
             data, arguments.runs, arguments.pairs or known.get("count", PAIRS), arguments.workers
         )
     if arguments.command == "pairs":
         print(f"{len(pairs)} pairs to train on, {len(held_out)} held out, in {arguments.runs}")
     elif arguments.command == "train":
-        from training.pocket.loop import plan_in, train  # noqa: PLC0415
+        from training.pocket.loop import load_plan, train  # noqa: PLC0415
 
         names = ("minutes", "steps", "batch", "side", "rate", "muon_rate", "precision", "sample_every")
         given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
         plan = stages.PLANS[arguments.stage]
-        plan = replace(plan_in(arguments.runs / arguments.stage, plan) if arguments.resume else plan, **given)
-        recipe = stages.recipe_of(
-            arguments.stage, pairs, held_out, arguments.runs, arguments.weights, arguments.evidence
+        plan = replace(load_plan(arguments.runs / arguments.stage, plan) if arguments.resume else plan, **given)
+        recipe = stages.make_recipe(
+            arguments.stage, pairs, held_out, arguments.runs, arguments.weights, arguments.precompute
         )
         train(recipe, plan, arguments.runs / arguments.stage, resume=arguments.resume)
     elif arguments.command == "counts":
-        bits = stages.write_token_counts(pairs, arguments.runs, arguments.weights, arguments.evidence)
+        bits = stages.write_token_counts(pairs, arguments.runs, arguments.weights, arguments.precompute)
         print(f"{bits:.2f} bits a token")
     else:
         settings = {name: getattr(arguments, name) for name in ("sigma", "steps", "fidelity")}
@@ -123,7 +123,7 @@ def _positive(text: str) -> int:
 def main() -> int:
     """Run one command; a failure that a user can cause is one line on standard error and exit status 2."""
     try:
-        _run(_parsed())
+        _run(_parse_arguments())
     except LinkError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status

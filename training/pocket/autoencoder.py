@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from receiver.pocket.networks import from_latent, to_latent
 from training.pocket.losses import PictureLoss, Weights, psnr_db
-from training.pocket.pairs import batch_of
-from training.pocket.report import grid_of
+from training.pocket.pairs import to_batch
+from training.pocket.report import draw_grid
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,11 +61,11 @@ class AutoencoderRecipe:
     def __init__(self, pairs: Pairs, held_out: Pairs, autoencoder: AutoencoderDC, weights: Weights) -> None:
         self.network: nn.Module = AutoencoderNetwork(autoencoder, weights)
         self._pairs = pairs
-        self._held_out = batch_of((held_out.pictures[:], held_out.quarters[:]))["picture"]
+        self._held_out = to_batch((held_out.pictures[:], held_out.quarters[:]))["picture"]
 
     def batch(self, rng: np.random.Generator, count: int, side: int) -> dict[str, Tensor]:
         """Draw ``count`` crops of ``side`` pixels, and the noise on their latents."""
-        batch = batch_of(self._pairs.crops(rng, count, side))
+        batch = to_batch(self._pairs.crops(rng, count, side))
         channels = cast("AutoencoderNetwork", self.network).autoencoder.config.latent_channels
         noise = rng.standard_normal((count, channels, side // 8, side // 8), dtype="float32")
         return {"picture": batch["picture"], "noise": torch.from_numpy(noise)}
@@ -86,4 +86,4 @@ class AutoencoderRecipe:
                     sums[name] = sums.get(name, 0.0) + float(value) / len(self._held_out)
                 shown.append(torch.cat([one, output], 2).cpu())
         columns = [column.contiguous() for column in shown[:SHOWN]]
-        return {name: round(value, 4) for name, value in sums.items()}, grid_of(columns)
+        return {name: round(value, 4) for name, value in sums.items()}, draw_grid(columns)

@@ -1,4 +1,4 @@
-"""Files that a run keeps: whole or not there, and never taken for those of other pictures."""
+"""Cached files of a run: complete or absent, each with a record of what it was made from."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 RECORD = "made.json"
-"""Beside kept pairs, written when they are whole: what they were made of."""
-WAY_OUT = "name another --runs, or delete choices.json, pairs and pairs-val there"
+"""Beside cached pairs, written when they are complete: what they were made from."""
+FIX = "name another --runs, or delete choices.json, pairs and pairs-val there"
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Have ``write`` fill the file ``path``; one that is cut off leaves what was there before."""
+    """Let ``write`` fill the file ``path``. If it is interrupted, the previous file stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.new")
     with unfinished.open("wb") as file:
@@ -27,12 +27,12 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write ``value`` as JSON into ``path``, whole or not at all."""
+    """Write ``value`` as JSON into ``path``, completely or not at all."""
     write_whole(path, lambda file: file.write(json.dumps(value).encode()))
 
 
-def made_of(record: Path) -> dict[str, Any]:
-    """Return what the file ``record`` says that something was made of; nothing where it is not there."""
+def read_record(record: Path) -> dict[str, Any]:
+    """Return what the cached files of ``record`` were made from; empty if there is no readable record."""
     try:
         of = json.loads(record.read_bytes())["of"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -40,15 +40,15 @@ def made_of(record: Path) -> dict[str, Any]:
     return of if isinstance(of, dict) else {}
 
 
-def is_kept(record: Path, of: Mapping[str, object]) -> bool:
-    """Return whether what ``record`` tells of is there, made of ``of``.
+def is_cached(record: Path, of: Mapping[str, object]) -> bool:
+    """Return whether the cached files of ``record`` are there and were made from ``of``.
 
     Raises:
-        SetupError: it is there, and was made of something else.
+        SetupError: they are there and were made from something else.
     """
-    known = made_of(record)
+    known = read_record(record)
     for name, value in of.items() if known else ():
         if known.get(name) != value:
             what = record.parent if record.name == RECORD else record
-            raise SetupError(f"{what} was made with {name} {known.get(name)}, not {value}: {WAY_OUT}")
+            raise SetupError(f"{what} was made with {name} {known.get(name)}, not {value}: {FIX}")
     return bool(known)

@@ -1,9 +1,9 @@
 """The flow's recipe: from the restored HCI's latent to the picture's, first by flow matching, then end to end.
 
 Rectified flow (Liu et al. 2022) between ``source`` = restored latent + sigma · noise and the picture's latent. Every
-stream but the HCI is dropped at times, so that any subset of them is of use. The RSRTs' network
+stream but the HCI is dropped from some crops, so that the flow works with any subset. The RSRTs' network
 learns on the flow's own loss, as SDGIC describes. With ``end_to_end`` the few Euler steps that the receiver takes are
-unrolled, and the decoded picture is compared with the original as the restorer's was.
+unrolled, and the decoded picture is compared with the original by the restorer's loss.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from receiver.pocket.prompt import Prompt
 from shared.latent.layout import CHANNEL_COUNTS
 from shared.tokens.stream import MIN_TOKENS, TokenKind
 from training.pocket.losses import PictureLoss, Weights
-from training.pocket.report import grid_of
+from training.pocket.report import draw_grid
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from sender.extractors.token_network import TokenNetwork
-    from training.pocket.evidence import Evidence
+    from training.pocket.precomputed import Precomputed
 
 STREAMS = ("HCI", "LATENT", "REGIONS", "CAPTION", "TOKENS")
 """Columns of ``given``."""
@@ -45,7 +45,7 @@ SHOWN = 6
 
 
 class FlowNetwork(nn.Module):
-    """Flow, ControlNet, words and the RSRTs' network, what is frozen around them, and their losses."""
+    """Flow, ControlNet, prompt embedding and the RSRTs' network, the frozen networks around them, and their losses."""
 
     def __init__(
         self,
@@ -91,14 +91,16 @@ class FlowNetwork(nn.Module):
         source = start + self.sigma * batch["noise"]
         conditions = self.conditions(batch)
         if self.end_to_end:
-            # The picture's own loss stands in for the flow's, which would pull one step towards the pictures' mean.
-            return self._few_steps(batch, source, conditions)
+            # The picture's loss replaces the flow's, which would pull a single step towards the mean picture.
+            return self._unroll_steps(batch, source, conditions)
         time = batch["time"].view(-1, 1, 1, 1)
         found = self._velocity((1 - time) * end + time * source, batch["time"], conditions)
         flow = (found - (source - end)).square().mean()
         return {"loss": flow}
 
-    def _few_steps(self, batch: dict[str, Tensor], source: Tensor, conditions: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    def _unroll_steps(
+        self, batch: dict[str, Tensor], source: Tensor, conditions: tuple[Tensor, ...]
+    ) -> dict[str, Tensor]:
         """Return the measures of the picture after a few steps from ``source``, on a window of it."""
         latent = self.sampled(source, conditions, int(batch["steps"]))
         top, left = batch["corner"].tolist()
@@ -156,8 +158,8 @@ class FlowRecipe:
 
     def __init__(
         self,
-        evidence: Evidence,
-        held_out: Evidence,
+        precomputed: Precomputed,
+        held_out: Precomputed,
         networks: PocketNetworks,
         tokens: dict[TokenKind, TokenNetwork],
         weights: Weights,
@@ -166,7 +168,7 @@ class FlowRecipe:
     ) -> None:
         self.network: nn.Module = FlowNetwork(networks, tokens, weights, end_to_end=end_to_end)
         self._judge = PictureLoss(replace(weights, adversarial=0.0))
-        self._evidence = evidence
+        self._evidence = precomputed
         self._held_out = held_out
 
     def batch(self, rng: np.random.Generator, count: int, side: int) -> dict[str, Tensor]:
@@ -200,7 +202,7 @@ class FlowRecipe:
         shown: list[Tensor] = []
         count = len(self._held_out)
         for index in range(count):
-            one = {name: value.to(device) for name, value in self._held_out_row(index).items()}
+            one = {name: value.to(device) for name, value in self._load_held_out(index).items()}
             bare = {**one, "given": torch.tensor([[1.0, 0, 0, 0, 0]], device=device)}
             pictures = {"restored_": one["restored"]}
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
@@ -211,9 +213,9 @@ class FlowRecipe:
                         sums[prefix + name] = sums.get(prefix + name, 0.0) + float(value) / count
             if index < SHOWN:
                 shown.append(torch.cat([*pictures.values(), one["picture"]], 3).cpu())
-        return {name: round(value, 4) for name, value in sums.items()}, grid_of([torch.cat(shown)])
+        return {name: round(value, 4) for name, value in sums.items()}, draw_grid([torch.cat(shown)])
 
-    def _held_out_row(self, index: int) -> dict[str, Tensor]:
+    def _load_held_out(self, index: int) -> dict[str, Tensor]:
         rng = np.random.default_rng(index)
         rows = self._held_out.rows(np.array([index]))
         return {
@@ -231,7 +233,7 @@ def _window(maps: Tensor, top: int, left: int, side: int) -> Tensor:
 
 
 def _channels(rng: np.random.Generator, count: int, of: int) -> Tensor:
-    """Return ``[count, of]``: 1 for the planes that were sent, a random choice of 1 to 16."""
+    """Return ``[count, of]``: 1 for the latent channels that were sent, a random choice of 1 to 16."""
     chosen = np.zeros((count, of), np.float32)
     for row in chosen:
         row[rng.permutation(of)[: rng.choice(CHANNEL_COUNTS)]] = 1

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from shared.errors import SetupError
 from training.muon import Muon
 from training.pocket.cache import write_whole
-from training.pocket.report import logged, loss_plot
+from training.pocket.report import draw_loss, read_log
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,21 +75,21 @@ def schedule(progress: float) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * late))
 
 
-def plan_in(out: Path, default: Plan) -> Plan:
-    """Return the plan of the checkpoint in ``out``; what it does not say is as in ``default``.
+def load_plan(out: Path, default: Plan) -> Plan:
+    """Return the plan of the checkpoint in ``out``; fields that it lacks are those of ``default``.
 
     Raises:
         SetupError: there is no checkpoint, or it is damaged.
     """
-    said = _loaded(out / CHECKPOINT).get("plan", {})
+    said = _load_checkpoint(out / CHECKPOINT).get("plan", {})
     return replace(default, **{one.name: said[one.name] for one in fields(Plan) if one.name in said})
 
 
 def train(recipe: Recipe, plan: Plan, out: Path, *, resume: bool = False) -> nn.Module:
     """Train ``recipe`` into the folder ``out`` and return the running mean of its weights.
 
-    ``out`` gets ``checkpoint.pt`` (everything, from which ``resume`` goes on with the same steps), ``log.jsonl``,
-    ``loss.png`` and ``samples-STEP.png``. Minutes count on over interruptions.
+    ``out`` gets ``checkpoint.pt`` (everything that ``resume`` needs to take the same steps), ``log.jsonl``,
+    ``loss.png`` and ``samples-STEP.png``. Minutes add up over interruptions.
 
     Raises:
         SetupError: there is nothing to resume from.
@@ -106,7 +106,7 @@ def train(recipe: Recipe, plan: Plan, out: Path, *, resume: bool = False) -> nn.
         run.read_clock()
         if run.writes:
             run.keep()
-    # A process that exits while another still talks to it takes that one down, and the launcher calls it a failure.
+    # A process that exits while another still communicates with it ends that one too, and the launcher reports failure.
     run.accelerator.wait_for_everyone()
     run.accelerator.end_training()
     if run.writes:
@@ -121,7 +121,7 @@ class _Run:
         self.recipe, self.plan, self.out = recipe, plan, out
         self.accelerator = Accelerator(mixed_precision=plan.precision, cpu=not torch.cuda.is_available())
         self.mean = copy.deepcopy(recipe.network).eval()
-        self.optimisers = _optimisers(recipe.network, plan)
+        self.optimisers = _make_optimisers(recipe.network, plan)
         self.network, *self.optimisers = self.accelerator.prepare(recipe.network, *self.optimisers)
         self.mean.to(self.accelerator.device)
         self.writes = self.accelerator.is_main_process
@@ -131,7 +131,7 @@ class _Run:
         self._started_s = self._saved_s = time.monotonic()
 
     def read_clock(self) -> None:
-        """Set ``minutes`` by the main process's clock: all must agree on the learning rate, and on when it is over."""
+        """Set ``minutes`` by the main process's clock: all must agree on the learning rate and on the end."""
         self.minutes = self._minutes_before + (time.monotonic() - self._started_s) / 60
         if self.accelerator.num_processes > 1:
             clock = torch.tensor(self.minutes, device=self.accelerator.device)
@@ -148,7 +148,7 @@ class _Run:
         batch = self.recipe.batch(rng, plan.batch, plan.side)
         with accelerator.autocast():
             losses = self.network({name: value.to(accelerator.device) for name, value in batch.items()})
-        # A time limit shortens the schedule, so that the rate has come down when the time is over.
+        # A time limit shortens the schedule, so that the learning rate has decayed at the limit.
         factor = schedule(max(self.step / plan.steps, self.minutes / plan.minutes))
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
@@ -156,7 +156,7 @@ class _Run:
             optimiser.zero_grad(set_to_none=True)
         accelerator.backward(losses["loss"])
         trained = accelerator.unwrap_model(self.network)
-        for part in trained.children():  # each by itself: a critic's gradients say nothing of the decoder's
+        for part in trained.children():  # each by itself: the critic's gradients are not those of the decoder
             accelerator.clip_grad_norm_(part.parameters(), CLIP_NORM)
         for optimiser in self.optimisers:
             optimiser.step()
@@ -165,7 +165,7 @@ class _Run:
         self._recent.append({name: float(value.detach()) for name, value in losses.items()})
 
     def keep(self) -> None:
-        """Write what is due after a step. The checkpoint comes before the validation, which takes a while."""
+        """Write log, checkpoint and validation if due. The checkpoint comes first; validation takes long."""
         plan, over = self.plan, self.over
         shown = over or self.step % plan.sample_every == 0
         if over or self.step % plan.log_every == 0:
@@ -185,7 +185,7 @@ class _Run:
         measures, grid = self.recipe.validation(self.mean)
         self._log({"validation": measures})
         grid.save(self.out / f"samples-{self.step:06d}.png")
-        loss_plot(self.out / LOG, self.out / "loss.png")
+        draw_loss(self.out / LOG, self.out / "loss.png")
 
     def save(self) -> None:
         network = self.accelerator.unwrap_model(self.network)
@@ -202,7 +202,7 @@ class _Run:
         self._saved_s = time.monotonic()
 
     def restore(self) -> None:
-        state = _loaded(self.out / CHECKPOINT)
+        state = _load_checkpoint(self.out / CHECKPOINT)
         try:
             self.accelerator.unwrap_model(self.network).load_state_dict(state["network"], strict=False)
             self.mean.load_state_dict(state["mean"], strict=False)
@@ -217,7 +217,7 @@ class _Run:
 
     def cut_log(self) -> None:
         """Drop the rows beyond the step that this run begins at; those steps come again."""
-        rows = [row for row in logged(self.out / LOG) if row["step"] <= self.step and self.step]
+        rows = [row for row in read_log(self.out / LOG) if row["step"] <= self.step and self.step]
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         write_whole(self.out / LOG, lambda file: file.write(lines.encode()))
 
@@ -226,7 +226,7 @@ class _Run:
             log.write(json.dumps({"step": self.step, "minutes": round(self.minutes, 2), **row}) + "\n")
 
 
-def _optimisers(network: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
+def _make_optimisers(network: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
     named = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
     critic = [parameter for name, parameter in named if ".critic." in f".{name}"]
     others = [parameter for name, parameter in named if ".critic." not in f".{name}"]
@@ -241,17 +241,17 @@ def _optimisers(network: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
     return optimisers
 
 
-def trained_weights(path: Path) -> dict[str, Tensor]:
+def load_trained_weights(path: Path) -> dict[str, Tensor]:
     """Return the running mean of the weights in a checkpoint.
 
     Raises:
         SetupError: there is none at ``path``, or it is damaged.
     """
-    weights: dict[str, Tensor] = _loaded(path)["mean"]
+    weights: dict[str, Tensor] = _load_checkpoint(path)["mean"]
     return weights
 
 
-def _loaded(path: Path) -> dict[str, Any]:
+def _load_checkpoint(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise SetupError(f"no checkpoint at {path}: train without --resume first")
     try:

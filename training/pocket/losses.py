@@ -44,7 +44,8 @@ class PictureLoss(nn.Module):
     def forward(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return the terms and their weighted sum ``picture`` for ``[B, 3, H, W]`` pictures, 0 to 1; scalars.
 
-        With an adversary, ``made_up`` is its objection to the pictures, and the sum contains its own loss too.
+        With an adversary, ``made_up`` is the adversarial loss of the pictures; the sum also contains the
+        loss of the adversary.
         """
         pixel = (output - target).abs().mean()
         terms = self.terms(output, target)

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif"}
 
 
-def pictures_in(data: Path, pattern: str = TRAINING_FILES) -> Iterator[tuple[NDArray[np.uint8], str]]:
+def read_training_pictures(data: Path, pattern: str = TRAINING_FILES) -> Iterator[tuple[NDArray[np.uint8], str]]:
     """Yield every picture of the parquet files ``pattern`` in ``data``, or of its picture files, and its caption.
 
     Pictures are uint8 ``[H, W, 3]``. Of several captions it is the first; picture files have none, which is "".
 
-    What is no picture is left out; how many those were is told on standard error.
+    Files that are no pictures are left out; their number is printed on standard error.
 
     Raises:
         SetupError: ``data`` holds neither, or a damaged parquet file.
@@ -35,17 +35,17 @@ def pictures_in(data: Path, pattern: str = TRAINING_FILES) -> Iterator[tuple[NDA
     unreadable = 0
     try:
         for source, caption in _rows(tables) if tables else ((file, "") for file in files):
-            picture = _picture_of(source)
+            picture = _decode_picture(source)
             if picture is None:
                 unreadable += 1
             else:
                 yield picture, caption
-    finally:  # also where the caller has enough
+    finally:  # also if the caller stops early
         if unreadable:
             print(f"note: {unreadable} pictures in {data} cannot be read and were left out", file=sys.stderr)
 
 
-def _picture_of(source: bytes | Path) -> NDArray[np.uint8] | None:
+def _decode_picture(source: bytes | Path) -> NDArray[np.uint8] | None:
     try:
         return decode_rgb(source)
     except UNREADABLE:

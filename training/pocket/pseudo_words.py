@@ -1,7 +1,7 @@
-"""The SPWs' recipe: few tokens from which the picture's classes can be told.
+"""The recipe of the SPWs (semantic pseudo-words): few tokens from which the picture's classes can be read.
 
 MTGC calls its compression task-aware; the task here is an ImageNet classifier's, EfficientNet-Lite2's, whose features
-the sender has anyway. The receiver's judge is another network (Lite0).
+the sender has anyway. The receiver measures by another network (Lite0).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from torch.nn import functional
 
 from shared.tokens.stream import MAX_TOKENS, QUANTISER_LEVELS
 from training.pocket.flow import TOKEN_COUNTS
-from training.pocket.report import grid_of
+from training.pocket.report import draw_grid
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from sender.extractors.token_network import TokenNetwork
-    from training.pocket.evidence import Evidence
+    from training.pocket.precomputed import Precomputed
 
 WIDTH = 512
 FEATURE_WEIGHT = 1.0
@@ -29,7 +29,7 @@ SHOWN = 6
 
 
 class PseudoWordNetwork(nn.Module):
-    """The SPWs' network, and a reader that guesses the classifier's features from the tokens; only training has it."""
+    """The SPWs' network, and one that predicts the classifier's features from tokens, for training only."""
 
     def __init__(self, spw: TokenNetwork, classifier: nn.Linear) -> None:
         super().__init__()
@@ -58,13 +58,15 @@ class PseudoWordNetwork(nn.Module):
 
 
 class PseudoWordRecipe:
-    """Classes from tokens."""
+    """Batches of image features, from which tokens must predict classes."""
 
     name = "spw"
 
-    def __init__(self, evidence: Evidence, held_out: Evidence, spw: TokenNetwork, classifier: nn.Linear) -> None:
+    def __init__(
+        self, precomputed: Precomputed, held_out: Precomputed, spw: TokenNetwork, classifier: nn.Linear
+    ) -> None:
         self.network: nn.Module = PseudoWordNetwork(spw, classifier)
-        self._evidence, self._held_out = evidence, held_out
+        self._evidence, self._held_out = precomputed, held_out
 
     def batch(self, rng: np.random.Generator, count: int, side: int) -> dict[str, Tensor]:
         """Draw pictures' features, and how many tokens there are."""
@@ -84,4 +86,4 @@ class PseudoWordRecipe:
                 found = network({"seen": seen, "count": torch.tensor(count)})
                 measures |= {f"{name}_{count}": round(float(value), 4) for name, value in found.items()}
         shown = torch.from_numpy(self._held_out.picture[:SHOWN]).permute(0, 3, 1, 2).float() / 255
-        return measures, grid_of([shown])
+        return measures, draw_grid([shown])

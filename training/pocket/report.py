@@ -1,4 +1,4 @@
-"""What a run shows: the plot of its losses, and grids of samples."""
+"""Plots of losses and grids of samples."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLOTTED = (
 )
 
 
-def logged(log: Path) -> list[dict[str, Any]]:
+def read_log(log: Path) -> list[dict[str, Any]]:
     """Return the rows of ``log`` (JSON lines) without one that was cut off, none where there is no log."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     rows = []
@@ -34,11 +34,11 @@ def logged(log: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def loss_plot(log: Path, path: Path) -> None:
+def draw_loss(log: Path, path: Path) -> None:
     """Plot the training measures of ``log`` (JSON lines), and the validation's over them."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - a second to import
 
-    rows = logged(log)
+    rows = read_log(log)
     names = [name for name in PLOTTED if any(name in row or name in row.get("validation", {}) for row in rows)]
     figure = Figure(figsize=(3.2 * len(names), 3), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
@@ -56,7 +56,7 @@ def _series(points: list[tuple[int, float | None]]) -> tuple[list[int], list[flo
     return [step for step, _ in kept], [value for _, value in kept]
 
 
-def grid_of(columns: list[Tensor]) -> Image.Image:
+def draw_grid(columns: list[Tensor]) -> Image.Image:
     """Return the pictures of ``columns``, each ``[B, 3, H, W]`` 0 to 1, side by side, one row per picture."""
     sheets = [column.float().clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy() for column in columns]
     rows = [np.concatenate(row, axis=1) for row in zip(*sheets, strict=True)]

@@ -1,4 +1,4 @@
-"""The restorer's recipe: Real-ESRGAN's weights, tuned to the HCIs that the codec really delivers."""
+"""The restorer's recipe: Real-ESRGAN's weights, tuned to the HCIs of the real codec."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from receiver.pocket.networks import RESTORER_NOISE
 from training.pocket.losses import PictureLoss, Weights
-from training.pocket.pairs import batch_of
-from training.pocket.report import grid_of
+from training.pocket.pairs import to_batch
+from training.pocket.report import draw_grid
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +38,7 @@ class RestorerNetwork(nn.Module):
         return {"loss": measures.pop("picture"), **measures}
 
 
-def enlarged(quarter: Tensor) -> Tensor:
+def enlarge(quarter: Tensor) -> Tensor:
     """Return ``quarter`` ``[B, 3, h, w]`` at four times its size."""
     return functional.interpolate(quarter, scale_factor=4, mode="bicubic")
 
@@ -51,11 +51,11 @@ class RestorerRecipe:
     def __init__(self, pairs: Pairs, held_out: Pairs, restorer: RRDBNet, weights: Weights) -> None:
         self.network: nn.Module = RestorerNetwork(restorer, weights)
         self._pairs = pairs
-        self._held_out = batch_of((held_out.pictures[:], held_out.quarters[:]))
+        self._held_out = to_batch((held_out.pictures[:], held_out.quarters[:]))
 
     def batch(self, rng: np.random.Generator, count: int, side: int) -> dict[str, Tensor]:
         """Draw ``count`` pairs of ``side`` pixels."""
-        batch = batch_of(self._pairs.crops(rng, count, side))
+        batch = to_batch(self._pairs.crops(rng, count, side))
         noise = rng.standard_normal(batch["quarter"].shape, dtype="float32")
         return {**batch, "restorer_noise": torch.from_numpy(noise)}
 
@@ -77,5 +77,5 @@ class RestorerRecipe:
                 for name, value in measures.items():
                     sums[name] = sums.get(name, 0.0) + float(value) / count
                 if index < SHOWN:
-                    shown.append(torch.cat([enlarged(one["quarter"]), output, one["picture"]], 3).cpu())
-        return {name: round(value, 4) for name, value in sums.items()}, grid_of([torch.cat(shown)])
+                    shown.append(torch.cat([enlarge(one["quarter"]), output, one["picture"]], 3).cpu())
+        return {name: round(value, 4) for name, value in sums.items()}, draw_grid([torch.cat(shown)])

@@ -1,4 +1,4 @@
-"""The stages in order, and what each begins with: the weights that ship, overlaid by what this machine has trained."""
+"""The stages in order, and the weights that each begins with: those that ship, replaced by what was trained here."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from sender.extractors.tokens import load_token_network, new_token_network, save
 from shared.tokens.stream import TokenKind
 from training.data import VALIDATION_FILE
 from training.pocket.autoencoder import AutoencoderRecipe
-from training.pocket.evidence import network_source, prepared_evidence
+from training.pocket.fallback import FallbackRecipe
 from training.pocket.flow import FlowRecipe
-from training.pocket.loop import Plan, Recipe, trained_weights
+from training.pocket.loop import Plan, Recipe, load_trained_weights
 from training.pocket.losses import Weights
-from training.pocket.pairs import Pairs, batch_of, prepared_choices, prepared_pairs
+from training.pocket.pairs import Pairs, prepare_choices, prepare_pairs, to_batch
+from training.pocket.precomputed import make_network_source, prepare_precomputed
 from training.pocket.pseudo_words import PseudoWordRecipe
-from training.pocket.report import logged, loss_plot
+from training.pocket.report import draw_loss, read_log
 from training.pocket.restorer import RestorerRecipe
-from training.pocket.sketch import SketchRecipe
-from training.pocket.token_counts import TABLE, bits_per_token, token_counts
+from training.pocket.token_counts import TABLE, count_tokens, measure_bits_per_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sender.extractors.token_network import TokenNetwork
-    from training.pocket.evidence import Evidence
-    from training.pocket.senders import Senders
+    from training.pocket.frozen_extractors import FrozenExtractors
+    from training.pocket.precomputed import Precomputed
 
-STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune", "sketch")
+STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune", "fallback")
 NETWORKS = ("restorer", "autoencoder", "unet", "controlnet", "prompt_embedding", "fallback")
 SIGMA = 0.05
 HELD_OUT = 24
@@ -54,7 +54,7 @@ PLANS = {
     "spw": Plan(steps=20_000, batch=64, rate=1e-3, precision="no"),
     "flow": Plan(steps=40_000, batch=16, rate=3e-4, muon_rate=5e-4),
     "finetune": Plan(steps=20_000, batch=4, rate=1e-4, muon_rate=3e-4),
-    "sketch": Plan(steps=20_000, batch=32, rate=1e-3, precision="no"),
+    "fallback": Plan(steps=20_000, batch=32, rate=1e-3, precision="no"),
 }
 WEIGHTS = {
     "restorer": Weights(),
@@ -64,97 +64,99 @@ WEIGHTS = {
 }
 
 
-def pairs_of(data: Path, runs: Path, count: int, workers: int = 1) -> tuple[Pairs, Pairs]:
-    """Return the pairs to train on and those held out: of ``val.parquet``, or of pictures that nothing trains on.
+def load_pairs(data: Path, runs: Path, count: int, workers: int = 1) -> tuple[Pairs, Pairs]:
+    """Return the pairs to train on and those held out: of ``val.parquet``, or of pictures left out of training.
 
     Raises:
         SetupError: too few pictures in ``data``, or ``runs`` holds the pairs of others.
     """
-    choices = prepared_choices(data, runs / "choices.json")
+    choices = prepare_choices(data, runs / "choices.json")
     if (data / VALIDATION_FILE).exists():
-        held_out = prepared_pairs(data, runs / "pairs-val", choices, count=HELD_OUT, pattern=VALIDATION_FILE)
-        return prepared_pairs(data, runs / "pairs", choices, count=count, workers=workers), held_out
-    held_out = prepared_pairs(data, runs / "pairs-val", choices, count=HELD_OUT, held_out=True)
-    return prepared_pairs(data, runs / "pairs", choices, count=count, workers=workers, held_out=False), held_out
+        held_out = prepare_pairs(data, runs / "pairs-val", choices, count=HELD_OUT, pattern=VALIDATION_FILE)
+        return prepare_pairs(data, runs / "pairs", choices, count=count, workers=workers), held_out
+    held_out = prepare_pairs(data, runs / "pairs-val", choices, count=HELD_OUT, held_out=True)
+    return prepare_pairs(data, runs / "pairs", choices, count=count, workers=workers, held_out=False), held_out
 
 
-def recipe_of(stage: str, pairs: Pairs, held_out: Pairs, runs: Path, shipped: Path, count: int) -> Recipe:
+def make_recipe(stage: str, pairs: Pairs, held_out: Pairs, runs: Path, shipped: Path, count: int) -> Recipe:
     """Return the recipe of ``stage`` with the networks that it begins with.
 
-    The stages that learn from evidence learn from that of the first ``count`` pairs.
+    The later stages learn from what is precomputed of the first ``count`` pairs.
 
     Raises:
         SetupError: weights that it needs are missing or damaged.
     """
-    networks = networks_of(runs, shipped, pairs, stages=STAGES[: STAGES.index(stage)])
+    networks = load_newest_networks(runs, shipped, pairs, stages=STAGES[: STAGES.index(stage)])
     if stage == "restorer":
         return RestorerRecipe(pairs, held_out, networks.restorer, WEIGHTS[stage])
     if stage == "autoencoder":
         return AutoencoderRecipe(pairs, held_out, networks.autoencoder, WEIGHTS[stage])
-    return _recipe_on_evidence(stage, pairs, held_out, networks, runs, shipped, count)
+    return _make_precomputed_recipe(stage, pairs, held_out, networks, runs, shipped, count)
 
 
-def _recipe_on_evidence(
+def _make_precomputed_recipe(
     stage: str, pairs: Pairs, held_out: Pairs, networks: PocketNetworks, runs: Path, shipped: Path, count: int
 ) -> Recipe:
-    from training.pocket.senders import Senders  # noqa: PLC0415 - the first stages do without
+    from training.pocket.frozen_extractors import FrozenExtractors  # noqa: PLC0415 - the first stages do without
 
-    senders = Senders()
-    evidence = evidence_of(networks, senders, pairs, runs / "evidence", count)
-    judged = evidence_of(networks, senders, held_out, runs / "evidence-val", len(held_out))
-    tokens = token_networks_of(runs, shipped.parent / "tokens")
+    extractors = FrozenExtractors()
+    precomputed = load_precomputed(networks, extractors, pairs, runs / "precomputed", count)
+    validation = load_precomputed(networks, extractors, held_out, runs / "precomputed-val", len(held_out))
+    tokens = load_token_networks(runs, shipped.parent / "tokens")
     if stage == "spw":
-        return PseudoWordRecipe(evidence, judged, tokens[TokenKind.SPW], senders.classifier)
-    if stage == "sketch":
-        return SketchRecipe(evidence, judged, networks.fallback, tokens)
-    return FlowRecipe(evidence, judged, networks, tokens, WEIGHTS[stage], end_to_end=stage == "finetune")
+        return PseudoWordRecipe(precomputed, validation, tokens[TokenKind.SPW], extractors.classifier)
+    if stage == "fallback":
+        return FallbackRecipe(precomputed, validation, networks.fallback, tokens)
+    return FlowRecipe(precomputed, validation, networks, tokens, WEIGHTS[stage], end_to_end=stage == "finetune")
 
 
-def evidence_of(networks: PocketNetworks, senders: Senders, pairs: Pairs, folder: Path, count: int) -> Evidence:
-    """Return what the frozen parts make of the first ``count`` pairs, kept in ``folder``."""
-    return prepared_evidence([network_source(networks), *senders.sources()], pairs, folder, count)
+def load_precomputed(
+    networks: PocketNetworks, extractors: FrozenExtractors, pairs: Pairs, folder: Path, count: int
+) -> Precomputed:
+    """Return the outputs of the frozen networks for the first ``count`` pairs, cached in ``folder``."""
+    return prepare_precomputed([make_network_source(networks), *extractors.sources()], pairs, folder, count)
 
 
 def write_token_counts(pairs: Pairs, runs: Path, shipped: Path, count: int) -> float:
     """Write the tables that tokens are coded by, and return the mean bits of a token over both kinds and all places."""
-    from training.pocket.senders import Senders  # noqa: PLC0415
+    from training.pocket.frozen_extractors import FrozenExtractors  # noqa: PLC0415
 
-    networks = networks_of(runs, shipped, pairs, stages=STAGES[:2])
-    evidence = evidence_of(networks, Senders(), pairs, runs / "evidence", count)
-    counts = token_counts(token_networks_of(runs, shipped.parent / "tokens"), evidence)
+    networks = load_newest_networks(runs, shipped, pairs, stages=STAGES[:2])
+    precomputed = load_precomputed(networks, FrozenExtractors(), pairs, runs / "precomputed", count)
+    counts = count_tokens(load_token_networks(runs, shipped.parent / "tokens"), precomputed)
     np.save(TABLE, counts)
-    return float(bits_per_token(counts).mean())
+    return float(measure_bits_per_token(counts).mean())
 
 
-def token_networks_of(runs: Path, shipped: Path) -> dict[TokenKind, TokenNetwork]:
-    """Return the newest token networks: those in ``shipped`` (else untrained ones), then what the stages made."""
+def load_token_networks(runs: Path, shipped: Path) -> dict[TokenKind, TokenNetwork]:
+    """Return the newest token networks: those in ``shipped``, else untrained; replaced by what the stages trained."""
     networks = {}
     for kind in TokenKind:
         name = kind.name.lower()
         there = (shipped / f"{name}.safetensors").exists()
-        with _seeded():
+        with _fix_seed():
             network = load_token_network(shipped, kind) if there else new_token_network(kind)
         for stage in STAGES:
             checkpoint = runs / stage / "checkpoint.pt"
             if checkpoint.exists():
-                network.load_state_dict(_part(trained_weights(checkpoint), f"{name}."), strict=False)
+                network.load_state_dict(_part(load_trained_weights(checkpoint), f"{name}."), strict=False)
         networks[kind] = network.requires_grad_(requires_grad=True)
     return networks
 
 
-def networks_of(runs: Path, shipped: Path, pairs: Pairs, stages: tuple[str, ...] = STAGES) -> PocketNetworks:
-    """Return the newest networks: those in ``shipped`` (else untrained ones), then what ``stages`` made."""
+def load_newest_networks(runs: Path, shipped: Path, pairs: Pairs, stages: tuple[str, ...] = STAGES) -> PocketNetworks:
+    """Return the newest networks: those in ``shipped`` (else untrained ones), replaced by what ``stages`` trained."""
     shipped_too = (shipped / "config.json").exists()
-    networks = load_networks(shipped, torch.device("cpu"), torch.float32) if shipped_too else _untrained()
+    networks = load_networks(shipped, torch.device("cpu"), torch.float32) if shipped_too else _make_untrained()
     for stage in stages:
         checkpoint = runs / stage / "checkpoint.pt"
         if not checkpoint.exists():
             continue
-        weights = trained_weights(checkpoint)
+        weights = load_trained_weights(checkpoint)
         for name in NETWORKS:
             getattr(networks, name).load_state_dict(_part(weights, f"{name}."), strict=False)
         if stage == "autoencoder":
-            _give_unit_latents(networks, pairs)
+            _normalise_latents(networks, pairs)
     for name in NETWORKS:
         getattr(networks, name).requires_grad_(requires_grad=True)
     return networks
@@ -165,22 +167,22 @@ def _part(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def export(runs: Path, shipped: Path, pairs: Pairs, *, sigma: float, steps: int, fidelity: float) -> None:
-    """Write the newest networks into ``shipped``, with the decoder's defaults, and what each stage reached."""
-    networks = replace(networks_of(runs, shipped, pairs), sigma=sigma)
+    """Write the newest networks into ``shipped``, with the decoder's defaults and each stage's log."""
+    networks = replace(load_newest_networks(runs, shipped, pairs), sigma=sigma)
     save_networks(networks, shipped, steps=steps, fidelity=fidelity)
-    for kind, network in token_networks_of(runs, shipped.parent / "tokens").items():
+    for kind, network in load_token_networks(runs, shipped.parent / "tokens").items():
         save_token_network(network, shipped.parent / "tokens", kind)
     for stage in STAGES:
-        rows = logged(runs / stage / "log.jsonl")
+        rows = read_log(runs / stage / "log.jsonl")
         if rows:
             kept = [row for row in rows if "validation" in row or row["step"] % 50 == 0]
             log = shipped / f"log-{stage}.jsonl"
             log.write_text("".join(json.dumps(row) + "\n" for row in kept))
-            loss_plot(log, shipped / f"loss-{stage}.png")
+            draw_loss(log, shipped / f"loss-{stage}.png")
 
 
-def _untrained() -> PocketNetworks:
-    with _seeded():
+def _make_untrained() -> PocketNetworks:
+    with _fix_seed():
         unet = new_unet()
         return PocketNetworks(
             load_real_esrgan(),
@@ -195,17 +197,17 @@ def _untrained() -> PocketNetworks:
 
 
 @contextmanager
-def _seeded() -> Iterator[None]:
+def _fix_seed() -> Iterator[None]:
     """Draw from ``SEED`` and leave torch's generator as it is."""
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         yield
 
 
-def _give_unit_latents(networks: PocketNetworks, pairs: Pairs) -> None:
+def _normalise_latents(networks: PocketNetworks, pairs: Pairs) -> None:
     """Set the autoencoder's scale so that latents have about unit variance, which the flow's noise has too."""
     autoencoder = networks.autoencoder
-    picture = batch_of((pairs.pictures[:MEASURED], pairs.quarters[:MEASURED]))["picture"]
+    picture = to_batch((pairs.pictures[:MEASURED], pairs.quarters[:MEASURED]))["picture"]
     with torch.inference_mode():
         deviation = float(
             torch.cat([to_latent(autoencoder, picture[i : i + 8]) for i in range(0, len(picture), 8)]).std()

@@ -1,4 +1,4 @@
-"""How often each code stands at each place: the tables that token payloads are coded by."""
+"""How often each code occurs at each place: the tables that code token payloads."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sender.extractors.token_network import TokenNetwork
-    from training.pocket.evidence import Evidence
+    from training.pocket.precomputed import Precomputed
 
 TABLE = Path(__file__).parents[2] / "shared" / "tokens" / "counts.npy"
 BATCH = 64
 TOTAL = 1 << 14
-"""Of a place's counts, about; each code counts at least one."""
+"""Approximate sum of the counts of a place; each code counts at least one."""
 
 
 @torch.inference_mode()
-def token_counts(tokens: dict[TokenKind, TokenNetwork], evidence: Evidence) -> NDArray[np.uint16]:
+def count_tokens(tokens: dict[TokenKind, TokenNetwork], precomputed: Precomputed) -> NDArray[np.uint16]:
     """Return ``[2, 64, 64]``: kind, place, code."""
     seen = np.zeros((len(TokenKind), MAX_TOKENS, CODES), np.int64)
     places = np.arange(MAX_TOKENS)
-    for start in range(0, len(evidence), BATCH):
-        rows = evidence.rows(np.arange(start, min(start + BATCH, len(evidence))))
+    for start in range(0, len(precomputed), BATCH):
+        rows = precomputed.rows(np.arange(start, min(start + BATCH, len(precomputed))))
         for kind, network in tokens.items():
             _, codes = network(rows["seen"], rows["seen_hci"], rows["caption"], rows["captioned"])
             for one in codes.numpy():
@@ -38,7 +38,7 @@ def token_counts(tokens: dict[TokenKind, TokenNetwork], evidence: Evidence) -> N
     return counts
 
 
-def bits_per_token(counts: NDArray[np.uint16]) -> NDArray[np.float64]:
+def measure_bits_per_token(counts: NDArray[np.uint16]) -> NDArray[np.float64]:
     """Return the mean cost ``[2, 64]`` in bits of a token at each place, were codes as frequent as in ``counts``."""
     share = counts / counts.sum(2, keepdims=True)
     bits: NDArray[np.float64] = -(share * np.log2(share)).sum(2)

@@ -1,4 +1,4 @@
-"""``python -m training.regions``: how often a mask's cell is there, given those before it, on training pictures.
+"""``python -m training.regions``: how often a cell belongs to a mask, given the cells before it, on training pictures.
 
 Writes ``shared/regions/mask_counts.py``. Masks are those of ``sender/extractors/objects.py``, each also mirrored.
 """
@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from shared.errors import LinkError
-from training.data import REPOSITORY, TRAIN, decode_rgb, read_pictures, training_files
+from training.data import REPOSITORY, TRAIN, decode_rgb, find_training_files, read_pictures
 
 TARGET = REPOSITORY / "shared" / "regions" / "mask_counts.py"
 PRIOR_CELLS = 2.0
-"""Half of them present: what a context is worth that was never seen."""
+"""Prior count of each context, half of it for present cells."""
 HEAD = '''"""Made by ``python -m training.regions``."""
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TAIL = ''')
 '''
 
 
-def present_of_256(masks: list[list[np.ndarray]]) -> list[int]:
+def count_present_cells(masks: list[list[np.ndarray]]) -> list[int]:
     """Return 1..255 for each context, counted on ``masks``, those of one picture together."""
     from shared.regions.coder import CONTEXTS, mask_context  # noqa: PLC0415 - needs the file that this one writes
 
@@ -46,7 +46,7 @@ def present_of_256(masks: list[list[np.ndarray]]) -> list[int]:
     return [int(share) for share in np.clip(np.rint(256 * counts[:, 1] / counts.sum(1)), 1, 255)]
 
 
-def masks_of(data: Path, count: int) -> list[list[np.ndarray]]:
+def find_masks(data: Path, count: int) -> list[list[np.ndarray]]:
     """Return the masks of ``count`` training pictures and their mirror images.
 
     Raises:
@@ -54,7 +54,7 @@ def masks_of(data: Path, count: int) -> list[list[np.ndarray]]:
     """
     from sender.extractors.objects import ObjectFinder  # noqa: PLC0415 - --help answers at once
 
-    pictures = [picture for file in training_files(data) for picture in read_pictures(file)]
+    pictures = [picture for file in find_training_files(data) for picture in read_pictures(file)]
     finder, masks = ObjectFinder(), []
     for picture in pictures[:: max(1, len(pictures) // count)][:count]:
         found = finder(decode_rgb(picture))
@@ -70,7 +70,7 @@ def main() -> int:
     parser.add_argument("--pictures", type=int, default=600)
     arguments = parser.parse_args()
     try:
-        shares = present_of_256(masks_of(arguments.data, arguments.pictures))
+        shares = count_present_cells(find_masks(arguments.data, arguments.pictures))
     except LinkError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status

@@ -1,4 +1,4 @@
-"""The sender's extractors at work on training pairs: what each stream would tell of a crop."""
+"""The sender's extractors, frozen, on training pairs: the content of each stream for a crop."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from sender.extractors.latent import WEIGHTS_NAME, LatentEncoder
 from sender.extractors.regions import RegionFinder
 from shared.regions.region import REGIONS_MAX
 from shared.text import TEXT_WIDTH, TextEncoder
-from training.pocket.evidence import Source
+from training.pocket.precomputed import Source
 
 CAPTION_WORDS = 24
-"""Of a caption's vectors, at most, in training."""
+"""Most word vectors of a caption in training."""
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from training.pocket.pairs import Pairs
 
 
-class Senders:
-    """Loaded once."""
+class FrozenExtractors:
+    """Image features, text, latent and regions of crops; the networks are loaded once."""
 
     def __init__(self) -> None:
         self._see = FeatureExtractor()
@@ -38,17 +38,17 @@ class Senders:
 
     @property
     def classifier(self) -> nn.Linear:
-        """From the mean of a picture's features to ImageNet classes."""
+        """The layer from the mean of a picture's features to ImageNet classes."""
         return self._see.classifier
 
     def sources(self) -> list[Source]:
-        """Return what the sender's extractors make of pairs."""
+        """Return a source for each extractor."""
         weights = Path(str(resources.files("models") / "latent" / WEIGHTS_NAME)).read_bytes()
         return [
             Source("features", "EfficientNet-Lite2", self._features),
             Source("captions", f"MiniLM {CAPTION_WORDS}", self._captions),
             Source("planes", hashlib.sha256(weights).hexdigest(), self._planes),
-            Source("regions", "1", self._named_regions),
+            Source("regions", "1", self._find_regions),
         ]
 
     def _features(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
@@ -68,7 +68,7 @@ class Senders:
     def _planes(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
         return {"planes": np.stack([scale_latent(self._latent.values(picture)) for picture in pairs.pictures])}
 
-    def _named_regions(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
+    def _find_regions(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
         region = np.zeros((len(pairs), REGIONS_MAX, TEXT_WIDTH), np.float16)
         region_mask = np.zeros((len(pairs), REGIONS_MAX, 8, 8), np.uint8)
         for row, picture in enumerate(pairs.pictures):

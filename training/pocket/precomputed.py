@@ -1,7 +1,7 @@
-"""What the frozen parts of the link make of every training pair, computed once and kept.
+"""Outputs of the frozen networks for every training pair, computed once and cached.
 
-The flow and the token networks are small beside restorer, autoencoder and image features; with those out of the loop, a
-step takes a hundredth of the time.
+The flow and the token networks are small compared with restorer, autoencoder and image features; without those in the
+loop, a step takes a hundredth of the time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from receiver.pocket.networks import RESTORER_NOISE, to_latent
-from training.pocket.pairs import batch_of
+from training.pocket.pairs import to_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,13 +32,13 @@ CHUNK = 8
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Precomputed:
     """Memory-mapped arrays over N pairs. Crops are 224×224, latents 28×28."""
 
     picture: NDArray[np.uint8]
     """``[N, 224, 224, 3]``"""
     restored: NDArray[np.uint8]
-    """``[N, 224, 224, 3]``: what the restorer makes of the HCI."""
+    """``[N, 224, 224, 3]``: the restored HCI."""
     start: NDArray[np.float16]
     """``[N, 16, 28, 28]``: latent of the restored HCI."""
     end: NDArray[np.float16]
@@ -71,27 +71,27 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Source:
-    """What makes some columns of the evidence of pairs; ``fingerprint`` changes where it would make other ones."""
+    """Computes some columns for given pairs; ``fingerprint`` changes if it would compute other values."""
 
     name: str
     fingerprint: str
     make: Callable[[Pairs, int], Mapping[str, NDArray[Any]]]
-    """Of some pairs and the number of the first."""
+    """From pairs and the index of the first of them, columns by name."""
 
 
-def prepared_evidence(sources: Sequence[Source], pairs: Pairs, folder: Path, count: int) -> Evidence:
-    """Return what ``sources`` make of the first ``count`` pairs; a killed run goes on where it was."""
+def prepare_precomputed(sources: Sequence[Source], pairs: Pairs, folder: Path, count: int) -> Precomputed:
+    """Return what ``sources`` compute for the first ``count`` pairs; an interrupted run continues at the first gap."""
     pairs = pairs[: min(count, len(pairs))]
     folder.mkdir(parents=True, exist_ok=True)
     for source in sources:
         _complete(source, pairs, folder)
-    names = [field.name for field in fields(Evidence) if field.name != "picture"]
-    return Evidence(pairs.pictures, **{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names})
+    names = [field.name for field in fields(Precomputed) if field.name != "picture"]
+    return Precomputed(pairs.pictures, **{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names})
 
 
 def _complete(source: Source, pairs: Pairs, folder: Path) -> None:
     progress = folder / f"{source.name}.json"
-    said = {"of": source.fingerprint, "pairs": _digest_of(pairs), "count": len(pairs)}
+    said = {"of": source.fingerprint, "pairs": _compute_digest(pairs), "count": len(pairs)}
     known = json.loads(progress.read_text()) if progress.exists() else {}
     done = known["done"] if known.items() >= said.items() else 0
     while done < len(pairs):
@@ -105,26 +105,26 @@ def _complete(source: Source, pairs: Pairs, folder: Path) -> None:
         progress.write_text(json.dumps({**said, "done": done}))
 
 
-def _digest_of(pairs: Pairs) -> str:
-    """Return what tells these pairs from others: a digest of eight of them and of all captions."""
+def _compute_digest(pairs: Pairs) -> str:
+    """Return a digest of eight of the pairs and of all captions, to recognise them by."""
     digest = hashlib.sha256("\n".join(pairs.captions).encode())
     for index in range(0, len(pairs), -(-len(pairs) // 8)):
         digest.update(pairs.pictures[index].tobytes() + pairs.quarters[index].tobytes())
     return digest.hexdigest()
 
 
-def network_source(networks: PocketNetworks) -> Source:
-    """Return what restorer and autoencoder make of pairs."""
+def make_network_source(networks: PocketNetworks) -> Source:
+    """Return the source of restored pictures and latents."""
     digest = hashlib.sha256()
     for network in (networks.restorer, networks.autoencoder.encoder):
         for value in network.state_dict().values():
             digest.update(value.half().numpy().tobytes())
-    return Source("networks", digest.hexdigest(), partial(_of_networks, networks))
+    return Source("networks", digest.hexdigest(), partial(_run_networks, networks))
 
 
 @torch.inference_mode()
-def _of_networks(networks: PocketNetworks, pairs: Pairs, seed: int) -> dict[str, NDArray[Any]]:
-    batch = batch_of((pairs.pictures, pairs.quarters))
+def _run_networks(networks: PocketNetworks, pairs: Pairs, seed: int) -> dict[str, NDArray[Any]]:
+    batch = to_batch((pairs.pictures, pairs.quarters))
     noise = torch.randn(batch["quarter"].shape, generator=torch.Generator().manual_seed(seed))
     with torch.autocast("cpu", torch.bfloat16):
         restored = networks.restorer(batch["quarter"] + RESTORER_NOISE * noise).float().clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Which planes a training picture keeps."""
+"""Channel dropout: which channels of the latent a training picture keeps."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def kept_planes(planes: Tensor, picture: Tensor, batch: dict[str, Tensor]) -> Tensor:
-    """Return ``[B, 32]``, 1 for the ``count`` ``[B]`` planes kept: those the sender would choose, or any of them.
+def draw_channel_mask(planes: Tensor, picture: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    """Return ``[B, 32]``, 1 for the ``count`` ``[B]`` channels kept: those of the sender's choice, or random ones.
 
-    ``dice`` ``[B, 32]`` orders the planes of pictures that are not ``by_rule`` ``[B]``.
+    ``dice`` ``[B, 32]``, uniform random numbers, orders the channels of pictures that are not ``by_rule`` ``[B]``.
     """
     order, ruled = batch["dice"].to(planes, copy=True), batch["by_rule"]
     order[ruled] = ssim_scores(planes[ruled], luminance(picture[ruled]))

@@ -1,6 +1,7 @@
 """The recipe of the fallback synthesis: the mean of all pictures that agree with the streams, at a quarter of the size.
 
-Squared error alone, so that what nothing tells stays even: detail is the restorer's. Every stream is dropped at times.
+The loss is squared error alone, so that areas without information stay even; detail is added by the restorer. Every
+stream is dropped from some crops.
 Latent synthesis and token networks stay fixed; the network learns what the prompt adds to the picture of the latent
 channels.
 """
@@ -21,33 +22,33 @@ from receiver.pocket.sizes import RESTORER_SCALE
 from receiver.pocket.synthesis import load_synthesis
 from shared.latent.layout import CHANNEL_COUNTS, LATENT_CHANNELS
 from shared.tokens.stream import TokenKind
-from training.latent.dropout import kept_planes
+from training.latent.channel_dropout import draw_channel_mask
 from training.pocket.flow import RSRT_SHARE, TOKEN_COUNTS
-from training.pocket.report import grid_of
+from training.pocket.report import draw_grid
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from sender.extractors.token_network import TokenNetwork
-    from training.pocket.evidence import Evidence
+    from training.pocket.precomputed import Precomputed
 
 STREAMS = ("LATENT", "REGIONS", "CAPTION", "TOKENS")
 """Columns of ``given``."""
 KEPT = (0.6, 0.5, 0.6, 0.5)
 """Share of the crops that have each stream."""
 BY_RULE = 0.75
-"""Of the crops whose planes are those that the sender would choose; the others' are any."""
-JUDGED: dict[str, tuple[int, ...]] = {
+"""Share of the crops whose channels are those that the sender would choose; the others have random ones."""
+VALIDATED_STREAMS: dict[str, tuple[int, ...]] = {
     "nothing": (0, 0, 0, 0),
     "words": (0, 1, 1, 1),
     "planes": (1, 0, 0, 0),
     "all": (1, 1, 1, 1),
 }
-JUDGED_PLANES, JUDGED_TOKENS = 4, 32
+VALIDATED_CHANNELS, VALIDATED_TOKENS = 4, 32
 SHOWN = 6
 
 
-class SketchNetwork(nn.Module):
+class FallbackNetwork(nn.Module):
     """The fallback synthesis, the frozen networks around it, and its loss."""
 
     def __init__(self, fallback: FallbackSynthesis, tokens: dict[TokenKind, TokenNetwork]) -> None:
@@ -68,7 +69,7 @@ class SketchNetwork(nn.Module):
         """Return what the receiver would make of ``batch``, ``[B, 3, 56, 56]``."""
         given = batch["given"]
         planes = batch["planes"].float() / LATENT_FACTOR
-        kept = kept_planes(planes, batch["picture"], batch) * given[:, :1]
+        kept = draw_channel_mask(planes, batch["picture"], batch) * given[:, :1]
         masks = batch["region_mask"] * given[:, 1, None, None, None]
         layout = self.fallback.lay_out_prompt(self._prompt(batch), masks, *planes.shape[2:])
         return fallback_image(self.synthesis, self.fallback, planes, kept, layout)
@@ -86,20 +87,24 @@ class SketchNetwork(nn.Module):
         return Prompt(batch["caption"], codes, kinds, batch["region"], torch.cat(there, 1))
 
 
-class SketchRecipe:
+class FallbackRecipe:
     """Quarter-size pictures from all streams but the HCI."""
 
-    name = "sketch"
+    name = "fallback"
 
     def __init__(
-        self, evidence: Evidence, held_out: Evidence, fallback: FallbackSynthesis, tokens: dict[TokenKind, TokenNetwork]
+        self,
+        precomputed: Precomputed,
+        held_out: Precomputed,
+        fallback: FallbackSynthesis,
+        tokens: dict[TokenKind, TokenNetwork],
     ) -> None:
-        self.network: nn.Module = SketchNetwork(fallback, tokens)
-        self._evidence, self._held_out = evidence, held_out
+        self.network: nn.Module = FallbackNetwork(fallback, tokens)
+        self._evidence, self._held_out = precomputed, held_out
 
     def batch(self, rng: np.random.Generator, count: int, side: int) -> dict[str, Tensor]:
-        """Draw pairs and which streams, planes and tokens they have."""
-        del side  # a layout is that of whole crops
+        """Draw pairs and which streams, latent channels and tokens they have."""
+        del side  # the fallback image is of whole crops
         rows = self._evidence.rows(np.sort(rng.integers(len(self._evidence), size=count)))
         return {
             **rows,
@@ -113,25 +118,27 @@ class SketchRecipe:
 
     def validation(self, network: nn.Module) -> tuple[dict[str, float], Image.Image]:
         """Return loss and PSNR over held-out pairs for some sets of streams, and grids of them and the originals."""
-        network = cast("SketchNetwork", network)
+        network = cast("FallbackNetwork", network)
         device = next(network.parameters()).device
         rows = {name: part.to(device) for name, part in self._held_out.rows(np.arange(len(self._held_out))).items()}
         total = len(self._held_out)
         rows |= {
             "dice": torch.zeros(total, LATENT_CHANNELS, device=device),
-            "count": torch.full((total,), JUDGED_PLANES, device=device),
+            "count": torch.full((total,), VALIDATED_CHANNELS, device=device),
             "by_rule": torch.ones(total, dtype=torch.bool, device=device),
             "kind": torch.ones(total, device=device) * int(TokenKind.RSRT),
-            "tokens": torch.tensor(JUDGED_TOKENS),
+            "tokens": torch.tensor(VALIDATED_TOKENS),
         }
         measures: dict[str, float] = {}
         columns = []
         with torch.inference_mode():
-            for name, streams in JUDGED.items():
+            for name, streams in VALIDATED_STREAMS.items():
                 given = torch.tensor([streams] * total, dtype=torch.float32, device=device)
                 found = network({**rows, "given": given})
                 measures |= {f"{key}_{name}": round(float(value), 5) for key, value in found.items()}
                 columns.append(network.draw({**rows, "given": given})[:SHOWN].clamp(0, 1).cpu())
-        measures["loss"] = round(sum(measures[f"loss_{name}"] for name in JUDGED) / len(JUDGED), 5)
+        measures["loss"] = round(
+            sum(measures[f"loss_{name}"] for name in VALIDATED_STREAMS) / len(VALIDATED_STREAMS), 5
+        )
         columns.append(functional.avg_pool2d(rows["picture"][:SHOWN], RESTORER_SCALE).cpu())
-        return measures, grid_of([torch.cat(columns, 3)])
+        return measures, draw_grid([torch.cat(columns, 3)])
