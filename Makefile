@@ -1,4 +1,4 @@
-# `make help` lists the targets. `make demo` and `make test` set up everything they need.
+# `make help` lists the targets. Each target installs what it needs.
 .DEFAULT_GOAL := help
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
 VENV := .venv
@@ -12,7 +12,7 @@ RPC := shared/rpc/semlink/v1
 .PHONY: help setup demo dashboards test test-slow check format proto proto-check bench evaluate train-pocket train-caption lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 $(VENV)/ready: pyproject.toml constraints.txt requirements-no-deps.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -22,24 +22,24 @@ $(VENV)/ready: pyproject.toml constraints.txt requirements-no-deps.txt
 	$(INSTALL) --no-deps --requirement requirements-no-deps.txt
 	touch $@
 
-setup: $(VENV)/ready ## Make the virtual environment with pinned versions
+setup: $(VENV)/ready ## Create .venv with pinned versions, for use, tests and training
 
-demo: setup ## Send real photographs over the link at three SNRs; leaves out/demo/grid.png and a table
+demo: setup ## Send photographs over the link at three SNRs; writes out/demo/grid.png and a table
 	$(BIN)/semlink demo --out out/demo
 
-test: setup check proto-check ## Check style, types, layers and contracts, then run the fast tests
+test: setup check proto-check ## Check style, types, layers and contracts, then run the fast tests on two cores
 	$(BIN)/pytest -n 2 --dist loadfile
 
 test-slow: setup ## Run the tests that take minutes
 	$(BIN)/pytest -m slow
 
-check: setup ## ruff, mypy, import-linter
+check: setup ## Check with ruff, mypy and import-linter
 	$(BIN)/ruff check $(PYTHON_FOLDERS)
 	$(BIN)/ruff format --check $(PYTHON_FOLDERS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: setup ## Let ruff format and fix
+format: setup ## Format and fix with ruff
 	$(BIN)/ruff check --fix $(PYTHON_FOLDERS)
 	$(BIN)/ruff format $(PYTHON_FOLDERS)
 
@@ -47,7 +47,7 @@ proto: setup ## Generate the RPC code from proto/
 	cd proto && ../$(BIN)/buf lint
 	$(call generate,shared/rpc)
 
-proto-check: setup ## Lint the contracts and fail if the generated code is not what proto/ says
+proto-check: setup ## Lint the contracts; fail if the generated code is out of date
 	cd proto && ../$(BIN)/buf lint
 	rm -rf build/rpc && mkdir -p build/rpc
 	$(call generate,build/rpc)
@@ -62,7 +62,7 @@ define generate
 	touch $(1)/semlink/__init__.py $(1)/semlink/v1/__init__.py
 endef
 
-bench: setup ## Run the benchmarks (minutes); results print as tables
+bench: setup ## Run the benchmarks that need no pictures (minutes); see benchmarks/README.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.coding.codec_time
 	$(BIN)/python -m benchmarks.channel.phy_throughput --threads 1
 	$(BIN)/python -m benchmarks.channel.bler --threads 1
@@ -75,7 +75,7 @@ bench: setup ## Run the benchmarks (minutes); results print as tables
 	$(BIN)/python -m benchmarks.system.startup
 	$(BIN)/python -m benchmarks.decoder.decode_time
 
-evaluate: setup ## Compare the link with its peers on Kodak at VVC's bytes, and the decoder's parts (an hour)
+evaluate: setup ## Compare codecs on Kodak at the bytes of VVC, and settings of the decoder (an hour)
 	$(BIN)/semlink evaluate ../shared/data/kodak --bytes vvc --save out/evaluate --codec \
 		"vvc,avif-esrgan,hci,hci@hci,jpeg2000,webp,avif,hevc"
 	$(BIN)/semlink evaluate ../shared/data/kodak --bytes q52 --save out/ablations --codec \
@@ -83,22 +83,22 @@ evaluate: setup ## Compare the link with its peers on Kodak at VVC's bytes, and 
 	$(BIN)/python -m benchmarks.decoder.decoder_defaults
 	$(BIN)/python -m benchmarks.decoder.decoder_grid
 
-train-pocket: setup ## Train the pocket decoder's stages in turn, each for MINUTES in all, and export the weights
+train-pocket: setup ## Train the stages of the pocket decoder, each for MINUTES in total, and export the weights
 	for stage in restorer autoencoder flow finetune fallback; do \
 		$(BIN)/python -m training.pocket train $$stage --minutes $(or $(MINUTES),60) \
 			$$(test ! -e runs/pocket/$$stage/checkpoint.pt || echo --resume) || exit; done
 	$(BIN)/python -m training.pocket export
 
-train-caption: setup ## Count the caption coder's tables, train the captioner for MINUTES, export and measure it
+train-caption: setup ## Write the caption coder's tables, train the captioner for MINUTES, export and measure it
 	$(BIN)/python -m training.caption tables
 	$(BIN)/python -m training.caption train --minutes $(or $(MINUTES),40)
 	$(BIN)/python -m training.caption export
 	$(BIN)/python -m benchmarks.coding.caption --search
 
-dashboards: setup ## Write Grafana's dashboards from deploy/grafana/panels.py
+dashboards: setup ## Write the Grafana dashboards from deploy/grafana/panels.py
 	$(BIN)/python -m deploy.grafana.build
 
-lock: setup ## Write constraints.txt from what is installed now
+lock: setup ## Write constraints.txt from the installed versions
 	$(INSTALL) --editable '.[dev,ray]'
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' | grep -E '^[A-Za-z0-9._-]+==' > constraints.txt
 
