@@ -1,4 +1,4 @@
-"""Measures which HCI the pocket decoder restores best at equal bytes: what the codec `adaptive` rests on.
+"""Which HCI the pocket decoder restores best at equal bytes: the basis of the codec `adaptive`.
 
 BSDS500 pictures of train-4-of-8.parquet, of which the decoder was trained on no crop. Per picture and rate: the highly
 compressed image (HCI) that is best when up-sampled (codec `hci`), the best at each scale that is tried, and the best of

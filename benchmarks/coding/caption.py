@@ -1,4 +1,4 @@
-"""The caption stream on captioned pictures: what captions cost, how good the captioner's are, what its search trades.
+"""The caption stream on captioned pictures: bytes of captions, quality of the captioner, settings of its search.
 
 Costs and scores are of val.parquet. The search was chosen on the pictures that training/caption holds out of the
 training files (`--search` measures its settings on them). Writes docs/results/caption.md and caption.json.
@@ -196,15 +196,15 @@ SCORES = {
     "bytes": "bytes",
     "different": "different captions",
 }
-REPORT = """# The caption stream, measured
+REPORT = """# The caption stream
 
 `python -m benchmarks.coding.caption` on the 405 pictures of `val.parquet` with five captions each; nothing was
 trained or chosen on them.
 
-## What a caption costs
+## Bytes of a caption
 
-Means over the captions as they stand in the file, capital letter and full stop included. Bits are what the model says,
-bytes what is sent. Uniform: END, escape and the vocabulary equally long, letters of other words in 8 bits. Deflate:
+Means over the captions as they stand in the file, capital letter and full stop included. Bits are the model's estimate,
+bytes the payload. Uniform: END, escape and the vocabulary equally long, letters of other words in 8 bits. Deflate:
 zlib without its header and checksum. Words are counted without punctuation.
 
 {costs}
@@ -213,7 +213,7 @@ Other words and scripts:
 
 {foreign}
 
-## How good the captioner's captions are
+## Quality of the captioner
 
 BLEU and CIDEr-D (times 100) as in the COCO caption evaluation, with the document frequencies of these pictures.
 
@@ -225,7 +225,7 @@ Pictures of scikit-image, which are unlike the training pictures:
 
 {shown}
 
-## What the search trades
+## Settings of the search
 
 `--search`, on the {held_out} pictures that the captioner's training held out (the coder's tables know their captions).
 Three beams, no price and 0.7 are the default. `bit_price`: what a bit on the wire costs, in bits of likelihood.

@@ -1,4 +1,4 @@
-"""Bytes of the latent stream per number of planes, against zlib, order-0 entropy and what its own tables promise.
+"""Bytes of the latent stream per number of planes, against zlib, order-0 entropy and the entropy of its own tables.
 
 Nothing is chosen by these numbers; Kodak is only measured. Writes docs/results/latent.md.
 
@@ -127,9 +127,9 @@ def main() -> None:
         lines += [f"Channel ranked first: {often}.", ""]
         print(name, f"{time.monotonic() - started_s:.0f} s", flush=True)
     lines += [
-        "Planes are those of the sender's rule, the SSIM with the luminance. Bytes are whole payloads, with the",
-        "channels' ids. The tables' own entropy leaves out ids and rounding to bytes. zlib packs the same planes, one",
-        "byte a sample, without ids. Order 0 is each channel's best histogram over all pictures of a size, which no",
+        "Channels are chosen by the sender's rule, SSIM with the luminance. Bytes are complete payloads, with the",
+        "channels' ids. The tables' own entropy leaves out ids and rounding to bytes. zlib packs the same channels,",
+        "one byte a sample, without ids. Order 0 is each channel's best histogram over all pictures of a size, which no",
         "coder could know.",
         "",
     ]

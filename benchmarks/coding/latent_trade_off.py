@@ -1,4 +1,4 @@
-"""GSC's equation (2) at work: which number of planes it chooses, what that costs and loses, against a fixed number.
+"""GSC's equation (2): the number of latent channels that it chooses, with bytes and distortion, against fixed numbers.
 
 Writes docs/results/latent-trade-off.md, in a minute or two of one core:
 

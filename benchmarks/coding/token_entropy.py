@@ -1,4 +1,4 @@
-"""What tokens say: bits by the tables that code them, and how many different rows of them real pictures have.
+"""Information in tokens: bits by the tables that code them, and how many different token rows pictures have.
 
 Writes docs/results/tokens.md, in a minute of one core:
 
@@ -55,14 +55,14 @@ def main() -> None:
             rows.append([kind.name, count, *said])
     header = ["kind", "tokens", "bits a token, tables", "bytes, mean", "different rows", "places that differ"]
     lines = [
-        "# What tokens say",
+        "# Information in tokens",
         "",
         "`python -m benchmarks.common.val_pictures --count 12 --out out/val12`, then",
         f"`python -m benchmarks.coding.token_entropy`, {describe_machine()}.",
         "",
         f"{len(files)} pictures of `val.parquet`, 224×224, with an HCI of at most {HCI_BYTES} bytes and the",
         "captioner's sentence. Bits a token: the entropy of the tables in `shared/tokens/counts.npy`, counted over",
-        "training crops; six for a uniform code. Bytes are whole payloads. Places that differ do so between any two",
+        "training crops; six for a uniform code. Bytes are complete payloads. Places that differ do so between any two",
         "of the pictures.",
         "",
         make_table(header, rows),

@@ -1,9 +1,9 @@
-"""Does each stream pay? Codecs whole, and with a stream taken away, swapped or emptied.
+"""Gain of each stream: codecs with all streams, and with one removed, swapped or emptied.
 
 Per codec and stream, on pictures that nothing was trained on: ``lost`` drops the stream after encoding, ``swapped``
-puts the next picture's in its place, ``zeroed`` one that says nothing, and ``unsent`` encodes anew without it at the
-same total bytes, so that the HCI takes what it cost. A stream is used if lost and swapped are worse than whole, and
-pays if unsent is. Writes docs/results/stream-ablation.md.
+replaces it by that of the next picture, ``zeroed`` by one without content, and ``unsent`` encodes again without it at
+the same total bytes, so that the HCI gets its bytes. The decoder uses a stream if lost and swapped are worse than all
+streams; the stream is worth its bytes if unsent is worse. Writes docs/results/stream-ablation.md.
 
     python -m benchmarks.common.val_pictures --count 4 --out out/val4
     python -m benchmarks.decoder.stream_ablation out/val4 --bytes 500 --steps 1
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from shared.picture import Picture
 
 SHOWN = (*PERCEPTUAL, "class_kl", "psnr_db")
+ALL = "all streams"
 NEUTRAL_CODE = 42  # numbers 0, 0, 0
 Rows = dict[tuple[str, str], dict[int, dict[str, float]]]
 """By codec and variant, then by picture."""
@@ -78,7 +79,7 @@ def make_variants(
     codec: Codec, picture: Picture, whole: Bitstream, following: Bitstream, extractors: Extractors, budget_bytes: int
 ) -> Iterator[tuple[str, Bitstream]]:
     """Yield the names and bitstreams of one picture's variants."""
-    yield "whole", whole
+    yield ALL, whole
     for stream in whole.streams:
         kind, rest = stream.kind, [one for one in whole.streams if one.kind != stream.kind]
         yield f"{kind.name} lost", Bitstream(whole.header, tuple(rest))
@@ -100,9 +101,9 @@ def _replace(whole: Bitstream, rest: Sequence[Stream], payload: bytes, kind: Str
 
 
 def _make_neutral(stream: Stream, whole: Bitstream, budget_bytes: int) -> bytes | None:
-    """Return a payload of the same kind that says nothing, None where that is the same as no payload.
+    """Return a payload of the same kind without content, None if that is the same as no payload.
 
-    Tokens that say nothing are unusual, so that they cost more than usual ones: fewer of them fit the budget.
+    Neutral tokens are rare and cost more than usual ones, so fewer of them fit the budget.
     """
     if stream.kind is StreamKind.TOKENS:
         tokens = decode_tokens(stream.payload)
@@ -120,22 +121,22 @@ def _make_neutral(stream: Stream, whole: Bitstream, budget_bytes: int) -> bytes 
 def make_report(rows: Rows, command: str, count: int) -> str:
     """Return the report as Markdown."""
     lines = [
-        "# Does each stream pay?",
+        "# Gain of each stream",
         "",
         f"`{command}`",
         "(`python -m benchmarks.common.val_pictures --count 4 --out out/val4` makes such pictures)",
         "",
-        f"Means over those of {count} pictures that have the stream; in brackets, percent of the codec's whole of the",
-        "same pictures (dB for PSNR). `lost` after encoding, `swapped` for another picture's, `zeroed` for one that",
-        "says nothing (a caption, regions or an HCI that say nothing are none: `lost`), `unsent` encoded without it",
-        "in the same budget. With `--steps 0`, the decoder's default, a picture with an HCI is the HCI's alone.",
+        f"Means over those of the {count} pictures that have the stream. In brackets: the change against all streams",
+        "of the same pictures, in percent (in dB for PSNR). `lost`: removed after encoding. `swapped`: that of another",
+        "picture. `zeroed`: one without content; for a caption, regions or an HCI that is `lost`. `unsent`: encoded",
+        "without it in the same budget. With `--steps 0`, the default, the decoder uses the HCI alone if there is one.",
         "",
         "| codec | variant | pictures | bytes | " + " | ".join(MEASURES[key].heading for key in SHOWN) + " |",
         "| --- | --- | ---: | ---: |" + " ---: |" * len(SHOWN),
     ]
     columns = ("bytes", *SHOWN)
     for (codec, name), found in rows.items():
-        whole = rows[codec, "whole"]
+        whole = rows[codec, ALL]
         means, base = (
             {key: float(np.mean([of[index][key] for index in found])) for key in columns} for of in (found, whole)
         )

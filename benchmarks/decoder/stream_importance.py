@@ -1,8 +1,8 @@
-"""What each stream is worth: quality with every subset of the streams, from which protection is chosen.
+"""Importance of each stream: quality with every subset of the streams, from which protection is chosen.
 
 The first ``--pictures`` of val.parquet are encoded with an HCI, two latent planes, a caption and regions in
-``--bytes``, and with tokens (``--tokens``). Every subset is decoded as the receiver does. With nothing at all it shows
-no picture: the original's mean colour stands for that.
+``--bytes``, and with tokens (``--tokens``). Every subset is decoded as the receiver does. Without any
+stream the receiver shows no picture, and the original's mean colour is measured.
 
     python -m benchmarks.decoder.stream_importance --pictures 4 --bytes 600
 
@@ -64,11 +64,11 @@ class ReceivedQuality:
         self._measures = Measures(("lpips_alex", "psnr_db"))
         self._decoder = PocketDecoder()
 
-    def quality(self, came: Bitstream | None, original: NDArray[np.uint8]) -> tuple[float, float]:
-        """Return LPIPS-Alex and PSNR in dB of what the receiver makes of ``came``; None if nothing arrived."""
+    def quality(self, received: Bitstream | None, original: NDArray[np.uint8]) -> tuple[float, float]:
+        """Return LPIPS-Alex and PSNR in dB of what the receiver makes of ``received``; None if nothing arrived."""
         made = None
-        if came is not None and came.streams:
-            made = self._decoder.reconstruct(guidance_in(came), options_for(self._decoder))
+        if received is not None and received.streams:
+            made = self._decoder.reconstruct(guidance_in(received), options_for(self._decoder))
         shown = mean_colour(original) if made is None else grey_to_rgb(made.pixels)
         found = self._measures.compare(shown, self._measures.reference(original))
         return float(found["lpips_alex"] or 0), float(found["psnr_db"] or 0)
@@ -97,7 +97,7 @@ def main() -> None:
         "payload_bytes": {kind.name: [min(size), max(size)] for kind, size in sorted(sizes.items())},
         "subsets": [
             {
-                "came": [kind.name for kind in kinds],
+                "received": [kind.name for kind in kinds],
                 "lpips_alex": round(float(np.mean([one for one, _ in values])), 4),
                 "psnr_db": round(float(np.mean([one for _, one in values])), 2),
             }

@@ -1,4 +1,4 @@
-"""What remains when streams are lost: every subset of the five kinds, one picture each, measured and shown.
+"""Quality when streams are lost: every subset of the five kinds, measured, with one picture of each.
 
 Pictures are encoded with all five streams, HCI, caption, tokens, planes and regions; each of the 32 subsets is decoded.
 Writes docs/results/stream-losses.md and docs/results/stream-losses.jpg, a grid of the first picture.

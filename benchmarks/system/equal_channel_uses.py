@@ -59,7 +59,7 @@ SHOWN = {"psnr_db": "PSNR dB", "ms_ssim": "MS-SSIM", "lpips_alex": "LPIPS-Alex â
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Means over pictures and seeds; ``whole`` is the share of files that came whole."""
+    """Means over pictures and seeds; ``complete`` is the share of files that arrive complete."""
 
     channel: str
     es_n0_db: float
@@ -68,7 +68,7 @@ class Point:
     mcs: int | None
     file_bytes: float
     channel_uses: float
-    whole: float
+    complete: float
     psnr_db: float
     ms_ssim: float
     lpips_alex: float
@@ -82,7 +82,7 @@ def make_config(channel: str, es_n0_db: float, seed: int) -> ChannelConfig:
 
 
 class Run:
-    """What all points share: the networks, the codes, and the files that were made."""
+    """State that all points share: networks, codes and files."""
 
     def __init__(self, seeds: int) -> None:
         self._seeds = {"awgn": 1, "rayleigh": seeds}
@@ -101,8 +101,8 @@ class Run:
             config = make_config(channel, es_n0_db, seed)
             for index, original in enumerate(originals):
                 send = self._send_by_link if codec == OURS else self._send_separately
-                made, whole, size, uses, mcs_index = send(original, config, index, codec, code)
-                rows.append((size, uses, float(whole), *self._measure(made, original)))
+                made, complete, size, uses, mcs_index = send(original, config, index, codec, code)
+                rows.append((size, uses, float(complete), *self._measure(made, original)))
         means = np.mean(rows, axis=0).tolist()
         return Point(channel, es_n0_db, codec, code, mcs_index, *means)
 
@@ -185,9 +185,9 @@ def make_report(points: Sequence[Point], *, pictures: int, seeds: int) -> str:
         f"pictures of val.parquet, 224 x 224, at most {CHANNEL_USES} channel uses each,",
         f"CBR {CHANNEL_USES / (3 * 224 * 224):.4f}. Rayleigh fading with one coefficient per",
         f"{COHERENCE_SYMBOLS} symbols, {seeds} seeds. `fixed`: MCS {FIXED_MCS}; `best`: the fastest MCS",
-        "that brings nine files of ten across whole; `ideal`: a code that achieves capacity, without packets. A lost",
-        "file leaves the picture's mean colour. `hci` is decoded by up-sampling alone.",
-        "What is compared and how: [comparison.md](../comparison.md).",
+        "at which nine of ten files arrive complete; `ideal`: a code that achieves capacity, without packets. A lost",
+        "file is replaced by the picture's mean colour. `hci` is decoded by up-sampling alone.",
+        "The method: [comparison.md](../comparison.md).",
         "",
         "![Quality over SNR](equal-channel-uses.png)",
     ]
@@ -201,11 +201,11 @@ def make_report(points: Sequence[Point], *, pictures: int, seeds: int) -> str:
                 curve = _curve(points, channel, codec, code)
                 cells_ = " | ".join(f"{getattr(point, measure):.{digits}f}" for point in curve)
                 lines.append(f"| {codec} {code} | {cells_} |")
-        lines += ["", "| MCS, bytes of file, share whole | " + " | ".join(f"{db:g}" for db in snrs_db) + " |"]
+        lines += ["", "| MCS, bytes of file, share complete | " + " | ".join(f"{db:g}" for db in snrs_db) + " |"]
         lines.append("| --- |" + " ---: |" * len(snrs_db))
         for codec, code in _curves(points):
             curve = _curve(points, channel, codec, code)
-            cells_ = " | ".join(f"{p.mcs or '-'}, {p.file_bytes:.0f}, {p.whole:.2f}" for p in curve)
+            cells_ = " | ".join(f"{p.mcs or '-'}, {p.file_bytes:.0f}, {p.complete:.2f}" for p in curve)
             lines.append(f"| {codec} {code} | {cells_} |")
     return "\n".join(lines) + "\n"
 

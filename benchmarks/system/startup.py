@@ -1,4 +1,4 @@
-"""Start-up time: the command's help, and each service from process start to SERVING.
+"""Start-up time: the command's help, and each service until its health check returns SERVING.
 
 python -m benchmarks.system.startup --repeats 3
 """
@@ -40,7 +40,7 @@ def measure_help_s() -> float:
 
 
 def measure_serving_s(name: str) -> float:
-    """Return the time from starting the service's process until its health check says SERVING."""
+    """Return the time from starting the service's process until its health check returns SERVING."""
     started_s = time.perf_counter()
     with start_service(name) as (_, address), grpc.insecure_channel(address) as channel:
         reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=30)

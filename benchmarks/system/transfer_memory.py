@@ -5,7 +5,7 @@ bytes), then ``--megabytes``, each through a fresh service, and reports both pro
 
 - ``erased``: every packet is dropped before it is coded, so that all megabytes pass queue, clock, accounting and gRPC;
 - ``delivered``: every packet is coded, sent over AWGN and decoded, with the least work that still delivers (MCS 28 at
-  40 dB, two iterations). Where ``--seconds`` are over first, the table says how much went through.
+  40 dB, two iterations). If ``--seconds`` are over first, the table shows how much was sent.
 
 The client keeps nothing of what arrives but counts.
 

@@ -2,10 +2,10 @@
 
 Pictures of val.parquet that ``benchmarks.decoder.stream_importance`` did not see are encoded with codec ``layered`` (an
 HCI, two latent planes and a caption) and sent in as many channel uses as they take under MCS ``MCS`` without repair:
-under that MCS; under the MCS and the overhead that are best for all streams alike; with an MCS and repair packets for
+under that MCS; under the one MCS and overhead that are best for all streams; with an MCS and repair packets for
 each stream (semlink/pipeline/protection.py); and the HCI alone under the MCS and the overhead that are best for it in
-the channel uses of all three. All packets go over the simulated link, and the receiver decodes what came. ``--seeds``
-are transmissions of each picture over Rayleigh fading; over AWGN, where packets share one SNR, a quarter of them, two
+the channel uses of all three. All packets go over the simulated link, and the receiver decodes what arrives.
+``--seeds`` are transmissions of each picture over Rayleigh fading; over AWGN, where packets share one SNR, a quarter of them, two
 at the least.
 
     python -m benchmarks.system.unequal_protection --pictures 4 --seeds 16
@@ -66,9 +66,9 @@ MCS = 6
 SNRS_DB = {"awgn": (-8, -6, -4, -2, 0, 1, 2, 4), "rayleigh": (-5, 0, 5, 10, 15, 20)}
 WAYS = {
     "equal": f"MCS {MCS} for all",
-    "best equal": "best MCS and repair, alike",
-    "unequal": "each stream its own",
-    "HCI only": "the others not sent",
+    "best equal": "best MCS and repair for all",
+    "unequal": "MCS and repair per stream",
+    "HCI only": "other streams not sent",
 }
 SHOWN = {"lpips_alex": "LPIPS-Alex ↓", "psnr_db": "PSNR dB"}
 
@@ -93,28 +93,28 @@ class Point:
     lpips_alex_more_se: float
     psnr_db: float
     psnr_db_se: float
-    hci_whole: float
+    hci_complete: float
     protection: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Transmission:
-    """What came of one picture under one seed."""
+    """Result of one picture under one seed."""
 
     channel_uses: int
     expected_lpips_alex: float
     lpips_alex: float
     psnr_db: float
-    hci_whole: bool
+    hci_complete: bool
 
 
 class Run:
-    """What all points share: the encoded pictures, the networks, the codes, and what came of what was sent before."""
+    """State that all points share: encoded pictures, networks, codes, and results of earlier transmissions."""
 
     def __init__(self, pictures: int, seeds: int) -> None:
         self._seeds = {"awgn": max(2, seeds // 4), "rayleigh": seeds}
         self._received, self._chains = ReceivedQuality(), ChainCache()
-        self._came: dict[tuple[object, ...], Bitstream | None] = {}
+        self._received_streams: dict[tuple[object, ...], Bitstream | None] = {}
         self._qualities: dict[tuple[int, tuple[StreamKind, ...]], tuple[float, float]] = {}
         self._originals = load_validation_pictures(TRAIN, pictures, first=FIRST_PICTURE)
         extractors = Extractors()
@@ -149,21 +149,21 @@ class Run:
             for seed in range(self._seeds[channel]):
                 config = profile.config(run_seed=seed)
                 key = (channel, es_n0_db, index, seed, *sorted(changes.items()))
-                if key not in self._came:
+                if key not in self._received_streams:
                     transmitted = transmit(sent, config, picture_index=index, chains=self._chains)
-                    self._came[key] = receive(transmitted.arrivals).bitstream()
-                came = self._came[key]
-                whole = came is not None and any(stream.kind is StreamKind.HCI for stream in came.streams)
+                    self._received_streams[key] = receive(transmitted.arrivals).bitstream()
+                received = self._received_streams[key]
+                complete = received is not None and any(one.kind is StreamKind.HCI for one in received.streams)
                 found.append(
-                    Transmission(count_channel_uses(sent, config), expected, *self._quality(index, came), whole)
+                    Transmission(count_channel_uses(sent, config), expected, *self._quality(index, received), complete)
                 )
         return found, {kind.name: f"{one.scheme.index}+{one.repair_packets}" for kind, one in chosen.items()}
 
-    def _quality(self, index: int, came: Bitstream | None) -> tuple[float, float]:
-        """Return the quality of what came; the same streams of a picture are the same bytes."""
-        key = index, () if came is None else tuple(stream.kind for stream in came.streams)
+    def _quality(self, index: int, received: Bitstream | None) -> tuple[float, float]:
+        """Return the quality of the received streams; the same streams of a picture are the same bytes."""
+        key = index, () if received is None else tuple(stream.kind for stream in received.streams)
         if key not in self._qualities:
-            self._qualities[key] = self._received.quality(came, self._originals[index])
+            self._qualities[key] = self._received.quality(received, self._originals[index])
         return self._qualities[key]
 
 
@@ -190,7 +190,7 @@ def _point(
         lpips_alex_more_se=_standard_error(lpips_alex - reference),
         psnr_db=float(psnr.mean()),
         psnr_db_se=_standard_error(psnr),
-        hci_whole=float(np.mean([one.hci_whole for one in transmissions])),
+        hci_complete=float(np.mean([one.hci_complete for one in transmissions])),
         protection=protection,
     )
 
@@ -223,7 +223,7 @@ TABLES: dict[str, Callable[[Point], str]] = {
     "LPIPS-Alex (as predicted)": lambda p: f"{p.lpips_alex:.3f} ± {p.lpips_alex_se:.3f} ({p.expected_lpips_alex:.3f})",
     "LPIPS-Alex above that of HCI only": lambda p: f"{p.lpips_alex_more:+.3f} ± {p.lpips_alex_more_se:.3f}",
     "PSNR dB": lambda p: f"{p.psnr_db:.2f} ± {p.psnr_db_se:.2f}",
-    "HCI whole, share": lambda p: f"{p.hci_whole:.2f}",
+    "share of complete HCIs": lambda p: f"{p.hci_complete:.2f}",
     "channel uses, mean": lambda p: f"{p.channel_uses:.0f}",
     "MCS + repair packets": lambda p: ", ".join(f"{name} {value}" for name, value in p.protection.items()),
 }

@@ -55,7 +55,7 @@ class Importance:
 def load_importance() -> Importance:
     """Return the importance that ``python -m benchmarks.decoder.stream_importance`` measured."""
     rows = json.loads(_FILE.read_text(encoding="utf-8"))["subsets"]
-    return Importance({frozenset(StreamKind[name] for name in row["came"]): row["lpips_alex"] for row in rows})
+    return Importance({frozenset(StreamKind[name] for name in row["received"]): row["lpips_alex"] for row in rows})
 
 
 def check_measured(kinds: Collection[StreamKind], importance: Importance | None = None) -> None:
