@@ -18,7 +18,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Final, Protocol
 
 from sender.rdo import least_cost
-from shared.bitstream import Bitstream
+from shared.bitstream import MAX_BITSTREAM_BYTES, Bitstream
 from shared.errors import BudgetError
 from shared.streams import Stream, StreamKind
 from shared.tokens.stream import MIN_TOKENS, Tokens, encode_tokens, longest_payload_bytes
@@ -37,6 +37,8 @@ HCI_SHARE: Final = 0.6
 """Least share of a budget for the HCI. A caption, regions or latent channels that would take more are left out."""
 FULL_SHARE: Final = 0.97
 """Share of a budget that a recipe with ``fills`` should use."""
+MAX_BUDGET_BYTES: Final = MAX_BITSTREAM_BYTES - 32
+"""The largest container, less what the tags and lengths of all its streams may take."""
 
 
 class HciSource(Protocol):
@@ -85,10 +87,20 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The most bytes that the container of a picture may have, header and checksum included."""
+    """The most bytes that the container of a picture may have, header and checksum included.
+
+    Raises:
+        BudgetError: more bytes than any container has.
+    """
 
     header: PictureHeader
     total_bytes: int
+
+    def __post_init__(self) -> None:
+        if self.total_bytes > MAX_BUDGET_BYTES:
+            raise BudgetError(
+                f"budget of {self.total_bytes} bytes: a picture may take {MAX_BUDGET_BYTES}; lower the budget"
+            )
 
     def container(self, payloads: Mapping[StreamKind, bytes]) -> Bitstream:
         """Return the container of ``payloads``."""

@@ -43,7 +43,7 @@ def encode_picture(
     streams fill the rest. ``caption`` replaces the captioner's sentence and gets its bytes before all others.
 
     Raises:
-        BudgetError: not even the smallest encoding fits, or ``caption`` leaves no room.
+        BudgetError: not even the smallest encoding fits, ``caption`` leaves no room, or no container has so many bytes.
         ConfigError: the codec sends no caption, but one is given.
         InputError: ``caption`` is too long or not valid Unicode text.
         SetupError: weights of an extractor are missing or damaged, or the rate-task optimisation has no decoder.
@@ -54,8 +54,8 @@ def encode_picture(
         )
     if codec.trade_off is not None and extractors.feature_distortion is None:
         raise SetupError("a trade-off needs a decoder at the sender: install the receiver beside it, or leave it out")
-    candidates = extract(picture, codec, extractors, caption)
     budget = Budget(picture.header, budget_bytes or default_budget_bytes(picture, codec))
+    candidates = extract(picture, codec, extractors, caption)
     return budget.container(allocate(candidates, budget))
 
 

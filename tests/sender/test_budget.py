@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sender.budget import FULL_SHARE, HCI_SHARE, Budget, Candidates, CaptionCandidate, allocate
+from sender.budget import FULL_SHARE, HCI_SHARE, MAX_BUDGET_BYTES, Budget, Candidates, CaptionCandidate, allocate
 from sender.rdo import LatentCandidate
 from shared.bitstream import PictureHeader
 from shared.codecs.recipe import Codec
@@ -142,6 +142,12 @@ def test_a_recipe_that_fills_takes_the_streams_that_use_most_of_the_rest():
     assert found == {HCI: 100, CAPTION: 30, LATENT: 55}
     assert Budget(HEADER, 200).size({kind: bytes(size) for kind, size in found.items()}) >= FULL_SHARE * 200
     assert sizes(Candidates(recipe, caption, latent=latent(20), hci=hci), 200) == {HCI: 190}
+
+
+def test_a_budget_beyond_the_largest_container_is_refused_and_the_largest_is_not():
+    assert sizes(Candidates(codec(HCI), hci=hci_of_all_bytes), MAX_BUDGET_BYTES)[HCI] > MAX_BUDGET_BYTES - 16
+    with pytest.raises(BudgetError, match=f"a picture may take {MAX_BUDGET_BYTES}; lower the budget"):
+        Budget(HEADER, MAX_BUDGET_BYTES + 1)
 
 
 @pytest.mark.parametrize(
