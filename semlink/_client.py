@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 from semlink._inputs import picture_bytes
 from semlink._values import Encoded, Transfer, container_bytes, encoded_from, received_from, reconstruction_from
 from shared.bitstream import Bitstream
-from shared.errors import NothingReceivedError
+from shared.errors import BudgetError, ConfigError, NothingReceivedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from semlink._inputs import ChannelInput, PictureInput
@@ -74,11 +75,11 @@ class Client:
 
         settings = send_settings(
             codec,
-            max_bytes or 0,
+            _check_max_bytes(max_bytes),
             caption=caption,
             tokens=tokens,
             planes=latent_channels,
-            trade_off="" if trade_off is None else "{}:{}".format(*trade_off),
+            trade_off="" if trade_off is None else _trade_off_text(trade_off),
         )
         report = self._session.encode(picture_bytes(picture), settings)
         return encoded_from(report, self._orders().get(report.codec, ()))
@@ -196,9 +197,11 @@ class Link:
         packet_bytes: int = 256,
         client: Client | None = None,
     ) -> None:
+        if settings is not None and not isinstance(settings, Mapping):
+            raise ConfigError(f"settings = {settings!r}: give a mapping, such as {{'propagation.speed_m_s': 30}}")
         self._channel = channel
         self._options = {"snr_db": snr_db, "mcs": mcs, **(settings or {})}
-        self._seed, self._packet_bytes = seed, packet_bytes
+        self._seed, self._packet_bytes = seed, _whole_number("packet_bytes", packet_bytes)
         self._client = client
 
     def send(self, stream: Encoded | Bitstream | bytes | str | Path, *, picture_index: int = 0) -> Received:
@@ -241,6 +244,30 @@ class Link:
         from semlink.client.settings import channel_settings  # noqa: PLC0415 - imports protobuf
 
         return channel_settings(self._channel, self._options, run_seed=self._seed, picture_index=picture_index)
+
+
+def _check_max_bytes(max_bytes: int | None) -> int:
+    """Return the budget of the wire contract, in which 0 is the codec's default rate."""
+    if max_bytes is None:
+        return 0
+    if not 1 <= _whole_number("max_bytes", max_bytes) < 1 << 32:
+        raise BudgetError(f"max_bytes = {max_bytes!r}: give a whole number of at least 1, or None for the codec's rate")
+    return _whole_number("max_bytes", max_bytes)
+
+
+def _whole_number(name: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ConfigError(f"{name} = {value!r}: give a whole number") from None
+
+
+def _trade_off_text(trade_off: tuple[float, float]) -> str:
+    try:
+        alpha, beta = map(float, trade_off)
+    except (TypeError, ValueError):
+        raise ConfigError(f"trade_off = {trade_off!r}: give two numbers, alpha and beta, as (1, 0.001)") from None
+    return f"{alpha}:{beta}"
 
 
 @lru_cache(maxsize=1)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     ChannelInput: TypeAlias = str | Path | Mapping[str, Any]
 
 
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")
+
+
 def picture_bytes(picture: PictureInput) -> bytes:
     """Return ``picture`` as a picture file: a path, a file's bytes, a Pillow image, or uint8 ``[H, W, 3]``/``[H, W]``.
 
@@ -34,7 +37,7 @@ def picture_bytes(picture: PictureInput) -> bytes:
     from shared.picture import encode_png  # noqa: PLC0415 - imports Pillow
 
     if isinstance(picture, np.ndarray):
-        if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] != 3):
+        if picture.dtype != np.uint8 or not picture.size or picture.shape[2:] not in ((), (3,)) or picture.ndim < 2:
             raise InputError(
                 f"an array of {picture.dtype} {list(picture.shape)}: give uint8 [height, width, 3] or [height, width]"
             )
@@ -51,7 +54,10 @@ def _image_bytes(image: Any) -> bytes:
         raise InputError(f"{type(image).__name__} is no picture: give a path, bytes, a Pillow image or a uint8 array")
     out = io.BytesIO()
     try:
-        image.save(out, "PNG")
+        writable = (
+            image if image.mode in _PNG_MODES else image.convert("RGBA" if image.mode.endswith(("a", "A")) else "RGB")
+        )
+        writable.save(out, "PNG", exif=image.getexif())  # with its orientation, as in a file
     except (OSError, ValueError) as error:
-        raise InputError(f"a Pillow image of mode {image.mode} cannot be read: {error}; convert it to RGB") from error
+        raise InputError(f"this Pillow image cannot be read: {error}; give an intact image") from error
     return out.getvalue()

@@ -80,10 +80,10 @@ class Packet:
 
 @dataclass(frozen=True)
 class Received:
-    """What one picture's packets came to at the receiver.
+    """One picture as the receiver has it, and every packet that was sent.
 
     Attributes:
-        bitstream: the streams that are complete; None where no packet told the picture's size.
+        bitstream: the streams that are complete; None if no packet with the picture's size arrived.
         packets: every packet that was sent, in the order in which its outcome was known.
         channel_uses: complex symbols on air, pilots and prefixes included.
         delay_s: simulated seconds from the first departure to the last arrival.
@@ -92,7 +92,7 @@ class Received:
     """
 
     bitstream: Bitstream | None
-    packets: tuple[Packet, ...]
+    packets: tuple[Packet, ...] = field(repr=False)
     channel_uses: int
     delay_s: float
     es_n0_db: float
@@ -117,17 +117,17 @@ class Received:
         """Return the complete streams.
 
         Raises:
-            NothingReceivedError: no packet told the picture's size.
+            NothingReceivedError: no packet with the picture's size arrived.
         """
         if self.bitstream is None:
             raise NothingReceivedError(
-                f"{self.delivered} of {len(self.packets)} packets arrived and none tells the picture's size: "
+                f"{self.delivered} of {len(self.packets)} packets arrived, and none with the picture's size: "
                 "there is nothing to decode; raise the SNR, lower the MCS or add repair packets"
             )
         return self.bitstream
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reconstruction:
     """A decoded picture.
 
@@ -196,7 +196,7 @@ class Reconstruction:
 StreamInput: TypeAlias = Received | Encoded | Bitstream | bytes | str | Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Transfer:
     """One picture over a link: encoded, received and decoded; ``picture`` is None where nothing can be decoded."""
 

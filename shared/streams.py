@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 
@@ -21,4 +21,4 @@ class Stream:
     """One entropy-coded guidance stream of one picture."""
 
     kind: StreamKind
-    payload: bytes
+    payload: bytes = field(repr=False)

@@ -53,7 +53,7 @@ class PropagationSettings(Settings):
         """Check that the model holds at this symbol rate.
 
         Raises:
-            ValueError: it does not; the message names a field and the way out.
+            ValueError: it does not; the message names a field and the remedy.
         """
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from semlink.client.addresses import SERVICE_NAMES, Addresses
 from semlink.pipeline.transfer import ignore_preview, ignore_stage
-from shared.errors import ConfigError
+from shared.errors import ConfigError, ServiceError
 from shared.rpc.limits import DEFAULT_TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -98,18 +99,23 @@ class RemoteSession:
         self._loop = asyncio.new_event_loop()
         self._stack = contextlib.AsyncExitStack()
         self._thread = threading.Thread(target=self._loop.run_forever, name="semlink-client", daemon=True)
-        self._thread.start()
+        self._state = threading.Lock()
+        self._closed = False
         self._addresses = dict.fromkeys(SERVICE_NAMES, "")
         self._client: LinkClient | None = None
         self._lock = asyncio.Lock()
 
     def close(self) -> None:
         """Close the connections and stop the services that were started here."""
-        if not self._loop.is_closed():
-            self._run(self._stack.aclose())
+        with self._state:
+            if self._closed:
+                return
+            self._closed = True
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
-            self._loop.close()
+        self._loop.close()
 
     def encode(
         self, picture: bytes, settings: sender_pb2.SendSettings, on_stage: OnStage = ignore_stage
@@ -171,15 +177,27 @@ class RemoteSession:
         async def run() -> T:
             return await method(await self._reach(services))
 
-        return self._run(run())
-
-    def _run(self, call: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(call, self._loop)
+        with self._state:
+            if self._closed:
+                raise ServiceError("this client is closed; connect again")
+            if not self._thread.is_alive():
+                self._thread.start()
+            future = asyncio.run_coroutine_threadsafe(run(), self._loop)
         try:
             return future.result()
+        except CancelledError as error:
+            raise ServiceError("the client was closed during the call; connect again") from error
         except BaseException:
             future.cancel()
             raise
+
+    async def _shut_down(self) -> None:
+        """Cancel the calls that still run, then close connections and services."""
+        calls = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await self._stack.aclose()
 
     async def _reach(self, services: tuple[str, ...]) -> LinkClient:
         """Return a client of ``services``; one without an address is started here at its first use."""

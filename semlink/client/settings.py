@@ -79,16 +79,42 @@ def channel_settings(
     given = "a mapping" if isinstance(channel, Mapping) else str(channel)
     settings = make_message(channel_pb2.ChannelSettings, profile=given, **run)
     if isinstance(channel, Mapping):
-        settings.profile_yaml = yaml.safe_dump(dict(channel))
+        settings.profile_yaml = _to_yaml("channel", channel)
     elif given.endswith(FILE_ENDINGS):
         settings.profile_yaml = read_profile(Path(given))
-    settings.changes.update(
-        {name: value if name == "mcs" else yaml_text(value) for name, value in options.items() if value is not None}
-    )
+    for name, value in options.items():
+        if not isinstance(name, str):
+            raise ConfigError(f"setting {name!r}: give the dotted name of a setting, such as 'propagation.speed_m_s'")
+        if value is not None:
+            settings.changes[name] = value if name == "mcs" and isinstance(value, str) else _to_yaml(name, value)
     for change in changes:
         name, value = split_change(change)
         settings.changes[name] = value
     return settings
+
+
+def _to_yaml(name: str, value: Any) -> str:
+    """Return ``value`` as YAML: numbers, also NumPy's, text, lists, and mappings as blocks.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    plain = _to_plain(value)
+    try:
+        return yaml.safe_dump(plain) if isinstance(plain, dict) else yaml_text(plain)
+    except yaml.YAMLError as error:
+        kind = type(value).__name__
+        raise ConfigError(f"{name} = {str(value)[:60]!r}: a {kind} is not a setting; give a number or text") from error
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _to_plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_plain(one) for one in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
 
 
 def read_profile(path: Path) -> str:

@@ -127,12 +127,19 @@ class LocalSession:
             decoder = loading.result()
         options = _options(decoder, receive)
         reception, shown = Reception(send.picture_index), _Previews(decoder, options, on_preview)
-        started_s = time.perf_counter()
+        started_s, outdated = time.perf_counter(), False
         for arrival in sent.arrivals:
-            time.sleep(wall_wait_s(arrival.arrival_s, time.perf_counter() - started_s, resolved.config.time_scale))
-            on_stage("transmit", 1.0)
-            if arrival.packet is not None and reception.push(arrival.packet) and receive.progressive:
+            wait_s = wall_wait_s(arrival.arrival_s, time.perf_counter() - started_s, resolved.config.time_scale)
+            if wait_s > 0 and outdated:  # nothing newer is due yet
                 shown.show(reception.bitstream())
+                outdated = False
+                wait_s = wall_wait_s(arrival.arrival_s, time.perf_counter() - started_s, resolved.config.time_scale)
+            time.sleep(wait_s)
+            on_stage("transmit", 1.0)
+            if arrival.packet is not None and reception.push(arrival.packet):
+                outdated = receive.progressive
+        if outdated:
+            shown.show(reception.bitstream())
         on_stage("decode", 1.0)
         received = reception.bitstream()
         rebuilt = None if received is None else measure_quality(shown.rebuild(received), picture)

@@ -109,6 +109,47 @@ def test_channels_come_by_name_file_and_mapping(picture, tmp_path):
     )
 
 
+def test_settings_are_numbers_of_python_or_numpy(picture):
+    encoded = semlink.encode(picture, max_bytes=300)
+    expected = semlink.Link({"snr_db": 9.0, "mcs": 8}, seed=1).send(encoded)
+    assert expected.mcs == 8
+    for options in ({"mcs": 8}, {"mcs": "8"}, {"mcs": np.int64(8)}, {"settings": {"mcs": 8}}):
+        assert semlink.Link("awgn", snr_db=np.float32(9), seed=1, **options).send(encoded) == expected
+    assert semlink.Link({"snr_db": np.float64(9), "mcs": 8}, seed=1).send(encoded) == expected
+    assert semlink.Link(snr_db=20, mcs="auto").send(encoded).mcs > 8
+
+
+def test_a_pillow_image_is_read_as_its_file_is(picture, tmp_path):
+    path = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    Image.fromarray(picture).save(path, exif=exif)
+    with Image.open(path) as image:
+        assert (
+            semlink.encode(image, max_bytes=300).bitstream.header
+            == semlink.encode(path, max_bytes=300).bitstream.header
+        )
+    for mode in ("CMYK", "YCbCr", "HSV", "LAB", "RGBX", "La", "RGBa", "L", "1", "P"):
+        image = Image.fromarray(picture).convert("RGBA" if mode == "RGBa" else "LA" if mode == "La" else "RGB")
+        assert semlink.encode(image.convert(mode), max_bytes=300).bitstream.header.width == 192, mode
+
+
+def test_values_print_no_payloads(picture):
+    encoded = semlink.encode(picture, max_bytes=3000)
+    received = semlink.Link(snr_db=20).send(encoded)
+    for value in (encoded, received, semlink.decode(received, decoder="hci")):
+        assert len(repr(value)) < 500
+        hash(value)
+
+
+def test_a_closed_client_is_refused():
+    client = semlink.connect(sender="127.0.0.1:1")
+    client.close()
+    client.close()
+    with pytest.raises(semlink.LinkError, match="this client is closed"):
+        client.codecs()
+
+
 def test_nothing_received_is_one_error_and_no_picture(picture):
     encoded = semlink.encode(picture, max_bytes=300)
     link = semlink.Link(snr_db=-20)
@@ -131,6 +172,14 @@ def test_nothing_received_is_one_error_and_no_picture(picture):
         (lambda picture: semlink.decode(3), "int is no stream"),
         (lambda picture: semlink.decode(semlink.encode(picture, max_bytes=300), fidelity=2), "fidelity = 2"),
         (lambda picture: semlink.decode(semlink.encode(picture, max_bytes=300), decoder="x"), "unknown decoder 'x'"),
+        (lambda picture: semlink.encode(picture, max_bytes=0), "max_bytes = 0"),
+        (lambda picture: semlink.encode(picture[:0]), "uint8"),
+        (lambda picture: semlink.encode(picture, codec="gsc", trade_off=(1,)), "trade_off = (1,)"),
+        (lambda picture: semlink.Link(packet_bytes=64.5), "packet_bytes = 64.5"),
+        (lambda picture: semlink.Link(settings=[1]), "settings = [1]"),
+        (lambda picture: semlink.Link(mcs=29).send(semlink.encode(picture, max_bytes=300)), "29"),
+        (lambda picture: semlink.Link(mcs=4.5).send(semlink.encode(picture, max_bytes=300)), "4.5"),
+        (lambda picture: semlink.Link(snr_db=object()).send(semlink.encode(picture, max_bytes=300)), "snr_db"),
         (lambda picture: semlink.Link("nowhere").send(semlink.encode(picture)), "unknown channel 'nowhere'"),
         (lambda picture: semlink.Link(snr_db=float("nan")).send(semlink.encode(picture)), "snr_db"),
     ],
