@@ -54,9 +54,8 @@ def _image_bytes(image: Any) -> bytes:
         raise InputError(f"{type(image).__name__} is no picture: give a path, bytes, a Pillow image or a uint8 array")
     out = io.BytesIO()
     try:
-        writable = (
-            image if image.mode in _PNG_MODES else image.convert("RGBA" if image.mode.endswith(("a", "A")) else "RGB")
-        )
+        mode = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}.get(image.mode, "RGB")
+        writable = image if image.mode in _PNG_MODES else image.convert(mode)
         writable.save(out, "PNG", exif=image.getexif())  # with its orientation, as in a file
     except (OSError, ValueError) as error:
         raise InputError(f"this Pillow image cannot be read: {error}; give an intact image") from error
