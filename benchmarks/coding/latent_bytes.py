@@ -129,8 +129,8 @@ def main() -> None:
     lines += [
         "Channels are chosen by the sender's rule, SSIM with the luminance. Bytes are complete payloads, with the",
         "channels' ids. The tables' own entropy leaves out ids and rounding to bytes. zlib packs the same channels,",
-        "one byte a sample, without ids. Order 0 is each channel's best histogram over all pictures of a size, which no",
-        "coder could know.",
+        "one byte a sample, without ids. Order 0 is each channel's best histogram over all pictures of a",
+        "size, which no coder could know.",
         "",
     ]
     write_report("\n".join(lines), options.out)

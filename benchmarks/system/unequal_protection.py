@@ -1,12 +1,12 @@
 """Unequal against equal protection at equal channel uses: quality over SNR, over AWGN and Rayleigh block fading.
 
 Pictures of val.parquet that ``benchmarks.decoder.stream_importance`` did not see are encoded with codec ``layered`` (an
-HCI, two latent planes and a caption) and sent in as many channel uses as they take under MCS ``MCS`` without repair:
+HCI, two latent channels and a caption) and sent in as many channel uses as they take under MCS ``MCS`` without repair:
 under that MCS; under the one MCS and overhead that are best for all streams; with an MCS and repair packets for
 each stream (semlink/pipeline/protection.py); and the HCI alone under the MCS and the overhead that are best for it in
 the channel uses of all three. All packets go over the simulated link, and the receiver decodes what arrives.
-``--seeds`` are transmissions of each picture over Rayleigh fading; over AWGN, where packets share one SNR, a quarter of them, two
-at the least.
+``--seeds`` are transmissions of each picture over Rayleigh fading; over AWGN, where packets share one SNR, a quarter of
+them, at least two.
 
     python -m benchmarks.system.unequal_protection --pictures 4 --seeds 16
 
