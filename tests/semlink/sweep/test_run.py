@@ -40,7 +40,7 @@ def interrupt(settings, folder, signal_number):
     before = set(parts.glob("part-*"))
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         lines = iter(process.stderr)
-        assert re.match(r"\d+ of 160 rows", next(lines))
+        assert re.match(r"\d+ of 96 rows", next(lines))
         while not set(parts.glob("part-*")) - before:
             assert process.poll() is None
         process.send_signal(signal_number)
@@ -48,13 +48,13 @@ def interrupt(settings, folder, signal_number):
 
 
 def test_a_sweep_interrupted_twice_ends_with_the_rows_of_an_uninterrupted_one(tmp_path, sweep_settings, rows_in):
-    longer, out = sweep_settings | {"seeds": 20}, tmp_path / "out"
+    longer, out = sweep_settings | {"seeds": 12}, tmp_path / "out"
     run(longer, tmp_path / "complete")
     complete = rows_in(tmp_path / "complete")
     status, _ = interrupt(longer, tmp_path, signal.SIGKILL)
     killed = rows_in(out)
     assert status == -signal.SIGKILL
-    assert 0 < len(killed) < len(complete) == 160
+    assert 0 < len(killed) < len(complete) == 96
     status, lines = interrupt(longer, tmp_path, signal.SIGINT)
     interrupted = rows_in(out)
     assert (status, lines[-1]) == (130, "error: stopped\n")
