@@ -1,4 +1,4 @@
-"""Bytes of the latent stream per number of planes, against zlib, order-0 entropy and the entropy of its own tables.
+"""Bytes of the latent stream per number of channels, against zlib, order-0 entropy and the entropy of its own tables.
 
 Nothing is chosen by these numbers; Kodak is only measured. Writes docs/results/latent.md.
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 TABLES = REPOSITORY / "models" / "latent" / "tables.safetensors"
 HEADER = (
-    "planes",
+    "channels",
     "bytes, mean",
     "10 % to 90 % of pictures",
-    "bytes per plane",
+    "bytes per channel",
     "bits per sample",
     "tables' own entropy, bytes",
     "zlib -9, bytes",
@@ -45,7 +45,7 @@ HEADER = (
 
 @dataclass(frozen=True)
 class Sent:
-    """One picture's planes of one size, and which channels the sender ranks first."""
+    """The latent of one picture, and which channels the sender ranks first."""
 
     values: NDArray[np.int16]
     ranked: tuple[int, ...]
@@ -69,11 +69,11 @@ def make_row(count: int, sent: list[Sent]) -> list[str]:
         payload = encode_latent(one.values, ids)
         kept = np.isin(np.arange(len(one.values)), ids).astype(np.int64)[None]
         part = Latents(one.values[None].astype(np.int64), kept)
-        planes = one.values[ids].astype(np.int8)
-        samples += planes.size
-        promised += measure_table_bits(arrays, part) * planes.size / 8
+        channels = one.values[ids].astype(np.int8)
+        samples += channels.size
+        promised += measure_table_bits(arrays, part) * channels.size / 8
         sizes.append(len(payload))
-        packed.append(len(zlib.compress(planes.tobytes(), 9)))
+        packed.append(len(zlib.compress(channels.tobytes(), 9)))
         histogram.append(part)
     low, high = np.percentile(sizes, (10, 90))
     mean = float(np.mean(sizes))
@@ -92,9 +92,9 @@ def make_row(count: int, sent: list[Sent]) -> list[str]:
 def count_order0_bytes(parts: list[Latents]) -> float:
     """Bytes by the best histogram of each channel over all pictures of one orientation, which no coder could know."""
     total = 0.0
-    for shape in {part.planes.shape[2:] for part in parts}:
-        alike = [part for part in parts if part.planes.shape[2:] == shape]
-        whole = Latents(np.concatenate([part.planes for part in alike]), np.concatenate([part.kept for part in alike]))
+    for shape in {part.values.shape[2:] for part in parts}:
+        alike = [part for part in parts if part.values.shape[2:] == shape]
+        whole = Latents(np.concatenate([part.values for part in alike]), np.concatenate([part.kept for part in alike]))
         total += measure_order0_bits(whole) * int(whole.kept.sum()) * shape[0] * shape[1] / 8
     return total
 

@@ -45,7 +45,7 @@ COLOURS = {"green": (30, 160, 60), "red": (200, 30, 30), "blue": (40, 60, 200), 
 
 @dataclass(frozen=True)
 class Tried:
-    """One number of planes of one picture: V's loss, LPIPS-Alex, and the change of Lite2's classes."""
+    """One number of channels of one picture: V's loss, LPIPS-Alex, and the change of Lite2's classes."""
 
     choice: LatentCandidate
     lost: float
@@ -66,7 +66,7 @@ class Trials:
         return self.decoder.reconstruct(guidance, options_for(self.decoder)).pixels
 
     def try_all(self, pixels: NDArray[np.uint8]) -> dict[int, Tried]:
-        """Return every number of planes of the picture."""
+        """Return every number of latent channels of the picture."""
         caption = self.extractors.caption(pixels)
         lost, original = self.distortion(pixels, caption), self.measures.reference(grey_to_rgb(pixels))
         found = {}
@@ -123,18 +123,18 @@ def main() -> None:
         "`python -m benchmarks.common.val_pictures --count 12 --out out/val12`, then",
         f"`python -m benchmarks.coding.latent_trade_off`, {describe_machine()}.",
         "",
-        f"{COUNT} pictures of `val.parquet`, 224×224, codec `gsc` without a limit in bytes: a fixed number of planes,",
-        "and what `--trade-off ALPHA:BETA` chooses. Means. Bytes are the latent's. V's loss is what the sender weighs:",
-        "the EfficientNet feature distance ([latent.md](../latent.md)). Classes: half the sum of differences of",
-        "Lite2's 1,000 probabilities, 0 (the same) to 1, for comparison.",
+        f"{COUNT} pictures of `val.parquet`, 224×224, codec `gsc` without a limit in bytes: a fixed number of",
+        "channels, and what `--trade-off ALPHA:BETA` chooses. Means. Bytes are the latent's. V's loss is the",
+        "distortion that the sender weighs, the EfficientNet feature distance ([latent.md](../latent.md)). Classes:",
+        "half the sum of differences of Lite2's 1,000 probabilities, 0 (the same) to 1, for comparison.",
         "",
         make_table(header, rows),
         "",
         "## Even pictures",
         "",
-        "256×192 pixels of one colour, 16 planes: the mean colour (red, green, blue) that comes back.",
+        "256×192 pixels of one colour, 16 channels: the mean colour (red, green, blue) that comes back.",
         "",
-        make_table(["", "sent", "planes alone", "with the captioner's sentence"], even),
+        make_table(["", "sent", "latent alone", "with the captioner's sentence"], even),
         "",
     ]
     write_report("\n".join(lines), options.out)

@@ -1,6 +1,6 @@
 """Importance of each stream: quality with every subset of the streams, from which protection is chosen.
 
-The first ``--pictures`` of val.parquet are encoded with an HCI, two latent planes, a caption and regions in
+The first ``--pictures`` of val.parquet are encoded with an HCI, two latent channels, a caption and regions in
 ``--bytes``, and with tokens (``--tokens``). Every subset is decoded as the receiver does. Without any
 stream the receiver shows no picture, and the original's mean colour is measured.
 
@@ -44,7 +44,7 @@ OUT = REPOSITORY / "semlink" / "pipeline" / "stream_importance.json"
 
 
 def make_codec(*, tokens: bool = False) -> Codec:
-    """Return the codec with an HCI, planes, a caption, regions and, if asked for, tokens."""
+    """Return the codec with an HCI, latent channels, a caption, regions and, if asked for, tokens."""
     kinds = (
         StreamKind.HCI,
         StreamKind.LATENT,

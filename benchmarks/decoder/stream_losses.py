@@ -1,6 +1,6 @@
 """Quality when streams are lost: every subset of the five kinds, measured, with one picture of each.
 
-Pictures are encoded with all five streams, HCI, caption, tokens, planes and regions; each of the 32 subsets is decoded.
+Pictures are encoded with all five streams, HCI, caption, tokens, latent and regions; each of the 32 subsets is decoded.
 Writes docs/results/stream-losses.md and docs/results/stream-losses.jpg, a grid of the first picture.
 
     python -m benchmarks.common.val_pictures --count 4 --out out/val4

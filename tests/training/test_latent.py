@@ -1,4 +1,4 @@
-"""The latent stream's recipe on synthetic planes and pictures."""
+"""The latent stream's recipe on synthetic channels and pictures."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # compressai's and torchvisio
 
 @pytest.fixture(scope="module")
 def latents():
-    """Smooth planes, later ones copies of earlier ones with noise."""
+    """Smooth channels, later ones copies of earlier ones with noise."""
     from training.latent.tables import Latents
 
     rng = np.random.default_rng(0)
     row, column = np.mgrid[0:10, 0:12]
     slopes = rng.uniform(-0.4, 0.4, (24, 1, 1, 1, 2))
     base = 2.5 * np.sin(slopes[..., 0] * row + slopes[..., 1] * column)
-    planes = np.rint(base + 0.3 * rng.normal(size=(24, LATENT_CHANNELS, 10, 12))).astype(np.int64)
+    channels = np.rint(base + 0.3 * rng.normal(size=(24, LATENT_CHANNELS, 10, 12))).astype(np.int64)
     kept = (rng.random((24, LATENT_CHANNELS)) < 0.2).astype(np.int64)
     kept[:, 4] = 1
-    return Latents(planes, kept)
+    return Latents(channels, kept)
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +50,10 @@ def test_the_coder_takes_what_the_tables_promise(latents, trained):
     from training.latent.tables import Latents, measure_table_bits
 
     tables = build_tables(trained[1])
-    values, ids = latents.planes[0], np.flatnonzero(latents.kept[0])
+    values, ids = latents.values[0], np.flatnonzero(latents.kept[0])
     payload = encode_latent(values, ids, tables)
     assert np.array_equal(decode_latent(payload, 12 * 16, 10 * 16, tables).values, values[ids])
-    promised_bits = measure_table_bits(trained[1], Latents(latents.planes[:1], latents.kept[:1])) * values[ids].size
+    promised_bits = measure_table_bits(trained[1], Latents(latents.values[:1], latents.kept[:1])) * values[ids].size
     # Which channels there are costs a few bytes more, which the tables' bits leave out.
     assert promised_bits / 8 <= len(payload) <= promised_bits / 8 + 6
 
@@ -103,16 +103,16 @@ def test_saved_weights_come_back(tmp_path):
     torch.testing.assert_close(analysis.blocks.weight, again.analysis.blocks.weight)
 
 
-def test_kept_planes_are_as_many_as_asked_and_the_best_by_rule():
+def test_kept_channels_are_as_many_as_asked_and_the_best_by_rule():
     from training.latent.channel_dropout import draw_channel_mask
 
     ramp = torch.linspace(0, 1, 64)
     picture = (ramp[:, None] * ramp).expand(2, 3, 64, 64)
-    planes = torch.randn(2, LATENT_CHANNELS, 4, 4, generator=torch.Generator().manual_seed(1))
-    planes[0, 11] = -torch.nn.functional.avg_pool2d(picture[:1].mean(1, keepdim=True), 16)[0, 0]
+    channels = torch.randn(2, LATENT_CHANNELS, 4, 4, generator=torch.Generator().manual_seed(1))
+    channels[0, 11] = -torch.nn.functional.avg_pool2d(picture[:1].mean(1, keepdim=True), 16)[0, 0]
     dice = torch.linspace(0, 1, LATENT_CHANNELS).expand(2, -1)
     batch = {"count": torch.tensor([1, 3]), "by_rule": torch.tensor([True, False]), "dice": dice}
-    kept = draw_channel_mask(planes, picture, batch)
+    kept = draw_channel_mask(channels, picture, batch)
     assert kept[0].nonzero().flatten().tolist() == [11]
     assert kept[1].nonzero().flatten().tolist() == [29, 30, 31]
     assert float(dice[0, 0]) == 0

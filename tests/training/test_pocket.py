@@ -54,7 +54,7 @@ def make_precomputed(pictures, seed=0):
         seen_hci=rng.random((count, 64, FEATURES)).astype(np.float16),
         caption=rng.standard_normal((count, 5, TEXT)).astype(np.float16),
         captioned=np.ones((count, 5), np.uint8),
-        planes=rng.integers(-2, 3, (count, 32, side // 16, side // 16)).astype(np.float16),
+        latent=rng.integers(-2, 3, (count, 32, side // 16, side // 16)).astype(np.float16),
         region=rng.standard_normal((count, 3, TEXT)).astype(np.float16),
         region_mask=np.ones((count, 3, 8, 8), np.uint8),
     )
@@ -168,7 +168,7 @@ def test_the_sketch_learns_what_nothing_and_what_words_tell(pairs, tmp_path):
     plan = Plan(steps=60, batch=4, rate=1.5e-3, ema_decay=0.9, sample_every=60, precision="no")
     after, grid = taught.validation(train(taught, plan, tmp_path))
     assert after["loss_nothing"] < 0.9 * before["loss_nothing"]
-    assert after["loss_words"] < after["loss_nothing"]
+    assert after["loss_prompt"] < after["loss_nothing"]
     assert grid.width >= 5 * 56
 
 
@@ -181,7 +181,7 @@ def test_a_dropped_stream_leaves_no_trace_in_the_flow(pairs):
                 parameter.normal_(0, 0.05)
     batch = recipe("flow", pairs).batch(np.random.default_rng(0), 2, 32)
     batch["given"] = torch.tensor([[1.0, 0, 0, 0, 0]] * 2)
-    streams = ("planes", "region", "region_mask", "caption", "seen")
+    streams = ("latent", "region", "region_mask", "caption", "seen")
     other = {**batch, **{name: batch[name].flip(-1) * 0.5 for name in streams}}
     assert torch.equal(network(batch)["loss"], network(other)["loss"])
     batch["given"] = torch.ones(2, 5)

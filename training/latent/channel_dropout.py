@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def draw_channel_mask(planes: Tensor, picture: Tensor, batch: dict[str, Tensor]) -> Tensor:
+def draw_channel_mask(channels: Tensor, picture: Tensor, batch: dict[str, Tensor]) -> Tensor:
     """Return ``[B, 32]``, 1 for the ``count`` ``[B]`` channels kept: those of the sender's choice, or random ones.
 
     ``dice`` ``[B, 32]``, uniform random numbers, orders the channels of pictures that are not ``by_rule`` ``[B]``.
     """
-    order, ruled = batch["dice"].to(planes, copy=True), batch["by_rule"]
-    order[ruled] = ssim_scores(planes[ruled], luminance(picture[ruled]))
+    order, ruled = batch["dice"].to(channels, copy=True), batch["by_rule"]
+    order[ruled] = ssim_scores(channels[ruled], luminance(picture[ruled]))
     rank = order.argsort(1, descending=True).argsort(1)
     return (rank < batch["count"][:, None]).float()

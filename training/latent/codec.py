@@ -58,7 +58,7 @@ class Codec(nn.Module):
             assert isinstance(conv, nn.Conv2d)
             conv.weight.mul_(0.1)
 
-    def bits(self, values: Tensor) -> Tensor:
+    def estimate_bits(self, values: Tensor) -> Tensor:
         """Return the estimated bits ``[B, 32]`` of channels ``[B, 32, h, w]`` under the factorised prior."""
         channels_first = values.transpose(0, 1)
         likelihood, _, _ = self.prior._likelihood(channels_first.reshape(LATENT_CHANNELS, 1, -1))  # noqa: SLF001 - noise is ours
@@ -68,11 +68,11 @@ class Codec(nn.Module):
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return ``loss``, ``pixel`` (squared error), ``psnr_db`` and ``bits`` (per sample of a kept channel)."""
         picture = batch["picture"].permute(0, 3, 1, 2).float() / 255
-        planes = self.analysis(picture).float()
+        channels = self.analysis(picture).float()
         with torch.autocast(picture.device.type, enabled=False):
-            kept = draw_channel_mask(planes.detach().round(), picture, batch)
-            rates = self.bits(planes + batch["noise"].to(planes)) * kept / planes[0, 0].numel()
-        whole = planes + (planes.round() - planes).detach()
+            kept = draw_channel_mask(channels.detach().round(), picture, batch)
+            rates = self.estimate_bits(channels + batch["noise"].to(channels)) * kept / channels[0, 0].numel()
+        whole = channels + (channels.round() - channels).detach()
         output = self.synthesis(whole * kept[:, :, None, None], kept).float()
         error = (output - picture).square().mean((1, 2, 3)) * 255**2
         charged = rates + EXCESS_WEIGHT * (rates - PLANE_BITS).clamp_min(0).square()

@@ -68,11 +68,11 @@ class LatentRecipe:
 
     @torch.no_grad()
     def validation(self, network: nn.Module) -> tuple[dict[str, float], Image.Image]:
-        """Return bits per sample and PSNR for every count, planes chosen by the sender's rule, and pictures of them."""
+        """Return bits per sample and PSNR for every count of channels, chosen by the sender's rule, and pictures."""
         codec = cast("Codec", network)
         device = next(codec.parameters()).device
         picture = torch.from_numpy(np.stack(self.held)).to(device).permute(0, 3, 1, 2).float() / 255
-        planes = codec.analysis(picture).round()
+        channels = codec.analysis(picture).round()
         measures: dict[str, float] = {}
         columns = [picture[:SHOWN]]
         for count in CHANNEL_COUNTS:
@@ -81,10 +81,10 @@ class LatentRecipe:
                 "by_rule": torch.ones(len(picture), dtype=torch.bool, device=device),
                 "dice": torch.zeros(len(picture), LATENT_CHANNELS, device=device),
             }
-            kept = draw_channel_mask(planes, picture, rule)
-            output = codec.synthesis(planes * kept[:, :, None, None], kept).clamp(0, 1)
+            kept = draw_channel_mask(channels, picture, rule)
+            output = codec.synthesis(channels * kept[:, :, None, None], kept).clamp(0, 1)
             error = (output - picture).square().mean((1, 2, 3))
-            bits = (codec.bits(planes) * kept).sum() / kept.sum() / (planes.shape[2] * planes.shape[3])
+            bits = (codec.estimate_bits(channels) * kept).sum() / kept.sum() / (channels.shape[2] * channels.shape[3])
             measures[f"bits_{count}"] = round(float(bits), 4)
             measures[f"psnr_db_{count}"] = round(float((-10 * torch.log10(error)).mean()), 3)
             columns.append(output[:SHOWN])

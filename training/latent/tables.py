@@ -40,7 +40,7 @@ BEFORE = torch.ones(LATENT_CHANNELS, LATENT_CHANNELS).tril(-1)[:, :, None]
 class Latents:
     """Channels ``[N, 32, h, w]`` int64 of crops of one size, and which of them are sent, ``[N, 32]``, 1 or 0."""
 
-    planes: NDArray[np.int64]
+    values: NDArray[np.int64]
     kept: NDArray[np.int64]
 
 
@@ -48,7 +48,7 @@ class Latents:
 def draw_latents(analysis: Analysis, crops: Crops, count: int, side: int, seed: int) -> Latents:
     """Return the latents of ``count`` training crops; channels are chosen by the sender's rule, some at random."""
     rng = np.random.default_rng((seed, side))
-    planes, kept = [], []
+    channels, kept = [], []
     for _ in range(0, count, BATCH):
         picture = torch.from_numpy(crops.batch(rng, BATCH, side)).permute(0, 3, 1, 2).float() / 255
         values = analysis(picture).round().clamp(-VALUE_MAX, VALUE_MAX)
@@ -57,9 +57,9 @@ def draw_latents(analysis: Analysis, crops: Crops, count: int, side: int, seed: 
             "by_rule": torch.from_numpy(rng.random(BATCH) < RULE_SHARE),
             "dice": torch.from_numpy(rng.random((BATCH, LATENT_CHANNELS), np.float32)),
         }
-        planes.append(values.numpy().astype(np.int64))
+        channels.append(values.numpy().astype(np.int64))
         kept.append(draw_channel_mask(values, picture, rule).numpy().astype(np.int64))
-    return Latents(np.concatenate(planes), np.concatenate(kept))
+    return Latents(np.concatenate(channels), np.concatenate(kept))
 
 
 class ContextModel(nn.Module):
@@ -74,14 +74,14 @@ class ContextModel(nn.Module):
         self.scale_near = nn.Parameter(torch.full((steps, LATENT_CHANNELS, NEIGHBOURS), 0.05))
         self.scale_cross = nn.Parameter(torch.zeros(steps, LATENT_CHANNELS, LATENT_CHANNELS, 2))
 
-    def forward(self, planes: NDArray[np.int64], kept: NDArray[np.int64]) -> Tensor:
-        """Return the bits per sample of the kept ones of ``planes`` ``[B, 32, h, w]``."""
-        sent = planes * kept[:, :, None, None]
+    def forward(self, channels: NDArray[np.int64], kept: NDArray[np.int64]) -> Tensor:
+        """Return the bits per sample of the kept ones of ``channels`` ``[B, 32, h, w]``."""
+        sent = channels * kept[:, :, None, None]
         signed, absolute = (torch.from_numpy(known).float() for known in cross_channel_sums(sent))
         there = torch.from_numpy(kept).float()[:, :, None]
         bits: Tensor = torch.zeros(())
         for number, step in enumerate(STEPS):
-            rows, columns = step.places(*planes.shape[2:])
+            rows, columns = step.places(*channels.shape[2:])
             near = torch.from_numpy(neighbours(sent, step, rows, columns)).float()
             mean = torch.einsum("bcnk,ck->bcn", near, self.mean_near[number])
             mean = mean + torch.einsum("bjnf,cjf->bcn", signed[:, :, rows, columns], self.mean_cross[number] * BEFORE)
@@ -90,9 +90,9 @@ class ContextModel(nn.Module):
                 "bjnf,cjf->bcn", absolute[:, :, rows, columns], self.scale_cross[number] * BEFORE
             )
             scale = functional.softplus(score + self.scale_bias[number][:, None]) + SCALE_MIN / 2
-            values = torch.from_numpy(planes[:, :, rows, columns]).float()
+            values = torch.from_numpy(channels[:, :, rows, columns]).float()
             bits = bits - (_log2_share(values - mean, scale) * there).sum()
-        per_sample: Tensor = bits / (there.sum() * planes.shape[2] * planes.shape[3])
+        per_sample: Tensor = bits / (there.sum() * channels.shape[2] * channels.shape[3])
         return per_sample
 
 
@@ -110,8 +110,8 @@ def train_contexts(parts: list[Latents], steps: int, seed: int, batch: int = BAT
     history = []
     for step in range(steps):
         part = parts[step % len(parts)]
-        rows = rng.choice(len(part.planes), batch)
-        loss = model(part.planes[rows], part.kept[rows])
+        rows = rng.choice(len(part.values), batch)
+        loss = model(part.values[rows], part.kept[rows])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -153,12 +153,12 @@ def _count_symbols(
     """Return how often each symbol ``[24, 8, 18]`` followed each context, by the coder's own integer sums."""
     whole = {name: value.astype(np.int64) for name, value in weights.items()}
     counts = np.zeros((SCALE_LEVELS * FRACTIONS, SYMBOLS))
-    for planes, kept in zip(part.planes, part.kept, strict=True):
+    for channels, kept in zip(part.values, part.kept, strict=True):
         ids = np.flatnonzero(kept)
-        signed, absolute = cross_channel_sums(planes[ids])
+        signed, absolute = cross_channel_sums(channels[ids])
         for number, step in enumerate(STEPS):
-            rows, columns = step.places(*planes.shape[1:])
-            near = neighbours(planes[ids], step, rows, columns)
+            rows, columns = step.places(*channels.shape[1:])
+            near = neighbours(channels[ids], step, rows, columns)
             mean = np.einsum("cnk,ck->cn", near, whole["mean_near"][number, ids])
             mean += np.einsum("jnf,cjf->cn", signed[:, rows, columns], whole["mean_cross"][number][np.ix_(ids, ids)])
             scale = np.einsum("cnk,ck->cn", np.abs(near), whole["scale_near"][number, ids])
@@ -167,7 +167,7 @@ def _count_symbols(
             )
             scale += whole["scale_bias"][number, ids][:, None]
             nearest, table = table_places(mean, scale, thresholds.astype(np.int64))
-            apart = planes[ids][:, rows, columns] - nearest
+            apart = channels[ids][:, rows, columns] - nearest
             symbol = np.where(np.abs(apart) > RADIUS, SYMBOLS - 1, apart + RADIUS)
             np.add.at(counts, (table.ravel(), symbol.ravel()), 1)
     return counts.reshape(SCALE_LEVELS, FRACTIONS, SYMBOLS)
@@ -209,10 +209,10 @@ def measure_table_bits(tables: dict[str, NDArray[np.int16] | NDArray[np.int32]],
 
 
 def measure_order0_bits(part: Latents) -> float:
-    """Return the entropy of the kept planes' samples, each channel by its own histogram over ``part``."""
+    """Return the entropy of the samples of the kept channels, each channel by its own histogram over ``part``."""
     bits = samples = 0.0
     for channel in range(LATENT_CHANNELS):
-        values = part.planes[part.kept[:, channel] > 0, channel].ravel()
+        values = part.values[part.kept[:, channel] > 0, channel].ravel()
         _, counts = np.unique(values, return_counts=True)
         bits -= float((counts * np.log2(counts / max(1, counts.sum()))).sum())
         samples += len(values)

@@ -42,10 +42,10 @@ class AutoencoderNetwork(nn.Module):
         output = from_latent(self.autoencoder, latent + LATENT_NOISE * batch["noise"]).float()
         pixel = (output - picture).abs().mean()
         seen = -(-len(picture) // PERCEPTUAL_SHARE)
-        terms = self.loss.terms(output[:seen], picture[:seen])
+        terms = self.loss.compute_terms(output[:seen], picture[:seen])
         penalty = latent.float().square().mean()
         return {
-            "loss": self.loss.weights.pixel * pixel + self.loss.weighted(terms) + LATENT_PENALTY * penalty,
+            "loss": self.loss.weights.pixel * pixel + self.loss.weigh(terms) + LATENT_PENALTY * penalty,
             "pixel": pixel,
             **terms,
             "latent_std": latent.detach().float().std(),

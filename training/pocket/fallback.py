@@ -40,8 +40,8 @@ BY_RULE = 0.75
 """Share of the crops whose channels are those that the sender would choose; the others have random ones."""
 VALIDATED_STREAMS: dict[str, tuple[int, ...]] = {
     "nothing": (0, 0, 0, 0),
-    "words": (0, 1, 1, 1),
-    "planes": (1, 0, 0, 0),
+    "prompt": (0, 1, 1, 1),
+    "latent": (1, 0, 0, 0),
     "all": (1, 1, 1, 1),
 }
 VALIDATED_CHANNELS, VALIDATED_TOKENS = 4, 32
@@ -68,11 +68,11 @@ class FallbackNetwork(nn.Module):
     def draw(self, batch: dict[str, Tensor]) -> Tensor:
         """Return what the receiver would make of ``batch``, ``[B, 3, 56, 56]``."""
         given = batch["given"]
-        planes = batch["planes"].float() / LATENT_FACTOR
-        kept = draw_channel_mask(planes, batch["picture"], batch) * given[:, :1]
+        latent = batch["latent"].float() / LATENT_FACTOR
+        kept = draw_channel_mask(latent, batch["picture"], batch) * given[:, :1]
         masks = batch["region_mask"] * given[:, 1, None, None, None]
-        layout = self.fallback.lay_out_prompt(self._prompt(batch), masks, *planes.shape[2:])
-        return fallback_image(self.synthesis, self.fallback, planes, kept, layout)
+        layout = self.fallback.lay_out_prompt(self._prompt(batch), masks, *latent.shape[2:])
+        return fallback_image(self.synthesis, self.fallback, latent, kept, layout)
 
     def _prompt(self, batch: dict[str, Tensor]) -> Prompt:
         given, count = batch["given"], int(batch["tokens"])

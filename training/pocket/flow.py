@@ -89,7 +89,7 @@ class FlowNetwork(nn.Module):
         """Return the measures of one batch; ``loss`` is the one to minimise."""
         start, end = batch["start"], batch["end"]
         source = start + self.sigma * batch["noise"]
-        conditions = self.conditions(batch)
+        conditions = self.make_conditions(batch)
         if self.end_to_end:
             # The picture's loss replaces the flow's, which would pull a single step towards the mean picture.
             return self._unroll_steps(batch, source, conditions)
@@ -102,14 +102,16 @@ class FlowNetwork(nn.Module):
         self, batch: dict[str, Tensor], source: Tensor, conditions: tuple[Tensor, ...]
     ) -> dict[str, Tensor]:
         """Return the measures of the picture after a few steps from ``source``, on a window of it."""
-        latent = self.sampled(source, conditions, int(batch["steps"]))
+        latent = self.sample_latent(source, conditions, int(batch["steps"]))
         top, left = batch["corner"].tolist()
-        latent, before = (_window(part, top, left, WINDOW) for part in (latent, batch["start"]))
-        restored, wanted = (_window(batch[name], 8 * top, 8 * left, 8 * WINDOW) for name in ("restored", "picture"))
-        measures = self.loss(self._picture(latent, before, restored), wanted)
+        latent, before = (_crop_window(part, top, left, WINDOW) for part in (latent, batch["start"]))
+        restored, wanted = (
+            _crop_window(batch[name], 8 * top, 8 * left, 8 * WINDOW) for name in ("restored", "picture")
+        )
+        measures = self.loss(self._decode_picture(latent, before, restored), wanted)
         return {"loss": measures.pop("picture"), **measures}
 
-    def conditions(self, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
+    def make_conditions(self, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
         """Return words ``[B, T, 384]``, which of them are given ``[B, T]``, and the ControlNet's input."""
         given = batch["given"]
         count = int(batch["count"])
@@ -126,11 +128,11 @@ class FlowNetwork(nn.Module):
         )
         words = self.prompt_embedding(Prompt(batch["caption"], codes, kinds, batch["region"], there))
         height, width = batch["start"].shape[2:]
-        planes = functional.interpolate(batch["planes"] * batch["channels"][:, :, None, None], (height, width))
+        latent = functional.interpolate(batch["latent"] * batch["channel_mask"][:, :, None, None], (height, width))
         masks = functional.interpolate(batch["region_mask"], (height, width))
-        return words, there, control_image(batch["start"], planes, masks, given[:, :3])
+        return words, there, control_image(batch["start"], latent, masks, given[:, :3])
 
-    def sampled(self, source: Tensor, conditions: tuple[Tensor, ...], steps: int) -> Tensor:
+    def sample_latent(self, source: Tensor, conditions: tuple[Tensor, ...], steps: int) -> Tensor:
         """Return the latent that the receiver's ``steps`` Euler steps make of ``source``."""
         return sample(lambda latent, time: self._velocity(latent, time, conditions), source, steps)
 
@@ -138,17 +140,17 @@ class FlowNetwork(nn.Module):
         words, given, control = conditions
         return velocity(self.networks(), latent, time, words, given, control).float()
 
-    def _picture(self, latent: Tensor, start: Tensor, restored: Tensor) -> Tensor:
+    def _decode_picture(self, latent: Tensor, start: Tensor, restored: Tensor) -> Tensor:
         with torch.no_grad():
             before = from_latent(self.autoencoder, start).float()
         return restored + from_latent(self.autoencoder, latent).float() - before
 
     @torch.inference_mode()
-    def rebuilt(self, batch: dict[str, Tensor], steps: int) -> Tensor:
+    def rebuild(self, batch: dict[str, Tensor], steps: int) -> Tensor:
         """Return the pictures ``[B, 3, H, W]`` that the receiver would rebuild from what ``batch`` gives."""
         source = batch["start"] + self.sigma * batch["noise"]
-        latent = self.sampled(source, self.conditions(batch), steps)
-        return self._picture(latent, batch["start"], batch["restored"])
+        latent = self.sample_latent(source, self.make_conditions(batch), steps)
+        return self._decode_picture(latent, batch["start"], batch["restored"])
 
 
 class FlowRecipe:
@@ -180,7 +182,7 @@ class FlowRecipe:
         given[0] = True
         return {
             **rows,
-            "channels": _channels(rng, count, rows["planes"].shape[1]),
+            "channel_mask": _draw_channel_mask(rng, count, rows["latent"].shape[1]),
             "noise": torch.from_numpy(rng.standard_normal(rows["start"].shape, dtype="float32")),
             "time": torch.from_numpy(time).float(),
             "given": torch.from_numpy(given).float(),
@@ -206,8 +208,8 @@ class FlowRecipe:
             bare = {**one, "given": torch.tensor([[1.0, 0, 0, 0, 0]], device=device)}
             pictures = {"restored_": one["restored"]}
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
-                pictures["bare_"] = network.rebuilt(bare, 1).clamp(0, 1)
-                pictures[""] = network.rebuilt(one, 1).clamp(0, 1)
+                pictures["bare_"] = network.rebuild(bare, 1).clamp(0, 1)
+                pictures[""] = network.rebuild(one, 1).clamp(0, 1)
                 for prefix, picture in pictures.items():
                     for name, value in judge(picture, one["picture"]).items():
                         sums[prefix + name] = sums.get(prefix + name, 0.0) + float(value) / count
@@ -220,7 +222,7 @@ class FlowRecipe:
         rows = self._held_out.rows(np.array([index]))
         return {
             **rows,
-            "channels": _channels(rng, 1, rows["planes"].shape[1]),
+            "channel_mask": _draw_channel_mask(rng, 1, rows["latent"].shape[1]),
             "noise": torch.from_numpy(rng.standard_normal(rows["start"].shape, dtype="float32")),
             "given": torch.ones(1, len(STREAMS)),
             "kind": torch.tensor([int(TokenKind.RSRT)]),
@@ -228,11 +230,11 @@ class FlowRecipe:
         }
 
 
-def _window(maps: Tensor, top: int, left: int, side: int) -> Tensor:
+def _crop_window(maps: Tensor, top: int, left: int, side: int) -> Tensor:
     return maps[:, :, top : top + side, left : left + side]
 
 
-def _channels(rng: np.random.Generator, count: int, of: int) -> Tensor:
+def _draw_channel_mask(rng: np.random.Generator, count: int, of: int) -> Tensor:
     """Return ``[count, of]``: 1 for the latent channels that were sent, a random choice of 1 to 16."""
     chosen = np.zeros((count, of), np.float32)
     for row in chosen:

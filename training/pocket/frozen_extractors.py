@@ -41,23 +41,23 @@ class FrozenExtractors:
         """The layer from the mean of a picture's features to ImageNet classes."""
         return self._see.classifier
 
-    def sources(self) -> list[Source]:
+    def make_sources(self) -> list[Source]:
         """Return a source for each extractor."""
         weights = Path(str(resources.files("models") / "latent" / WEIGHTS_NAME)).read_bytes()
         return [
-            Source("features", "EfficientNet-Lite2", self._features),
-            Source("captions", f"MiniLM {CAPTION_WORDS}", self._captions),
-            Source("planes", hashlib.sha256(weights).hexdigest(), self._planes),
+            Source("features", "EfficientNet-Lite2", self._extract_features),
+            Source("captions", f"MiniLM {CAPTION_WORDS}", self._embed_captions),
+            Source("latent", hashlib.sha256(weights).hexdigest(), self._encode_latent),
             Source("regions", "1", self._find_regions),
         ]
 
-    def _features(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
-        return {"seen": self._seen(pairs.pictures), "seen_hci": self._seen(pairs.quarters)}
+    def _extract_features(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
+        return {"seen": self._see_pictures(pairs.pictures), "seen_hci": self._see_pictures(pairs.quarters)}
 
-    def _seen(self, pictures: NDArray[np.uint8]) -> NDArray[np.float16]:
+    def _see_pictures(self, pictures: NDArray[np.uint8]) -> NDArray[np.float16]:
         return np.asarray(self._see.maps(np.stack([resize_to_square(picture) for picture in pictures])).half())
 
-    def _captions(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
+    def _embed_captions(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
         caption = np.zeros((len(pairs), CAPTION_WORDS, TEXT_WIDTH), np.float16)
         captioned = np.zeros((len(pairs), CAPTION_WORDS), np.uint8)
         for row, text in enumerate(pairs.captions):
@@ -65,8 +65,8 @@ class FrozenExtractors:
             caption[row, : len(vectors)], captioned[row, : len(vectors)] = vectors, 1
         return {"caption": caption, "captioned": captioned}
 
-    def _planes(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
-        return {"planes": np.stack([scale_latent(self._latent.values(picture)) for picture in pairs.pictures])}
+    def _encode_latent(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
+        return {"latent": np.stack([scale_latent(self._latent.values(picture)) for picture in pairs.pictures])}
 
     def _find_regions(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
         region = np.zeros((len(pairs), REGIONS_MAX, TEXT_WIDTH), np.float16)

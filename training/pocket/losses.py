@@ -48,11 +48,11 @@ class PictureLoss(nn.Module):
         loss of the adversary.
         """
         pixel = (output - target).abs().mean()
-        terms = self.terms(output, target)
-        total = self.weights.pixel * pixel + self.weighted(terms)
+        terms = self.compute_terms(output, target)
+        total = self.weights.pixel * pixel + self.weigh(terms)
         return {"picture": total, "pixel": pixel, **terms, "psnr_db": psnr_db(output, target)}
 
-    def terms(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def compute_terms(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return the terms that need networks: mean distances, and with an adversary ``made_up`` and ``critic``."""
         found: dict[str, Tensor] = {}
         for name, module in self.distances.items():
@@ -65,7 +65,7 @@ class PictureLoss(nn.Module):
                 found["made_up"], found["critic"] = self.critic.losses(maps[1:], references[1:])
         return found
 
-    def weighted(self, terms: dict[str, Tensor]) -> Tensor:
+    def weigh(self, terms: dict[str, Tensor]) -> Tensor:
         """Return the weighted sum of ``terms``."""
         weights = {"made_up": self.weights.adversarial, "critic": 1.0}
         weights |= {name: getattr(self.weights, name) for name in PERCEPTUAL}

@@ -51,7 +51,7 @@ class Precomputed:
     """``[N, 24, 384]``"""
     captioned: NDArray[np.uint8]
     """``[N, 24]``: 1 where the caption has a word."""
-    planes: NDArray[np.float16]
+    latent: NDArray[np.float16]
     """``[N, 32, 14, 14]``: the latent stream's, all channels."""
     region: NDArray[np.float16]
     """``[N, 3, 384]``"""

@@ -114,7 +114,7 @@ def load_precomputed(
     networks: PocketNetworks, extractors: FrozenExtractors, pairs: Pairs, folder: Path, count: int
 ) -> Precomputed:
     """Return the outputs of the frozen networks for the first ``count`` pairs, cached in ``folder``."""
-    return prepare_precomputed([make_network_source(networks), *extractors.sources()], pairs, folder, count)
+    return prepare_precomputed([make_network_source(networks), *extractors.make_sources()], pairs, folder, count)
 
 
 def write_token_counts(pairs: Pairs, runs: Path, shipped: Path, count: int) -> float:
@@ -139,7 +139,7 @@ def load_token_networks(runs: Path, shipped: Path) -> dict[TokenKind, TokenNetwo
         for stage in STAGES:
             checkpoint = runs / stage / "checkpoint.pt"
             if checkpoint.exists():
-                network.load_state_dict(_part(load_trained_weights(checkpoint), f"{name}."), strict=False)
+                network.load_state_dict(_select_part(load_trained_weights(checkpoint), f"{name}."), strict=False)
         networks[kind] = network.requires_grad_(requires_grad=True)
     return networks
 
@@ -154,7 +154,7 @@ def load_newest_networks(runs: Path, shipped: Path, pairs: Pairs, stages: tuple[
             continue
         weights = load_trained_weights(checkpoint)
         for name in NETWORKS:
-            getattr(networks, name).load_state_dict(_part(weights, f"{name}."), strict=False)
+            getattr(networks, name).load_state_dict(_select_part(weights, f"{name}."), strict=False)
         if stage == "autoencoder":
             _normalise_latents(networks, pairs)
     for name in NETWORKS:
@@ -162,7 +162,7 @@ def load_newest_networks(runs: Path, shipped: Path, pairs: Pairs, stages: tuple[
     return networks
 
 
-def _part(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _select_part(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
 
 
