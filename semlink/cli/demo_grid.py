@@ -38,7 +38,8 @@ def _make_tile(transfer: Transfer) -> Tile:
     if not report.rebuilt:
         return Tile(b"", (cost, lost), lost=f"not rebuilt\n{lost}")
     outcome = f"PSNR {report.quality.psnr_db:.2f} dB; {lost}"
-    return Tile(transfer.received.png, (cost, outcome), banner="invented: no stream is complete" if report.invented else "")
+    banner = "invented: no stream is complete" if report.invented else ""
+    return Tile(transfer.received.png, (cost, outcome), banner=banner)
 
 
 def _make_trust_tile(transfer: Transfer) -> Tile:
