@@ -171,7 +171,10 @@ class ProfileOptions:
     snr: Annotated[
         float | None,
         typer.Option(
-            "--snr", help="Signal-to-noise ratio in dB; --snr-kind tells which.", metavar="DB", show_default=PROFILE
+            "--snr",
+            help="Signal-to-noise ratio in dB; --snr-kind says whether Es/N0 or Eb/N0.",
+            metavar="DB",
+            show_default=PROFILE,
         ),
     ] = None
     snr_kind: Annotated[

@@ -169,7 +169,7 @@ class FlowRecipe:
         end_to_end: bool,
     ) -> None:
         self.network: nn.Module = FlowNetwork(networks, tokens, weights, end_to_end=end_to_end)
-        self._judge = PictureLoss(replace(weights, adversarial=0.0))
+        self._validation_loss = PictureLoss(replace(weights, adversarial=0.0))
         self._evidence = precomputed
         self._held_out = held_out
 
@@ -199,7 +199,7 @@ class FlowRecipe:
         """
         network = cast("FlowNetwork", network)
         device = next(network.parameters()).device
-        judge = self._judge.to(device)
+        validation_loss = self._validation_loss.to(device)
         sums: dict[str, float] = {}
         shown: list[Tensor] = []
         count = len(self._held_out)
@@ -211,7 +211,7 @@ class FlowRecipe:
                 pictures["bare_"] = network.rebuild(bare, 1).clamp(0, 1)
                 pictures[""] = network.rebuild(one, 1).clamp(0, 1)
                 for prefix, picture in pictures.items():
-                    for name, value in judge(picture, one["picture"]).items():
+                    for name, value in validation_loss(picture, one["picture"]).items():
                         sums[prefix + name] = sums.get(prefix + name, 0.0) + float(value) / count
             if index < SHOWN:
                 shown.append(torch.cat([*pictures.values(), one["picture"]], 3).cpu())
