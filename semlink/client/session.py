@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from semlink.client.addresses import SERVICE_NAMES, Addresses
@@ -101,6 +101,7 @@ class RemoteSession:
         self._thread = threading.Thread(target=self._loop.run_forever, name="semlink-client", daemon=True)
         self._state = threading.Lock()
         self._closed = False
+        self._calls: set[Future[Any]] = set()
         self._addresses = dict.fromkeys(SERVICE_NAMES, "")
         self._client: LinkClient | None = None
         self._lock = asyncio.Lock()
@@ -112,7 +113,9 @@ class RemoteSession:
                 return
             self._closed = True
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result()
+            for call in list(self._calls):
+                call.cancel()
+            asyncio.run_coroutine_threadsafe(self._stack.aclose(), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
         self._loop.close()
@@ -183,6 +186,8 @@ class RemoteSession:
             if not self._thread.is_alive():
                 self._thread.start()
             future = asyncio.run_coroutine_threadsafe(run(), self._loop)
+            self._calls.add(future)
+            future.add_done_callback(self._calls.discard)
         try:
             return future.result()
         except CancelledError as error:
@@ -190,14 +195,6 @@ class RemoteSession:
         except BaseException:
             future.cancel()
             raise
-
-    async def _shut_down(self) -> None:
-        """Cancel the calls that still run, then close connections and services."""
-        calls = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for call in calls:
-            call.cancel()
-        await asyncio.gather(*calls, return_exceptions=True)
-        await self._stack.aclose()
 
     async def _reach(self, services: tuple[str, ...]) -> LinkClient:
         """Return a client of ``services``; one without an address is started here at its first use."""
