@@ -118,7 +118,7 @@ def main() -> None:
     header = ["choice", "C, picture by picture", "bytes", "V's loss", "LPIPS-Alex", "classes, Lite2"]
     even = [[name, *trials.send_colour(colour)] for name, colour in COLOURS.items()]
     lines = [
-        "# Planes by the rate-task trade-off",
+        "# Latent channels by the rate-task trade-off",
         "",
         "`python -m benchmarks.common.val_pictures --count 12 --out out/val12`, then",
         f"`python -m benchmarks.coding.latent_trade_off`, {describe_machine()}.",
