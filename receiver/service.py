@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from receiver.decoder_registry import DECODER_NAMES, DEFAULT_DECODER, load_decoder
 from receiver.decoders.base import DecodeOptions, Decoder, options_for
-from receiver.decoders.registry import DECODER_NAMES, DEFAULT_DECODER, load_decoder
 from receiver.guidance import Guidance
 from receiver.metrics.reporter import PerceptualReporter
 from receiver.previews import Previews

@@ -17,8 +17,8 @@ from PIL import Image
 from benchmarks.common.arguments import make_parser
 from benchmarks.common.paths import KODAK, MARS
 from receiver.metrics.pixel import psnr_db
+from semlink.baselines.avif import Avif
 from semlink.cli.report_text import describe_decoder
-from semlink.evaluate.baselines.avif import Avif
 from semlink.evaluate.pictures import Original, load_original
 from semlink.pipeline.session import LocalSession
 from semlink.report.picture_grid import Tile, colour_trust_map, draw_picture_grid

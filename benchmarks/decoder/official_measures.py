@@ -17,8 +17,8 @@ import numpy as np
 from benchmarks.common.arguments import make_parser
 from benchmarks.common.paths import KODAK
 from benchmarks.common.report import make_table, write_report
+from receiver.decoder_registry import load_decoder
 from receiver.decoders.base import options_for
-from receiver.decoders.registry import load_decoder
 from receiver.guidance import guidance_in
 from receiver.metrics.names import MEASURES, PERCEPTUAL
 from receiver.metrics.reporter import Measures

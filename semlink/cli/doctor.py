@@ -166,8 +166,8 @@ def _examine_pocket_weights() -> Finding:
     try:
         import numpy as np
 
+        from receiver.decoder_registry import load_decoder
         from receiver.decoders.base import DecodeOptions
-        from receiver.decoders.registry import load_decoder
         from receiver.guidance import Guidance
         from receiver.pocket.config import weights_folder
         from shared.bitstream import PictureHeader

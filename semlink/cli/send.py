@@ -70,7 +70,7 @@ def send(
     with open_session(services.addresses, device=receiver.device, timeout_s=timeout) as session:
         run_transfer = session.transfer
         if channel.protect is Protect.UNEQUAL:
-            from semlink.pipeline.protected import transfer_unequally  # imports the channel and the sender
+            from semlink.client.protected import transfer_unequally  # imports the channel and the sender
 
             run_transfer = partial(transfer_unequally, session)
         with progress_bar(1, quiet=as_json) as on_stage:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from receiver.guidance import guidance_in
 from receiver.pocket.sizes import quarter_size
-from semlink.evaluate.baselines.avif_esrgan import load_real_esrgan_x4, upscale_4x
-from semlink.evaluate.codec import enlarge
+from semlink.baselines.avif_esrgan import load_real_esrgan_x4, upscale_4x
+from semlink.baselines.codec import enlarge
 from semlink.pipeline.coding_spec import REAL_ESRGAN
 from semlink.pipeline.spec_decoding import decode_as_specified, remove_dropped_streams
 from shared.bitstream import Bitstream

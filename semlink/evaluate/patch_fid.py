@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from receiver.metrics.names import PATCH_FID
-from semlink.evaluate.codec import read_image
+from semlink.baselines.codec import read_image
 from semlink.evaluate.pictures import load_original
 from semlink.evaluate.results import hash_key
 from shared.files import write_file

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from receiver.metrics.names import MAX_PIXELS
-from semlink.evaluate.baselines.vvc import VVC, VvcPicture, find_vvc_pictures
+from semlink.baselines.vvc import VVC, VvcPicture, find_vvc_pictures
 from shared.errors import BudgetError, ConfigError, InputError, PictureError
 from shared.files import read_file
 from shared.picture import load_picture

@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from semlink.evaluate.baselines.registry import BASELINES, load_baseline
-from semlink.evaluate.baselines.vvc import VVC
-from semlink.evaluate.codec import read_image
+from semlink.baselines.codec import read_image
+from semlink.baselines.registry import BASELINES, load_baseline
+from semlink.baselines.vvc import VVC
 from semlink.evaluate.link import describe_recipe, make_link_codec
 from semlink.evaluate.pictures import Budget, Original, VvcBudgets, load_original
 from semlink.evaluate.results import EvaluationRow, ResultFile, hash_key, replace_infinite
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from receiver.metrics.reporter import Measures, Reference
-    from semlink.evaluate.baselines.vvc import VvcPicture
-    from semlink.evaluate.codec import PictureCodec
+    from semlink.baselines.codec import PictureCodec
+    from semlink.baselines.vvc import VvcPicture
     from semlink.pipeline.pipeline import Pipeline
 
     Measure = Callable[[Path], dict[str, float | None]]

@@ -5,7 +5,7 @@
     hci                                       a codec of the link, by the receiver's default decoder
     hci@pocket:steps=4,fidelity=0             a codec of the link, by a decoder with options
     hci@hci:drop=CAPTION+TOKENS               streams removed before decoding
-    avif                                      a classical codec (semlink/evaluate/baselines)
+    avif                                      a classical codec (semlink/baselines)
     hci@hci+ldpc:mcs=4                        LDPC at row 4 of the MCS table
     avif+ldpc:best                            LDPC at the fastest MCS that is reliable at this SNR
     avif+ideal                                a code that achieves capacity
@@ -21,10 +21,10 @@ from enum import StrEnum
 from typing import Final
 
 from channel.phy.mcs import MCS_INDICES
+from receiver.decoder_registry import DECODER_NAMES, DEFAULT_DECODER
 from receiver.decoders.base import DecodeOptions
-from receiver.decoders.registry import DECODER_NAMES, DEFAULT_DECODER
-from semlink.evaluate.baselines.registry import BASELINES
-from semlink.evaluate.baselines.vvc import VVC
+from semlink.baselines.registry import BASELINES
+from semlink.baselines.vvc import VVC
 from shared.codecs.registry import codecs
 from shared.errors import ConfigError, UnknownNameError
 from shared.streams import StreamKind

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, cast
 
 from channel.link.link import Link
 from channel.link.transmission import Transmission
+from receiver.decoder_registry import DECODER_NAMES, DEFAULT_DECODER, load_decoder
 from receiver.decoders.base import DecodeOptions, options_for
-from receiver.decoders.registry import DECODER_NAMES, DEFAULT_DECODER, load_decoder
 from receiver.rebuild import Rebuilt, rebuild
 from receiver.reception import Reception
 from semlink.encoder_search.hci import PocketDecoderInTheLoop

@@ -25,7 +25,7 @@ from channel.phy.capacity import awgn_capacity
 from channel.phy.mcs import MCS_INDICES, Mcs, mcs
 from channel.phy.outage import outage_capacity
 from channel.propagation.kinds import Awgn, Rayleigh, Rician
-from semlink.evaluate.baselines.registry import BASELINES, load_baseline
+from semlink.baselines.registry import BASELINES, load_baseline
 from semlink.pipeline.channel_uses import (
     check_channel_uses,
     max_payload_bytes,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from channel.link.accounting import CostBreakdown
     from channel.link.outcome import PacketOutcome
     from channel.phy.coding import ChainCache
-    from semlink.evaluate.codec import PictureCodec
+    from semlink.baselines.codec import PictureCodec
     from semlink.pipeline.coding_spec import CodingSpec
 
 TARGET_DELIVERY: Final = 0.9

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from channel.propagation.timing import wall_wait_s
 from channel.service.loss_messages import predict_loss
 from channel.service.messages import arrival_message, describe_channel, list_channels, read_profile, report_message
+from receiver.decoder_registry import DEFAULT_DECODER
 from receiver.decoders.base import DecodeOptions, options_for
-from receiver.decoders.registry import DEFAULT_DECODER
 from receiver.rebuild import draft_decoders, make_report, measure_quality, rebuild, repair_report
 from receiver.reception import Reception
 from semlink.pipeline.pipeline import Pipeline

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from channel.phy.mcs import MCS_INDICES
 from channel.profile.registry import load_profile, parse_profile
+from semlink.baselines.vvc import VVC
 from semlink.client.settings import FILE_ENDINGS, read_profile
-from semlink.evaluate.baselines.vvc import VVC
 from semlink.evaluate.pictures import find_pictures, load_original
 from semlink.pipeline.coding_spec import (
     AUTOENCODER,

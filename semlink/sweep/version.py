@@ -17,7 +17,7 @@ from semlink.pipeline import fingerprint
 
 PACKAGES: Final = ("sender", "channel", "receiver", "shared")
 """Packages that make rows. They and ``FOLDERS`` are hashed completely, so that no file can be forgotten."""
-FOLDERS: Final = ("pipeline", "encoder_search", "evaluate", "sweep")
+FOLDERS: Final = ("baselines", "pipeline", "encoder_search", "evaluate", "sweep")
 """Folders of ``semlink`` that make rows. What only presents rows, as ``cli`` and ``report``, is not among them."""
 SOURCES: Final = (".py", ".json", ".yaml", ".txt", ".npy", ".npz")
 DIGEST_CHARACTERS: Final = 16

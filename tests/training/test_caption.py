@@ -24,7 +24,7 @@ from shared.errors import SetupError
 from training.caption.pictures import Captioned, compute_features, read_captioned
 from training.caption.recipe import IGNORED, CaptionerRecipe, export, to_symbols
 from training.caption.scores import bleu, cider, split_words
-from training.pocket.loop import Plan, train
+from training.loop import Plan, train
 
 
 def picture(seed, captions):

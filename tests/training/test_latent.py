@@ -104,7 +104,7 @@ def test_saved_weights_come_back(tmp_path):
 
 
 def test_kept_channels_are_as_many_as_asked_and_the_best_by_rule():
-    from training.latent.channel_dropout import draw_channel_mask
+    from training.channel_dropout import draw_channel_mask
 
     ramp = torch.linspace(0, 1, 64)
     picture = (ramp[:, None] * ramp).expand(2, 3, 64, 64)

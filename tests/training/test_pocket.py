@@ -111,7 +111,7 @@ def rows(out):
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(pairs, tmp_path):
     from dataclasses import replace
 
-    from training.pocket.loop import Plan, train
+    from training.loop import Plan, train
 
     plan = Plan(steps=4, batch=2, side=32, rate=1e-3, muon_rate=1e-3, log_every=1, sample_every=4, precision="no")
     whole = train(recipe("restorer", pairs), plan, tmp_path / "whole")
@@ -137,7 +137,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(pairs, tmp_path):
 
 @pytest.mark.parametrize("stage", ["restorer", "autoencoder", "spw", "flow", "finetune"])
 def test_training_lowers_what_it_minimises(stage, pairs, tmp_path):
-    from training.pocket.loop import Plan, train
+    from training.loop import Plan, train
 
     taught = recipe(stage, pairs)
     drawn = taught.batch(np.random.default_rng(0), 2, 32)
@@ -157,8 +157,8 @@ def test_training_lowers_what_it_minimises(stage, pairs, tmp_path):
 
 def test_the_sketch_learns_what_nothing_and_what_words_tell(pairs, tmp_path):
     from receiver.pocket.fallback import FallbackSynthesis
+    from training.loop import Plan, train
     from training.pocket.fallback import FallbackRecipe
-    from training.pocket.loop import Plan, train
 
     dark, middle = pairs.pictures[:2] // 3
     precomputed = make_precomputed(np.stack([dark, middle + 80]))
@@ -219,7 +219,7 @@ def test_nothing_to_train_on_is_one_line(tmp_path, monkeypatch, capsys):
 
 
 def test_nothing_to_resume_from_is_said(pairs, tmp_path):
-    from training.pocket.loop import Plan, train
+    from training.loop import Plan, train
 
     with pytest.raises(SetupError, match="train without --resume first"):
         train(recipe("restorer", pairs), Plan(steps=1, precision="no"), tmp_path, resume=True)

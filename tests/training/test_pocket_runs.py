@@ -50,7 +50,7 @@ class LineRecipe:
 
 
 def plan(**changes):
-    from training.pocket.loop import Plan
+    from training.loop import Plan
 
     return replace(Plan(steps=6, batch=4, rate=1e-2, log_every=1, sample_every=3, precision="no"), **changes)
 
@@ -60,7 +60,7 @@ def steps_logged(out):
 
 
 def test_a_killed_run_leaves_one_row_per_step_and_its_minutes_count_on(tmp_path):
-    from training.pocket.loop import load_plan, train
+    from training.loop import load_plan, train
 
     with pytest.raises(KeyboardInterrupt):
         train(LineRecipe(dies_at=5), plan(minutes=600.0), tmp_path)  # the checkpoint is that of step 3
@@ -81,7 +81,7 @@ def test_a_killed_run_leaves_one_row_per_step_and_its_minutes_count_on(tmp_path)
 
 
 def test_the_checkpoint_is_there_before_the_validation(tmp_path):
-    from training.pocket.loop import train
+    from training.loop import train
 
     recipe = LineRecipe()
 
@@ -97,7 +97,7 @@ def test_the_checkpoint_is_there_before_the_validation(tmp_path):
 
 @pytest.mark.parametrize("data", [b"", b"no checkpoint", b"\x80\x02}q\x00.", "cut", "foreign"])
 def test_a_damaged_checkpoint_is_one_line_that_keeps_it(data, tmp_path):
-    from training.pocket.loop import load_trained_weights, train
+    from training.loop import load_trained_weights, train
 
     path = tmp_path / "checkpoint.pt"
     if isinstance(data, bytes):

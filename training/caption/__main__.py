@@ -82,7 +82,7 @@ def _train(arguments: argparse.Namespace) -> None:
     import torch  # noqa: PLC0415
 
     from training.caption.recipe import CaptionerRecipe  # noqa: PLC0415
-    from training.pocket.loop import Plan, load_plan, train  # noqa: PLC0415
+    from training.loop import Plan, load_plan, train  # noqa: PLC0415
 
     pictures, features = load_training_set(arguments.data, arguments.runs)
     torch.manual_seed(Plan.seed)  # the first weights

@@ -17,7 +17,7 @@ from shared.caption.coder import caption_coder
 from shared.caption.ngram import END, ESCAPE, FIRST
 from shared.caption.text import parse
 from training.caption.scores import bleu, cider
-from training.pocket.loop import load_trained_weights
+from training.loop import load_trained_weights
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -44,7 +44,7 @@ def _run(arguments: argparse.Namespace) -> None:
         return
     from training.latent.codec import load_shipped_codec  # noqa: PLC0415
     from training.latent.recipe import PLAN, LatentRecipe  # noqa: PLC0415
-    from training.pocket.loop import train  # noqa: PLC0415
+    from training.loop import train  # noqa: PLC0415
 
     names = ("steps", "batch", "side", "rate", "precision")
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}

@@ -15,8 +15,8 @@ from sender.extractors.latent import WEIGHTS_NAME, load_analysis
 from sender.extractors.latent_network import Analysis
 from shared.errors import SetupError
 from shared.latent.layout import LATENT_CHANNELS
+from training.channel_dropout import draw_channel_mask
 from training.compressai_import import EntropyBottleneck
-from training.latent.channel_dropout import draw_channel_mask
 from training.latent.export import PRIOR_NAME
 
 if TYPE_CHECKING:

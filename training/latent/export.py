@@ -21,7 +21,7 @@ from training.latent.tables import (
     measure_table_bits,
     train_contexts,
 )
-from training.pocket.loop import load_trained_weights
+from training.loop import load_trained_weights
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shared.latent.layout import CHANNEL_COUNTS, LATENT_CHANNELS, LATENT_STRIDE
+from training.channel_dropout import draw_channel_mask
 from training.data import VALIDATION_FILE, decode_rgb, read_pictures
-from training.latent.channel_dropout import draw_channel_mask
 from training.latent.codec import Codec
 from training.latent.pictures import Crops
-from training.pocket.loop import Plan
-from training.pocket.report import draw_grid
+from training.loop import Plan
+from training.report import draw_grid
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from torch.nn import functional
 from shared.latent.context import NEIGHBOURS, STEPS, cross_channel_sums, neighbours
 from shared.latent.layout import CHANNEL_COUNTS, LATENT_CHANNELS, VALUE_MAX
 from shared.latent.tables import FRACTIONS, RADIUS, SCALE_LEVELS, SYMBOLS, WEIGHT_BITS, table_places
-from training.latent.channel_dropout import draw_channel_mask
+from training.channel_dropout import draw_channel_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.errors import ConfigError, LinkError
+from training.cache import RECORD, read_record
 from training.data import REPOSITORY, TRAIN
-from training.pocket.cache import RECORD, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,7 +85,7 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.command == "pairs":
         print(f"{len(pairs)} pairs to train on, {len(held_out)} held out, in {arguments.runs}")
     elif arguments.command == "train":
-        from training.pocket.loop import load_plan, train  # noqa: PLC0415
+        from training.loop import load_plan, train  # noqa: PLC0415
 
         names = ("minutes", "steps", "batch", "side", "rate", "muon_rate", "precision", "sample_every")
         given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}

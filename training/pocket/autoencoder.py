@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from receiver.pocket.networks import from_latent, to_latent
 from training.pocket.losses import PictureLoss, Weights, psnr_db
 from training.pocket.pairs import to_batch
-from training.pocket.report import draw_grid
+from training.report import draw_grid
 
 if TYPE_CHECKING:
     import numpy as np

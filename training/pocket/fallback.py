@@ -22,9 +22,9 @@ from receiver.pocket.sizes import RESTORER_SCALE
 from receiver.pocket.synthesis import load_synthesis
 from shared.latent.layout import CHANNEL_COUNTS, LATENT_CHANNELS
 from shared.tokens.stream import TokenKind
-from training.latent.channel_dropout import draw_channel_mask
+from training.channel_dropout import draw_channel_mask
 from training.pocket.flow import RSRT_SHARE, TOKEN_COUNTS
-from training.pocket.report import draw_grid
+from training.report import draw_grid
 
 if TYPE_CHECKING:
     from PIL import Image

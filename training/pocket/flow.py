@@ -22,7 +22,7 @@ from receiver.pocket.prompt import Prompt
 from shared.latent.layout import CHANNEL_COUNTS
 from shared.tokens.stream import MIN_TOKENS, TokenKind
 from training.pocket.losses import PictureLoss, Weights
-from training.pocket.report import draw_grid
+from training.report import draw_grid
 
 if TYPE_CHECKING:
     from PIL import Image

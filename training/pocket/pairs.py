@@ -22,8 +22,8 @@ from receiver.pocket.sizes import quarter_size
 from shared.errors import SetupError
 from shared.hci.rate_table import best_scale
 from shared.hci.stream import decode_hci, encode_hci, encode_hci_at, get_coder, upsample
+from training.cache import RECORD, is_cached, write_json, write_whole
 from training.data import TRAINING_FILES
-from training.pocket.cache import RECORD, is_cached, write_json, write_whole
 from training.pocket.pictures import read_training_pictures
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from shared.tokens.stream import MAX_TOKENS, QUANTISER_LEVELS
 from training.pocket.flow import TOKEN_COUNTS
-from training.pocket.report import draw_grid
+from training.report import draw_grid
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -11,7 +11,7 @@ from torch.nn import functional
 from receiver.pocket.networks import RESTORER_NOISE
 from training.pocket.losses import PictureLoss, Weights
 from training.pocket.pairs import to_batch
-from training.pocket.report import draw_grid
+from training.report import draw_grid
 
 if TYPE_CHECKING:
     import numpy as np

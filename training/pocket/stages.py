@@ -19,17 +19,17 @@ from receiver.pocket.weights import load_networks, save_networks
 from sender.extractors.tokens import load_token_network, new_token_network, save_token_network
 from shared.tokens.stream import TokenKind
 from training.data import VALIDATION_FILE
+from training.loop import Plan, Recipe, load_trained_weights
 from training.pocket.autoencoder import AutoencoderRecipe
 from training.pocket.fallback import FallbackRecipe
 from training.pocket.flow import FlowRecipe
-from training.pocket.loop import Plan, Recipe, load_trained_weights
 from training.pocket.losses import Weights
 from training.pocket.pairs import Pairs, prepare_choices, prepare_pairs, to_batch
 from training.pocket.precomputed import make_network_source, prepare_precomputed
 from training.pocket.pseudo_words import PseudoWordRecipe
-from training.pocket.report import draw_loss, read_log
 from training.pocket.restorer import RestorerRecipe
 from training.pocket.token_counts import TABLE, count_tokens, measure_bits_per_token
+from training.report import draw_loss, read_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

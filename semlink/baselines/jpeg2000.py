@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from semlink.evaluate.codec import encode_nearest, enlarge, read_image
+from semlink.baselines.codec import encode_nearest, enlarge, read_image
 
 if TYPE_CHECKING:
     import numpy as np

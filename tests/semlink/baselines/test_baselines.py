@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from receiver.metrics.pixel import psnr_db
-from semlink.evaluate.baselines.frames import decode_frame
-from semlink.evaluate.baselines.registry import BASELINES, load_baseline
-from semlink.evaluate.baselines.vvc import find_vvc_pictures
+from semlink.baselines.frames import decode_frame
+from semlink.baselines.registry import BASELINES, load_baseline
+from semlink.baselines.vvc import find_vvc_pictures
 from shared.errors import BudgetError, DataError, InputError
 
 BUDGETS = (420, 900)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
-from semlink.evaluate.baselines.frames import decode_frame
-from semlink.evaluate.codec import encode_nearest, enlarge
+from semlink.baselines.codec import encode_nearest, enlarge
+from semlink.baselines.frames import decode_frame
 from shared.errors import SetupError
 from shared.hci.av1 import source_planes
 from shared.hci.obu import Chroma

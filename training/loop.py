@@ -18,9 +18,9 @@ from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from shared.errors import SetupError
+from training.cache import write_whole
 from training.muon import Muon
-from training.pocket.cache import write_whole
-from training.pocket.report import draw_loss, read_log
+from training.report import draw_loss, read_log
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, cast
 
-from semlink.evaluate.baselines.frames import decode_frame
-from semlink.evaluate.codec import enlarge, fit_files
+from semlink.baselines.codec import enlarge, fit_files
+from semlink.baselines.frames import decode_frame
 from shared.hci.av1 import aom_obus
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from semlink.client.addresses import Addresses
+from semlink.client.protected import transfer_unequally
 from semlink.client.session import RemoteSession
 from semlink.client.settings import channel_settings, send_settings
-from semlink.pipeline.protected import transfer_unequally
 from semlink.pipeline.session import LocalSession
 from shared.rpc.semlink.v1 import receiver_pb2
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from semlink.evaluate.baselines.avif import Avif
-from semlink.evaluate.baselines.avif_esrgan import AvifEsrgan
-from semlink.evaluate.baselines.hevc import Hevc
-from semlink.evaluate.baselines.jpeg2000 import Jpeg2000
-from semlink.evaluate.baselines.webp import WebP
+from semlink.baselines.avif import Avif
+from semlink.baselines.avif_esrgan import AvifEsrgan
+from semlink.baselines.hevc import Hevc
+from semlink.baselines.jpeg2000 import Jpeg2000
+from semlink.baselines.webp import WebP
 from shared.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from semlink.evaluate.codec import PictureCodec
+    from semlink.baselines.codec import PictureCodec
 
 BASELINES: Final[dict[str, Callable[[], PictureCodec]]] = {
     Jpeg2000.name: Jpeg2000,

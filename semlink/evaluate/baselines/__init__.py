@@ -1,1 +1,0 @@
-"""Classical codecs to compare with. One file each, all with the interface ``semlink.evaluate.codec.PictureCodec``."""
