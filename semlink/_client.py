@@ -78,7 +78,7 @@ class Client:
             _check_max_bytes(max_bytes),
             caption=caption,
             tokens=tokens,
-            planes=latent_channels,
+            latent_channels=latent_channels,
             trade_off="" if trade_off is None else _trade_off_text(trade_off),
         )
         report = self._session.encode(picture_bytes(picture), settings)

@@ -44,8 +44,8 @@ MAX_BUDGET_BYTES: Final = MAX_BITSTREAM_BYTES - 32
 class HciSource(Protocol):
     """Codes the HCI of one picture."""
 
-    def __call__(self, budget_bytes: int, fills: Callable[[bytes], bool] | None = None) -> bytes:
-        """Return the best payload within ``budget_bytes``; if possible one that ``fills`` accepts.
+    def __call__(self, max_bytes: int, fills: Callable[[bytes], bool] | None = None) -> bytes:
+        """Return the best payload within ``max_bytes``; if possible one that ``fills`` accepts.
 
         Raises:
             BudgetError: nothing fits.

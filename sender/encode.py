@@ -34,9 +34,9 @@ def default_budget_bytes(picture: Picture, codec: Codec) -> int:
 
 
 def encode_picture(
-    picture: Picture, codec: Codec, extractors: Extractors, budget_bytes: int = 0, caption: str | None = None
+    picture: Picture, codec: Codec, extractors: Extractors, max_bytes: int = 0, caption: str | None = None
 ) -> Bitstream:
-    """Return the bitstream of ``picture``, whose container has at most ``budget_bytes`` (0: the codec's default).
+    """Return the bitstream of ``picture``, whose container has at most ``max_bytes`` (0: the codec's default).
 
     Usually the small streams get their bytes first, and the highly compressed image (HCI) gets the rest. A stream that
     leaves too little for the HCI is left out. In a recipe with ``fills``, the HCI gets its bytes first, and other
@@ -54,7 +54,7 @@ def encode_picture(
         )
     if codec.trade_off is not None and extractors.feature_distortion is None:
         raise SetupError("a trade-off needs a decoder at the sender: install the receiver beside it, or leave it out")
-    budget = Budget(picture.header, budget_bytes or default_budget_bytes(picture, codec))
+    budget = Budget(picture.header, max_bytes or default_budget_bytes(picture, codec))
     candidates = extract(picture, codec, extractors, caption)
     return budget.container(allocate(candidates, budget))
 
@@ -84,7 +84,7 @@ def _extract_caption(pixels: NDArray[np.uint8], extractors: Extractors, given: s
 
 
 def _extract_latent(pixels: NDArray[np.uint8], codec: Codec, extractors: Extractors) -> tuple[LatentCandidate, ...]:
-    return tuple(latent_candidates(*extractors.latent(pixels, codec.planes)))
+    return tuple(latent_candidates(*extractors.latent(pixels, codec.latent_channels)))
 
 
 def _extract_tokens(picture: Picture, codec: Codec, extractors: Extractors, hci: bytes | None, caption: str) -> Tokens:

@@ -37,10 +37,10 @@ def choose_hci(
     codec: Codec,
     pixels: NDArray[np.uint8],
     decoder_in_the_loop: DecoderInTheLoop | None,
-    budget_bytes: int,
+    max_bytes: int,
     fills: Callable[[bytes], bool] | None = None,
 ) -> bytes:
-    """Return the HCI payload that ``codec`` chooses within ``budget_bytes``; if possible one that ``fills`` accepts.
+    """Return the HCI payload that ``codec`` chooses within ``max_bytes``; if possible one that ``fills`` accepts.
 
     Without a decoder in the loop, the choice is the one that measured best up-sampled.
 
@@ -50,19 +50,19 @@ def choose_hci(
     """
     loop = decoder_in_the_loop if codec.hci_choice == "decoder" else None
     if fills is not None:
-        return _choose_filling_hci(codec, pixels, loop, budget_bytes, fills)
+        return _choose_filling_hci(codec, pixels, loop, max_bytes, fills)
     if loop is not None:
-        candidates = hci_candidates(pixels, budget_bytes, coder=codec.hci_coder, steps=STEPS_TRIED)
+        candidates = hci_candidates(pixels, max_bytes, coder=codec.hci_coder, steps=STEPS_TRIED)
         if candidates:
             return candidates[0] if len(candidates) == 1 else min(candidates, key=loop(pixels))
-    return encode_hci(pixels, budget_bytes, coder=codec.hci_coder)
+    return encode_hci(pixels, max_bytes, coder=codec.hci_coder)
 
 
 def _choose_filling_hci(
     codec: Codec,
     pixels: NDArray[np.uint8],
     loop: DecoderInTheLoop | None,
-    budget_bytes: int,
+    max_bytes: int,
     fills: Callable[[bytes], bool],
 ) -> bytes:
     """Return the best payload that ``fills`` accepts; if it accepts none, the best of all.
@@ -71,17 +71,17 @@ def _choose_filling_hci(
     bytes at full quality is accepted at no scale.
     """
     distance = None if loop is None else loop(pixels)
-    if distance is None and fills(up_sampled := encode_hci(pixels, budget_bytes, coder=codec.hci_coder)):
+    if distance is None and fills(up_sampled := encode_hci(pixels, max_bytes, coder=codec.hci_coder)):
         return up_sampled
     candidates: list[bytes] = []
     for steps in (STEPS_TRIED, *([-finer] for finer in range(1, len(HCI_SCALES)))):
-        here = hci_candidates(pixels, budget_bytes, coder=codec.hci_coder, steps=steps)
+        here = hci_candidates(pixels, max_bytes, coder=codec.hci_coder, steps=steps)
         filling = [payload for payload in here if fills(payload)]
         if filling:
             return min(filling, key=distance or _prefer_longest)
         candidates += here
     if not candidates:
-        return encode_hci(pixels, budget_bytes, coder=codec.hci_coder)
+        return encode_hci(pixels, max_bytes, coder=codec.hci_coder)
     return min(candidates, key=distance or _prefer_longest)
 
 

@@ -79,7 +79,7 @@ def requested_codec(settings: sender_pb2.SendSettings) -> Codec:
         ConfigError: a change breaks its rule.
     """
     changes: dict[str, object] = {
-        name: getattr(settings, name) for name in ("tokens", "planes") if settings.HasField(name)
+        name: getattr(settings, name) for name in ("tokens", "latent_channels") if settings.HasField(name)
     }
     if settings.HasField("trade_off"):
         changes["trade_off"] = {"alpha": settings.trade_off.alpha, "beta": settings.trade_off.beta}

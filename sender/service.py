@@ -90,7 +90,7 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
 
     def _encode(self, picture: Picture, codec: Codec, settings: sender_pb2.SendSettings) -> Bitstream:
         caption = settings.caption if settings.HasField("caption") else None
-        return encode_picture(picture, codec, self._extractors, settings.budget_bytes, caption)
+        return encode_picture(picture, codec, self._extractors, settings.max_bytes, caption)
 
     async def ListCodecs(  # noqa: N802 - gRPC's name
         self, request: sender_pb2.ListCodecsRequest, context: Context

@@ -38,13 +38,13 @@ BPPS = (0.0225, 0.06)
 SHOWN = ("psnr_db", *PERCEPTUAL, "class_kl")
 
 
-def make_choices(pixels: NDArray[np.uint8], budget_bytes: int, loop: PocketDecoderInTheLoop) -> dict[str, bytes]:
+def make_choices(pixels: NDArray[np.uint8], max_bytes: int, loop: PocketDecoderInTheLoop) -> dict[str, bytes]:
     """Return the HCI payloads to compare, by name."""
-    made = {"hci: best up-sampled": encode_hci(pixels, budget_bytes)}
+    made = {"hci: best up-sampled": encode_hci(pixels, max_bytes)}
     distance = functools.cache(loop(pixels))
     candidates = []
     for step in STEPS_TRIED:
-        here = hci_candidates(pixels, budget_bytes, steps=[step])
+        here = hci_candidates(pixels, max_bytes, steps=[step])
         candidates += here
         if here:
             made[f"{step} scales coarser, the better tuning"] = min(here, key=distance)

@@ -92,13 +92,13 @@ def count_j2k_bytes(codestream: bytes, *, bare: bool) -> int:
     return len(codestream) - (codestream.index(START_OF_DATA) + 2 if bare else 0)
 
 
-def encode_j2k_within(small: Picture, budget_bytes: int, *, bare: bool) -> bytes | None:
+def encode_j2k_within(small: Picture, max_bytes: int, *, bare: bool) -> bytes | None:
     """The largest codestream within the budget, by bisection of the compression ratio; None if none fits."""
-    low, high, best = 1.0, 4.0 * small.size / budget_bytes, None
+    low, high, best = 1.0, 4.0 * small.size / max_bytes, None
     for _ in range(10):
         ratio = (low * high) ** 0.5
         codestream = encode_j2k(small, ratio)
-        if count_j2k_bytes(codestream, bare=bare) <= budget_bytes:
+        if count_j2k_bytes(codestream, bare=bare) <= max_bytes:
             high, best = ratio, codestream
         else:
             low = ratio

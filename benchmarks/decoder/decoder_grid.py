@@ -57,9 +57,9 @@ def main() -> None:
 
 
 def _make_row(session: LocalSession, original: Original) -> list[Tile]:
-    peer, peer_name, budget_bytes = _make_peer(original)
+    peer, peer_name, max_bytes = _make_peer(original)
     width, height = original.size
-    settings = make_message(sender_pb2.SendSettings, codec="hci", budget_bytes=budget_bytes)
+    settings = make_message(sender_pb2.SendSettings, codec="hci", max_bytes=max_bytes)
     sent = session.encode(encode_png(original.pixels), settings)
     decode = make_message(receiver_pb2.DecodeSettings, trust_map=True)
     received = session.decode(sent.container, decode)
@@ -67,7 +67,7 @@ def _make_row(session: LocalSession, original: Original) -> list[Tile]:
     trust = colour_trust_map(received.trust_png, width, height)
     return [
         Tile(encode_png(original.pixels), (original.file.name, f"{width}x{height}")),
-        Tile(encode_png(peer), (f"{peer_name}, {budget_bytes} B", _describe_quality(peer, original))),
+        Tile(encode_png(peer), (f"{peer_name}, {max_bytes} B", _describe_quality(peer, original))),
         Tile(received.png, (f"{len(sent.container)} B, {sent.bpp:.4f} bpp", _describe_quality(ours, original))),
         Tile(trust, (f"mean trust {received.report.trust:.2f}", describe_decoder(received.report))),
     ]
@@ -79,8 +79,8 @@ def _make_peer(original: Original) -> tuple[NDArray[np.uint8], str, int]:
     for vvc in original.vvc:
         if vvc.label == QUANTIZER:
             return vvc.pixels(width, height), "VVC", vvc.bytes
-    budget_bytes, avif = int(MARS_BPP * width * height / 8), Avif()
-    return avif.decode(avif.encode(original.pixels, budget_bytes), width, height), "AVIF", budget_bytes
+    max_bytes, avif = int(MARS_BPP * width * height / 8), Avif()
+    return avif.decode(avif.encode(original.pixels, max_bytes), width, height), "AVIF", max_bytes
 
 
 def _describe_quality(pixels: NDArray[np.uint8], original: Original) -> str:

@@ -4,7 +4,7 @@ VVC at quantiser 52 comes as decoded files in the folder ``vvc`` beside the pict
 measures against those measured with the authors' own code. Writes docs/results/official-measures.md, in about half an
 hour of one core:
 
-    python -m benchmarks.decoder.official_measures --budget 1072
+    python -m benchmarks.decoder.official_measures --bytes 1072
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ SHOWN = ("psnr_db", "ms_ssim", *PERCEPTUAL)
 def main() -> None:
     parser = make_parser(__doc__, "official-measures.md")
     parser.add_argument("--pictures", type=Path, default=KODAK, help="folder of PNG pictures, with `vvc` beside it")
-    parser.add_argument("--budget", type=int, default=1072, help="most bytes of a file of codec hci")
+    parser.add_argument("--bytes", type=int, default=1072, help="most bytes of a file of codec hci")
     options = parser.parse_args()
     measures, extractors, decoder = Measures(SHOWN), Extractors(), load_decoder("")
     measures.require_all()
     rows: dict[str, list[list[float]]] = {"VVC": [], "hci": []}
     for file in sorted(options.pictures.glob("*.png")):
         original = load_original(file)
-        bitstream = encode_picture(Picture(original.pixels), get_codec("hci"), extractors, options.budget)
+        bitstream = encode_picture(Picture(original.pixels), get_codec("hci"), extractors, options.bytes)
         decoded = decoder.reconstruct(guidance_in(bitstream), options_for(decoder))
         if decoded is None:
             raise SystemExit(f"{file} is not decoded")
@@ -59,7 +59,7 @@ def main() -> None:
             found = measures.compare(pixels, reference)
             rows[codec].append([size, 8 * size / pixels[..., 0].size, *(float(found[name] or 0) for name in SHOWN)])
             print(file.name, codec, *(f"{value:.4f}" for value in rows[codec][-1]), flush=True)
-    write_report(make_page(rows, options.budget), options.out)
+    write_report(make_page(rows, options.bytes), options.out)
 
 
 def load_vvc(original: Original) -> tuple[int, NDArray[np.uint8]]:
@@ -79,7 +79,7 @@ def make_page(rows: dict[str, list[list[float]]], budget: int) -> str:
     header = ["codec", "bytes", "bpp", *(MEASURES[name].heading for name in SHOWN)]
     return (
         "# LPIPS and DISTS as published\n\n"
-        f"`python -m benchmarks.decoder.official_measures --budget {budget}`: means over the {len(rows['hci'])}\n"
+        f"`python -m benchmarks.decoder.official_measures --bytes {budget}`: means over the {len(rows['hci'])}\n"
         "pictures of Kodak. LPIPS 0.1 on AlexNet and on VGG16 (Zhang et al. 2018) and DISTS (Ding et al. 2020)\n"
         "with their published weights and formulas (`receiver/metrics/perceptual.py`): figures compare with those\n"
         "of papers. Every byte of a file counts.\n\n" + make_table(header, lines)

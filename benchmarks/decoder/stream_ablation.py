@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def make_variants(
-    codec: Codec, picture: Picture, whole: Bitstream, following: Bitstream, extractors: Extractors, budget_bytes: int
+    codec: Codec, picture: Picture, whole: Bitstream, following: Bitstream, extractors: Extractors, max_bytes: int
 ) -> Iterator[tuple[str, Bitstream]]:
     """Yield the names and bitstreams of one picture's variants."""
     yield ALL, whole
@@ -86,13 +86,13 @@ def make_variants(
         other = following.stream(kind)
         if other is not None and following.header == whole.header:
             yield f"{kind.name} swapped", _replace(whole, rest, other.payload, kind)
-        empty = _make_neutral(stream, whole, budget_bytes)
+        empty = _make_neutral(stream, whole, max_bytes)
         if empty is not None:
             yield f"{kind.name} zeroed", _replace(whole, rest, empty, kind)
         remaining = tuple(one for one in codec.streams if one is not kind)
         if kind is not StreamKind.HCI and remaining:
             without = codec.model_copy(update={"streams": remaining})
-            yield f"{kind.name} unsent", encode_picture(picture, without, extractors, budget_bytes)
+            yield f"{kind.name} unsent", encode_picture(picture, without, extractors, max_bytes)
 
 
 def _replace(whole: Bitstream, rest: Sequence[Stream], payload: bytes, kind: StreamKind) -> Bitstream:
@@ -100,14 +100,14 @@ def _replace(whole: Bitstream, rest: Sequence[Stream], payload: bytes, kind: Str
     return Bitstream(whole.header, tuple(streams))
 
 
-def _make_neutral(stream: Stream, whole: Bitstream, budget_bytes: int) -> bytes | None:
+def _make_neutral(stream: Stream, whole: Bitstream, max_bytes: int) -> bytes | None:
     """Return a payload of the same kind without content, None if that is the same as no payload.
 
     Neutral tokens are rare and cost more than usual ones, so fewer of them fit the budget.
     """
     if stream.kind is StreamKind.TOKENS:
         tokens = decode_tokens(stream.payload)
-        room = budget_bytes - len(whole.pack()) + len(stream.payload)
+        room = max_bytes - len(whole.pack()) + len(stream.payload)
         counts = range(MIN_TOKENS, len(tokens.codes) + 1)
         made = [encode_tokens(Tokens(tokens.kind, (NEUTRAL_CODE,) * count)) for count in counts]
         return max((one for one in made if len(one) <= room), key=len, default=None)

@@ -53,7 +53,12 @@ def make_codec(*, tokens: bool = False) -> Codec:
         *((StreamKind.TOKENS,) if tokens else ()),
     )
     return Codec(
-        name="many-streams", summary="many", streams=kinds, token_kind=TokenKind.RSRT, tokens=32, planes=LAYERED.planes
+        name="many-streams",
+        summary="many",
+        streams=kinds,
+        token_kind=TokenKind.RSRT,
+        tokens=32,
+        latent_channels=LAYERED.latent_channels,
     )
 
 

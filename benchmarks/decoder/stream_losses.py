@@ -40,7 +40,7 @@ ALL_STREAMS = Codec(
     streams=tuple(StreamKind),
     token_kind=TokenKind.RSRT,
     tokens=32,
-    planes=4,
+    latent_channels=4,
 )
 SHOWN = (*PERCEPTUAL, "class_kl", "psnr_db")
 COLUMNS = 4

@@ -22,9 +22,9 @@ class Avif:
     name = coder = "avif"
     suffix = ".avif"
 
-    def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
+    def encode(self, pixels: NDArray[np.uint8], max_bytes: int) -> bytes:
         """Return the file."""
-        return encode_nearest(self, pixels, budget_bytes, 101, _encode)
+        return encode_nearest(self, pixels, max_bytes, 101, _encode)
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
         """Return the picture."""

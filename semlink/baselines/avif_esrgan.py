@@ -38,9 +38,9 @@ class AvifEsrgan:
         """
         load_real_esrgan_x4()
 
-    def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
+    def encode(self, pixels: NDArray[np.uint8], max_bytes: int) -> bytes:
         """Return AV1's open bitstream units (OBUs)."""
-        return next(fit_files(pixels, budget_bytes, QUANTIZERS, _encode, ESRGAN_SCALES))
+        return next(fit_files(pixels, max_bytes, QUANTIZERS, _encode, ESRGAN_SCALES))
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
         """Return the picture."""

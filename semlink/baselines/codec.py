@@ -46,8 +46,8 @@ class PictureCodec(Protocol):
         """Ending of the file's name, with its dot."""
         ...
 
-    def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
-        """Return the file, at most ``budget_bytes`` long.
+    def encode(self, pixels: NDArray[np.uint8], max_bytes: int) -> bytes:
+        """Return the file, at most ``max_bytes`` long.
 
         Raises:
             BudgetError: no file fits.
@@ -65,7 +65,7 @@ class PictureCodec(Protocol):
 
 def fit_files(
     pixels: NDArray[np.uint8],
-    budget_bytes: int,
+    max_bytes: int,
     qualities: int,
     encode_at: EncodeAt,
     scales: tuple[int, ...] = BASELINE_SCALES,
@@ -82,23 +82,23 @@ def fit_files(
             break
         best = encode_at(small, 0)
         fewest_bytes = min(len(best), fewest_bytes or len(best))
-        if len(best) > budget_bytes:
+        if len(best) > max_bytes:
             continue
         low, high, any_fits = 0, qualities, True
         while high - low > 1:
             middle = (low + high) // 2
             data = encode_at(small, middle)
-            if len(data) <= budget_bytes:
+            if len(data) <= max_bytes:
                 low, best = middle, data
             else:
                 high = middle
         yield best
     if not any_fits:
-        raise BudgetError(f"{budget_bytes} bytes are too few for this picture; it takes {fewest_bytes} or more")
+        raise BudgetError(f"{max_bytes} bytes are too few for this picture; it takes {fewest_bytes} or more")
 
 
 def encode_nearest(
-    codec: PictureCodec, pixels: NDArray[np.uint8], budget_bytes: int, qualities: int, encode_at: EncodeAt
+    codec: PictureCodec, pixels: NDArray[np.uint8], max_bytes: int, qualities: int, encode_at: EncodeAt
 ) -> bytes:
     """Return the file within the budget whose decoded picture has the least mean squared error.
 
@@ -110,7 +110,7 @@ def encode_nearest(
     """
     height, width = pixels.shape[:2]
     best, least_error = b"", math.inf
-    for data in fit_files(pixels, budget_bytes, qualities, encode_at):
+    for data in fit_files(pixels, max_bytes, qualities, encode_at):
         error = float(np.mean((codec.decode(data, width, height).astype(np.int32) - pixels) ** 2))
         if error >= least_error:
             break

@@ -28,9 +28,9 @@ class Hevc:
     name = coder = "hevc"
     suffix = ".hevc"
 
-    def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
+    def encode(self, pixels: NDArray[np.uint8], max_bytes: int) -> bytes:
         """Return the stream."""
-        return encode_nearest(self, pixels, budget_bytes, WORST_QP + 1, _encode)
+        return encode_nearest(self, pixels, max_bytes, WORST_QP + 1, _encode)
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
         """Return the picture."""

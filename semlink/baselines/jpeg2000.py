@@ -24,9 +24,9 @@ class Jpeg2000:
     name = coder = "jpeg2000"
     suffix = ".j2k"
 
-    def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
+    def encode(self, pixels: NDArray[np.uint8], max_bytes: int) -> bytes:
         """Return the codestream."""
-        return encode_nearest(self, pixels, budget_bytes, STEPS, _encode)
+        return encode_nearest(self, pixels, max_bytes, STEPS, _encode)
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
         """Return the picture."""

@@ -127,10 +127,13 @@ class SenderOptions:
         int | None,
         typer.Option("--tokens", help="Most semantic tokens to send, 8 to 64.", metavar="N", show_default=CODECS),
     ] = None
-    planes: Annotated[
+    latent_channels: Annotated[
         int | None,
         typer.Option(
-            "--planes", help="Most channels of the latent to send: 1, 2, 4, 8 or 16.", metavar="N", show_default=CODECS
+            "--latent-channels",
+            help="Most channels of the latent to send: 1, 2, 4, 8 or 16.",
+            metavar="N",
+            show_default=CODECS,
         ),
     ] = None
     trade_off: Annotated[
@@ -156,7 +159,7 @@ class SenderOptions:
             max_bytes,
             caption=self.caption,
             tokens=self.tokens,
-            planes=self.planes,
+            latent_channels=self.latent_channels,
             trade_off=self.trade_off,
             packet_bytes=packet_bytes,
         )

@@ -30,9 +30,10 @@ def send(
     picture: PicturePath,
     *,
     sender: SenderOptions,
-    budget: Annotated[
+    max_bytes: Annotated[
         int,
         typer.Option(
+            "--bytes",
             help="Most bytes of the container; 0: the codec's rate.",
             min=0,
             metavar="BYTES",
@@ -64,7 +65,7 @@ def send(
         require_png(out, picture)
     outputs.require(picture, out)
     data = read_file(picture)
-    send_settings, channel_settings = sender.settings(budget, packet_bytes), channel.settings()
+    send_settings, channel_settings = sender.settings(max_bytes, packet_bytes), channel.settings()
     receive_settings = receiver.receive_settings(progressive=outputs.progressive is not None)
 
     with open_session(services.addresses, device=receiver.device, timeout_s=timeout) as session:

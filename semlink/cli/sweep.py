@@ -54,7 +54,7 @@ def sweep(
             show_default="each channel's own",
         ),
     ] = None,
-    budget: Annotated[
+    max_bytes: Annotated[
         str | None,
         typer.Option(
             "--bytes",
@@ -139,7 +139,7 @@ def sweep(
         "codecs": codecs,
         "channels": channels,
         "snr_db": snr,
-        "budget_bytes": budget,
+        "max_bytes": max_bytes,
         "channel_uses": uses,
         "cbr": cbr,
         "seeds": seeds,

@@ -24,11 +24,11 @@ FILE_ENDINGS = (".yaml", ".yml")
 
 def send_settings(
     codec: str,
-    budget_bytes: int,
+    max_bytes: int,
     *,
     caption: str | None,
     tokens: int | None,
-    planes: int | None,
+    latent_channels: int | None,
     trade_off: str,
     packet_bytes: int = 0,
 ) -> sender_pb2.SendSettings:
@@ -40,11 +40,11 @@ def send_settings(
     Raises:
         ConfigError: a value does not fit its field, or ``trade_off`` is not two numbers.
     """
-    chosen = {"caption": caption, "tokens": tokens, "planes": planes}
+    chosen = {"caption": caption, "tokens": tokens, "latent_channels": latent_channels}
     settings = make_message(
         sender_pb2.SendSettings,
         codec=codec,
-        budget_bytes=budget_bytes,
+        max_bytes=max_bytes,
         packet_bytes=packet_bytes,
         **{name: value for name, value in chosen.items() if value is not None},
     )

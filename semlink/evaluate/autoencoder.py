@@ -41,9 +41,9 @@ class AutoencoderCeiling:
         networks = load_networks(weights_folder(), torch.device("cpu"), torch.float32)
         self._network: AutoencoderDC = networks.autoencoder
 
-    def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
+    def encode(self, pixels: NDArray[np.uint8], max_bytes: int) -> bytes:
         """Return the latent of ``pixels``, with sides padded to multiples of 8."""
-        del budget_bytes
+        del max_bytes
         import torch  # noqa: PLC0415
 
         from receiver.pocket.networks import to_latent  # noqa: PLC0415

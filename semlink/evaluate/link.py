@@ -35,14 +35,14 @@ class LinkCodec:
         self._spec = spec
         self._pipeline = pipeline
 
-    def encode(self, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes:
-        """Return the container of ``pixels`` ``[H, W, 3]``, at most ``budget_bytes`` long.
+    def encode(self, pixels: NDArray[np.uint8], max_bytes: int) -> bytes:
+        """Return the container of ``pixels`` ``[H, W, 3]``, at most ``max_bytes`` long.
 
         Raises:
             BudgetError: nothing fits.
         """
         picture = load_picture(encode_png(pixels))
-        return self._pipeline.encode(picture, get_codec(self._spec.codec), budget_bytes).pack()
+        return self._pipeline.encode(picture, get_codec(self._spec.codec), max_bytes).pack()
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
         """Return the receiver's picture ``[H, W, 3]``.

@@ -29,7 +29,7 @@ class EvaluationRow:
     source: str
     codec: str
     budget: str
-    budget_bytes: int
+    max_bytes: int
     width: int
     height: int
     bytes: int

@@ -163,14 +163,14 @@ class EvaluationRun:
 
         ``encoded`` holds file and seconds by encoder: codecs that differ in decoding only share the file.
         """
-        budget_bytes = budget.bytes_for(original)
+        max_bytes = budget.bytes_for(original)
         version = _library_versions() if codec.name in BASELINES else self._weights + describe_recipe(codec.coder)
-        key = hash_key(codec.name, version, budget.label, budget_bytes, original.digest, self._measures.names)
+        key = hash_key(codec.name, version, budget.label, max_bytes, original.digest, self._measures.names)
         row = self._results.find(key, original.file)
         if row is not None:
             return row
         if codec.coder not in encoded:
-            encoded[codec.coder] = self._encode(codec, original, budget, budget_bytes)
+            encoded[codec.coder] = self._encode(codec, original, budget, max_bytes)
         file, encode_s = encoded[codec.coder]
         data = file.read_bytes()
         started = time.perf_counter()
@@ -184,7 +184,7 @@ class EvaluationRun:
             source=str(original.file),
             codec=codec.name,
             budget=budget.label,
-            budget_bytes=budget_bytes,
+            max_bytes=max_bytes,
             width=original.size[0],
             height=original.size[1],
             bytes=len(data),
@@ -198,13 +198,13 @@ class EvaluationRun:
         self._results.add(row)
         return row
 
-    def _encode(self, codec: PictureCodec, original: Original, budget: Budget, budget_bytes: int) -> tuple[Path, float]:
+    def _encode(self, codec: PictureCodec, original: Original, budget: Budget, max_bytes: int) -> tuple[Path, float]:
         """Return the encoded file and the seconds that encoding took."""
         started = time.perf_counter()
-        data = codec.encode(original.pixels, budget_bytes)
+        data = codec.encode(original.pixels, max_bytes)
         encode_s = time.perf_counter() - started
-        if len(data) > budget_bytes:
-            raise BudgetError(f"{codec.coder} made {len(data)} bytes; the budget is {budget_bytes}")
+        if len(data) > max_bytes:
+            raise BudgetError(f"{codec.coder} made {len(data)} bytes; the budget is {max_bytes}")
         file = self._make_path("files", codec.coder, original, budget, codec.suffix)
         write_file(file, data)
         return file, encode_s
@@ -231,7 +231,7 @@ class EvaluationRun:
             source=str(original.file),
             codec=VVC,
             budget=vvc.label,
-            budget_bytes=vvc.bytes,
+            max_bytes=vvc.bytes,
             width=width,
             height=height,
             bytes=vvc.bytes,

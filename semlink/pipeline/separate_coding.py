@@ -98,16 +98,16 @@ class FileCache:
             self._codecs[name] = load_baseline(name)
         return self._codecs[name]
 
-    def encode(self, name: str, pixels: NDArray[np.uint8], budget_bytes: int) -> bytes | None:
-        """Return the best file within ``budget_bytes``, None if no file fits.
+    def encode(self, name: str, pixels: NDArray[np.uint8], max_bytes: int) -> bytes | None:
+        """Return the best file within ``max_bytes``, None if no file fits.
 
         Raises:
             UnknownNameError, SetupError: as ``codec``.
         """
-        key = (name, hashlib.sha256(pixels.tobytes()).digest(), budget_bytes)
+        key = (name, hashlib.sha256(pixels.tobytes()).digest(), max_bytes)
         if key not in self._files:
             try:
-                self._files[key] = self.codec(name).encode(pixels, budget_bytes) if budget_bytes > 0 else None
+                self._files[key] = self.codec(name).encode(pixels, max_bytes) if max_bytes > 0 else None
             except BudgetError:
                 self._files[key] = None
         return self._files[key]

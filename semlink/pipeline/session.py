@@ -178,7 +178,7 @@ class LocalSession:
         on_stage("encode", 0.0)
         started_s = time.perf_counter()
         caption = settings.caption if settings.HasField("caption") else None
-        bitstream = self.pipeline.encode(picture, codec, settings.budget_bytes, caption)
+        bitstream = self.pipeline.encode(picture, codec, settings.max_bytes, caption)
         return bitstream, time.perf_counter() - started_s
 
 

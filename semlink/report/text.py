@@ -26,9 +26,8 @@ def format_interval(interval: Interval | None, digits: int) -> str:
 
 def format_rate(kind: str, rate: float) -> str:
     """Return a rate of a sweep with its unit."""
-    if kind == "budget_bytes":
-        return f"{rate:.0f} bytes" if rate else "codec's own"
-    return f"{rate:.0f} uses" if kind == "channel_uses" else f"CBR {rate:g}"
+    formats = {"channel_uses": f"{rate:.0f} uses", "cbr": f"CBR {rate:g}", "bpp": f"{rate:g} bpp"}
+    return formats.get(kind) or (f"{rate:.0f} bytes" if rate else "codec's own")
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -49,7 +49,7 @@ class Point:
         changes: settings of the profile that this point changes, by dotted name.
         snr_db: SNR of the point; None: the profile's own.
         es_n0_db: Es/N0 that follows from profile and changes.
-        rate_kind: ``budget_bytes``, ``channel_uses`` or ``cbr``.
+        rate_kind: ``max_bytes``, ``channel_uses`` or ``cbr``.
         rate: the value of that setting.
         packet_bytes: most bytes of one packet.
         measures: names of the quality measures.
@@ -216,8 +216,8 @@ def _make_point(
 
 def _check_rate(codec: CodingSpec, config: ChannelConfig, rate_kind: str) -> None:
     """Check that ``codec`` can be used with this kind of rate and over this channel."""
-    if rate_kind == "budget_bytes" and (codec.is_classical or codec.channel_code is ChannelCode.BEST):
-        raise ConfigError(f"{codec.name} fills channel uses: give channel_uses or cbr, not budget_bytes")
+    if rate_kind == "max_bytes" and (codec.is_classical or codec.channel_code is ChannelCode.BEST):
+        raise ConfigError(f"{codec.name} fills channel uses: give channel_uses or cbr, not max_bytes")
     if codec.channel_code is ChannelCode.BEST and config.snr_kind == "ebn0":
         raise ConfigError(f"{codec.name} needs snr_kind esn0: at one Eb/N0 each MCS has another SNR")
     if codec.channel_code is ChannelCode.IDEAL:

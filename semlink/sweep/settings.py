@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_POINTS: Final = 10_000
-RATES: Final = ("budget_bytes", "channel_uses", "cbr")
+RATES: Final = ("max_bytes", "channel_uses", "cbr")
 BLER: Final = "bler"
 MEASURES: Final = (*PIXEL, *PERCEPTUAL)
 Measure = Literal["psnr_db", "ms_ssim", "lpips_alex", "lpips_vgg", "dists"]
@@ -98,7 +98,7 @@ class Stop(_Settings):
 class Sweep(_Settings):
     """A grid: every codec over every channel at every SNR and rate, every picture with every seed.
 
-    The rate is one of three: ``budget_bytes`` is the most bytes of the container (0: the codec's own rate),
+    The rate is one of three: ``max_bytes`` is the most bytes of the container (0: the codec's own rate),
     ``channel_uses`` the most complex symbols per picture with all overhead, ``cbr`` the channel bandwidth ratio:
     channel uses per sample of the picture, of which it has 3 W H. Without ``snr_db`` each channel keeps its own SNR.
     ``set`` changes settings of every channel by dotted name. The received pictures of the first ``keep_pictures``
@@ -110,7 +110,7 @@ class Sweep(_Settings):
     channels: Annotated[tuple[str, ...], BeforeValidator(_split_list), Field(min_length=1)] = ("awgn",)
     snr_db: Annotated[tuple[SnrDb, ...], BeforeValidator(_parse_numbers)] = ()
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], BeforeValidator(_parse_seeds)] = (0,)
-    budget_bytes: Annotated[tuple[Annotated[int, Field(ge=0, le=1 << 20)], ...], BeforeValidator(_parse_numbers)] = ()
+    max_bytes: Annotated[tuple[Annotated[int, Field(ge=0, le=1 << 20)], ...], BeforeValidator(_parse_numbers)] = ()
     channel_uses: Annotated[
         tuple[Annotated[int, Field(ge=1, le=MAX_CHANNEL_USES)], ...], BeforeValidator(_parse_numbers)
     ] = ()
@@ -130,7 +130,7 @@ class Sweep(_Settings):
 
     @model_validator(mode="after")
     def _check_unique(self) -> Self:
-        for name in ("codecs", "channels", "snr_db", "seeds", "budget_bytes", "channel_uses", "cbr", "measures"):
+        for name in ("codecs", "channels", "snr_db", "seeds", "max_bytes", "channel_uses", "cbr", "measures"):
             values = getattr(self, name)
             repeated = next((one for one in values if values.count(one) > 1), None)
             if repeated is not None:
@@ -153,7 +153,7 @@ class Sweep(_Settings):
         for name in ("channel_uses", "cbr"):
             if getattr(self, name):
                 return tuple((name, value) for value in getattr(self, name))
-        return tuple(("budget_bytes", value) for value in self.budget_bytes or (0,))
+        return tuple(("max_bytes", value) for value in self.max_bytes or (0,))
 
     def to_yaml(self) -> str:
         """Return the sweep as YAML text that ``load_sweep`` reads back. It holds the defaults too, which may change."""

@@ -48,7 +48,7 @@ GSC: Final = Codec(
     name="gsc",
     summary="caption and up to sixteen channels of a learned latent, chosen by structural similarity",
     streams=(StreamKind.CAPTION, StreamKind.LATENT),
-    planes=16,
+    latent_channels=16,
 )
 """Generative semantic coding (Chen et al., arXiv 2510.27324)."""
 
@@ -63,7 +63,7 @@ LAYERED: Final = Codec(
     name="layered",
     summary="highly compressed image over a base layer of two latent channels and a caption, which may survive it",
     streams=(StreamKind.LATENT, StreamKind.CAPTION, StreamKind.HCI),
-    planes=2,
+    latent_channels=2,
 )
 """A small base layer under a highly compressed image: two latent channels and a caption.
 

@@ -62,7 +62,7 @@ class Codec(BaseModel):
         fills: whether the HCI may take all of the budget, and the other streams what is left.
         token_kind: kind of the tokens.
         tokens: the most tokens to send; a small budget holds fewer.
-        planes: the most latent channels to send; a small budget holds fewer.
+        latent_channels: the most latent channels to send; a small budget holds fewer.
         trade_off: weights of the rate-task optimisation that chooses the number of latent channels; None sends as many
             as fit.
         default_bpp: bits per pixel of a caller who names no budget.
@@ -78,7 +78,7 @@ class Codec(BaseModel):
     fills: bool = False
     token_kind: TokenKind = TokenKind.SPW
     tokens: Annotated[int, Field(ge=MIN_TOKENS, le=MAX_TOKENS)] = 16
-    planes: Annotated[int, AfterValidator(_check_channel_count)] = 16
+    latent_channels: Annotated[int, AfterValidator(_check_channel_count)] = 16
     trade_off: TradeOff | None = None
     default_bpp: Annotated[float, Field(ge=SMALLEST_BPP, le=LARGEST_BPP)] = 0.03
 
@@ -98,7 +98,11 @@ class Codec(BaseModel):
         return self
 
 
-STREAM_OF_CHANGE: Final = {"tokens": StreamKind.TOKENS, "planes": StreamKind.LATENT, "trade_off": StreamKind.LATENT}
+STREAM_OF_CHANGE: Final = {
+    "tokens": StreamKind.TOKENS,
+    "latent_channels": StreamKind.LATENT,
+    "trade_off": StreamKind.LATENT,
+}
 """The fields of a recipe that a caller may change, and the stream that each one belongs to."""
 
 

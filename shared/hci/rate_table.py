@@ -16,6 +16,6 @@ def best_scale(coder: str, bpp: float) -> int:
     return next((scale for max_bpp, scale in BEST_SCALES[coder] if bpp <= max_bpp), 1)
 
 
-def coders_by_merit(budget_bytes: int) -> tuple[str, ...]:
+def coders_by_merit(max_bytes: int) -> tuple[str, ...]:
     """Return the coders for a budget, the better one first."""
-    return ("learned", "av1") if budget_bytes < LEARNED_BELOW_BYTES else ("av1", "learned")
+    return ("learned", "av1") if max_bytes < LEARNED_BELOW_BYTES else ("av1", "learned")

@@ -103,8 +103,8 @@ def encode_hci_at(picture: NDArray[np.uint8], coder: str, scale: int, quality: i
     return _pack_params(coder, scale) + made_by.encode(downsample(picture, scale), quality)
 
 
-def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | None = None) -> bytes:
-    """Return the best HCI payload of ``picture`` (``[H, W, 3]`` or ``[H, W]``, uint8) within ``budget_bytes``.
+def encode_hci(picture: NDArray[np.uint8], max_bytes: int, *, coder: str | None = None) -> bytes:
+    """Return the best HCI payload of ``picture`` (``[H, W, 3]`` or ``[H, W]``, uint8) within ``max_bytes``.
 
     Coder and scale are those that measured best at this rate (``shared.hci.rate_table``). The quality is the highest
     that fits. If the lowest does not fit, smaller pictures are tried. ``coder`` fixes the coder.
@@ -117,22 +117,22 @@ def encode_hci(picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | No
     _check_picture(picture)
     height, width = picture.shape[:2]
     fewest: list[int] = []
-    for name, scale in _scales_to_try(width, height, budget_bytes, coder):
+    for name, scale in _scales_to_try(width, height, max_bytes, coder):
         small = downsample(picture, scale)
-        payloads = [_encode_within(one, small, budget_bytes - HCI_HEADER_BYTES) for one in _get_encoders(name)]
-        fitting = [payload for payload in payloads if len(payload) + HCI_HEADER_BYTES <= budget_bytes]
+        payloads = [_encode_within(one, small, max_bytes - HCI_HEADER_BYTES) for one in _get_encoders(name)]
+        fitting = [payload for payload in payloads if len(payload) + HCI_HEADER_BYTES <= max_bytes]
         if fitting:
             return _pack_params(name, scale) + min(fitting, key=lambda payload: _squared_error(name, payload, small))
         fewest.extend(len(payload) + HCI_HEADER_BYTES for payload in payloads)
     raise BudgetError(
-        f"{budget_bytes} bytes are too few for the HCI of this {width}x{height} picture; it takes {min(fewest)} or more"
+        f"{max_bytes} bytes are too few for the HCI of this {width}x{height} picture; it takes {min(fewest)} or more"
     )
 
 
 def hci_candidates(
-    picture: NDArray[np.uint8], budget_bytes: int, *, coder: str | None = None, steps: Iterable[int]
+    picture: NDArray[np.uint8], max_bytes: int, *, coder: str | None = None, steps: Iterable[int]
 ) -> list[bytes]:
-    """Return HCI payloads of ``picture`` within ``budget_bytes`` to choose from; [] if nothing fits.
+    """Return HCI payloads of ``picture`` within ``max_bytes`` to choose from; [] if nothing fits.
 
     ``steps`` select scales: 0 is the one that measured best at this rate, 1 is the next one that ``encode_hci`` tries,
     -1 is the next finer one. Steps without a scale are skipped. Every encoder of the coder codes each scale.
@@ -142,15 +142,15 @@ def hci_candidates(
     """
     _check_picture(picture)
     height, width = picture.shape[:2]
-    tried = list(_scales_to_try(width, height, budget_bytes, coder))
+    tried = list(_scales_to_try(width, height, max_bytes, coder))
     finer = _finer_scales(width, height, *tried[0]) if tried else []
     offered = dict(enumerate([*finer, *tried], start=-len(finer)))
     made: list[bytes] = []
     for name, scale in (offered[step] for step in steps if step in offered):
         small = downsample(picture, scale)
         for one in _get_encoders(name):
-            payload = _pack_params(name, scale) + _encode_within(one, small, budget_bytes - HCI_HEADER_BYTES)
-            if len(payload) <= budget_bytes and payload not in made:
+            payload = _pack_params(name, scale) + _encode_within(one, small, max_bytes - HCI_HEADER_BYTES)
+            if len(payload) <= max_bytes and payload not in made:
                 made.append(payload)
     return made
 
@@ -194,10 +194,10 @@ def _small_size(width: int, height: int, scale: int) -> tuple[int, int]:
     return -(-width // scale), -(-height // scale)
 
 
-def _scales_to_try(width: int, height: int, budget_bytes: int, coder: str | None) -> Iterator[tuple[str, int]]:
+def _scales_to_try(width: int, height: int, max_bytes: int, coder: str | None) -> Iterator[tuple[str, int]]:
     """Yield (coder, scale) in the order of trials: measured best first, then smaller and smaller pictures."""
-    bpp = 8 * budget_bytes / (width * height)
-    for name in _installed_coders(coders_by_merit(budget_bytes)) if coder is None else (coder,):
+    bpp = 8 * max_bytes / (width * height)
+    for name in _installed_coders(coders_by_merit(max_bytes)) if coder is None else (coder,):
         get_coder(name)
         fitting = _scales_of(name, width, height)
         # A small picture may not be able to shrink to the best scale. Then it starts with its smallest possible HCI.
@@ -244,8 +244,8 @@ def _squared_error(name: str, payload: bytes, small: NDArray[np.uint8]) -> int:
     return int(np.sum((decoded.astype(np.int32) - small) ** 2, dtype=np.int64))
 
 
-def _encode_within(coder: HciCoder, small: NDArray[np.uint8], budget_bytes: int) -> bytes:
-    """Return the payload of the highest quality within ``budget_bytes``, or that of the lowest quality if none fits.
+def _encode_within(coder: HciCoder, small: NDArray[np.uint8], max_bytes: int) -> bytes:
+    """Return the payload of the highest quality within ``max_bytes``, or that of the lowest quality if none fits.
 
     Sizes grow about exponentially with quality. The first steps use this rule to bracket the budget; bisection follows.
     """
@@ -255,11 +255,11 @@ def _encode_within(coder: HciCoder, small: NDArray[np.uint8], budget_bytes: int)
     reach = 1
     while high - low > 1:
         payload = coder.encode(small, coder.qualities[guess])
-        if len(payload) <= budget_bytes:
+        if len(payload) <= max_bytes:
             low, best = guess, payload
         else:
             high = guess
-        step = per_doubling * math.log2(max(budget_bytes, 1) / len(payload))
+        step = per_doubling * math.log2(max(max_bytes, 1) / len(payload))
         guess += math.floor(min(step, -reach) if high == guess else max(step, reach))
         reach *= 2
         guess = guess if low < guess < high else (low + high) // 2

@@ -176,6 +176,10 @@ def test_nothing_received_is_one_error_and_no_picture(picture):
         (lambda picture: semlink.encode(picture[:0]), "uint8"),
         (lambda picture: semlink.encode(picture, codec="gsc", trade_off=(1,)), "trade_off = (1,)"),
         (lambda picture: semlink.Link(packet_bytes=64.5), "packet_bytes = 64.5"),
+        (
+            lambda picture: semlink.Link(seed=-1).describe(),
+            "seed = -1: give a whole number from 0 to 18446744073709551615",
+        ),
         (lambda picture: semlink.Link(settings=[1]), "settings = [1]"),
         (lambda picture: semlink.Link(mcs=29).send(semlink.encode(picture, max_bytes=300)), "29"),
         (lambda picture: semlink.Link(mcs=4.5).send(semlink.encode(picture, max_bytes=300)), "4.5"),

@@ -21,11 +21,11 @@ def codec(*streams, **changes):
     return Codec(name="some", summary="a codec", streams=streams, **changes)
 
 
-def hci_of_all_bytes(budget_bytes, fills=None):
+def hci_of_all_bytes(max_bytes, fills=None):
     """Code an HCI that takes every byte it is given, or raise as the HCI coder does."""
-    if budget_bytes < 10:
+    if max_bytes < 10:
         raise BudgetError("too few for the HCI")
-    return bytes(budget_bytes)
+    return bytes(max_bytes)
 
 
 def latent(*sizes):
@@ -133,7 +133,7 @@ def test_eight_tokens_that_are_too_long_are_left_out():
 
 
 def test_a_recipe_that_fills_takes_the_streams_that_use_most_of_the_rest():
-    def hci(budget_bytes, fills):
+    def hci(max_bytes, fills):
         return next((bytes(size) for size in (100, 150, 190) if fills(bytes(size))), bytes(50))
 
     recipe = codec(HCI, LATENT, CAPTION, fills=True)

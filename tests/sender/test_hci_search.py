@@ -63,9 +63,9 @@ def test_a_budget_is_filled_within_three_percent_and_never_exceeded(name, extrac
     from skimage import data
 
     picture = load_picture(encode_png(getattr(data, name)()[60:252, 100:292]))
-    for budget_bytes in (90, 120, 250, 350, 700, 1500):
-        bitstream = encode_picture(picture, get_codec("adaptive"), extractors, budget_bytes)
-        assert 0.97 * budget_bytes <= len(bitstream.pack()) <= budget_bytes
+    for max_bytes in (90, 120, 250, 350, 700, 1500):
+        bitstream = encode_picture(picture, get_codec("adaptive"), extractors, max_bytes)
+        assert 0.97 * max_bytes <= len(bitstream.pack()) <= max_bytes
         assert bitstream.stream(StreamKind.HCI) is not None
 
 

@@ -62,8 +62,8 @@ def gsc_with(alpha, beta):
     return change_recipe(GSC, {"trade_off": {"alpha": alpha, "beta": beta}})
 
 
-def channels_sent(picture, codec, distortion, budget_bytes=2000):
-    bitstream = encode_picture(picture, codec, Extractors(feature_distortion=distortion), budget_bytes, "a cat")
+def channels_sent(picture, codec, distortion, max_bytes=2000):
+    bitstream = encode_picture(picture, codec, Extractors(feature_distortion=distortion), max_bytes, "a cat")
     return len(guidance_in(bitstream).latent.ids)
 
 
@@ -76,7 +76,7 @@ def test_the_sender_measures_the_distortion_and_keeps_the_budget(picture):
         return falling
 
     assert channels_sent(picture, gsc_with(1.0, 0.0), distortion) == 16
-    assert channels_sent(picture, gsc_with(1.0, 0.0), distortion, budget_bytes=300) < 16
+    assert channels_sent(picture, gsc_with(1.0, 0.0), distortion, max_bytes=300) < 16
     assert channels_sent(picture, gsc_with(0.0, 1.0), distortion) == 1
     assert captions == ["a cat"] * 3
 

@@ -48,7 +48,7 @@ def sent(called):
 
 
 def test_progress_then_packets_then_a_report_whose_container_holds_the_same_streams(picture_png, sent):
-    events = sent(picture_png, budget_bytes=600, packet_bytes=128, picture_index=300)
+    events = sent(picture_png, max_bytes=600, packet_bytes=128, picture_index=300)
     kinds = [event.WhichOneof("event") for event in events]
     packets = [event.packet.data for event in events if event.HasField("packet")]
     report = events[-1].report
@@ -71,10 +71,8 @@ def test_progress_then_packets_then_a_report_whose_container_holds_the_same_stre
 
 
 def test_sequence_counts_continue_from_the_previous_picture(picture_png, sent):
-    first = sent(picture_png, budget_bytes=500, packet_bytes=100)[-1].report
-    events = sent(
-        picture_png, budget_bytes=500, packet_bytes=100, next_sequence_counts=dict(first.next_sequence_counts)
-    )
+    first = sent(picture_png, max_bytes=500, packet_bytes=100)[-1].report
+    events = sent(picture_png, max_bytes=500, packet_bytes=100, next_sequence_counts=dict(first.next_sequence_counts))
     counts = [Packet.unpack(event.packet.data).sequence_count for event in events if event.HasField("packet")]
     assert counts == list(range(first.packets, 2 * first.packets))
 
@@ -87,7 +85,7 @@ def test_sequence_counts_continue_from_the_previous_picture(picture_png, sent):
     ],
 )
 def test_packets_are_sent_in_the_codecs_order(codec, kinds, picture_png, sent):
-    events = sent(picture_png, codec=codec, budget_bytes=1500, packet_bytes=100, caption="A hill behind a fence.")
+    events = sent(picture_png, codec=codec, max_bytes=1500, packet_bytes=100, caption="A hill behind a fence.")
     apids = [Packet.unpack(event.packet.data).kind for event in events if event.HasField("packet")]
     assert list(dict.fromkeys(apids))[: len(kinds)] == kinds
     assert apids == sorted(apids, key=list(dict.fromkeys(apids)).index)
@@ -112,17 +110,17 @@ def test_codecs_are_listed():
 
 @pytest.mark.parametrize("codec", ["hci", "hci-av1", "hci-learned"])
 def test_every_codec_keeps_the_budget(codec, picture_png, sent):
-    report = sent(picture_png, codec=codec, budget_bytes=400)[-1].report
+    report = sent(picture_png, codec=codec, max_bytes=400)[-1].report
     assert report.codec == codec
     assert 0 < len(report.container) <= 400
 
 
 def test_the_caller_sets_the_number_of_latent_channels_and_tokens(picture_png, sent):
     def payload(kind, **settings):
-        container = sent(picture_png, budget_bytes=2000, caption="", **settings)[-1].report.container
+        container = sent(picture_png, max_bytes=2000, caption="", **settings)[-1].report.container
         return Bitstream.unpack(container).stream(kind).payload
 
-    planes = decode_latent(payload(StreamKind.LATENT, codec="gsc", planes=2), 384, 256)
+    planes = decode_latent(payload(StreamKind.LATENT, codec="gsc", latent_channels=2), 384, 256)
     assert len(planes.ids) == 2
     assert len(decode_tokens(payload(StreamKind.TOKENS, codec="mtgc", tokens=24)).codes) == 24
 
@@ -132,10 +130,10 @@ def test_the_caller_sets_the_number_of_latent_channels_and_tokens(picture_png, s
     [
         (b"no picture", {}, "PictureError", "picture"),
         (None, {"codec": "telepathy"}, "UnknownNameError", "telepathy"),
-        (None, {"budget_bytes": 9}, "BudgetError", "9 bytes"),
+        (None, {"max_bytes": 9}, "BudgetError", "9 bytes"),
         (None, {"packet_bytes": 4096}, "ConfigError", "4096"),
         (None, {"next_sequence_counts": {1: 20000}}, "ConfigError", "20000"),
-        (None, {"codec": "gsc", "planes": 3}, "ConfigError", "planes = 3: give 1, 2, 4, 8 or 16"),
+        (None, {"codec": "gsc", "latent_channels": 3}, "ConfigError", "latent_channels = 3: give 1, 2, 4, 8 or 16"),
         (None, {"codec": "mtgc", "tokens": 65}, "ConfigError", "tokens = 65"),
         (None, {"tokens": 0}, "ConfigError", "codec 'hci' sends no tokens; leave it out"),
         (None, {"next_sequence_counts": {77: 1}}, "ConfigError", "77"),
@@ -165,7 +163,7 @@ def test_a_call_without_settings_is_refused(called):
 
 
 def test_repair_packets_come_last_in_the_requested_ratio(picture_png, sent):
-    asked = {"codec": "hci-av1", "budget_bytes": 600, "packet_bytes": 128, "picture_index": 3}
+    asked = {"codec": "hci-av1", "max_bytes": 600, "packet_bytes": 128, "picture_index": 3}
     *_, plain = sent(picture_png, **asked)
     events = sent(picture_png, **asked, repair_overheads={1: 0.5, 2: 1.0}, next_repair_count=16383)
     packets = [event.packet.data for event in events if event.HasField("packet")]

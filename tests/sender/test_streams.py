@@ -19,7 +19,7 @@ FOUR = Codec(
     name="four",
     summary="all that needs no tokens",
     streams=(StreamKind.HCI, StreamKind.CAPTION, StreamKind.REGIONS, StreamKind.LATENT),
-    planes=2,
+    latent_channels=2,
 )
 CAPTION = "A brown dog runs through the grass."
 
@@ -36,11 +36,11 @@ def picture():
     return load_picture(encode_png(data.chelsea()))
 
 
-@pytest.mark.parametrize("budget_bytes", [300, 900])
-def test_the_receiver_finds_all_streams_and_the_budget_holds(budget_bytes, picture, extractors):
-    bitstream = encode_picture(picture, FOUR, extractors, budget_bytes, CAPTION)
+@pytest.mark.parametrize("max_bytes", [300, 900])
+def test_the_receiver_finds_all_streams_and_the_budget_holds(max_bytes, picture, extractors):
+    bitstream = encode_picture(picture, FOUR, extractors, max_bytes, CAPTION)
     packed = bitstream.pack()
-    assert len(packed) <= budget_bytes
+    assert len(packed) <= max_bytes
     guidance = guidance_in(Bitstream.unpack(packed))
     assert guidance.damaged == ()
     assert guidance.caption == CAPTION
@@ -50,7 +50,7 @@ def test_the_receiver_finds_all_streams_and_the_budget_holds(budget_bytes, pictu
 
 
 def test_latent_channels_alone_fill_the_budget(picture, extractors):
-    codec = FOUR.model_copy(update={"streams": (StreamKind.LATENT,), "planes": 4})
+    codec = FOUR.model_copy(update={"streams": (StreamKind.LATENT,), "latent_channels": 4})
     guidance = guidance_in(encode_picture(picture, codec, extractors, 2000))
     assert guidance.hci is None
     assert len(guidance.latent.ids) == 4
@@ -62,7 +62,7 @@ def test_a_base_layer_gets_its_bytes_before_the_hci_and_is_sent_first(picture, e
     whole = encode_picture(picture, LAYERED, extractors, 600)
     assert {stream.kind for stream in whole.streams} >= {StreamKind.HCI, StreamKind.LATENT}
     assert len(whole.stream(StreamKind.HCI).payload) >= 0.6 * 600
-    assert len(guidance_in(whole).latent.ids) <= LAYERED.planes
+    assert len(guidance_in(whole).latent.ids) <= LAYERED.latent_channels
     tight = encode_picture(picture, LAYERED, extractors, 100)
     assert tight.stream(StreamKind.LATENT) is None
 

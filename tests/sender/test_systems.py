@@ -46,11 +46,11 @@ def cup():
     return load_picture(encode_png(data.coffee()[100:292, 150:342]))
 
 
-@pytest.mark.parametrize("budget_bytes", [100, 300])
+@pytest.mark.parametrize("max_bytes", [100, 300])
 @pytest.mark.parametrize("name", STREAMS)
-def test_a_system_sends_its_streams_within_the_budget(name, budget_bytes, cat, extractors):
-    packed = encode_picture(cat, get_codec(name), extractors, budget_bytes).pack()
-    assert len(packed) <= budget_bytes
+def test_a_system_sends_its_streams_within_the_budget(name, max_bytes, cat, extractors):
+    packed = encode_picture(cat, get_codec(name), extractors, max_bytes).pack()
+    assert len(packed) <= max_bytes
     bitstream = Bitstream.unpack(packed)
     assert {stream.kind for stream in bitstream.streams} == STREAMS[name]
     guidance = guidance_in(bitstream)
@@ -82,8 +82,8 @@ def test_pseudo_words_differ_between_pictures_and_depend_on_the_picture_alone(ca
 
 def test_the_sender_sends_as_many_latent_channels_as_fit(cat, extractors):
     counts = [
-        len(guidance_in(encode_picture(cat, get_codec("gsc"), extractors, budget_bytes)).latent.ids)
-        for budget_bytes in (60, 100, 300)
+        len(guidance_in(encode_picture(cat, get_codec("gsc"), extractors, max_bytes)).latent.ids)
+        for max_bytes in (60, 100, 300)
     ]
     assert counts == sorted(counts)
-    assert counts[0] < counts[-1] == get_codec("gsc").planes
+    assert counts[0] < counts[-1] == get_codec("gsc").latent_channels

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 OPTIONS_OF_SEND = {
-    *("--codec", "--budget", "--packet-bytes", "--caption", "--tokens", "--planes", "--trade-off"),
+    *("--codec", "--bytes", "--packet-bytes", "--caption", "--tokens", "--latent-channels", "--trade-off"),
     *("--channel", "--snr", "--snr-kind", "--mcs", "--symbol-rate", "--delay", "--erasure", "--repair", "--protect"),
     *("--body", "--date", "--distance-km", "--set", "--time-scale", "--seed"),
     *("--decoder", "--steps", "--fidelity", "--decode-seed", "--device", "--out", "--progressive", "--trust"),
@@ -74,7 +74,7 @@ def test_options_reach_the_settings_of_the_three_services(run):
         *("--channel-at", "h:1"),
     )
     send = sender.settings(900, packet_bytes=64)
-    assert (send.codec, send.budget_bytes, send.packet_bytes, send.caption) == ("misc", 900, 64, "")
+    assert (send.codec, send.max_bytes, send.packet_bytes, send.caption) == ("misc", 900, 64, "")
     assert send.HasField("caption")
     assert not send.HasField("tokens")
     assert (send.trade_off.alpha, send.trade_off.beta) == (1, 0.5)
@@ -88,7 +88,7 @@ def test_options_reach_the_settings_of_the_three_services(run):
 
 
 def test_a_number_that_its_field_cannot_hold_is_refused():
-    with pytest.raises(ConfigError, match=r"^budget_bytes = 4294967296 does not fit its field"):
+    with pytest.raises(ConfigError, match=r"^max_bytes = 4294967296: give a whole number from 0 to 4294967295$"):
         SenderOptions().settings(2**32)
 
 

@@ -29,7 +29,7 @@ def test_encode_and_decode_give_the_picture_of_a_lossless_link(photo, tmp_path, 
     sem, decoded, sent = tmp_path / "a.sem", tmp_path / "decoded.png", tmp_path / "sent.png"
     encoded = semlink_json("encode", photo, sem, "--bytes", 700)
     semlink_json("decode", sem, decoded)
-    link = semlink_json("send", photo, "--budget", 700, "--snr", 30, "--out", sent)
+    link = semlink_json("send", photo, "--bytes", 700, "--snr", 30, "--out", sent)
     assert decoded.read_bytes() == sent.read_bytes()
     assert link["sent"]["container_bytes"] == encoded["bytes"] == sem.stat().st_size <= 700
     assert encoded["bpp"] == link["sent"]["bpp"] == 8 * sem.stat().st_size / (384 * 256)
@@ -51,7 +51,7 @@ def test_a_given_caption_arrives_unchanged(photo, tmp_path, semlink, semlink_jso
 
 
 def test_the_same_seed_gives_the_same_report(photo, semlink_json):
-    args = ("send", photo, "--budget", "900", "--snr", "-2", "--packet-bytes", "64", "--seed", "5")
+    args = ("send", photo, "--bytes", "900", "--snr", "-2", "--packet-bytes", "64", "--seed", "5")
     first, second = semlink_json(*args), semlink_json(*args)
     for timed in (first, second):
         del timed["sent"]["encode_s"], timed["received"]["decode_s"]
@@ -94,9 +94,9 @@ def test_channels_are_listed_shown_and_read_from_files(photo, tmp_path, semlink,
     assert "delay_spread_s" in semlink("channels", "tdl-a")[1]
     mine, other = tmp_path / "mine.yaml", tmp_path / "other.yaml"
     mine.write_text("snr_db: 25\nmcs: auto\npropagation: {kind: rician, k_factor_db: 40}\n")
-    link = semlink_json("send", photo, "--budget", 300, "--decoder", "hci", "--channel", mine, "--snr", 9)["link"]
+    link = semlink_json("send", photo, "--bytes", 300, "--decoder", "hci", "--channel", mine, "--snr", 9)["link"]
     assert (link["mcs"], link["es_n0_db"], link["delivered"]) == (15, 9, link["packets"])
-    printed = semlink("send", photo, "--budget", 300, "--decoder", "hci", "--channel", "tdl-a", "--erasure", 1)[1]
+    printed = semlink("send", photo, "--bytes", 300, "--decoder", "hci", "--channel", "tdl-a", "--erasure", 1)[1]
     assert re.search(r"│ HCI +│ +\d+", printed)
     assert re.search(r"0 of 2; FEC failed 0, erased 2", printed)
     for text, words in (("", "is empty"), ("snr_db: -.inf", "snr_db = -inf dB"), ("snr_db: 1\nmcs: [", "line 2")):
@@ -108,7 +108,7 @@ def test_channels_are_listed_shown_and_read_from_files(photo, tmp_path, semlink,
 
 
 def test_unequal_protection_spends_the_same_channel_uses_on_repair(photo, semlink, semlink_json):
-    args = ("send", photo, "--codec", "hci-learned", "--budget", 300, "--packet-bytes", 64, "--decoder", "hci")
+    args = ("send", photo, "--codec", "hci-learned", "--bytes", 300, "--packet-bytes", 64, "--decoder", "hci")
     faded = (*args, "--channel", "rayleigh", "--snr", 12, "--seed", 3)
     equal, unequal = semlink_json(*faded), semlink_json(*faded, "--protect", "unequal")
     uses = [sum(charge["channel_uses"] for charge in one["link"]["account"]["charges"]) for one in (equal, unequal)]
@@ -121,7 +121,7 @@ def test_unequal_protection_spends_the_same_channel_uses_on_repair(photo, semlin
 
 
 def test_repair_packets_recover_lost_packets(photo, semlink, semlink_json):
-    args = ("send", photo, "--codec", "hci-av1", "--budget", 500, "--packet-bytes", 64, "--decoder", "hci", "--snr", 9)
+    args = ("send", photo, "--codec", "hci-av1", "--bytes", 500, "--packet-bytes", 64, "--decoder", "hci", "--snr", 9)
     lossy = (*args, "--erasure", 0.25, "--seed", 3)
     assert not semlink_json(*lossy)["received"]["rebuilt"]
     document = semlink_json(*lossy, "--repair", 1)
@@ -136,7 +136,7 @@ def test_repair_packets_recover_lost_packets(photo, semlink, semlink_json):
 
 
 def test_a_picture_from_mars_has_an_arrival_date_and_the_command_does_not_wait(photo, semlink, semlink_json):
-    args = ("send", photo, "--codec", "hci-av1", "--budget", 300, "--decoder", "hci", "--channel", "deep-space")
+    args = ("send", photo, "--codec", "hci-av1", "--bytes", 300, "--decoder", "hci", "--channel", "deep-space")
     link = semlink_json(*args, "--body", "mars", "--date", "2026-03-01")["link"]
     assert link["contact"]["light_time_s"] == pytest.approx(1168.3, abs=0.1)
     assert link["last_arrival_date"].startswith("2026-03-01T00:19:28.3")
@@ -174,7 +174,7 @@ def test_an_invented_picture_is_reported_as_invented(photo, tmp_path, semlink, s
     assert report["invented"]
     assert report["trust"] == 0
     # At this seed the first packet arrives, others do not.
-    link = ("send", photo, "--snr", "-1.9", "--budget", "500", "--packet-bytes", "64", "--seed", "0")
+    link = ("send", photo, "--snr", "-1.9", "--bytes", "500", "--packet-bytes", "64", "--seed", "0")
     assert semlink_json(*link)["received"]["invented"]
     assert "not received: no stream is complete; the result is the mean of all training pictures" in semlink(*link)[1]
 

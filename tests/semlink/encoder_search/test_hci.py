@@ -31,5 +31,5 @@ def test_more_bytes_give_a_smaller_distance(grey):
     pixels = np.ascontiguousarray(data.astronaut()[:128, 128:256])
     pixels = pixels[:, :, 1].copy() if grey else pixels
     distance = PocketDecoderInTheLoop()(pixels)
-    few, many = (distance(encode_hci(pixels, budget_bytes)) for budget_bytes in (60, 800))
+    few, many = (distance(encode_hci(pixels, max_bytes)) for max_bytes in (60, 800))
     assert 0 < many < few

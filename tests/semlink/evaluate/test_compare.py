@@ -39,11 +39,11 @@ def test_all_bytes_that_count_are_in_a_file(folder):
     rows = lines_of(folder)
     assert len(rows) == 2 * 2 * 2  # the third codec decodes no stream, so it has no rows
     for row in rows:
-        assert (folder / row["file"]).stat().st_size == row["bytes"] <= row["budget_bytes"]
+        assert (folder / row["file"]).stat().st_size == row["bytes"] <= row["max_bytes"]
         assert row["bpp"] == pytest.approx(8 * row["bytes"] / (row["width"] * row["height"]))
         with Image.open(folder / row["decoded"]) as decoded:
             assert decoded.size == (row["width"], row["height"])
-    assert {row["budget_bytes"] for row in rows} == {400, int(0.2 * 180 * 170 / 8), int(0.2 * 96 * 131 / 8)}
+    assert {row["max_bytes"] for row in rows} == {400, int(0.2 * 180 * 170 / 8), int(0.2 * 96 * 131 / 8)}
 
 
 def test_a_second_run_makes_only_the_missing_rows(folder, pictures):

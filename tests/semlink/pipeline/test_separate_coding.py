@@ -90,9 +90,9 @@ def test_channel_uses_that_hold_more_than_a_bitstream_are_refused_with_the_limit
 
 
 def test_a_fitted_container_takes_at_most_the_given_channel_uses() -> None:
-    def two_streams(budget_bytes: int) -> tuple[list[bytes], list[bytes]]:
-        caption = bytes(min(40, budget_bytes // 4))
-        hci = bytes(max(1, budget_bytes - len(caption) - 10))
+    def two_streams(max_bytes: int) -> tuple[list[bytes], list[bytes]]:
+        caption = bytes(min(40, max_bytes // 4))
+        hci = bytes(max(1, max_bytes - len(caption) - 10))
         streams = (Stream(StreamKind.HCI, hci), Stream(StreamKind.CAPTION, caption))
         packets = Packetiser().packetise(Bitstream(PictureHeader(96, 96), streams), 0)
         return packets, packets

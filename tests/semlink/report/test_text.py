@@ -17,8 +17,8 @@ def test_an_interval_has_half_its_width():
 
 
 def test_a_rate_has_its_unit():
-    rates = [("budget_bytes", 0), ("budget_bytes", 800), ("channel_uses", 6000), ("cbr", 0.02)]
-    assert [format_rate(*rate) for rate in rates] == ["codec's own", "800 bytes", "6000 uses", "CBR 0.02"]
+    rates = [("max_bytes", 0), ("max_bytes", 800), ("channel_uses", 6000), ("cbr", 0.02), ("bpp", 0.02)]
+    assert [format_rate(*rate) for rate in rates] == ["codec's own", "800 bytes", "6000 uses", "CBR 0.02", "0.02 bpp"]
 
 
 def test_columns_with_one_value_in_all_rows_are_removed_and_listed():

@@ -126,7 +126,7 @@ def test_a_run_is_described_so_that_it_can_be_repeated(sweep_folder, sweep_setti
         ({"channels": ["fog"]}, UnknownNameError, "unknown channel 'fog'"),
         ({"set": {"mcss": 4}}, ConfigError, "mcss"),
         (
-            {"codecs": ["avif+ldpc:best"], "channel_uses": [], "budget_bytes": [500]},
+            {"codecs": ["avif+ldpc:best"], "channel_uses": [], "max_bytes": [500]},
             ConfigError,
             "give channel_uses or cbr",
         ),

@@ -17,12 +17,12 @@ def test_a_changed_copy_differs_in_the_requested_fields_only():
     few = change_recipe(MTGC, {"tokens": 8})
     assert few == MTGC.model_copy(update={"tokens": 8})
     assert MTGC.tokens == 16
-    assert change_recipe(GSC, {"planes": 1}).planes == 1
+    assert change_recipe(GSC, {"latent_channels": 1}).latent_channels == 1
     assert change_recipe(HCI, {}) is HCI
 
 
 @pytest.mark.parametrize(
-    ("codec", "name", "offered"), [(MTGC, "tokens", range(8, 65)), (GSC, "planes", (1, 2, 4, 8, 16))]
+    ("codec", "name", "offered"), [(MTGC, "tokens", range(8, 65)), (GSC, "latent_channels", (1, 2, 4, 8, 16))]
 )
 @given(value=st.integers())
 def test_any_number_is_accepted_or_raises_with_name_and_value(codec, name, offered, value):
@@ -36,7 +36,7 @@ def test_any_number_is_accepted_or_raises_with_name_and_value(codec, name, offer
 @pytest.mark.parametrize(
     ("codec", "name", "line"),
     [
-        (MTGC, "planes", "codec 'mtgc' sends no latent channels; .* (gsc, layered, adaptive)"),
+        (MTGC, "latent_channels", "codec 'mtgc' sends no latent channels; .* (gsc, layered, adaptive)"),
         (GSC, "tokens", "codec 'gsc' sends no tokens; .* (mtgc, sdgic)"),
         (HCI, "trade_off", "codec 'hci' sends no latent channels; .* (gsc, layered)"),
         (ADAPTIVE, "trade_off", "codec 'adaptive' fills its budget; .* (gsc, layered)"),

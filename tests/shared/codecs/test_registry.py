@@ -67,8 +67,8 @@ def test_an_unknown_name_lists_the_known_ones():
         {"streams": ()},
         {"streams": (StreamKind.HCI, StreamKind.HCI)},
         {"tokens": 7},
-        {"planes": 3},
-        {"planes": 32},
+        {"latent_channels": 3},
+        {"latent_channels": 32},
         {"hci_coder": "foo"},
         {"default_bpp": 0.0},
         {"colour": "blue"},
@@ -82,7 +82,7 @@ def test_a_recipe_is_checked(wrong):
 @pytest.mark.parametrize(
     ("wrong", "line"),
     [
-        ({"planes": 3}, "planes = 3: give 1, 2, 4, 8 or 16"),
+        ({"latent_channels": 3}, "latent_channels = 3: give 1, 2, 4, 8 or 16"),
         ({"hci_coder": "foo"}, "hci_coder = 'foo': give av1 or learned, or None for the best by the rate table"),
     ],
 )

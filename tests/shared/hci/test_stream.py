@@ -18,16 +18,16 @@ def scene(width, height, *, grey=False):
 
 @settings(deadline=None, max_examples=15)
 @given(st.integers(64, 200), st.integers(64, 200), st.booleans(), st.integers(1, 400))
-def test_budget_is_never_exceeded(width, height, grey, budget_bytes):
+def test_budget_is_never_exceeded(width, height, grey, max_bytes):
     picture = scene(width, height, grey=grey)
     try:
-        payload = encode_hci(picture, budget_bytes, coder="av1")
+        payload = encode_hci(picture, max_bytes, coder="av1")
     except BudgetError as error:
         fewest = int(str(error).split("it takes ")[1].split()[0])
-        assert fewest > budget_bytes
+        assert fewest > max_bytes
         assert len(encode_hci(picture, fewest, coder="av1")) <= fewest
     else:
-        assert len(payload) <= budget_bytes
+        assert len(payload) <= max_bytes
         image = decode_hci(payload, width, height, grey=grey)
         expected = (-(-height // image.scale), -(-width // image.scale))
         assert image.pixels.shape == (expected if grey else (*expected, 3))
@@ -37,8 +37,8 @@ def test_budget_is_never_exceeded(width, height, grey, budget_bytes):
 def test_more_bytes_buy_a_better_picture():
     picture = scene(160, 120)
     errors = []
-    for budget_bytes in (40, 120, 400, 1200):
-        image = decode_hci(encode_hci(picture, budget_bytes, coder="av1"), 160, 120)
+    for max_bytes in (40, 120, 400, 1200):
+        image = decode_hci(encode_hci(picture, max_bytes, coder="av1"), 160, 120)
         errors.append(np.mean((upsample(image.pixels, 160, 120).astype(float) - picture) ** 2))
     assert errors == sorted(errors, reverse=True)
 
@@ -70,10 +70,10 @@ def test_too_small_a_budget_names_the_fewest_bytes():
         encode_hci(scene(128, 96), 3, coder="av1")
 
 
-@pytest.mark.parametrize("budget_bytes", [0, -5, 1])
-def test_a_budget_without_room_raises(budget_bytes):
+@pytest.mark.parametrize("max_bytes", [0, -5, 1])
+def test_a_budget_without_room_raises(max_bytes):
     with pytest.raises(BudgetError):
-        encode_hci(scene(64, 64), budget_bytes, coder="av1")
+        encode_hci(scene(64, 64), max_bytes, coder="av1")
 
 
 def test_unknown_names_and_settings():

@@ -89,7 +89,7 @@ class SendSettings(_message.Message):
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     CODEC_FIELD_NUMBER: _builtins.int
-    BUDGET_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_BYTES_FIELD_NUMBER: _builtins.int
     PACKET_BYTES_FIELD_NUMBER: _builtins.int
     PICTURE_INDEX_FIELD_NUMBER: _builtins.int
     NEXT_SEQUENCE_COUNTS_FIELD_NUMBER: _builtins.int
@@ -98,11 +98,11 @@ class SendSettings(_message.Message):
     CAPTION_FIELD_NUMBER: _builtins.int
     SESSION_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
-    PLANES_FIELD_NUMBER: _builtins.int
+    LATENT_CHANNELS_FIELD_NUMBER: _builtins.int
     TRADE_OFF_FIELD_NUMBER: _builtins.int
     CONTAINER_FIELD_NUMBER: _builtins.int
     codec: _builtins.str
-    budget_bytes: _builtins.int
+    max_bytes: _builtins.int
     """Upper limit of the container in bytes; 0 uses the codec's default rate."""
     packet_bytes: _builtins.int
     """Upper limit of one packet in bytes, headers included; 0 uses the default."""
@@ -114,7 +114,7 @@ class SendSettings(_message.Message):
     """Replaces the captioner's sentence, for codecs that send a caption; "" sends none."""
     tokens: _builtins.int
     """Most tokens, 8 to 64, for codecs that send tokens; absent: the codec's own number."""
-    planes: _builtins.int
+    latent_channels: _builtins.int
     """Most latent channels, 1, 2, 4, 8 or 16, for codecs that send them; absent: the codec's own number."""
     container: _builtins.bytes
     """A .sem container to packetise. No picture follows, and nothing is encoded; codec gives the order of the packets."""
@@ -142,7 +142,7 @@ class SendSettings(_message.Message):
         self,
         *,
         codec: _builtins.str = ...,
-        budget_bytes: _builtins.int = ...,
+        max_bytes: _builtins.int = ...,
         packet_bytes: _builtins.int = ...,
         picture_index: _builtins.int = ...,
         next_sequence_counts: _abc.Mapping[_builtins.int, _builtins.int] | None = ...,
@@ -151,24 +151,24 @@ class SendSettings(_message.Message):
         caption: _builtins.str | None = ...,
         session: _packet_pb2.Session | None = ...,
         tokens: _builtins.int | None = ...,
-        planes: _builtins.int | None = ...,
+        latent_channels: _builtins.int | None = ...,
         trade_off: Global___TradeOff | None = ...,
         container: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_planes", b"_planes", "_tokens", b"_tokens", "caption", b"caption", "planes", b"planes", "session", b"session", "tokens", b"tokens", "trade_off", b"trade_off"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_latent_channels", b"_latent_channels", "_tokens", b"_tokens", "caption", b"caption", "latent_channels", b"latent_channels", "session", b"session", "tokens", b"tokens", "trade_off", b"trade_off"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_planes", b"_planes", "_tokens", b"_tokens", "budget_bytes", b"budget_bytes", "caption", b"caption", "codec", b"codec", "container", b"container", "next_repair_count", b"next_repair_count", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index", "planes", b"planes", "repair_overheads", b"repair_overheads", "session", b"session", "tokens", b"tokens", "trade_off", b"trade_off"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_latent_channels", b"_latent_channels", "_tokens", b"_tokens", "caption", b"caption", "codec", b"codec", "container", b"container", "latent_channels", b"latent_channels", "max_bytes", b"max_bytes", "next_repair_count", b"next_repair_count", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index", "repair_overheads", b"repair_overheads", "session", b"session", "tokens", b"tokens", "trade_off", b"trade_off"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__caption: _TypeAlias = _typing.Literal["caption"]  # noqa: Y015
     _WhichOneofArgType__caption: _TypeAlias = _typing.Literal["_caption", b"_caption"]  # noqa: Y015
-    _WhichOneofReturnType__planes: _TypeAlias = _typing.Literal["planes"]  # noqa: Y015
-    _WhichOneofArgType__planes: _TypeAlias = _typing.Literal["_planes", b"_planes"]  # noqa: Y015
+    _WhichOneofReturnType__latent_channels: _TypeAlias = _typing.Literal["latent_channels"]  # noqa: Y015
+    _WhichOneofArgType__latent_channels: _TypeAlias = _typing.Literal["_latent_channels", b"_latent_channels"]  # noqa: Y015
     _WhichOneofReturnType__tokens: _TypeAlias = _typing.Literal["tokens"]  # noqa: Y015
     _WhichOneofArgType__tokens: _TypeAlias = _typing.Literal["_tokens", b"_tokens"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__caption) -> _WhichOneofReturnType__caption | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__planes) -> _WhichOneofReturnType__planes | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__latent_channels) -> _WhichOneofReturnType__latent_channels | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tokens) -> _WhichOneofReturnType__tokens | None: ...
 
