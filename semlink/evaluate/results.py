@@ -12,7 +12,7 @@ from shared.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION = 3
+VERSION = 4
 """Raise it when measures or baselines change, so that results of earlier versions are not reused."""
 
 

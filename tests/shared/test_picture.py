@@ -128,7 +128,9 @@ def test_16_bit_grey_is_rounded() -> None:
     values = np.arange(64 * 1024, dtype=np.uint16).reshape(64, 1024)
     picture = load_picture(png16(values, 0))
     assert np.array_equal(picture.pixels, np.round(values / 257).astype(np.uint8))
-    assert picture.notes == ("16 bit to 8 bit",)
+    assert picture.notes == (
+        "16 bit to 8 bit, levels full: 0 became black and 65535 white; its values run from 0 to 65535",
+    )
 
 
 def test_16_bit_grey_with_a_transparent_value() -> None:
@@ -137,7 +139,7 @@ def test_16_bit_grey_with_a_transparent_value() -> None:
     picture = load_picture(png16(values, 0, chunk(b"tRNS", struct.pack(">H", 300))))
     assert (picture.pixels[0] == 255).all()
     assert (picture.pixels[1:] == 78).all()
-    assert picture.notes == ("alpha flattened on white", "16 bit to 8 bit")
+    assert [note[:15] for note in picture.notes] == ["16 bit to 8 bit", "alpha flattened"]
 
 
 @pytest.mark.parametrize(("colour_type", "channels"), [(2, 3), (4, 2), (6, 4)])
@@ -145,9 +147,9 @@ def test_16_bit_colour_and_alpha(colour_type: int, channels: int) -> None:
     wide = np.repeat(ramp()[..., :1], channels, axis=-1).astype(np.uint16) * 257
     wide[..., -1] = 65535 if channels != 3 else wide[..., -1] // 2
     picture = load_picture(png16(wide, colour_type))
-    assert picture.notes == ("16 bit to 8 bit",)
+    assert [note[:15] for note in picture.notes] == ["16 bit to 8 bit"]
     colours = wide[..., :3] if channels >= 3 else wide[..., :1]
-    assert np.abs(np.atleast_3d(picture.pixels).astype(int) - colours / 257).max() <= 1
+    assert np.abs(np.atleast_3d(picture.pixels).astype(int) - colours / 257).max() <= 0.51
 
 
 def test_16_bit_tiff_and_pgm() -> None:
@@ -155,7 +157,7 @@ def test_16_bit_tiff_and_pgm() -> None:
     for picture_format in ("TIFF", "PPM"):
         picture = load_picture(encoded(Image.fromarray(values), picture_format))
         assert np.array_equal(picture.pixels, np.round(values / 257).astype(np.uint8))
-        assert picture.notes == ("16 bit to 8 bit",)
+        assert [note[:15] for note in picture.notes] == ["16 bit to 8 bit"]
 
 
 @pytest.mark.parametrize("picture_format", ["PNG", "TIFF", "JPEG", "WEBP", "AVIF"])
@@ -172,13 +174,12 @@ def test_exif_orientation_is_applied(picture_format: str, orientation: int) -> N
     assert picture.notes == (() if orientation == 1 else ("EXIF orientation applied",))
 
 
-def test_cmyk_animation_and_icc_profile_are_noted() -> None:
+def test_cmyk_and_animation_are_noted() -> None:
     image = Image.fromarray(ramp())
     assert load_picture(encoded(image.convert("CMYK"), "TIFF")).notes == ("CMYK to RGB",)
     animated = encoded(image, "PNG", save_all=True, append_images=[image.rotate(180)])
     assert load_picture(animated).notes == ("first frame only",)
     assert np.array_equal(load_picture(animated).pixels, ramp())
-    assert load_picture(encoded(image, "PNG", icc_profile=b"profile")).notes == ("ICC profile ignored",)
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (65, 127), (8192, 64), (64, 8192)])
@@ -200,8 +201,14 @@ REFUSED = [
     (png_that_claims(100_000, 100_000), "10000000000 pixels.*64 to 8192"),
     (png_that_claims(0, 64), "not a picture"),
     (png_that_claims(8192, 8192), "truncated"),
-    (encoded(Image.fromarray(np.zeros((64, 64), np.float32)), "TIFF"), "floating-point"),
-    (encoded(Image.fromarray(np.full((64, 64), 70_000, np.int32)), "TIFF"), "run from 70000 to 70000"),
+    (
+        encoded(Image.fromarray(np.zeros((64, 64), np.float32)), "TIFF"),
+        "floating-point values from 0 to 0.*levels auto",
+    ),
+    (
+        encoded(Image.fromarray(np.full((64, 64), 70_000, np.int32)), "TIFF"),
+        "32 bit values from 70000 to 70000",
+    ),
 ]
 
 
