@@ -79,7 +79,7 @@ class Client:
             caption=caption,
             tokens=tokens,
             latent_channels=latent_channels,
-            trade_off="" if trade_off is None else _trade_off_text(trade_off),
+            trade_off=None if trade_off is None else _check_trade_off(trade_off),
         )
         report = self._session.encode(picture_bytes(picture), settings)
         return encoded_from(report, self._orders().get(report.codec, ()))
@@ -201,7 +201,7 @@ class Link:
             raise ConfigError(f"settings = {settings!r}: give a mapping, such as {{'propagation.speed_m_s': 30}}")
         self._channel = channel
         self._options = {"snr_db": snr_db, "mcs": mcs, **(settings or {})}
-        self._seed, self._packet_bytes = seed, _whole_number("packet_bytes", packet_bytes)
+        self._seed, self._packet_bytes = _index("seed", seed), _whole_number("packet_bytes", packet_bytes)
         self._client = client
 
     def send(self, stream: Encoded | Bitstream | bytes | str | Path, *, picture_index: int = 0) -> Received:
@@ -215,16 +215,17 @@ class Link:
         """
         from sender.packets import make_packets  # noqa: PLC0415 - imports RaptorQ
 
+        index = _index("picture_index", picture_index)
         bitstream = Bitstream.unpack(container_bytes(stream))
-        settings = self._channel_settings(picture_index)
+        settings = self._channel_settings(index)
         packets = make_packets(
             bitstream,
             packet_bytes=self._packet_bytes,
-            picture_index=picture_index,
+            picture_index=index,
             order=stream.order if isinstance(stream, Encoded) else (),
             repair_overheads=self._session.describe(settings).repair_overheads,
         )
-        return received_from(self._session.transmit(packets.all, settings), picture_index)
+        return received_from(self._session.transmit(packets.all, settings), index)
 
     def describe(self) -> dict[str, str]:
         """Return every setting of the channel with its value and unit, and what they come to.
@@ -262,12 +263,19 @@ def _whole_number(name: str, value: Any) -> int:
         raise ConfigError(f"{name} = {value!r}: give a whole number") from None
 
 
-def _trade_off_text(trade_off: tuple[float, float]) -> str:
+def _index(name: str, value: Any) -> int:
+    number = _whole_number(name, value)
+    if not 0 <= number < 2**64:
+        raise ConfigError(f"{name} = {value!r}: give a whole number from 0 to 2^64 - 1")
+    return number
+
+
+def _check_trade_off(trade_off: tuple[float, float]) -> tuple[float, float]:
     try:
         alpha, beta = map(float, trade_off)
     except (TypeError, ValueError):
         raise ConfigError(f"trade_off = {trade_off!r}: give two numbers, alpha and beta, as (1, 0.001)") from None
-    return f"{alpha}:{beta}"
+    return alpha, beta
 
 
 @lru_cache(maxsize=1)

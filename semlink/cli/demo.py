@@ -63,7 +63,7 @@ def demo(
     try:
         snrs_db = [float(one) for one in snr.split(",")]
     except ValueError:
-        raise ConfigError(f"--snr {snr}: give numbers with commas between, as 3,-1.7,-3") from None
+        raise ConfigError(f"--snr {snr}: give numbers with commas between, such as 3,-1.7,-3") from None
     run_demo(
         out, seed=seed, device=device, as_json=as_json, channel=channel, snrs_db=snrs_db, addresses=services.addresses
     )

@@ -23,7 +23,7 @@ def encode(
     *,
     options: SenderOptions,
     max_bytes: Annotated[
-        int, typer.Option("--bytes", help="Most bytes of FILE.sem; 0: the codec's rate.", min=0, metavar="BYTES")
+        int, typer.Option("--bytes", help="Maximum bytes of FILE.sem; 0: the codec's rate.", min=0, metavar="BYTES")
     ] = 0,
     sender: SenderAddress = "",
     timeout: Timeout = DEFAULT_TIMEOUT_S,

@@ -33,8 +33,8 @@ def evaluate(
         str,
         typer.Option(
             "--bytes",
-            help="Most bytes of each picture's file, as 800 or 0.02bpp with commas between. vvc: the bytes of the "
-            "picture's own VVC files; q52: those of the VVC file at quantiser 52.",
+            help="Maximum bytes of each picture's file, such as 800,0.02bpp. vvc: the bytes of "
+            "the picture's own VVC files; q52: those of the VVC file at quantiser 52.",
             metavar="BYTES,...",
         ),
     ] = "0.02bpp,0.03bpp",

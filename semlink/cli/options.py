@@ -52,7 +52,7 @@ Changes = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="Change one setting of the channel, as propagation.speed_m_s=30. May be repeated.",
+        help="Change one setting that 'semlink channels NAME' lists, for example mcs=10. May be repeated.",
         metavar="SETTING=VALUE",
     ),
 ]
@@ -125,13 +125,13 @@ class SenderOptions:
     ] = None
     tokens: Annotated[
         int | None,
-        typer.Option("--tokens", help="Most semantic tokens to send, 8 to 64.", metavar="N", show_default=CODECS),
+        typer.Option("--tokens", help="Maximum number of semantic tokens, 8 to 64.", metavar="N", show_default=CODECS),
     ] = None
     latent_channels: Annotated[
         int | None,
         typer.Option(
             "--latent-channels",
-            help="Most channels of the latent to send: 1, 2, 4, 8 or 16.",
+            help="Maximum number of latent channels: 1, 2, 4, 8 or 16.",
             metavar="N",
             show_default=CODECS,
         ),
@@ -140,7 +140,7 @@ class SenderOptions:
         str,
         typer.Option(
             "--trade-off",
-            help="Send the channels of the latent that minimise ALPHA * feature distortion + BETA * bytes.",
+            help="Send the latent channels that minimise ALPHA * feature distortion + BETA * bytes.",
             metavar="ALPHA:BETA",
             show_default="as many channels as fit",
         ),
@@ -152,6 +152,7 @@ class SenderOptions:
         Raises:
             ConfigError: a number does not fit its field, or the trade-off is not two numbers.
         """
+        from semlink.cli.trade_off import parse_trade_off
         from semlink.client.settings import send_settings
 
         return send_settings(
@@ -160,7 +161,7 @@ class SenderOptions:
             caption=self.caption,
             tokens=self.tokens,
             latent_channels=self.latent_channels,
-            trade_off=self.trade_off,
+            trade_off=parse_trade_off(self.trade_off),
             packet_bytes=packet_bytes,
         )
 
@@ -219,7 +220,7 @@ class ProfileOptions:
         float | None,
         typer.Option(
             "--repair",
-            help="Repair packets (RaptorQ) per packet of the picture, as 0.25; 0 sends none.",
+            help="Repair packets (RaptorQ) per packet of the picture, for example 0.25; 0 sends none.",
             metavar="RATIO",
             show_default=PROFILE,
         ),
@@ -237,7 +238,7 @@ class ProfileOptions:
         str | None,
         typer.Option(
             "--date",
-            help="Deep space: earliest departure in UTC, as 2026-03-01T12:00.",
+            help="Deep space: earliest departure in UTC, for example 2026-03-01T12:00.",
             metavar="DATE",
             show_default=PROFILE,
         ),

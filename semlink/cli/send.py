@@ -34,7 +34,7 @@ def send(
         int,
         typer.Option(
             "--bytes",
-            help="Most bytes of the container; 0: the codec's rate.",
+            help="Maximum bytes of the container; 0: the codec's rate.",
             min=0,
             metavar="BYTES",
             rich_help_panel=SenderOptions.PANEL,
@@ -43,7 +43,7 @@ def send(
     packet_bytes: Annotated[
         int,
         typer.Option(
-            help="Most bytes of one packet, 32 to 1024.", min=1, metavar="BYTES", rich_help_panel=SenderOptions.PANEL
+            help="Maximum bytes of one packet, 32 to 1024.", min=1, metavar="BYTES", rich_help_panel=SenderOptions.PANEL
         ),
     ] = 256,
     channel: ChannelOptions,

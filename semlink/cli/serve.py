@@ -75,7 +75,8 @@ def serve(
     traces: Annotated[
         str | None,
         typer.Option(
-            help="Collector of OpenTelemetry spans, as http://localhost:4317; variable OTEL_EXPORTER_OTLP_ENDPOINT.",
+            help="Collector of OpenTelemetry spans, for example http://localhost:4317; variable "
+            "OTEL_EXPORTER_OTLP_ENDPOINT.",
             metavar="URL",
             show_default="no spans",
         ),

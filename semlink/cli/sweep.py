@@ -49,7 +49,7 @@ def sweep(
         str | None,
         typer.Option(
             "--snr",
-            help="Signal-to-noise ratios in dB: a list as -4,0,4, or first:last:step as -4:12:2.",
+            help="Signal-to-noise ratios in dB: a list such as -4,0,4, or first:last:step such as -4:12:2.",
             metavar="DB,...",
             show_default="each channel's own",
         ),
@@ -58,7 +58,7 @@ def sweep(
         str | None,
         typer.Option(
             "--bytes",
-            help="Most bytes of the container, as 800,1200.",
+            help="Maximum bytes of the container, for example 800,1200.",
             metavar="BYTES,...",
             show_default="the codec's rate",
         ),
@@ -67,7 +67,7 @@ def sweep(
         str | None,
         typer.Option(
             "--channel-uses",
-            help="Instead of --bytes: most channel uses (complex symbols) per picture, as 8000,16000.",
+            help="Instead of --bytes: maximum channel uses (complex symbols) per picture, for example 8000,16000.",
             metavar="N,...",
             show_default=False,
         ),
@@ -77,7 +77,7 @@ def sweep(
         typer.Option(
             "--cbr",
             help="Instead of --bytes: channel bandwidth ratios, the most channel uses over 3 x width x height of the "
-            "picture, as 0.01,0.02.",
+            "picture, for example 0.01,0.02.",
             metavar="RATIO,...",
             show_default=False,
         ),
@@ -85,12 +85,12 @@ def sweep(
     seeds: Annotated[
         str | None,
         typer.Option(
-            "--seeds", help="Number of seeds, or a list of seeds as 7,8.", metavar="N|SEED,...", show_default="1"
+            "--seeds", help="Number of seeds, or a list of seeds such as 7,8.", metavar="N|SEED,...", show_default="1"
         ),
     ] = None,
     packet_bytes: Annotated[
         int | None,
-        typer.Option(help="Most bytes of one packet, 32 to 1024.", metavar="BYTES", show_default="256"),
+        typer.Option(help="Maximum bytes of one packet, 32 to 1024.", metavar="BYTES", show_default="256"),
     ] = None,
     changes: Changes = None,
     measures: Annotated[
@@ -105,7 +105,7 @@ def sweep(
         str | None,
         typer.Option(
             help="Try no more seeds at a point when half the width of the measure's confidence interval is at most "
-            "WIDTH, as psnr_db=0.2.",
+            "WIDTH, for example psnr_db=0.2.",
             metavar="MEASURE=WIDTH",
         ),
     ] = None,

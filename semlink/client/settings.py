@@ -29,16 +29,15 @@ def send_settings(
     caption: str | None,
     tokens: int | None,
     latent_channels: int | None,
-    trade_off: str,
+    trade_off: tuple[float, float] | None,
     packet_bytes: int = 0,
 ) -> sender_pb2.SendSettings:
     """Return the settings with which the sender encodes one picture.
 
-    None leaves the choice to the sender: a generated caption, the codec's own numbers. ``trade_off`` is ALPHA:BETA, or
-    empty for none.
+    None leaves the choice to the sender: a generated caption, the codec's own numbers, no ``trade_off`` (alpha, beta).
 
     Raises:
-        ConfigError: a value does not fit its field, or ``trade_off`` is not two numbers.
+        ConfigError: a value does not fit its field.
     """
     chosen = {"caption": caption, "tokens": tokens, "latent_channels": latent_channels}
     settings = make_message(
@@ -48,17 +47,9 @@ def send_settings(
         packet_bytes=packet_bytes,
         **{name: value for name, value in chosen.items() if value is not None},
     )
-    if trade_off:
-        settings.trade_off.CopyFrom(_parse_trade_off(trade_off))
+    if trade_off is not None:
+        settings.trade_off.CopyFrom(sender_pb2.TradeOff(alpha=trade_off[0], beta=trade_off[1]))
     return settings
-
-
-def _parse_trade_off(text: str) -> sender_pb2.TradeOff:
-    alpha, _, beta = text.partition(":")
-    try:
-        return sender_pb2.TradeOff(alpha=float(alpha), beta=float(beta))
-    except ValueError:
-        raise ConfigError(f"--trade-off {text}: give two numbers with a colon between, as 1:0.001") from None
 
 
 def channel_settings(

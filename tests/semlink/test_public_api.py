@@ -181,6 +181,8 @@ def test_nothing_received_is_one_error_and_no_picture(picture):
             "seed = -1: give a whole number from 0 to 18446744073709551615",
         ),
         (lambda picture: semlink.Link(settings=[1]), "settings = [1]"),
+        (lambda picture: semlink.Link(seed=-1), "seed = -1"),
+        (lambda picture: semlink.Link().send(b"", picture_index=-1), "picture_index = -1"),
         (lambda picture: semlink.Link(mcs=29).send(semlink.encode(picture, max_bytes=300)), "29"),
         (lambda picture: semlink.Link(mcs=4.5).send(semlink.encode(picture, max_bytes=300)), "4.5"),
         (lambda picture: semlink.Link(snr_db=object()).send(semlink.encode(picture, max_bytes=300)), "snr_db"),

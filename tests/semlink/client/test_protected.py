@@ -31,7 +31,7 @@ class CountingSession:
 def send_plain_and_protected(session, picture):
     """Return the transfer with the profile's protection, the one with unequal protection, and the pictures encoded."""
     counting = CountingSession(session)
-    send = send_settings("hci", 300, caption=None, tokens=None, latent_channels=None, trade_off="", packet_bytes=64)
+    send = send_settings("hci", 300, caption=None, tokens=None, latent_channels=None, trade_off=None, packet_bytes=64)
     channel = channel_settings("rayleigh", {"snr_db": 12.0}, run_seed=3)
     receive = receiver_pb2.ReceiveSettings(decoder="hci")
     try:
