@@ -21,6 +21,7 @@ def encode(
     tokens: int | None = None,
     latent_channels: int | None = None,
     trade_off: tuple[float, float] | None = None,
+    levels: str = "full",
 ) -> Encoded:
     """Encode a picture in this process; see ``Client.encode``.
 
@@ -37,6 +38,7 @@ def encode(
         tokens=tokens,
         latent_channels=latent_channels,
         trade_off=trade_off,
+        levels=levels,
     )
 
 
@@ -65,6 +67,7 @@ def send(
     codec: str = DEFAULT_CODEC,
     max_bytes: int | None = None,
     decoder: str = "pocket",
+    levels: str = "full",
 ) -> Transfer:
     """Encode a picture, send it over a link and decode what arrives, in this process; see ``Client.send``.
 
@@ -74,7 +77,7 @@ def send(
     >>> transfer.received.delivered, transfer.picture
     (0, None)
     """
-    return default_client().send(picture, link, codec=codec, max_bytes=max_bytes, decoder=decoder)
+    return default_client().send(picture, link, codec=codec, max_bytes=max_bytes, decoder=decoder, levels=levels)
 
 
 def codecs() -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
-from semlink._inputs import picture_bytes
+from semlink._inputs import name_picture, picture_file
 from semlink._values import Encoded, Transfer, container_bytes, encoded_from, received_from, reconstruction_from
 from shared.bitstream import Bitstream
 from shared.errors import BudgetError, ConfigError, NothingReceivedError
@@ -54,17 +54,22 @@ class Client:
         tokens: int | None = None,
         latent_channels: int | None = None,
         trade_off: tuple[float, float] | None = None,
+        levels: str = "full",
     ) -> Encoded:
         """Encode a picture into the bytes of a ``.sem`` container (docs/bitstream.md).
 
         Args:
-            picture: a path, the bytes of a picture file, a Pillow image, or uint8 ``[H, W, 3]`` or ``[H, W]``.
+            picture: a path, the bytes of a picture file, a Pillow image, or an array ``[H, W, 3]`` or ``[H, W]`` of
+                uint8, or of uint16 or floating point.
             codec: one of ``codecs()``.
             max_bytes: most bytes of the container; None: the codec's default rate.
             caption: words to send instead of the captioner's sentence; "": none.
             tokens: most semantic tokens, 8 to 64; None: the codec's number.
             latent_channels: most latent channels, 1, 2, 4, 8 or 16; None: the codec's number.
             trade_off: alpha and beta of GSC's equation (2), which then chooses the latent channels.
+
+            levels: values that become black and white where there are more than 8 bits: "full", "auto" or "LOW:HIGH"
+                (docs/pictures.md).
 
         Raises:
             PictureError, InputError: the picture cannot be read or carried.
@@ -81,8 +86,10 @@ class Client:
             latent_channels=latent_channels,
             trade_off=None if trade_off is None else _check_trade_off(trade_off),
         )
-        report = self._session.encode(picture_bytes(picture), settings)
-        return encoded_from(report, self._orders().get(report.codec, ()))
+        file = picture_file(picture, levels)
+        with name_picture(picture):
+            report = self._session.encode(file.data, settings)
+        return encoded_from(report, self._orders().get(report.codec, ()), file.notes)
 
     def link(self, channel: ChannelInput = DEFAULT_CHANNEL, **options: Any) -> Link:
         """Return a ``Link`` over ``channel`` whose packets go through this client; options as ``Link`` has them."""
@@ -132,6 +139,7 @@ class Client:
         codec: str = DEFAULT_CODEC,
         max_bytes: int | None = None,
         decoder: str = "pocket",
+        levels: str = "full",
     ) -> Transfer:
         """Encode a picture, send it over a link and decode what arrives.
 
@@ -141,6 +149,7 @@ class Client:
             codec: as ``encode`` takes it.
             max_bytes: as ``encode`` takes it.
             decoder: as ``decode`` takes it.
+            levels: as ``encode`` takes them.
 
         Returns:
             What was encoded and received, and the picture; ``picture`` is None where nothing can be decoded.
@@ -149,7 +158,7 @@ class Client:
             LinkError: as ``encode``, ``Link.send`` and ``decode``.
         """
         over = link if isinstance(link, Link) else self.link(link)
-        encoded = self.encode(picture, codec=codec, max_bytes=max_bytes)
+        encoded = self.encode(picture, codec=codec, max_bytes=max_bytes, levels=levels)
         received = over.send(encoded)
         try:
             return Transfer(encoded, received, self.decode(received, decoder=decoder))

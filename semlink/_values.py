@@ -167,8 +167,8 @@ class Reconstruction:
         """The trust map as a Pillow image, a pixel per 16x16 block; None if the decoder makes none."""
         return _open(self.trust_png) if self.trust_png else None
 
-    def quality(self, reference: PictureInput) -> dict[str, float]:
-        """Return PSNR in dB and MS-SSIM against ``reference``, the original picture.
+    def quality(self, reference: PictureInput, *, levels: str = "full") -> dict[str, float]:
+        """Return PSNR in dB and MS-SSIM against ``reference``, the original picture, read with the same ``levels``.
 
         MS-SSIM is left out where it is not defined (a side below 161 pixels).
 
@@ -176,10 +176,11 @@ class Reconstruction:
             InputError: the reference is not a picture, or has another size.
         """
         from receiver.metrics.pixel import quality  # noqa: PLC0415 - imports numpy
-        from semlink._inputs import picture_bytes  # noqa: PLC0415
+        from semlink._inputs import name_picture, picture_file  # noqa: PLC0415
         from shared.picture import load_picture  # noqa: PLC0415
 
-        measured = quality(self.pixels, load_picture(picture_bytes(reference)).pixels)
+        with name_picture(reference):
+            measured = quality(self.pixels, load_picture(picture_file(reference, levels).data).pixels)
         values = {"psnr_db": measured.psnr_db, "ms_ssim": measured.ms_ssim}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -225,9 +226,9 @@ def container_bytes(stream: StreamInput) -> bytes:
     raise InputError(f"{type(stream).__name__} is no stream: give what encode or Link.send returns, bytes or a path")
 
 
-def encoded_from(report: sender_pb2.SendReport, order: tuple[StreamKind, ...]) -> Encoded:
-    """Return the sender's report as a value of the API."""
-    return Encoded(Bitstream.unpack(report.container), report.codec, order, tuple(report.notes))
+def encoded_from(report: sender_pb2.SendReport, order: tuple[StreamKind, ...], notes: tuple[str, ...] = ()) -> Encoded:
+    """Return the sender's report as a value of the API, after the ``notes`` on what happened before."""
+    return Encoded(Bitstream.unpack(report.container), report.codec, order, (*notes, *report.notes))
 
 
 def received_from(carried: Carried, picture_index: int) -> Received:

@@ -26,6 +26,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from shared.printable import printable
+
 
 class LinkError(Exception):
     """Base class of all errors that a user can cause.
@@ -37,6 +39,10 @@ class LinkError(Exception):
 
     grpc_status: ClassVar[str] = "UNKNOWN"
     exit_status: ClassVar[int] = 2
+
+    def __init__(self, message: str = "") -> None:
+        """Keep ``message`` on one line, whatever the names in it hold."""
+        super().__init__(printable(message))
 
 
 class InputError(LinkError):

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from semlink._inputs import name_picture
 from semlink.cli.options import Json, ReceiverAddress, ReceiverOptions, Timeout
-from semlink.cli.output import print_json, print_notes, print_table
+from semlink.cli.output import print_json, print_line, print_notes, print_table
 from semlink.cli.output_files import OutputOptions, require_png
+from semlink.cli.picture_options import Levels, read_picture
 from semlink.cli.report_text import describe_contents, make_decoding_document
+from semlink.cli.standard_streams import print_beside, read_input, write_output
 from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
 from semlink.report.text import format_number
 from shared.bitstream import bpp
 from shared.errors import InputError
-from shared.files import read_file, write_file
 from shared.rpc.limits import DEFAULT_TIMEOUT_S
+
+if TYPE_CHECKING:
+    from shared.rpc.semlink.v1 import receiver_pb2
 
 
 def decode(
-    file: Annotated[Path, typer.Argument(help="Container to read.", metavar="FILE.sem")],
-    out: Annotated[Path, typer.Argument(help="Picture to write, as PNG.", metavar="OUT.png")],
+    file: Annotated[Path, typer.Argument(help="Container to read; - reads standard input.", metavar="FILE.sem")],
+    out: Annotated[Path, typer.Argument(help="Picture to write, as PNG; - writes standard output.", metavar="OUT.png")],
     *,
     options: ReceiverOptions,
     outputs: OutputOptions,
@@ -30,6 +35,7 @@ def decode(
         Path | None,
         typer.Option(help="The original picture, to measure PSNR and MS-SSIM against.", metavar="PICTURE"),
     ] = None,
+    levels: Levels = "full",
     receiver: ReceiverAddress = "",
     timeout: Timeout = DEFAULT_TIMEOUT_S,
     as_json: Json = False,
@@ -37,27 +43,38 @@ def decode(
     """Decode the container FILE.sem into the picture OUT.png."""
     require_png(out, file, *([] if reference is None else [reference]))
     outputs.require(file, out, reference)
-    container = read_file(file)
-    original = b"" if reference is None else read_file(reference)
+    container = read_input(file)
+    original = b"" if reference is None else read_picture(reference, levels).data
     settings = options.decode_settings(progressive=outputs.progressive is not None)
 
-    with open_session(Addresses(receiver=receiver), device=options.device, timeout_s=timeout) as session:
+    with (
+        open_session(Addresses(receiver=receiver), device=options.device, timeout_s=timeout) as session,
+        name_picture(reference),
+    ):
         decoded = session.decode(container, settings, reference=original, on_preview=outputs.write_preview)
     report = decoded.report
     if not report.rebuilt:
         raise InputError(f"{file} holds no picture: {report.reason}")
-    write_file(out, decoded.png)
+    write_output(out, decoded.png)
     outputs.write_trust(decoded)
 
-    document = make_decoding_document(report)
-    rate = bpp(len(container), report.width, report.height)
+    with print_beside(out):
+        _print_report((file, len(container)), out, report, outputs.notes(decoded), as_json=as_json)
+
+
+def _print_report(
+    read: tuple[Path, int], out: Path, report: receiver_pb2.ReceiveReport, notes: list[str], *, as_json: bool
+) -> None:
+    """Print what was decoded. ``read`` is the container's file and its number of bytes."""
+    file, size = read
+    document, rate = make_decoding_document(report), bpp(size, report.width, report.height)
     if as_json:
-        print_json({"file": str(out), "bytes": len(container), "bpp": rate, **document})
+        print_json({"file": str(out), "bytes": size, "bpp": rate, **document})
         return
     row = {
         "decoder": report.decoder,
         "size": f"{report.width}x{report.height}",
-        "bytes": str(len(container)),
+        "bytes": str(size),
         "bpp": format_number(rate, 4),
         "PSNR dB": format_number(document["psnr_db"], 2),
         "MS-SSIM": format_number(document["ms_ssim"], 4),
@@ -65,5 +82,5 @@ def decode(
         "decode s": format_number(document["decode_s"], 2),
     }
     print_table(f"{file} -> {out}", list(row), [list(row.values())])
-    print(f"received: {describe_contents(report)}")
-    print_notes(outputs.notes(decoded))
+    print_line(f"received: {describe_contents(report)}")
+    print_notes(notes)

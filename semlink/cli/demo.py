@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semlink.cli.options import ChannelName, Device, Json, Seed, ServiceOptions
-from semlink.cli.output import print_json, print_table, progress_bar
+from semlink.cli.output import print_json, print_line, print_table, progress_bar
 from semlink.cli.output_files import make_folder
 from semlink.cli.report_text import describe_streams, make_transfer_document
 from semlink.client.addresses import Addresses
@@ -110,7 +110,7 @@ def run_demo(
     else:
         mcs = runs[0][1].link.mcs
         print_table(f"channel {channel}, MCS {mcs}, codec {CODEC}, seed {seed}", COLUMNS, rows)
-        print(f"Look at {out / 'grid.png'}")
+        print_line(f"Look at {out / 'grid.png'}")
 
 
 def _send_all(

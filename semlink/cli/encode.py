@@ -3,42 +3,55 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semlink.cli.options import Json, PicturePath, SenderAddress, SenderOptions, Timeout
+from semlink._inputs import name_picture
+from semlink.cli.options import Json, SenderAddress, SenderOptions, Timeout
 from semlink.cli.output import print_json, print_notes, print_table, progress_bar
 from semlink.cli.output_files import require_output
+from semlink.cli.picture_options import Levels, PicturePath, read_picture
 from semlink.cli.report_text import describe_streams, stream_bytes
+from semlink.cli.standard_streams import print_beside, write_output
 from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
-from shared.files import read_file, write_file
 from shared.rpc.limits import DEFAULT_TIMEOUT_S
+
+if TYPE_CHECKING:
+    from shared.rpc.semlink.v1 import sender_pb2
 
 
 def encode(
     picture: PicturePath,
-    file: Annotated[Path, typer.Argument(help="Container to write.", metavar="FILE.sem")],
+    file: Annotated[Path, typer.Argument(help="Container to write; - writes standard output.", metavar="FILE.sem")],
     *,
     options: SenderOptions,
     max_bytes: Annotated[
         int, typer.Option("--bytes", help="Maximum bytes of FILE.sem; 0: the codec's rate.", min=0, metavar="BYTES")
     ] = 0,
+    levels: Levels = "full",
     sender: SenderAddress = "",
     timeout: Timeout = DEFAULT_TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
     """Encode PICTURE into the container FILE.sem."""
     require_output(file, picture)
-    data = read_file(picture)
     settings = options.settings(max_bytes)
+    given = read_picture(picture, levels)
     with (
         open_session(Addresses(sender=sender), timeout_s=timeout) as session,
         progress_bar(1, quiet=as_json) as on_stage,
+        name_picture(picture),
     ):
-        report = session.encode(data, settings, on_stage)
-    write_file(file, report.container)
+        report = session.encode(given.data, settings, on_stage)
+    write_output(file, report.container)
+    notes = [*given.notes, *report.notes]
+    with print_beside(file):
+        _print_report(f"{picture} -> {file}", file, report, notes, as_json=as_json)
+
+
+def _print_report(title: str, file: Path, report: sender_pb2.SendReport, notes: list[str], *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
@@ -49,7 +62,7 @@ def encode(
                 "bytes": len(report.container),
                 "bpp": report.bpp,
                 "streams": stream_bytes(report),
-                "notes": list(report.notes),
+                "notes": notes,
                 "encode_s": report.encode_s,
             }
         )
@@ -62,5 +75,5 @@ def encode(
         "streams": describe_streams(report),
         "encode s": f"{report.encode_s:.2f}",
     }
-    print_table(f"{picture} -> {file}", list(row), [list(row.values())])
-    print_notes(report.notes)
+    print_table(title, list(row), [list(row.values())])
+    print_notes(notes)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semlink.cli.options import Device, Json
-from semlink.cli.output import print_json, print_notes, print_table, progress_bar
+from semlink.cli.output import print_json, print_line, print_notes, print_table, progress_bar
+from semlink.cli.picture_options import Levels
+from shared.printable import printable
 
 if TYPE_CHECKING:
     from semlink.evaluate.compare import Comparison
@@ -50,6 +52,7 @@ def evaluate(
             metavar="KIND=MODEL",
         ),
     ] = None,
+    levels: Levels = "full",
     device: Device = "",
     as_json: Json = False,
 ) -> None:
@@ -67,10 +70,16 @@ def evaluate(
             on_stage("done", 1.0)
             on_stage(name, 0.0)
 
-        result = compare_codecs(pictures, codec, budgets, save, device=device, tasks=tasks, on_picture=on_picture)
-    options = [*(["--device", device] if device else []), *(word for one in tasks for word in ("--task", one))]
+        result = compare_codecs(
+            pictures, codec, budgets, save, device=device, tasks=tasks, levels=levels, on_picture=on_picture
+        )
+    options = [
+        *(["--levels", levels] if levels != "full" else []),
+        *(["--device", device] if device else []),
+        *(word for one in tasks for word in ("--task", one)),
+    ]
     command = ["semlink", "evaluate", *map(str, pictures), "--codec", codec, "--bytes", budgets, *options]
-    no_plot = _write_report(shlex.join(command), result, save)
+    no_plot = _write_report(printable(shlex.join(command)), result, save)
     if as_json:
         _print_json(result, save, no_plot)
     else:
@@ -98,21 +107,24 @@ def _print_json(result: Comparison, save: Path, no_plot: str) -> None:
         "differences": [asdict(one) for one in result.differences],
         "unavailable": result.found.unavailable | ({"plot": no_plot} if no_plot else {}),
         "unreadable": result.found.unreadable,
+        "notes": result.found.notes,
         "failed": [asdict(one) for one in result.found.not_decoded],
     }
     print_json(document)
 
 
 def _print_table(result: Comparison, save: Path, no_plot: str) -> None:
+    from semlink.evaluate.pictures import describe_notes
     from semlink.report.evaluation import average_table
 
     pictures = {row.picture for row in result.found.rows}
     print_table(f"{len(pictures)} pictures", *average_table(result.averages))
     print_notes(f"{name} is unavailable: {reason}" for name, reason in result.found.unavailable.items())
     print_notes(result.found.unreadable.values())
+    print_notes(describe_notes(result.found.notes))
     print_notes(
         f"{one.picture} is missing for {one.codec} at {one.budget}: {one.reason}" for one in result.found.not_decoded
     )
     if no_plot:
         print_notes([f"no plot: {no_plot}"])
-    print(f"Wrote {save / TABLE}" + ("" if no_plot else f" and {save / PLOT}"))
+    print_line(f"Wrote {save / TABLE}" + ("" if no_plot else f" and {save / PLOT}"))

@@ -25,9 +25,11 @@ from semlink.cli.probe import probe
 from semlink.cli.report import report
 from semlink.cli.send import send
 from semlink.cli.serve import serve
+from semlink.cli.standard_streams import open_streams
 from semlink.cli.sweep import sweep
 from semlink.cli.up import up
 from shared.errors import LinkError
+from shared.printable import printable
 
 INTERRUPTED_STATUS = 130
 BROKEN_PIPE_STATUS = 141
@@ -53,6 +55,7 @@ for _command in COMMANDS.values():
 
 def main() -> None:
     """Run the command; a failure that the user can fix prints one line and exits with status 2."""
+    open_streams()
     # gRPC's core writes lines of its own to standard error, even if nothing is wrong.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # OpenMP's threads wait for each other in every operation. If one of them shares its core with another process, as
@@ -66,7 +69,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(BROKEN_PIPE_STATUS)
     except OSError as error:
-        sys.exit(_print_error(f"{error.strerror or error}; free some space or choose another place", 2))
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(_print_error(f"{where}{error.strerror or error}; free some space or choose another place", 2))
     except LinkError as error:
         sys.exit(_print_error(str(error), error.exit_status))
     except TyperException as error:
@@ -92,7 +96,7 @@ def _describe_usage_error(error: TyperException) -> str:
 
 
 def _print_error(message: str, status: int) -> int:
-    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    sys.stderr.write(f"error: {printable(' '.join(message.split()))}\n")
     return status
 
 

@@ -8,6 +8,8 @@ from copy import copy
 from dataclasses import MISSING, fields, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
+from shared.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -36,11 +38,28 @@ def expand_groups(command: Command) -> Command:
 
     @functools.wraps(command)
     def run(**values: Any) -> None:
+        for parameter in parameters:
+            _require_text(parameter, values[parameter.name])
         command(**{name: _build(hints[name], values) if is_dataclass(hints[name]) else values[name] for name in own})
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def _require_text(parameter: inspect.Parameter, value: Any) -> None:
+    """Check that the value of an option is Unicode text. Names of files need not be.
+
+    Raises:
+        ConfigError: it holds bytes that are not UTF-8.
+    """
+    for text in value if isinstance(value, list) else [value]:
+        if isinstance(text, str) and any("\ud800" <= character <= "\udfff" for character in text):
+            _, option = get_args(parameter.annotation)
+            given = (option.default, *(option.param_decls or ()))  # typer.Option("--set") takes its name for a default
+            own = f"--{parameter.name.replace('_', '-')}"
+            name = next((one for one in given if str(one).startswith("--")), own)
+            raise ConfigError(f"{name} {text}: holds bytes that are not UTF-8; write it in UTF-8")
 
 
 def _parameters_of(group: Any) -> Iterator[inspect.Parameter]:

@@ -35,7 +35,6 @@ class Protect(StrEnum):
     UNEQUAL = "unequal"
 
 
-PicturePath = Annotated[Path, typer.Argument(help="Picture file: PNG, JPEG, WebP, AVIF, TIFF ...", metavar="PICTURE")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 Seed = Annotated[
     int, typer.Option("--seed", help="Seed of the channel's noise and losses.", min=0, max=MAX_SEED, metavar="SEED")

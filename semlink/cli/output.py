@@ -8,6 +8,8 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
+from shared.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -18,7 +20,10 @@ PIPE_COLUMNS = 160
 
 
 def print_json(document: Any) -> None:
-    """Print ``document`` as JSON; infinite and undefined numbers become null, as JSON has none."""
+    """Print ``document`` as JSON; infinite and undefined numbers become null, as JSON has none.
+
+    All characters but ASCII are escaped, so that names which are not UTF-8 can be read back.
+    """
     sys.stdout.write(json.dumps(_finite(document), indent=2) + "\n")
 
 
@@ -28,11 +33,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(printable(title), style="table.title"), title_justify="left")
     for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if left or position == 0 else "right", no_wrap=position == 0)
+        table.add_column(Text(column), justify="left" if left or position == 0 else "right", no_wrap=position == 0)
     for row in rows:
-        table.add_row(*map(Text, row))  # not markup: [1, 2] is a list
+        table.add_row(*(Text(printable(cell)) for cell in row))  # not markup: [1, 2] is a list
     # A pipe has no width of its own: do not break lines there.
     Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table)
 
@@ -40,7 +45,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 def print_notes(notes: Iterable[str]) -> None:
     """Print what the user must know besides the table, one note a line."""
     for note in notes:
-        sys.stdout.write(f"note: {note}\n")
+        print_line(f"note: {note}")
+
+
+def print_line(text: str) -> None:
+    """Print ``text``, whatever names it holds, on one line."""
+    sys.stdout.write(f"{printable(text)}\n")
 
 
 @contextlib.contextmanager
@@ -53,7 +63,12 @@ def progress_bar(total: int, *, quiet: bool) -> Iterator[OnStage]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:<10}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
         task = progress.add_task("start", total=total)
 

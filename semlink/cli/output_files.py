@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from semlink.cli.report_text import damaged_streams
+from semlink.cli.standard_streams import STANDARD, require_no_terminal
 from shared.errors import InputError
 from shared.files import write_file
 
@@ -30,11 +31,15 @@ def make_folder(path: Path, option: str) -> None:
 
 
 def require_output(path: Path, *inputs: Path) -> None:
-    """Check that ``path`` can be written and is none of ``inputs``.
+    """Check that ``path``, a file or ``-`` for standard output, can be written and is none of ``inputs``.
 
     Raises:
-        InputError: the folder does not exist or is not writable, ``path`` is not a file, or it is an input.
+        InputError: the folder does not exist or is not writable, ``path`` is not a file, it is an input,
+            or standard output is a terminal.
     """
+    require_no_terminal(path)
+    if path == STANDARD:
+        return
     if not path.parent.is_dir():
         raise InputError(f"cannot write {path}: there is no folder {path.parent}; make it first")
     if not os.access(path.parent, os.W_OK):
@@ -47,12 +52,12 @@ def require_output(path: Path, *inputs: Path) -> None:
 
 
 def require_png(path: Path, *inputs: Path) -> None:
-    """Check as ``require_output``, and that the name ends in ``.png``.
+    """Check as ``require_output``, and that the name of a file ends in ``.png``.
 
     Raises:
         InputError: ``path`` fails a check.
     """
-    if path.suffix.lower() != ".png":
+    if path.suffix.lower() != ".png" and path != STANDARD:
         raise InputError(f"cannot write {path}: pictures are written as PNG; give a name that ends in .png")
     require_output(path, *inputs)
 

@@ -18,11 +18,12 @@ def plot(
     as_json: Json = False,
 ) -> None:
     """Draw the results of sweeps as PNG and SVG: quality and loss over SNR, distortion over rate, picture grids."""
-    from semlink.cli.output import print_json
+    from semlink.cli.output import print_json, print_line
     from semlink.report.sweep_report import write_figures
 
     files = [str(path) for path in write_figures(folders, out or folders[0] / "plots")]
     if as_json:
         print_json({"files": files})
     else:
-        print("\n".join(files))
+        for file in files:
+            print_line(file)

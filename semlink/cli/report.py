@@ -19,7 +19,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write the results of sweeps as one HTML page: figures, picture grids, a table, and how to repeat the sweep."""
-    from semlink.cli.output import print_json
+    from semlink.cli.output import print_json, print_line
     from semlink.report.sweep_report import write_report
 
     out = out or folders[0] / "report.html"
@@ -28,4 +28,4 @@ def report(
     if as_json:
         print_json({"report": str(out), "rows": rows, "points": len(points)})
     else:
-        print(f"{out}: {len(points)} points of {rows} rows")
+        print_line(f"{out}: {len(points)} points of {rows} rows")

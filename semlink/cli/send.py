@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
+from semlink._inputs import name_picture
 from semlink.cli.options import (
     ChannelOptions,
     Json,
-    PicturePath,
     Protect,
     ReceiverOptions,
     SenderOptions,
@@ -20,9 +20,10 @@ from semlink.cli.options import (
 )
 from semlink.cli.output import print_json, print_notes, print_table, progress_bar
 from semlink.cli.output_files import OutputOptions, require_png
+from semlink.cli.picture_options import Levels, PicturePath, read_picture
 from semlink.cli.report_text import make_accounting_table, make_transfer_document, summarise_transfer
 from semlink.client.session import open_session
-from shared.files import read_file, write_file
+from shared.files import write_file
 from shared.rpc.limits import DEFAULT_TIMEOUT_S
 
 
@@ -46,6 +47,7 @@ def send(
             help="Maximum bytes of one packet, 32 to 1024.", min=1, metavar="BYTES", rich_help_panel=SenderOptions.PANEL
         ),
     ] = 256,
+    levels: Levels = "full",
     channel: ChannelOptions,
     receiver: ReceiverOptions,
     out: Annotated[
@@ -64,9 +66,9 @@ def send(
     if out is not None:
         require_png(out, picture)
     outputs.require(picture, out)
-    data = read_file(picture)
     send_settings, channel_settings = sender.settings(max_bytes, packet_bytes), channel.settings()
     receive_settings = receiver.receive_settings(progressive=outputs.progressive is not None)
+    given = read_picture(picture, levels)
 
     with open_session(services.addresses, device=receiver.device, timeout_s=timeout) as session:
         run_transfer = session.transfer
@@ -74,15 +76,16 @@ def send(
             from semlink.client.protected import transfer_unequally  # imports the channel and the sender
 
             run_transfer = partial(transfer_unequally, session)
-        with progress_bar(1, quiet=as_json) as on_stage:
+        with progress_bar(1, quiet=as_json) as on_stage, name_picture(picture):
             transfer = run_transfer(
-                data,
+                given.data,
                 send_settings,
                 channel_settings,
                 receive_settings,
                 on_stage=on_stage,
                 on_preview=outputs.write_preview,
             )
+    transfer.sent.notes.extend(given.notes)
     written = out if transfer.received.png else None
     if written is not None:
         write_file(written, transfer.received.png)

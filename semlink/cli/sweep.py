@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semlink.cli.options import Changes, Json
+from semlink.cli.picture_options import LevelsOverFile
 
 if TYPE_CHECKING:
     from semlink.sweep.plan import Plan
@@ -27,6 +28,7 @@ def sweep(
             "--file", help="YAML file with the settings of the sweep. Options take precedence over it.", metavar="FILE"
         ),
     ] = None,
+    levels: LevelsOverFile = None,
     codecs: Annotated[
         str | None,
         typer.Option(
@@ -136,6 +138,7 @@ def sweep(
 
     flags = {
         "pictures": [str(one) for one in pictures] if pictures else None,
+        "levels": levels,
         "codecs": codecs,
         "channels": channels,
         "snr_db": snr,
@@ -155,15 +158,18 @@ def sweep(
 
 
 def _print_points(plan: Plan, schedule: Schedule, out: Path, *, as_json: bool) -> None:
-    from semlink.cli.output import print_json, print_table
+    from semlink.cli.output import print_json, print_line, print_notes, print_table
+    from semlink.evaluate.pictures import describe_notes
     from semlink.report.sweep_progress import point_table
     from semlink.sweep.summary import summarise_points
 
     if as_json:
         points = [asdict(point) for point in summarise_points(schedule.rows)]
         reasons = {point.key: schedule.stop_reason(point) for point in plan.points}
-        print_json({"rows": str(out), "points": [one | {"stopped_by": reasons[one["key"]]} for one in points]})
+        document = {"rows": str(out), "points": [one | {"stopped_by": reasons[one["key"]]} for one in points]}
+        print_json(document | {"unreadable": plan.unreadable, "notes": plan.notes})
         return
     common, columns, cells = point_table(plan, schedule)
     print_table(f"{len(schedule.rows)} rows in {out}{common and f'; all points: {common}'}", columns, cells)
-    print(f"Next: semlink report {shlex.quote(str(out))}")
+    print_notes([*plan.unreadable.values(), *describe_notes(plan.notes)])
+    print_line(f"Next: semlink report {shlex.quote(str(out))}")

@@ -12,6 +12,7 @@ from semlink.evaluate.results import ResultFile
 from semlink.evaluate.run import EvaluationRun
 from semlink.evaluate.summary import average_rows, average_stream_bytes, compare_with_anchors, group_rows
 from semlink.pipeline.coding_spec import split_codec_names
+from shared.imaging.levels import parse_levels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from receiver.metrics.reporter import Measures
     from semlink.evaluate.run import EvaluationRows
     from semlink.evaluate.summary import Average, Difference
+    from shared.imaging.levels import Levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ def compare_codecs(
     *,
     device: str = "",
     tasks: Sequence[str] = (),
+    levels: str = "full",
     on_picture: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Compare codecs at equal bytes. Files, decoded pictures and ``results.jsonl`` go to ``folder``.
@@ -54,6 +57,7 @@ def compare_codecs(
         folder: where results go; rows that it holds are reused.
         device: where decoders and measures compute, ``cpu``, ``cuda`` ...; empty: CUDA if there is one.
         tasks: models as ``KIND=MODEL``, whose answers on original and decoded picture are compared.
+        levels: which values of the originals become black and white: ``full``, ``auto`` or ``LOW:HIGH``.
         on_picture: called with the name of each file before its turn.
 
     Raises:
@@ -62,6 +66,7 @@ def compare_codecs(
         SetupError: none of the codecs is available, or there is no such device.
     """
     names, wanted, files = split_codec_names(codecs), parse_budgets(budgets), find_pictures(paths)
+    wanted_levels = parse_levels(levels)
     results = ResultFile(folder)
     from receiver.metrics.reporter import Measures  # noqa: PLC0415 - seconds to import; arguments are checked first
     from receiver.metrics.tasks import load_tasks  # noqa: PLC0415
@@ -70,17 +75,17 @@ def compare_codecs(
 
     torch_device = str(select_device(device))
     measures = Measures(device=torch_device, tasks=load_tasks(tasks, torch_device))
-    run = EvaluationRun(names, results, measures, Pipeline(device))
+    run = EvaluationRun(names, results, measures, Pipeline(device), wanted_levels)
     found = run.run(files, wanted, on_picture or (lambda _: None))
     found.rows.sort(key=lambda row: names.index(row.codec))
     found.unavailable |= measures.unavailable
-    averages = _average(found, measures, folder)
+    averages = _average(found, measures, folder, wanted_levels)
     return Comparison(found, averages, compare_with_anchors(found.rows, averages), results.path)
 
 
-def _average(found: EvaluationRows, measures: Measures, folder: Path) -> list[Average]:
+def _average(found: EvaluationRows, measures: Measures, folder: Path, levels: Levels) -> list[Average]:
     """Return the means of every codec and budget."""
-    patch_fid = None if measures.classifier is None else PatchFid(measures.classifier, folder)
+    patch_fid = None if measures.classifier is None else PatchFid(measures.classifier, folder, levels)
     if patch_fid is None:
         found.unavailable[PATCH_FID] = measures.unavailable["top1"]
     return [

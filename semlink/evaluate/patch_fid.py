@@ -13,6 +13,7 @@ from semlink.baselines.codec import read_image
 from semlink.evaluate.pictures import load_original
 from semlink.evaluate.results import hash_key
 from shared.files import write_file
+from shared.imaging.levels import FULL
 from shared.pixels import to_tensor
 
 if TYPE_CHECKING:
@@ -22,16 +23,19 @@ if TYPE_CHECKING:
 
     from semlink.evaluate.results import EvaluationRow
     from shared.efficientnet import EfficientNetLite
+    from shared.imaging.levels import Levels
 
 
 class PatchFid:
     """Computes patch-FID from the decoded files in ``folder``, and caches it there.
 
-    Features of the originals stay in memory, because all codecs are compared with the same originals.
+    Features of the originals stay in memory, because all codecs are compared with the same originals; they are
+    read with ``levels``.
     """
 
-    def __init__(self, network: EfficientNetLite, folder: Path) -> None:
+    def __init__(self, network: EfficientNetLite, folder: Path, levels: Levels = FULL) -> None:
         self._network = network
+        self._levels = levels
         self._folder = folder
         self._path = folder / "patch_fid.json"
         self._known = _read_known(self._path)
@@ -60,7 +64,7 @@ class PatchFid:
         from receiver.metrics.patch_fid import patch_features  # noqa: PLC0415 - imports torch
 
         if row.picture not in self._originals:
-            pixels = load_original(Path(row.source)).pixels
+            pixels = load_original(Path(row.source), self._levels).pixels
             self._originals[row.picture] = patch_features(self._network, to_tensor(pixels))
         return self._originals[row.picture]
 

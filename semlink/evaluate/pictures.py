@@ -4,40 +4,70 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from receiver.metrics.names import MAX_PIXELS
 from semlink.baselines.vvc import VVC, VvcPicture, find_vvc_pictures
 from shared.errors import BudgetError, ConfigError, InputError, PictureError
 from shared.files import read_file
+from shared.imaging.levels import FULL
 from shared.picture import load_picture
 from shared.pixels import grey_to_rgb
+from shared.printable import cut_bytes, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".jp2"})
+    from shared.imaging.levels import Levels
+
+SUFFIXES = frozenset(
+    {
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".webp",
+        ".avif",
+        ".tif",
+        ".tiff",
+        ".bmp",
+        ".ppm",
+        ".pgm",
+        ".jp2",
+        ".fits",
+        ".fit",
+        ".fts",
+    }
+)
 DIGEST_CHARACTERS = 6
+STEM_BYTES = 150
+"""Most bytes of a file's name in the names of results; a file system takes 255 with all that is added."""
+NAMED_FILES = 3
+"""Files that a note names; it counts the others."""
 QUANTIZER = re.compile(r"q\d+")
 
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """An original: its file, its pixels ``[H, W, 3]`` (three equal channels if grey), and the hash of the file."""
+    """An original: its file, its pixels ``[H, W, 3]`` (three equal channels if grey), and its hash.
+
+    ``digest`` is the SHA-256 of the file, with the levels added unless they are full. ``notes`` are those of
+    ``load_picture``.
+    """
 
     file: Path
     pixels: NDArray[np.uint8]
     digest: str
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """The file's name without its ending, and a part of the hash, so that names differ where pictures do."""
-        return f"{self.file.stem}-{self.digest[:DIGEST_CHARACTERS]}"
+        return f"{cut_bytes(printable(self.file.stem), STEM_BYTES)}-{self.digest[:DIGEST_CHARACTERS]}"
 
     @property
     def size(self) -> tuple[int, int]:
@@ -85,13 +115,15 @@ class VvcBudgets:
 def find_pictures(paths: Sequence[Path]) -> list[Path]:
     """Return the files among ``paths`` and the picture files in folders among them, each once, in order.
 
+    In folders, names that begin with a dot are skipped: macOS writes ``._x.png`` beside ``x.png``.
+
     Raises:
         InputError: a path does not exist, or a folder holds no picture.
     """
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+            found = sorted(file for file in path.iterdir() if _is_shown(file) and file.is_file())
             if not found:
                 raise InputError(f"there is no picture in the folder {path}; give a folder of PNG, JPEG ... files")
             files += found
@@ -102,7 +134,55 @@ def find_pictures(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def load_original(file: Path) -> Original:
+def _is_shown(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+
+
+@dataclass(slots=True)
+class OriginalReader:
+    """Reads originals and collects what the user must know about them.
+
+    Files of the same content are one picture, with the name of the first one.
+
+    Args:
+        levels: which values become black and white.
+        unreadable: why a picture cannot be used, by file; it is skipped.
+        notes: for each conversion or rule, the files that it applies to.
+    """
+
+    levels: Levels = FULL
+    unreadable: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+
+    def read(self, files: Iterable[Path]) -> Iterator[Original]:
+        """Yield the originals in ``files`` one by one."""
+        first: dict[str, Path] = {}
+        for file in files:
+            try:
+                original = load_original(file, self.levels)
+            except InputError as error:
+                self.unreadable[printable(file)] = str(error)
+                continue
+            same = first.setdefault(original.digest, file)
+            if same != file:
+                note = f"same content as {printable(same.name)}, which counts once"
+                self.notes.setdefault(note, []).append(printable(file.name))
+                continue
+            for note in original.notes:
+                self.notes.setdefault(note, []).append(printable(file.name))
+            yield original
+
+
+def describe_notes(notes: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a line for each note, with the names of the first files that it is about."""
+    lines = []
+    for note, names in notes.items():
+        more = len(names) - NAMED_FILES
+        lines.append(f"{', '.join(names[:NAMED_FILES])}{f' and {more} more' if more > 0 else ''}: {note}")
+    return lines
+
+
+def load_original(file: Path, levels: Levels = FULL) -> Original:
     """Read an original.
 
     Raises:
@@ -110,13 +190,14 @@ def load_original(file: Path) -> Original:
     """
     data = read_file(file)
     try:
-        pixels = grey_to_rgb(load_picture(data).pixels)
+        picture = load_picture(data, levels)
     except PictureError as error:
         raise PictureError(f"{file}: {error}") from error
-    height, width = pixels.shape[:2]
+    height, width = picture.pixels.shape[:2]
     if width * height > MAX_PIXELS:
         raise PictureError(f"{file} has {width}x{height} pixels; an evaluation takes {MAX_PIXELS} at most; resize it")
-    return Original(file, pixels, hashlib.sha256(data).hexdigest())
+    changed = b"" if levels == FULL else f"\0levels {levels.text}".encode()
+    return Original(file, grey_to_rgb(picture.pixels), hashlib.sha256(data + changed).hexdigest(), picture.notes)
 
 
 def parse_budgets(text: str) -> list[Budget] | VvcBudgets:

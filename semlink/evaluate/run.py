@@ -12,24 +12,27 @@ from semlink.baselines.codec import read_image
 from semlink.baselines.registry import BASELINES, load_baseline
 from semlink.baselines.vvc import VVC
 from semlink.evaluate.link import describe_recipe, make_link_codec
-from semlink.evaluate.pictures import Budget, Original, VvcBudgets, load_original
+from semlink.evaluate.pictures import Budget, Original, OriginalReader, VvcBudgets
 from semlink.evaluate.results import EvaluationRow, ResultFile, hash_key, replace_infinite
 from semlink.pipeline.coding_spec import AUTOENCODER, parse_coding_spec
 from semlink.pipeline.fingerprint import hash_weights
 from shared.bitstream import bpp
 from shared.errors import BudgetError, ConfigError, DataError, InputError, PictureError, ServiceError, SetupError
 from shared.files import write_file
+from shared.imaging.levels import FULL
 from shared.picture import encode_png
 from shared.pixels import grey_to_rgb
+from shared.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from receiver.metrics.reporter import Measures, Reference
     from semlink.baselines.codec import PictureCodec
     from semlink.baselines.vvc import VvcPicture
     from semlink.pipeline.pipeline import Pipeline
+    from shared.imaging.levels import Levels
 
     Measure = Callable[[Path], dict[str, float | None]]
 
@@ -51,13 +54,15 @@ class NotDecoded:
 class EvaluationRows:
     """The rows of an evaluation, and what is missing.
 
-    ``unavailable`` has the reason by codec or measure, ``unreadable`` by picture file.
+    ``unavailable`` has the reason by codec or measure, ``unreadable`` by picture file. ``notes`` has, for each
+    conversion of pictures, the files that it applies to.
     """
 
     rows: list[EvaluationRow] = field(default_factory=list)
     unavailable: dict[str, str] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     not_decoded: list[NotDecoded] = field(default_factory=list)
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
 
 class EvaluationRun:
@@ -68,14 +73,23 @@ class EvaluationRun:
         results: where rows, files and decoded pictures go.
         measures: the measures of quality.
         pipeline: the link's models.
+        levels: which values of the originals become black and white.
 
     Raises:
         UnknownNameError, ConfigError: an unknown codec, decoder or option, or a channel code.
         SetupError: none of the codecs is available.
     """
 
-    def __init__(self, names: Sequence[str], results: ResultFile, measures: Measures, pipeline: Pipeline) -> None:
-        self.found = EvaluationRows()
+    def __init__(
+        self,
+        names: Sequence[str],
+        results: ResultFile,
+        measures: Measures,
+        pipeline: Pipeline,
+        levels: Levels = FULL,
+    ) -> None:
+        self._reader = OriginalReader(levels)
+        self.found = EvaluationRows(unreadable=self._reader.unreadable, notes=self._reader.notes)
         self._with_vvc = VVC in names
         self._results = results
         self._measures = measures
@@ -93,13 +107,7 @@ class EvaluationRun:
         Raises:
             InputError: there is not one row: no picture can be read, or nothing fits its budget.
         """
-        for file in files:
-            on_picture(file.name)
-            try:
-                original = load_original(file)
-            except InputError as error:
-                self.found.unreadable[str(file)] = str(error)
-                continue
+        for original in self._reader.read(_announce(files, on_picture)):
             self._evaluate_picture(original, budgets)
         if not self.found.rows:
             raise _explain_no_rows(self.found, budgets)
@@ -271,6 +279,12 @@ class EvaluationRun:
 
     def _relative(self, path: Path) -> str:
         return str(path.relative_to(self._results.folder))
+
+
+def _announce(files: Sequence[Path], on_picture: Callable[[str], None]) -> Iterator[Path]:
+    for file in files:
+        on_picture(printable(file.name))
+        yield file
 
 
 def _library_versions() -> list[str]:

@@ -7,6 +7,7 @@ import io
 from typing import TYPE_CHECKING, Final
 
 from receiver.metrics.names import MEASURES, PATCH_FID
+from semlink.evaluate.pictures import describe_notes
 from semlink.evaluate.summary import FRAMING
 from semlink.pipeline.coding_spec import AUTOENCODER
 from semlink.report.style import label_measure, line_style
@@ -84,6 +85,8 @@ def write_markdown(command: str, result: Comparison) -> str:
         parts += ["## Unavailable\n", *(f"- {name}: {reason}" for name, reason in found.unavailable.items()), ""]
     if found.unreadable:
         parts += ["## Unreadable pictures\n", *(f"- {reason}" for reason in found.unreadable.values()), ""]
+    if found.notes:
+        parts += ["## Notes on pictures\n", *(f"- {note}" for note in describe_notes(found.notes)), ""]
     if found.not_decoded:
         rows = [[one.codec, one.budget, one.picture, one.reason] for one in found.not_decoded]
         parts += ["## Not decoded\n", markdown_table(["codec", "budget", "picture", "reason"], rows)]

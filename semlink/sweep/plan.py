@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +12,7 @@ from channel.phy.mcs import MCS_INDICES
 from channel.profile.registry import load_profile, parse_profile
 from semlink.baselines.vvc import VVC
 from semlink.client.settings import FILE_ENDINGS, read_profile
-from semlink.evaluate.pictures import find_pictures, load_original
+from semlink.evaluate.pictures import OriginalReader, find_pictures
 from semlink.pipeline.coding_spec import (
     AUTOENCODER,
     REAL_ESRGAN,
@@ -22,7 +22,8 @@ from semlink.pipeline.coding_spec import (
 )
 from semlink.pipeline.separate_coding import ideal_rate
 from semlink.sweep.version import hash_code, hash_weights
-from shared.errors import ConfigError
+from shared.errors import ConfigError, PictureError
+from shared.imaging.levels import FULL, parse_levels
 from shared.yaml_text import yaml_text
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from channel.config import ChannelConfig
     from channel.profile.profile import Profile
     from semlink.sweep.settings import Sweep
+    from shared.imaging.levels import Levels
 
 VERSION: Final = 1
 """Raise it when rows change their meaning."""
@@ -74,7 +76,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class PictureFile:
-    """File, size and hash of an original. ``keep``: whether its received pictures are kept for picture grids."""
+    """File, size, hash and levels of an original.
+
+    ``keep``: whether its received pictures are kept for picture grids.
+    """
 
     file: Path
     name: str
@@ -82,6 +87,7 @@ class PictureFile:
     width: int
     height: int
     keep: bool
+    levels: Levels = FULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +103,18 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Points and pictures of a sweep, with the hashes of the code and the weights."""
+    """Points and pictures of a sweep, with the hashes of the code and the weights.
+
+    ``unreadable`` has the reason by file that is left out, ``notes`` the files by what was done to them.
+    """
 
     sweep: Sweep
     points: tuple[Point, ...]
     pictures: tuple[PictureFile, ...]
     code: str
     weights: str
+    unreadable: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
     def tasks_of(self, point: Point, seed: int) -> list[Task]:
         """Return the tasks of one point and one seed: one per picture."""
@@ -123,7 +134,7 @@ def make_plan(sweep: Sweep) -> Plan:
     """Return the plan of ``sweep``. It checks all that the sweep names before anything is computed.
 
     Raises:
-        InputError: pictures or profiles that cannot be read.
+        InputError: none of the pictures can be read, or a profile cannot.
         UnknownNameError, ConfigError: an unknown codec, channel or setting, or too large a grid.
     """
     codecs = [parse_coding_spec(name) for name in sweep.codecs]
@@ -133,11 +144,13 @@ def make_plan(sweep: Sweep) -> Plan:
     count = len(codecs) * len(sweep.channels) * max(1, len(sweep.snr_db)) * len(sweep.rates)
     if count * len(files) * len(sweep.seeds) > MAX_TASKS:
         raise ConfigError(f"this grid has more than {MAX_TASKS} tasks; split it into several sweeps")
-    pictures = []
-    for place, file in enumerate(files):
-        source = load_original(file)
-        pictures.append(PictureFile(file, source.name, source.digest, *source.size, place < sweep.keep_pictures))
-    names = [one.name for one in pictures]
+    reader = OriginalReader(parse_levels(sweep.levels))
+    pictures = tuple(
+        PictureFile(one.file, one.name, one.digest, *one.size, place < sweep.keep_pictures, reader.levels)
+        for place, one in enumerate(reader.read(files))
+    )
+    if not pictures:
+        raise PictureError(f"no picture can be read; first {next(iter(reader.unreadable.values()))}")
     code, weights = hash_code(), hash_weights()
     texts = {name: read_profile(Path(name)) if name.endswith(FILE_ENDINGS) else "" for name in sweep.channels}
     points = tuple(
@@ -147,10 +160,7 @@ def make_plan(sweep: Sweep) -> Plan:
         for rate in sweep.rates
         for snr_db in sweep.snr_db or (None,)
     )
-    if len(set(names)) < len(names):
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise ConfigError(f"pictures holds {repeated} twice, under two paths; leave one out")
-    return Plan(sweep, points, tuple(pictures), code, weights)
+    return Plan(sweep, points, pictures, code, weights, reader.unreadable, reader.notes)
 
 
 def check_sweepable(codec: CodingSpec) -> None:

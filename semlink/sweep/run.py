@@ -55,7 +55,7 @@ def run_sweep(
         store.write_run(_describe_run(plan, command))
         for picture in plan.pictures:
             if picture.keep:
-                original = load_picture(picture.file.read_bytes())
+                original = load_picture(picture.file.read_bytes(), picture.levels)
                 store.add([], {picture.digest: encode_webp(original.pixels)})
         with _open_executor(workers, ray, device) as executor:
             return run_plan(plan, store, executor, on_rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from channel.config import SnrDb  # noqa: TC001 - pydantic reads it
 from receiver.metrics.names import PERCEPTUAL, PIXEL
@@ -13,6 +13,7 @@ from semlink.pipeline.channel_uses import MAX_CHANNEL_USES
 from semlink.pipeline.coding_spec import split_codec_names
 from shared.errors import ConfigError
 from shared.files import read_file
+from shared.imaging.levels import parse_levels
 from shared.packets import MAX_PACKET_BYTES, MIN_PACKET_BYTES
 from shared.validation import validate
 from shared.yaml_text import split_change, yaml_mapping, yaml_text, yaml_value
@@ -76,6 +77,10 @@ def _parse_seeds(value: Any) -> Any:
     return numbers
 
 
+def _check_levels(text: str) -> str:
+    return parse_levels(text).text
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -101,11 +106,13 @@ class Sweep(_Settings):
     The rate is one of three: ``max_bytes`` is the most bytes of the container (0: the codec's own rate),
     ``channel_uses`` the most complex symbols per picture with all overhead, ``cbr`` the channel bandwidth ratio:
     channel uses per sample of the picture, of which it has 3 W H. Without ``snr_db`` each channel keeps its own SNR.
+    ``levels`` says which values of the originals become black and white: ``full``, ``auto`` or ``LOW:HIGH``.
     ``set`` changes settings of every channel by dotted name. The received pictures of the first ``keep_pictures``
     originals are kept with the first seed, for picture grids.
     """
 
     pictures: Annotated[tuple[str, ...], BeforeValidator(_split_list), Field(min_length=1)]
+    levels: Annotated[str, AfterValidator(_check_levels)] = "full"
     codecs: Annotated[tuple[str, ...], Field(min_length=1)] = ("hci",)
     channels: Annotated[tuple[str, ...], BeforeValidator(_split_list), Field(min_length=1)] = ("awgn",)
     snr_db: Annotated[tuple[SnrDb, ...], BeforeValidator(_parse_numbers)] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from receiver.metrics.reporter import Measures
@@ -100,7 +101,7 @@ class Worker:
         result = WorkerResult()
         for task in tasks:
             started_s = time.perf_counter()
-            picture = self._pictures.get(task.picture.digest, lambda: load_picture(data))
+            picture = self._pictures.get(task.picture.digest, partial(load_picture, data, task.picture.levels))
             send = self._send_file if task.point.codec.is_classical else self._send_streams
             sent, received = send(picture, task)
             if task.keep:

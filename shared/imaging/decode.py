@@ -11,9 +11,9 @@ from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 from shared.imaging.checks import require_size, require_tile
 from shared.imaging.colour import convert_profile, png_exponent, split_alpha
 from shared.imaging.fits import is_fits, read_fits
-from shared.imaging.levels import FULL, Levels, Values, to_eight_bit
+from shared.imaging.levels import FULL, Levels, Values, to_eight_bit, values_of
 from shared.imaging.png import is_wide_colour, read_wide_colour
-from shared.imaging.tiff import WHITE_IS_ZERO, is_tiff, read_wide_tiff, tiff_values
+from shared.imaging.tiff import WHITE_IS_ZERO, is_tiff, read_wide_tiff
 from shared.pixels import grey_to_rgb
 
 if TYPE_CHECKING:
@@ -76,14 +76,14 @@ def _read_by_pillow(data: bytes, levels: Levels, notes: list[str]) -> Image.Imag
 def _wide_grey(image: Image.Image) -> Values:
     """Return the values of a loaded image of one channel of more than 8 bits."""
     array, tags = np.array(image), getattr(image, "tag_v2", {})
-    white_is_zero = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == WHITE_IS_ZERO
+    white_is_low = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == WHITE_IS_ZERO
     bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (8 * array.itemsize,))[0]
     if array.dtype == np.int32 and bits == 32:
         if tags and tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))[0] == 1:
             array = array.view(np.uint32)  # Pillow takes it for signed
         elif not tags and array.min() >= 0 and array.max() <= 65535:
             array, bits = array.astype(np.uint16), 16  # Pillow widens 16 bits
-    return tiff_values(array, bits, white_is_zero=white_is_zero)
+    return values_of(array, bits, white_is_low=white_is_low)
 
 
 def _show_transparent_value(eight: Image.Image, image: Image.Image, notes: list[str]) -> Image.Image:

@@ -64,7 +64,7 @@ def parse_levels(text: str) -> Levels:
     """
     if text in ("full", "auto"):
         return Levels(text)
-    low, colon, high = text.partition(":")
+    low, colon, high = str(text).partition(":")
     try:
         limits = float(low), float(high)
     except ValueError:
@@ -83,6 +83,13 @@ def limits_of_integers(array: NDArray[Any], bits: int) -> tuple[float, float] | 
         return (0.0, 65535.0) if array.min() >= 0 and array.max() <= 65535 else None
     signed = array.dtype.kind == "i"
     return 0.0, float((1 << (bits - signed)) - 1)
+
+
+def values_of(array: NDArray[Any], bits: int, *, white_is_low: bool = False) -> Values:
+    """Return ``array``, whole or floating-point numbers of ``bits`` bits, as values."""
+    if array.dtype.kind == "f":
+        return Values(array, None, f"{bits} bit floating-point", white_is_low)
+    return Values(array, limits_of_integers(array, bits), f"{bits} bit", white_is_low)
 
 
 def to_eight_bit(values: Values, levels: Levels, notes: list[str], exponent: float = 1.0) -> NDArray[np.uint8]:

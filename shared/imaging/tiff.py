@@ -13,7 +13,7 @@ import numpy as np
 
 from shared.errors import PictureError
 from shared.imaging.checks import require_size, require_tile
-from shared.imaging.levels import Values, limits_of_integers
+from shared.imaging.levels import Values, values_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,25 +75,18 @@ def read_wide_tiff(data: bytes) -> WideTiff | None:
         with_alpha = array.shape[2] > colours and kinds[:1] in ((_PREMULTIPLIED,), (_ALPHA,))
         icc, turned = page.tags.valueof(_ICC_TAG), page.tags.valueof(_ORIENTATION_TAG)
         return WideTiff(
-            tiff_values(
+            values_of(
                 array[..., :3] if colours == 3 else array[..., 0],
                 page.bitspersample,
-                white_is_zero=page.photometric == WHITE_IS_ZERO,
+                white_is_low=page.photometric == WHITE_IS_ZERO,
             ),
-            tiff_values(array[..., colours], page.bitspersample, white_is_zero=False) if with_alpha else None,
+            values_of(array[..., colours], page.bitspersample) if with_alpha else None,
             premultiplied=kinds[:1] == (_PREMULTIPLIED,),
             icc_profile=icc if isinstance(icc, bytes) else b"",
             orientation=turned if turned in range(1, 9) else 1,
             several_pages=_has_second_page(file),
             unused_channels=array.shape[2] - colours - with_alpha,
         )
-
-
-def tiff_values(array: NDArray[Any], bits: int, *, white_is_zero: bool) -> Values:
-    """Return numbers of ``bits`` bits as values; ``white_is_zero`` is TIFF's MINISWHITE."""
-    if array.dtype.kind == "f":
-        return Values(array, None, f"{bits} bit floating-point", white_is_zero)
-    return Values(array, limits_of_integers(array, bits), f"{bits} bit", white_is_zero)
 
 
 def _is_wide(page: Any) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 OPTIONS_OF_SEND = {
-    *("--codec", "--bytes", "--packet-bytes", "--caption", "--tokens", "--latent-channels", "--trade-off"),
+    *("--codec", "--bytes", "--packet-bytes", "--caption", "--tokens", "--latent-channels", "--trade-off", "--levels"),
     *("--channel", "--snr", "--snr-kind", "--mcs", "--symbol-rate", "--delay", "--erasure", "--repair", "--protect"),
     *("--body", "--date", "--distance-km", "--set", "--time-scale", "--seed"),
     *("--decoder", "--steps", "--fidelity", "--decode-seed", "--device", "--out", "--progressive", "--trust"),
