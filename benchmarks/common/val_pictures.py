@@ -5,9 +5,9 @@ python -m benchmarks.common.val_pictures --count 48 --out out/val
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from benchmarks.common.arguments import make_parser
 from benchmarks.common.paths import SCRATCH
 from shared.files import write_file
 from shared.picture import encode_png, load_picture
@@ -15,9 +15,8 @@ from training.data import TRAIN, VALIDATION_FILE, read_pictures
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, SCRATCH / "val", what="folder")
     parser.add_argument("--count", type=int, default=48)
-    parser.add_argument("--out", type=Path, default=SCRATCH / "val", help="folder to write; default out/val")
     parser.add_argument("--data", type=Path, default=TRAIN, help="folder of val.parquet")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

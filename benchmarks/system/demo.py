@@ -1,21 +1,27 @@
 """Runs the demo; writes docs/results/demo.md and docs/images/demo-grid.jpg, the picture of the README.
 
+With ``--out`` the picture stands beside that file.
+
 python -m benchmarks.system.demo
 """
 
 from __future__ import annotations
 
 import io
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from benchmarks.common.arguments import make_parser
-from benchmarks.common.paths import SCRATCH
+from benchmarks.common.paths import RESULTS, SCRATCH
 from semlink.cli.demo import run_demo
 from shared.files import write_file
 from training.data import REPOSITORY
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE = RESULTS / "demo.md"
 GRID = REPOSITORY / "docs" / "images" / "demo-grid.jpg"
 FILES = SCRATCH / "demo"
 HEAD = """# What the demo measures
@@ -31,12 +37,11 @@ depend on the processor, because the decoder computes in floating point.
 
 
 def main() -> None:
-    parser = make_parser(__doc__, "demo.md")
-    parser.add_argument("--grid", type=Path, default=GRID, help="picture to write; default docs/images/demo-grid.jpg")
-    options = parser.parse_args()
+    out: Path = make_parser(__doc__, PAGE).parse_args().out
+    grid = GRID if out == PAGE else out.with_suffix(".jpg")
     run_demo(FILES, seed=0, as_json=False)
-    write_file(options.grid, to_jpeg(FILES / "grid.png"))
-    write_file(options.out, (HEAD + (FILES / "table.md").read_text()).encode())
+    write_file(grid, to_jpeg(FILES / "grid.png"))
+    write_file(out, (HEAD + (FILES / "table.md").read_text()).encode())
 
 
 def to_jpeg(png: Path) -> bytes:

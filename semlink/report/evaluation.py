@@ -96,7 +96,7 @@ def write_markdown(command: str, result: Comparison) -> str:
 def explain_no_plot() -> str:
     """Return why no plot can be drawn; empty if one can."""
     if importlib.util.find_spec("matplotlib") is None:
-        return "matplotlib is not installed: pip install 'semlink[sweep]'"
+        return "matplotlib is not installed: pip install jinja2 matplotlib pyarrow"
     return ""
 
 

@@ -60,7 +60,7 @@ def draw_figures(points: Sequence[PointSummary]) -> list[Figure]:
     if not points:
         raise InputError("there are no rows to draw; give a folder that semlink sweep wrote")
     if importlib.util.find_spec("matplotlib") is None:
-        raise SetupError("matplotlib is not installed: pip install 'semlink[sweep]'")
+        raise SetupError("matplotlib is not installed: pip install jinja2 matplotlib pyarrow")
     measures = [name for name in MEASURES if any(name in point.measures for point in points)]
     figures: list[Figure | None] = [_draw_quality(points, name) for name in measures]
     figures += [_draw_rate_distortion(points, name) for name in measures]

@@ -80,7 +80,7 @@ def render_page(
         SetupError: jinja2 is not installed.
     """
     if importlib.util.find_spec("jinja2") is None:
-        raise SetupError("jinja2 is not installed: pip install 'semlink[sweep]'")
+        raise SetupError("jinja2 is not installed: pip install jinja2 matplotlib pyarrow")
     import jinja2  # noqa: PLC0415 - optional
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)

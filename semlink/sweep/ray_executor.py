@@ -102,7 +102,7 @@ def open_ray_executor(address: str, device: str) -> Iterator[Executor]:
         ServiceError: no cluster answers there.
     """
     if importlib.util.find_spec("ray") is None:
-        raise SetupError("Ray is not installed: pip install 'semlink[ray]', or leave --ray out")
+        raise SetupError("Ray is not installed: pip install ray, or leave --ray out")
     import ray  # noqa: PLC0415 - optional
 
     _check_answers(address)

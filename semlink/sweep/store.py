@@ -158,4 +158,4 @@ def make_schema() -> pa.Schema:
 def check_pyarrow() -> None:
     """Raise a SetupError if pyarrow is not installed."""
     if importlib.util.find_spec("pyarrow") is None:
-        raise SetupError("pyarrow is not installed: pip install 'semlink[sweep]'")
+        raise SetupError("pyarrow is not installed: pip install jinja2 matplotlib pyarrow")

@@ -69,7 +69,10 @@ class OtlpSpans:
             from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
             from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
         except ImportError as error:
-            raise SetupError(f"traces need OpenTelemetry: pip install 'semlink[traces]' ({error})") from error
+            raise SetupError(
+                "traces need OpenTelemetry: pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-grpc "
+                f"({error})"
+            ) from error
         exporter = OTLPSpanExporter(endpoint=endpoint, timeout=FLUSH_MS / 1000)
         self._provider = TracerProvider(resource=Resource.create({"service.name": service}), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore"), pytest.mar
 
 @pytest.fixture(autouse=True)
 def ray():
-    return pytest.importorskip("ray", reason="Ray is not installed: pip install 'semlink[ray]'")
+    return pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
 
 
 @pytest.fixture

@@ -1,0 +1,95 @@
+"""Every semlink command of the documents is accepted as written; those for the reader to run work in a clean clone."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import typer
+from typer.exceptions import TyperException
+
+from semlink.cli.main import app
+from tests.documents import ROOT, find_commands
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLACEHOLDERS = {"NAME": "sender", "$SEMLINK_EXPERIMENT": "demo"}
+RUN_ON = ("up", "serve")
+"""Commands that end with Ctrl-C only; tests/semlink/cli/test_up.py runs them."""
+SHOWN = [one for one in find_commands("semlink") if one.shown and one.words[1] not in RUN_ON]
+QUICK = [one for one in SHOWN if one.words[1] in ("channels", "encode") or "channel.yaml" in one.text]
+
+
+def parse(words: list[str], *, whole: bool) -> None:
+    """Parse ``words`` as the command does; without ``whole``, arguments may be missing."""
+    name, *rest = [PLACEHOLDERS.get(word, word) for word in words[1:]]
+    if name.startswith("--"):
+        name, rest = "encode", [name]
+    try:
+        typer.main.get_command(app).commands[name].make_context(name, rest)
+    except typer.Exit:  # --help
+        pass
+    except TyperException as error:
+        if whole or not str(error).startswith("Missing parameter"):
+            raise
+
+
+@pytest.mark.parametrize("command", find_commands("semlink"), ids=str)
+def test_a_documented_command_is_accepted(command, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    parse(command.words, whole=command.shown)
+
+
+def test_commands_for_containers_are_accepted(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    inner = [one.words[one.words.index("experiment") + 1 :] for one in find_commands("docker", "compose", "run")]
+    inner += [
+        ["semlink", *shlex.split(word.partition("=")[2])]
+        for one in find_commands("export")
+        for word in one.words
+        if word.startswith("SEMLINK_EXPERIMENT=")
+    ]
+    assert len(inner) >= 3
+    for words in inner:
+        parse(words, whole=True)
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch) -> Path:
+    """A folder that looks like a clean clone; what a command writes stays beside the links."""
+    for name in ("photos", "docs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("clone", "tiny_pocket")
+@pytest.mark.parametrize("command", QUICK, ids=str)
+def test_a_quick_command_runs_as_written(command, semlink):
+    status, out, err = semlink(*command.words[1:])
+    assert (status, err) == (0, "")
+    assert out
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_every_command_runs_as_written_with_the_weights_that_ship(clone):
+    offline = ["--quiet", "--no-deps", "--no-build-isolation", "--target", "own"]
+    package = str(ROOT / "docs/examples/semlink-nakagami")
+    subprocess.run([sys.executable, "-m", "pip", "install", *offline, package], check=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(clone / "own"), str(ROOT)])}
+    for command in sorted(SHOWN, key=lambda one: one.words[1] in ("report", "plot")):  # they need a sweep
+        done = subprocess.run(
+            [sys.executable, "-m", "semlink.cli.main", *command.words[1:]],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+    assert {"received.png", "coffee.sem", "out", "figures"} <= {path.name for path in clone.iterdir()}
