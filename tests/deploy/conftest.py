@@ -112,7 +112,7 @@ def modules_outside(name: str) -> list[str]:
 def _installed_alone(name: str) -> list[str]:
     """Packages that the image of a service installs without their dependencies."""
     stages = (ROOT / "deploy" / "docker" / "semlink.Dockerfile").read_text().split("\nFROM ")
-    (stage,) = (one for one in stages if f" AS build-{name}\n" in one)
+    (stage,) = (one for one in stages if one.startswith(f"run AS {name}\n"))
     found = re.findall(r"pip install --no-deps -c constraints.txt (.+)", stage)
     return [canonicalize_name(package) for packages in found for package in packages.split()]
 

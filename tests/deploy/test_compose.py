@@ -120,7 +120,9 @@ def test_each_service_has_a_stage_in_the_dockerfile_and_runs_without_root(compos
     stages = re.findall(r"^FROM (\S+) AS (\S+)$", text, re.MULTILINE)
     assert {name for _, name in stages} >= set(OURS)
     assert {base for base, name in stages if name in OURS} == {"run"}
-    assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
+    images = {part.split()[2]: part for part in text.split("\nFROM ")[1:]}
+    assert all(images[name].rstrip().endswith("\nUSER 10001:10001") for name in OURS)
+    assert all(f"from=wheel-{name}," in images[name] for name in OURS)
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
     sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     for source in " ".join(copied).split():
@@ -128,9 +130,22 @@ def test_each_service_has_a_stage_in_the_dockerfile_and_runs_without_root(compos
         assert {source, source.partition("/")[0]} & sent, f"{source} is not sent to the builder"
 
 
+def test_torch_is_one_layer_of_all_images_and_for_the_cpu(compose):
+    text = (ROOT / compose()["services"]["sender"]["build"]["dockerfile"]).read_text()
+    (shared,) = [part for part in text.split("\nFROM ") if "TORCH_INDEX" in part]
+    assert " AS run\n" in shared
+    (default,) = re.findall(r"^ARG TORCH_INDEX=(\S+)$", shared, re.MULTILINE)
+    assert default.endswith("/cpu")
+    document = compose()
+    indices = {name: document["services"][name]["build"]["args"]["TORCH_INDEX"] for name in (*OURS, "receiver-gpu")}
+    assert indices.pop("receiver-gpu") == ""
+    assert set(indices.values()) == {default}
+    assert compose("docker-compose.gpu.yml")["services"]["receiver"]["build"]["args"] == {"TORCH_INDEX": ""}
+
+
 def test_the_senders_image_holds_the_weights_that_it_reads(compose):
     text = (ROOT / compose()["services"]["sender"]["build"]["dockerfile"]).read_text()
-    (stage,) = [part for part in text.split("\nFROM ") if part.startswith("build AS build-sender")]
+    (stage,) = [part for part in text.split("\nFROM ") if part.startswith("source AS wheel-sender")]
     code = [path.read_text() for folder in ("sender", "shared") for path in (ROOT / folder).rglob("*.py")]
     read = {name for text in code for name in re.findall(r'files\("models"\) / "([\w-]+)"', text)}
     assert {"caption", "hci-learned"} <= read
