@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import Tensor, nn
 
+from receiver.pocket.devices import compute_dtype
 from shared.errors import SetupError
 from training.cache import write_whole
 from training.muon import Muon
@@ -66,13 +67,21 @@ class Plan:
     log_every: int = 10
     sample_every: int = 250
     save_every_s: float = 120.0
-    precision: str = "bf16"
+    precision: str = "auto"
+    """``no``, ``bf16``, or ``auto``: bf16 where the device computes it in hardware, else ``no``."""
 
 
 def schedule(progress: float) -> float:
     """Return the learning rate's factor at a share of the run: constant for a third, then a cosine down to 2 %."""
     late = min(max((progress - 0.33) / 0.67, 0.0), 1.0)
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * late))
+
+
+def _choose_precision(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return "bf16" if compute_dtype(device) is torch.bfloat16 else "no"
 
 
 def load_plan(out: Path, default: Plan) -> Plan:
@@ -119,7 +128,9 @@ class _Run:
 
     def __init__(self, recipe: Recipe, plan: Plan, out: Path) -> None:
         self.recipe, self.plan, self.out = recipe, plan, out
-        self.accelerator = Accelerator(mixed_precision=plan.precision, cpu=not torch.cuda.is_available())
+        self.accelerator = Accelerator(
+            mixed_precision=_choose_precision(plan.precision), cpu=not torch.cuda.is_available()
+        )
         self.mean = copy.deepcopy(recipe.network).eval()
         self.optimisers = _make_optimisers(recipe.network, plan)
         self.network, *self.optimisers = self.accelerator.prepare(recipe.network, *self.optimisers)

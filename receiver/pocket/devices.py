@@ -36,3 +36,8 @@ def compute_dtype(device: torch.device) -> torch.dtype:
     else:
         native = torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 - torch has no public name for it
     return torch.bfloat16 if native else torch.float32
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Return the context in which the networks compute on ``device`` in ``compute_dtype``, with float32 weights."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=compute_dtype(device) is torch.bfloat16)

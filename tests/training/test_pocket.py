@@ -226,7 +226,7 @@ def test_nothing_to_resume_from_is_said(pairs, tmp_path):
 
 
 def test_evidence_goes_on_where_it_was_and_is_made_anew_of_other_pairs(pairs, tmp_path):
-    from training.pocket.precomputed import Source, _complete
+    from training.pocket.precomputed import Source, complete
 
     made = []
 
@@ -238,12 +238,12 @@ def test_evidence_goes_on_where_it_was_and_is_made_anew_of_other_pairs(pairs, tm
 
     many = type(pairs)(*(np.concatenate([part] * 4) for part in (pairs.pictures, pairs.quarters)), ("",) * 24)
     with pytest.raises(KeyboardInterrupt):
-        _complete(Source("doubling", "1", doubled), many, tmp_path)
+        complete(Source("doubling", "1", doubled), many, tmp_path)
     made.append("a new process")
-    _complete(Source("doubling", "1", doubled), many, tmp_path)
+    complete(Source("doubling", "1", doubled), many, tmp_path)
     assert made == [0, 8, "a new process", 16]
     assert np.array_equal(np.load(tmp_path / "twice.npy"), many.quarters[:, 0, 0].astype(np.uint16) * 2)
-    _complete(Source("doubling", "2", doubled), many, tmp_path)
-    _complete(Source("doubling", "2", doubled), many[4:], tmp_path)
+    complete(Source("doubling", "2", doubled), many, tmp_path)
+    complete(Source("doubling", "2", doubled), many[4:], tmp_path)
     assert made[4:] == [0, 8, 16, 0, 8, 16]
     assert len(np.load(tmp_path / "twice.npy")) == 20

@@ -41,7 +41,7 @@ def _parse_arguments() -> argparse.Namespace:
         ("sample-every", int, "steps between validations"),
     ):
         train.add_argument(f"--{name}", type=kind, help=text)
-    train.add_argument("--precision", choices=("no", "bf16"))
+    train.add_argument("--precision", choices=("auto", "no", "bf16"))
     commands.add_parser("export", help="write the checkpoint's weights, float16, into --weights")
     return parser.parse_args()
 

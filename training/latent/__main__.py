@@ -27,7 +27,7 @@ def _parse_arguments() -> argparse.Namespace:
     train.add_argument("--start", action="store_true", help="begin with the weights in --weights, not anew")
     for name, kind in (("steps", int), ("batch", int), ("side", int), ("rate", float)):
         train.add_argument(f"--{name}", type=kind, help="instead of the recipe's own (recipe.py)")
-    train.add_argument("--precision", choices=("no", "bf16"), default="bf16")
+    train.add_argument("--precision", choices=("auto", "no", "bf16"), default="auto")
     commands.add_parser("export", help="write the checkpoint's weights and new tables into --weights")
     commands.add_parser("tables", help="write new tables for the weights in --weights")
     return parser.parse_args()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 RUNS = REPOSITORY / "runs" / "pocket"
 SHIPPED = REPOSITORY / "models" / "pocket"
-STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune", "fallback")
+STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune", "fallback", "refiner")
 PAIRS, PRECOMPUTED = 6000, 4500
 PREPARATION = timedelta(hours=12)
 """How long processes wait for the one that makes the pairs or validates."""
@@ -60,7 +60,7 @@ def _parse_arguments() -> argparse.Namespace:
     }
     for name, kind in kinds.items():
         train.add_argument(f"--{name}", type=kind, help="instead of the plan's own (stages.py)")
-    train.add_argument("--precision", choices=("no", "bf16"), help="number type")
+    train.add_argument("--precision", choices=("auto", "no", "bf16"), help="number type")
     train.add_argument("--sample-every", type=_positive, help="steps between validations and sample grids")
     commands.add_parser("counts", help="write the tables that tokens are coded by")
     export = commands.add_parser("export", help="write the newest weights of all stages into --weights")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
+from receiver.pocket.devices import autocast
 from receiver.pocket.networks import from_latent, to_latent
 from training.pocket.losses import PictureLoss, Weights, psnr_db
 from training.pocket.pairs import to_batch
@@ -79,7 +80,7 @@ class AutoencoderRecipe:
         with torch.inference_mode():
             for index in range(len(self._held_out)):
                 one = self._held_out[index : index + 1].to(device)
-                with torch.autocast(device.type, torch.bfloat16):
+                with autocast(device):
                     output = from_latent(network.autoencoder, to_latent(network.autoencoder, one)).float()
                     measures = network.loss(output.clamp(0, 1), one)
                 for name, value in measures.items():

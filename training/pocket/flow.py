@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from receiver.pocket.devices import autocast
 from receiver.pocket.flow import sample
 from receiver.pocket.networks import PocketNetworks, control_image, from_latent, velocity
 from receiver.pocket.prompt import Prompt
@@ -207,7 +208,7 @@ class FlowRecipe:
             one = {name: value.to(device) for name, value in self._load_held_out(index).items()}
             bare = {**one, "given": torch.tensor([[1.0, 0, 0, 0, 0]], device=device)}
             pictures = {"restored_": one["restored"]}
-            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
+            with torch.inference_mode(), autocast(device):
                 pictures["bare_"] = network.rebuild(bare, 1).clamp(0, 1)
                 pictures[""] = network.rebuild(one, 1).clamp(0, 1)
                 for prefix, picture in pictures.items():

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from receiver.pocket.devices import autocast
 from receiver.pocket.networks import RESTORER_NOISE, to_latent
 from training.pocket.pairs import to_batch
 
@@ -84,12 +85,13 @@ def prepare_precomputed(sources: Sequence[Source], pairs: Pairs, folder: Path, c
     pairs = pairs[: min(count, len(pairs))]
     folder.mkdir(parents=True, exist_ok=True)
     for source in sources:
-        _complete(source, pairs, folder)
+        complete(source, pairs, folder)
     names = [field.name for field in fields(Precomputed) if field.name != "picture"]
     return Precomputed(pairs.pictures, **{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names})
 
 
-def _complete(source: Source, pairs: Pairs, folder: Path) -> None:
+def complete(source: Source, pairs: Pairs, folder: Path) -> None:
+    """Compute the columns of ``source`` for ``pairs`` into ``folder``, from the first row that is missing."""
     progress = folder / f"{source.name}.json"
     said = {"of": source.fingerprint, "pairs": _compute_digest(pairs), "count": len(pairs)}
     known = json.loads(progress.read_text()) if progress.exists() else {}
@@ -126,7 +128,7 @@ def make_network_source(networks: PocketNetworks) -> Source:
 def _run_networks(networks: PocketNetworks, pairs: Pairs, seed: int) -> dict[str, NDArray[Any]]:
     batch = to_batch((pairs.pictures, pairs.quarters))
     noise = torch.randn(batch["quarter"].shape, generator=torch.Generator().manual_seed(seed))
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast(torch.device("cpu")):
         restored = networks.restorer(batch["quarter"] + RESTORER_NOISE * noise).float().clamp(0, 1)
         start, end = (to_latent(networks.autoencoder, part).float() for part in (restored, batch["picture"]))
     return {

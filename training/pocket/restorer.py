@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from receiver.pocket.devices import autocast
 from receiver.pocket.networks import RESTORER_NOISE
 from training.pocket.losses import PictureLoss, Weights
 from training.pocket.pairs import to_batch
@@ -70,7 +71,7 @@ class RestorerRecipe:
         with torch.inference_mode():
             for index in range(count):
                 one = {name: values[index : index + 1].to(device) for name, values in self._held_out.items()}
-                with torch.autocast(device.type, torch.bfloat16):
+                with autocast(device):
                     noise = torch.randn(one["quarter"].shape, generator=generator).to(device)
                     output = network.restorer(one["quarter"] + RESTORER_NOISE * noise).float()
                     measures = network.loss(output.clamp(0, 1), one["picture"])

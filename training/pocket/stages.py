@@ -14,6 +14,7 @@ from receiver.pocket.esrgan import load_real_esrgan
 from receiver.pocket.fallback import FallbackSynthesis
 from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet, to_latent
 from receiver.pocket.prompt import PromptEmbedding
+from receiver.pocket.refiner import Refiner
 from receiver.pocket.synthesis import load_synthesis
 from receiver.pocket.weights import load_networks, save_networks
 from sender.extractors.tokens import load_token_network, new_token_network, save_token_network
@@ -27,6 +28,8 @@ from training.pocket.losses import Weights
 from training.pocket.pairs import Pairs, prepare_choices, prepare_pairs, to_batch
 from training.pocket.precomputed import make_network_source, prepare_precomputed
 from training.pocket.pseudo_words import PseudoWordRecipe
+from training.pocket.refiner import RefinerRecipe
+from training.pocket.restored import CODEBOOK, prepare_restored
 from training.pocket.restorer import RestorerRecipe
 from training.pocket.token_counts import TABLE, count_tokens, measure_bits_per_token
 from training.report import draw_loss, read_log
@@ -37,11 +40,12 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from receiver.pocket.rrdbnet import RRDBNet
     from sender.extractors.token_network import TokenNetwork
     from training.pocket.frozen_extractors import FrozenExtractors
     from training.pocket.precomputed import Precomputed
 
-STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune", "fallback")
+STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune", "fallback", "refiner")
 NETWORKS = ("restorer", "autoencoder", "unet", "controlnet", "prompt_embedding", "fallback")
 SIGMA = 0.05
 HELD_OUT = 24
@@ -55,6 +59,7 @@ PLANS = {
     "flow": Plan(steps=40_000, batch=16, rate=3e-4, muon_rate=5e-4),
     "finetune": Plan(steps=20_000, batch=4, rate=1e-4, muon_rate=3e-4),
     "fallback": Plan(steps=20_000, batch=32, rate=1e-3, precision="no"),
+    "refiner": Plan(steps=40_000, batch=4, rate=4e-4, sample_every=500),
 }
 WEIGHTS = {
     "restorer": Weights(),
@@ -91,6 +96,8 @@ def make_recipe(stage: str, pairs: Pairs, held_out: Pairs, runs: Path, shipped: 
         return RestorerRecipe(pairs, held_out, networks.restorer, WEIGHTS[stage])
     if stage == "autoencoder":
         return AutoencoderRecipe(pairs, held_out, networks.autoencoder, WEIGHTS[stage])
+    if stage == "refiner":
+        return make_refiner_recipe(pairs, held_out, networks.restorer, runs, count)
     return _make_precomputed_recipe(stage, pairs, held_out, networks, runs, shipped, count)
 
 
@@ -108,6 +115,16 @@ def _make_precomputed_recipe(
     if stage == "fallback":
         return FallbackRecipe(precomputed, validation, networks.fallback, tokens)
     return FlowRecipe(precomputed, validation, networks, tokens, WEIGHTS[stage], end_to_end=stage == "finetune")
+
+
+def make_refiner_recipe(pairs: Pairs, held_out: Pairs, restorer: RRDBNet, runs: Path, count: int) -> RefinerRecipe:
+    """Return the refiner's recipe on restored pairs, which are cached in ``runs``."""
+    restorer = restorer.to(memory_format=torch.channels_last).eval()
+    codebook = runs / CODEBOOK
+    trained = prepare_restored(restorer, pairs, runs / "restored", count, codebook)
+    validation = prepare_restored(restorer, held_out, runs / "restored-val", len(held_out), codebook)
+    with _fix_seed():
+        return RefinerRecipe(trained, validation, Refiner())
 
 
 def load_precomputed(
