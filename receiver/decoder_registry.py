@@ -14,6 +14,16 @@ DECODER_NAMES: Final = ("pocket", UpsampleDecoder.name)
 DEFAULT_DECODER: Final = DECODER_NAMES[0]
 
 
+def check_decoder(name: str) -> None:
+    """Check that ``name`` is a decoder's, or empty, without loading anything.
+
+    Raises:
+        UnknownNameError: there is no such decoder.
+    """
+    if name and name not in DECODER_NAMES:
+        raise UnknownNameError(f"unknown decoder '{name}'; known are {', '.join(DECODER_NAMES)}")
+
+
 def load_decoder(name: str, device: str = "") -> Decoder:
     """Return the decoder ``name``, ready for use; the empty name is the default decoder. Loading takes seconds.
 
@@ -24,13 +34,11 @@ def load_decoder(name: str, device: str = "") -> Decoder:
         SetupError: its weights or the device are missing.
         LimitError: the memory of the device is too small.
     """
-    name = name or DEFAULT_DECODER
+    check_decoder(name)
     if name == UpsampleDecoder.name:
         return UpsampleDecoder()
-    if name == "pocket":
-        from receiver.pocket.decoder import PocketDecoder  # noqa: PLC0415 - the other decoder needs no torch
+    from receiver.pocket.decoder import PocketDecoder  # noqa: PLC0415 - the other decoder needs no torch
 
-        pocket = PocketDecoder(device)
-        pocket.load()
-        return pocket
-    raise UnknownNameError(f"unknown decoder '{name}'; known are {', '.join(DECODER_NAMES)}")
+    pocket = PocketDecoder(device)
+    pocket.load()
+    return pocket

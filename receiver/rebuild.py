@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from receiver.decoders.upsample import UpsampleDecoder
 from receiver.guidance import Guidance, guidance_in
-from receiver.metrics.pixel import Quality, quality
+from receiver.metrics.pixel import Quality, check_same_size, quality
 from shared.errors import LinkError
 from shared.picture import encode_png, load_picture
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2
 from shared.streams import StreamKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from threading import Event
 
     import numpy as np
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from receiver.decoders.base import DecodeOptions, Decoder
     from receiver.reassembly import PictureStatus
-    from shared.bitstream import Bitstream
+    from shared.bitstream import Bitstream, PictureHeader
     from shared.repair.decoder import RepairStatus
 
 
@@ -91,6 +93,16 @@ def draft_decoders(decoder: Decoder, options: DecodeOptions) -> list[tuple[Decod
     return [(UpsampleDecoder(), options), *without_flow]
 
 
+def check_reference(reference: bytes, header: PictureHeader) -> None:
+    """Check that ``reference`` is a picture of the size in ``header``, before the work of decoding.
+
+    Raises:
+        InputError: as ``measure_quality``.
+    """
+    with _name_reference():
+        check_same_size((header.height, header.width), load_picture(reference).pixels.shape)
+
+
 def measure_quality(rebuilt: Rebuilt, reference: bytes) -> Rebuilt:
     """Return ``rebuilt`` with its quality against ``reference``, a picture file.
 
@@ -99,8 +111,15 @@ def measure_quality(rebuilt: Rebuilt, reference: bytes) -> Rebuilt:
     """
     if rebuilt.pixels is None:
         return rebuilt
-    try:
+    with _name_reference():
         return replace(rebuilt, quality=quality(rebuilt.pixels, load_picture(reference).pixels))
+
+
+@contextlib.contextmanager
+def _name_reference() -> Iterator[None]:
+    """Say in an error's message that it is about the reference picture."""
+    try:
+        yield
     except LinkError as error:
         raise type(error)(f"reference picture: {error}") from error
 

@@ -9,15 +9,24 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from receiver.decoder_registry import DECODER_NAMES, DEFAULT_DECODER, load_decoder
+from receiver.decoder_registry import DECODER_NAMES, DEFAULT_DECODER, check_decoder, load_decoder
 from receiver.decoders.base import DecodeOptions, Decoder, options_for
 from receiver.guidance import Guidance
 from receiver.metrics.reporter import PerceptualReporter
 from receiver.previews import Previews
-from receiver.rebuild import Rebuilt, draft_decoders, make_report, measure_quality, rebuild, repair_report
+from receiver.rebuild import (
+    Rebuilt,
+    check_reference,
+    draft_decoders,
+    make_report,
+    measure_quality,
+    rebuild,
+    repair_report,
+)
 from receiver.reception import Reception
 from receiver.telemetry import ReceiverMetrics
 from shared.bitstream import Bitstream
+from shared.devices import check_device
 from shared.errors import InputError
 from shared.lazy import Lazy
 from shared.rpc.chunks import ChunkBuffer, split_chunks
@@ -121,9 +130,13 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         device: where the decoders compute; empty: each decoder selects its device.
         telemetry: counts pictures, streams and quality.
         perceptual: report perceptual distances and classifier agreement in the metrics, where there is a reference.
+
+    Raises:
+        SetupError: this machine has no such device.
     """
 
     def __init__(self, device: str = "", telemetry: Telemetry | None = None, *, perceptual: bool = False) -> None:
+        check_device(device)
         self._device = device
         self._telemetry = telemetry = telemetry or Telemetry()
         self._metrics = ReceiverMetrics(telemetry.registry)
@@ -202,6 +215,9 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
             else:
                 raise InputError(f"unexpected '{part}' message: {DECODE_ORDER}")
         bitstream = Bitstream.unpack(container.join())
+        if reference:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._workers, check_reference, reference.join(), bitstream.header)
         yield receiver_pb2.DecodeResponse(progress=_progress("decode", 0))
         number = 0
         if settings.progressive:
@@ -252,16 +268,12 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
     async def _prepare_decoding(self, settings: Settings) -> _Decoding:
         """Load the decoder in ``settings`` and build its options."""
         loop = asyncio.get_running_loop()
+        check_decoder(settings.decoder)
+        chosen = {name: getattr(settings, name) for name in ("steps", "fidelity") if settings.HasField(name)}
+        DecodeOptions(**chosen)  # refused before anything loads
         name = settings.decoder or DEFAULT_DECODER
-        load = self._decoders.get(name, partial(load_decoder, name))  # an unknown name raises there
-        decoder = await loop.run_in_executor(self._workers, load)
-        options = options_for(
-            decoder,
-            steps=settings.steps if settings.HasField("steps") else None,
-            fidelity=settings.fidelity if settings.HasField("fidelity") else None,
-            seed=settings.seed,
-            trust=settings.trust_map,
-        )
+        decoder = await loop.run_in_executor(self._workers, self._decoders[name])
+        options = options_for(decoder, **chosen, seed=settings.seed, trust=settings.trust_map)
         return _Decoding(self._workers, decoder, options)
 
     def _load_decoder(self, name: str) -> Decoder:

@@ -119,6 +119,30 @@ class Budget:
         return room - max(0, self.size(payloads | {kind: bytes(room)}) - self.total_bytes)
 
 
+def check_budget(budget: Budget, codec: Codec, caption: bytes = b"") -> None:
+    """Check, before any extractor loads, that ``budget`` holds a byte of some stream beside a required ``caption``.
+
+    Raises:
+        BudgetError: it does not.
+    """
+    if caption:
+        share = HCI_SHARE if StreamKind.HCI in codec.streams else 0
+        if len(caption) > budget.room({}, StreamKind.CAPTION) - share * budget.total_bytes:
+            raise _caption_too_long(caption, budget)
+    empty = budget.room({}, codec.streams[0])
+    if empty <= 0:
+        raise _nothing_fits(budget, budget.total_bytes - empty)
+
+
+def _caption_too_long(caption: bytes, budget: Budget) -> BudgetError:
+    used = f"the caption takes {len(caption)} bytes of {budget.total_bytes}"
+    return BudgetError(f"{used} and leaves the picture too few: shorten it or raise the budget")
+
+
+def _nothing_fits(budget: Budget, used: int) -> BudgetError:
+    return BudgetError(f"{budget.total_bytes} bytes: header and checksum alone take {used}; raise the budget")
+
+
 def allocate(candidates: Candidates, budget: Budget) -> Payloads:
     """Return the payloads to send: together, in their container, they keep ``budget``.
 
@@ -188,8 +212,7 @@ def _caption_within(candidates: Candidates, budget: Budget, *, optional: bool = 
     if _leaves_share({}, StreamKind.CAPTION, caption.payload, candidates, budget):
         return {StreamKind.CAPTION: caption.payload}
     if caption.required:
-        used = f"the caption takes {len(caption.payload)} bytes of {budget.total_bytes}"
-        raise BudgetError(f"{used} and leaves the picture too few: shorten it or raise the budget")
+        raise _caption_too_long(caption.payload, budget)
     return {}
 
 
@@ -214,7 +237,7 @@ def _code_hci(
     whole = budget.room(payloads, StreamKind.HCI)
     used = budget.total_bytes - whole
     if whole <= 0:
-        raise BudgetError(f"{budget.total_bytes} bytes: header and checksum alone take {used}; raise the budget")
+        raise _nothing_fits(budget, used)
     try:
         return code(room, fills)
     except BudgetError as error:

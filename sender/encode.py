@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from sender.budget import Budget, Candidates, CaptionCandidate, allocate
+from sender.budget import Budget, Candidates, CaptionCandidate, allocate, check_budget
 from sender.hci_search import choose_hci
 from sender.rdo import latent_candidates
 from shared.caption.coder import encode_caption
@@ -55,6 +55,7 @@ def encode_picture(
     if codec.trade_off is not None and extractors.feature_distortion is None:
         raise SetupError("a trade-off needs a decoder at the sender: install the receiver beside it, or leave it out")
     budget = Budget(picture.header, max_bytes or default_budget_bytes(picture, codec))
+    check_budget(budget, codec, encode_caption(caption) if caption else b"")
     candidates = extract(picture, codec, extractors, caption)
     return budget.container(allocate(candidates, budget))
 

@@ -8,7 +8,7 @@ from sender.packets import make_packets
 from shared.bitstream import bpp
 from shared.codecs.recipe import change_recipe
 from shared.codecs.registry import codecs, get_codec
-from shared.packets import DEFAULT_PACKET_BYTES
+from shared.packets import DEFAULT_PACKET_BYTES, Packetiser
 from shared.rpc.semlink.v1 import packet_pb2, sender_pb2
 
 if TYPE_CHECKING:
@@ -74,10 +74,13 @@ def send_report(
 def requested_codec(settings: sender_pb2.SendSettings) -> Codec:
     """Return the codec that ``settings`` name, with the changes that they ask for.
 
+    The size of the packets is checked too, so that a wrong one is refused before the picture is encoded.
+
     Raises:
         UnknownNameError: there is no such codec.
-        ConfigError: a change breaks its rule.
+        ConfigError: a change or the size of the packets breaks its rule.
     """
+    Packetiser(settings.packet_bytes or DEFAULT_PACKET_BYTES)
     changes: dict[str, object] = {
         name: getattr(settings, name) for name in ("tokens", "latent_channels") if settings.HasField(name)
     }

@@ -12,6 +12,8 @@ from shared.errors import InputError
 from shared.pixels import grey_to_rgb
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 MS_SSIM_MIN_SIDE = 161
@@ -32,14 +34,23 @@ def quality(pixels: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Quality:
     Raises:
         InputError: the pictures differ in size.
     """
-    if pixels.shape[:2] != reference.shape[:2]:
-        (height, width), (ref_height, ref_width) = pixels.shape[:2], reference.shape[:2]
+    check_same_size(pixels.shape, reference.shape)
+    pixels, reference = grey_to_rgb(pixels), grey_to_rgb(reference)
+    return Quality(psnr_db(pixels, reference), ms_ssim(pixels, reference))
+
+
+def check_same_size(received: Sequence[int], reference: Sequence[int]) -> None:
+    """Check that two pictures have the same height and width, the first two numbers of each shape.
+
+    Raises:
+        InputError: they differ.
+    """
+    (height, width), (ref_height, ref_width) = received[:2], reference[:2]
+    if (height, width) != (ref_height, ref_width):
         raise InputError(
             f"the reference is {ref_width}x{ref_height} pixels, the received picture {width}x{height}: "
             "send the picture that was encoded"
         )
-    pixels, reference = grey_to_rgb(pixels), grey_to_rgb(reference)
-    return Quality(psnr_db(pixels, reference), ms_ssim(pixels, reference))
 
 
 def psnr_db(pixels: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float:

@@ -13,7 +13,6 @@ from PIL import Image
 
 from shared.errors import ConfigError, SetupError, UnknownNameError
 from shared.torch_imports import TORCH_IMPORTS
-from shared.torchvision_import import allow_torchvision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -124,6 +123,11 @@ KINDS: Final = {
 }
 
 
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise UnknownNameError(f"unknown task '{kind}'; known are {', '.join(KINDS)}")
+
+
 class Task:
     """One model for one kind of task. ``measure`` is the key of the measure that ``agreement`` returns."""
 
@@ -134,14 +138,15 @@ class Task:
             UnknownNameError: no such kind.
             SetupError: the model cannot be loaded.
         """
-        if kind not in KINDS:
-            raise UnknownNameError(f"unknown task '{kind}'; known are {', '.join(KINDS)}")
+        _check_kind(kind)
         self._kind = KINDS[kind]
         self.measure = self._kind.measure
         try:
             with TORCH_IMPORTS:
+                from shared.torchvision_import import allow_torchvision  # noqa: PLC0415 - seconds to import
+
                 allow_torchvision()
-                from transformers import pipeline  # noqa: PLC0415 - seconds to import
+                from transformers import pipeline  # noqa: PLC0415
 
                 self._pipeline: Any = pipeline(self._kind.pipeline, model=model, device=device)
         except Exception as error:  # transformers raises errors of any type for a wrong model or hub
@@ -157,12 +162,12 @@ class Task:
         return self._kind.agreement(found, reference)
 
 
-def load_tasks(names: Sequence[str], device: str) -> list[Task]:
-    """Load the tasks in ``names``, each written KIND=MODEL.
+def parse_tasks(names: Sequence[str]) -> dict[str, str]:
+    """Return the model by kind of the tasks in ``names``, each written KIND=MODEL. Nothing is loaded.
 
     Raises:
         ConfigError: a name has another form, or a kind is named twice.
-        UnknownNameError, SetupError: as `Task`.
+        UnknownNameError: no such kind.
     """
     pairs = [name.partition("=") for name in names]
     for name, (kind, equals, model) in zip(names, pairs, strict=True):
@@ -172,4 +177,6 @@ def load_tasks(names: Sequence[str], device: str) -> list[Task]:
     twice = next((kind for kind in kinds if kinds.count(kind) > 1), None)
     if twice is not None:
         raise ConfigError(f"--task names {twice} twice; one model per kind")
-    return [Task(kind, model, device) for kind, _, model in pairs]
+    for kind in kinds:
+        _check_kind(kind)
+    return {kind: model for kind, _, model in pairs}

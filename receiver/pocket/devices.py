@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import torch
 
+from shared.devices import check_device
 from shared.errors import SetupError
-from shared.validation import short_repr
 
 
 def select_device(name: str) -> torch.device:
-    """Return the device ``name``: "cpu", "cuda" or "cuda:N"; "" is CUDA if torch finds a GPU, else the CPU.
+    """Return the device ``name``: "cpu", "cuda", "cuda:N" or "mps" (the GPU of a Mac).
+
+    "" is CUDA if torch finds a GPU, else the CPU.
 
     Raises:
         SetupError: there is no such device.
     """
     if not name:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in {"cpu", "cuda"} or (device.type == "cpu" and device.index):
-        raise SetupError(f"unknown device {short_repr(name)}; there are cpu, cuda and cuda:N")
+    check_device(name)
+    device = torch.device(name)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise SetupError("device 'mps' is not there: this torch finds no GPU of a Mac; use cpu")
     if device.type == "cuda":
         count = torch.cuda.device_count()
         if (device.index or 0) >= count:
@@ -33,8 +33,10 @@ def compute_dtype(device: torch.device) -> torch.dtype:
     """Return bfloat16 if ``device`` computes it in hardware, else float32."""
     if device.type == "cuda":
         native = torch.cuda.get_device_capability(device) >= (8, 0)
-    else:
+    elif device.type == "cpu":
         native = torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 - torch has no public name for it
+    else:
+        native = False
     return torch.bfloat16 if native else torch.float32
 
 

@@ -19,6 +19,7 @@ PROFILE = "the profile's"
 CODECS = "the codec's"
 DECODERS = "the decoder's"
 CUDA_OR_CPU = "cuda if there is one, else cpu"
+DEVICES = "cpu, cuda, cuda:1 ... or mps (Mac)"
 
 
 class SnrKind(StrEnum):
@@ -58,9 +59,7 @@ Changes = Annotated[
 SweepFolders = Annotated[list[Path], typer.Argument(help="Folders of rows that sweeps wrote.", metavar="FOLDER")]
 Device = Annotated[
     str,
-    typer.Option(
-        "--device", help="Device of the decoder: cpu, cuda, cuda:1 ...", metavar="DEVICE", show_default=CUDA_OR_CPU
-    ),
+    typer.Option("--device", help=f"Device of the decoder: {DEVICES}.", metavar="DEVICE", show_default=CUDA_OR_CPU),
 ]
 Timeout = Annotated[
     float,

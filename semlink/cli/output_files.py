@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -42,8 +42,13 @@ def require_output(path: Path, *inputs: Path) -> None:
         return
     if not path.parent.is_dir():
         raise InputError(f"cannot write {path}: there is no folder {path.parent}; make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"cannot write {path}: the folder {path.parent} is not writable; choose another")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()  # permission bits do not tell: root, read-only file systems
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(
+            f"cannot write {path}: {path.parent} takes no file ({reason}); choose another folder"
+        ) from error
     if path.exists():
         if not path.is_file():
             raise InputError(f"cannot write {path}: it exists and is not a file; choose another name")

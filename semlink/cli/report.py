@@ -20,8 +20,11 @@ def report(
 ) -> None:
     """Write the results of sweeps as one HTML page: figures, picture grids, a table, and how to repeat the sweep."""
     from semlink.cli.output import print_json, print_line
+    from semlink.cli.output_files import require_output
     from semlink.report.sweep_report import write_report
 
+    if out is not None:
+        require_output(out)
     out = out or folders[0] / "report.html"
     points = write_report(folders, out, title=title)
     rows = sum(point.rows for point in points)

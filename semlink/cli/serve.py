@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semlink.cli.exit import exit_now
-from semlink.cli.options import CUDA_OR_CPU, Json
+from semlink.cli.options import CUDA_OR_CPU, DEVICES, Json
 from semlink.cli.output import print_json
 from shared.errors import ConfigError
 
@@ -27,7 +27,7 @@ ServiceDevice = Annotated[
     str | None,
     typer.Option(
         "--device",
-        help="Device of the receiver's decoder: cpu, cuda, cuda:1 ...; variable SEMLINK_DEVICE.",
+        help=f"Device of the receiver's decoder: {DEVICES}; variable SEMLINK_DEVICE.",
         metavar="DEVICE",
         show_default=CUDA_OR_CPU,
     ),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semlink.cli.options import Changes, Json
+from semlink.cli.options import DEVICES, Changes, Json
 from semlink.cli.picture_options import LevelsOverFile
 
 if TYPE_CHECKING:
@@ -122,9 +122,7 @@ def sweep(
             help="Instead of --workers: address of a Ray cluster, or local.", metavar="ADDRESS", show_default=False
         ),
     ] = "",
-    device: Annotated[
-        str, typer.Option(help="Device of the decoders: cpu, cuda, cuda:1 ...", metavar="DEVICE")
-    ] = "cpu",
+    device: Annotated[str, typer.Option(help=f"Device of the decoders: {DEVICES}.", metavar="DEVICE")] = "cpu",
     as_json: Json = False,
 ) -> None:
     """Send PICTURES with several codecs over several channels, and write a row of results for each.

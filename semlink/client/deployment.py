@@ -6,14 +6,14 @@ environment, and the environment takes precedence over the file.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from semlink.client.addresses import SERVICE_NAMES
 from semlink.client.local_services import TRACES_VARIABLE, RunSettings
-from shared.errors import ConfigError, InputError
+from shared.devices import check_device_name
+from shared.errors import ConfigError, InputError, SetupError
 from shared.validation import hint, validate
 
 if TYPE_CHECKING:
@@ -25,8 +25,10 @@ PREFIX: Final = "SEMLINK_"
 
 def _check_device(name: str) -> str:
     """Return ``name`` if it is the name of a device; the receiver checks later whether the device exists."""
-    if not re.fullmatch(r"(cpu|cuda(:\d+)?)?", name):
-        raise ValueError("give cpu, cuda or cuda:N; leave it empty for cuda if there is one, else cpu")
+    try:
+        check_device_name(name)
+    except SetupError:
+        raise ValueError("give cpu, cuda, cuda:N or mps; leave it empty for cuda if there is one, else cpu") from None
     return name
 
 

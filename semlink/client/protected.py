@@ -17,6 +17,7 @@ from sender.packets import make_packets
 from shared.bitstream import Bitstream
 from shared.packets import DEFAULT_PACKET_BYTES
 from shared.rpc.semlink.v1 import channel_pb2, sender_pb2
+from shared.streams import StreamKind
 
 if TYPE_CHECKING:
     from semlink.client.session import Session
@@ -43,6 +44,8 @@ def transfer_unequally(
         ConfigError: the SNR is an Eb/N0, or the importance of a stream of the picture was not measured.
         LinkError: the picture, the codec or the channel is refused.
     """
+    probe = {StreamKind.HCI: [DEFAULT_PACKET_BYTES]}
+    session.predict_loss(loss_request(channel, probe, MAX_REPAIR_OVERHEAD))  # refuses a channel before the encoding
     encoded = session.encode(picture, send, on_stage)
     protected = protect_unequally(session, Bitstream.unpack(encoded.container), send.packet_bytes, channel)
     packetised = sender_pb2.SendSettings()

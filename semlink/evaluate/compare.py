@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from receiver.metrics.names import PATCH_FID
+from receiver.metrics.tasks import Task, parse_tasks
 from semlink.evaluate.patch_fid import PatchFid
-from semlink.evaluate.pictures import find_pictures, parse_budgets
+from semlink.evaluate.pictures import find_pictures, load_original, parse_budgets
 from semlink.evaluate.results import ResultFile
-from semlink.evaluate.run import EvaluationRun
+from semlink.evaluate.run import EvaluationRun, parse_evaluated
 from semlink.evaluate.summary import average_rows, average_stream_bytes, compare_with_anchors, group_rows
 from semlink.pipeline.coding_spec import split_codec_names
+from shared.devices import check_device
+from shared.errors import InputError, PictureError
 from shared.imaging.levels import parse_levels
 
 if TYPE_CHECKING:
@@ -68,19 +71,41 @@ def compare_codecs(
     names, wanted, files = split_codec_names(codecs), parse_budgets(budgets), find_pictures(paths)
     wanted_levels = parse_levels(levels)
     results = ResultFile(folder)
+    for name in names:
+        parse_evaluated(name)
+    models = parse_tasks(tasks)
+    check_device(device)
+    _require_a_picture(files, wanted_levels)
     from receiver.metrics.reporter import Measures  # noqa: PLC0415 - seconds to import; arguments are checked first
-    from receiver.metrics.tasks import load_tasks  # noqa: PLC0415
     from receiver.pocket.devices import select_device  # noqa: PLC0415
     from semlink.pipeline.pipeline import Pipeline  # noqa: PLC0415
 
     torch_device = str(select_device(device))
-    measures = Measures(device=torch_device, tasks=load_tasks(tasks, torch_device))
+    answering = [Task(kind, model, torch_device) for kind, model in models.items()]
+    measures = Measures(device=torch_device, tasks=answering)
     run = EvaluationRun(names, results, measures, Pipeline(device), wanted_levels)
     found = run.run(files, wanted, on_picture or (lambda _: None))
     found.rows.sort(key=lambda row: names.index(row.codec))
     found.unavailable |= measures.unavailable
     averages = _average(found, measures, folder, wanted_levels)
     return Comparison(found, averages, compare_with_anchors(found.rows, averages), results.path)
+
+
+def _require_a_picture(files: Sequence[Path], levels: Levels) -> None:
+    """Check that one of ``files`` is a picture, before the models load.
+
+    Raises:
+        InputError: none is.
+    """
+    unreadable: list[InputError] = []
+    for file in files:
+        try:
+            load_original(file, levels)
+        except InputError as error:
+            unreadable.append(error)
+        else:
+            return
+    raise PictureError(f"no picture can be read; first {unreadable[0]}")
 
 
 def _average(found: EvaluationRows, measures: Measures, folder: Path, levels: Levels) -> list[Average]:

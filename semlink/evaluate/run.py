@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from receiver.metrics.reporter import Measures, Reference
     from semlink.baselines.codec import PictureCodec
     from semlink.baselines.vvc import VvcPicture
+    from semlink.pipeline.coding_spec import CodingSpec
     from semlink.pipeline.pipeline import Pipeline
     from shared.imaging.levels import Levels
 
@@ -63,6 +64,18 @@ class EvaluationRows:
     unreadable: dict[str, str] = field(default_factory=dict)
     not_decoded: list[NotDecoded] = field(default_factory=list)
     notes: dict[str, list[str]] = field(default_factory=dict)
+
+
+def parse_evaluated(name: str) -> CodingSpec:
+    """Return the codec that ``name`` specifies, which has no channel code.
+
+    Raises:
+        UnknownNameError, ConfigError: an unknown codec, decoder or option, or a channel code.
+    """
+    spec = parse_coding_spec(name)
+    if spec.has_channel_code:
+        raise ConfigError(f"{name}: semlink evaluate has no channel; write {spec.source}, or use semlink sweep")
+    return spec
 
 
 class EvaluationRun:
@@ -255,9 +268,7 @@ class EvaluationRun:
 
     def _load(self, name: str, pipeline: Pipeline) -> PictureCodec | None:
         """Return the codec that ``name`` specifies; None, with the reason noted, if something is not installed."""
-        spec = parse_coding_spec(name)
-        if spec.has_channel_code:
-            raise ConfigError(f"{name}: semlink evaluate has no channel; write {spec.source}, or use semlink sweep")
+        spec = parse_evaluated(name)
         try:
             if spec.codec == AUTOENCODER:
                 from semlink.evaluate.autoencoder import AutoencoderCeiling  # noqa: PLC0415 - imports torch

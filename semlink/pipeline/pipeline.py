@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 from channel.link.link import Link
 from channel.link.transmission import Transmission
-from receiver.decoder_registry import DECODER_NAMES, DEFAULT_DECODER, load_decoder
+from receiver.decoder_registry import DECODER_NAMES, DEFAULT_DECODER, check_decoder, load_decoder
 from receiver.decoders.base import DecodeOptions, options_for
 from receiver.rebuild import Rebuilt, rebuild
 from receiver.reception import Reception
@@ -25,7 +25,7 @@ from semlink.encoder_search.hci import PocketDecoderInTheLoop
 from semlink.encoder_search.latent import PocketFeatureDistortion
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
-from shared.errors import UnknownNameError
+from shared.devices import check_device
 from shared.lazy import Lazy
 
 if TYPE_CHECKING:
@@ -54,10 +54,14 @@ class Pipeline:
     """The link's models in one process. They load at their first use and stay loaded; several threads may call.
 
     Args:
-        device: where decoders compute, ``cpu``, ``cuda`` ...; empty: CUDA where there is one.
+        device: where decoders compute, ``cpu``, ``cuda``, ``mps`` ...; empty: CUDA where there is one.
+
+    Raises:
+        SetupError: this machine has no such device.
     """
 
     def __init__(self, device: str = "") -> None:
+        check_device(device)
         self._transmitting = threading.Lock()  # codes that are built are shared, and not made for several threads
         self.chains: Lazy[ChainCache] = Lazy(_make_chain_cache)
         self._decoders = {name: Lazy(partial(load_decoder, name, device)) for name in DECODER_NAMES}
@@ -96,8 +100,7 @@ class Pipeline:
             UnknownNameError: there is no such decoder.
             SetupError: its weights or the device are missing.
         """
-        if name and name not in self._decoders:
-            raise UnknownNameError(f"unknown decoder '{name}'; known are {', '.join(self._decoders)}")
+        check_decoder(name)
         return self._decoders[name or DEFAULT_DECODER]()
 
     def decode(self, bitstream: Bitstream, decoder: str = "", options: DecodeOptions | None = None) -> Rebuilt:

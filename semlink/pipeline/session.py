@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from channel.propagation.timing import wall_wait_s
 from channel.service.loss_messages import predict_loss
 from channel.service.messages import arrival_message, describe_channel, list_channels, read_profile, report_message
-from receiver.decoder_registry import DEFAULT_DECODER
+from receiver.decoder_registry import DEFAULT_DECODER, check_decoder
 from receiver.decoders.base import DecodeOptions, options_for
-from receiver.rebuild import draft_decoders, make_report, measure_quality, rebuild, repair_report
+from receiver.rebuild import check_reference, draft_decoders, make_report, measure_quality, rebuild, repair_report
 from receiver.reception import Reception
 from semlink.pipeline.pipeline import Pipeline
 from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignore_preview, ignore_stage
@@ -77,7 +77,9 @@ class LocalSession:
         """
         settings = settings or receiver_pb2.DecodeSettings()
         bitstream = Bitstream.unpack(container)
-        _check_options(settings)
+        _check_settings(settings)
+        if reference:
+            check_reference(reference, bitstream.header)
         decoder = self.pipeline.decoder(settings.decoder)
         options = _options(decoder, settings)
         if settings.progressive:
@@ -115,7 +117,7 @@ class LocalSession:
             LinkError: something is refused, or weights are missing.
         """
         receive = receive or receiver_pb2.ReceiveSettings()
-        _check_options(receive)
+        _check_settings(receive)
         codec, loaded, resolved = requested_codec(send), load_picture(picture), _resolve(channel)
         overheads = read_profile(channel).repair_overheads()
         with ThreadPoolExecutor(max_workers=1) as loader:
@@ -225,8 +227,9 @@ def _resolve(settings: channel_pb2.ChannelSettings) -> ResolvedProfile:
     return read_profile(settings).resolve(time_scale=settings.time_scale, run_seed=settings.run_seed, device="cpu")
 
 
-def _check_options(settings: Settings) -> None:
-    """Refuse options outside their range before any model loads."""
+def _check_settings(settings: Settings) -> None:
+    """Refuse an unknown decoder and options outside their range before any model loads."""
+    check_decoder(settings.decoder)
     DecodeOptions(
         steps=settings.steps if settings.HasField("steps") else 0,
         fidelity=settings.fidelity if settings.HasField("fidelity") else None,

@@ -41,14 +41,14 @@ def write_figures(folders: Sequence[Path], out: Path) -> list[Path]:
         DataError: a file of rows is damaged.
     """
     rows = _read_rows(folders)
-    files: dict[str, bytes] = {}
-    for figure in draw_figures(summarise_points(rows)):
-        files |= {f"{figure.name}.png": figure.png, f"{figure.name}.svg": figure.svg}
-    files |= {f"{grid.name}.jpg": grid.jpeg for grid in draw_grids(folders, rows)}
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {out}: {error.strerror}; choose another with --out") from error
+    files: dict[str, bytes] = {}
+    for figure in draw_figures(summarise_points(rows)):
+        files |= {f"{figure.name}.png": figure.png, f"{figure.name}.svg": figure.svg}
+    files |= {f"{grid.name}.jpg": grid.jpeg for grid in draw_grids(folders, rows)}
     for name, data in files.items():
         write_file(out / name, data)
     return [out / name for name in files]

@@ -14,6 +14,7 @@ from semlink.sweep.row import encode_webp
 from semlink.sweep.schedule import Schedule
 from semlink.sweep.store import RowStore
 from semlink.sweep.version import describe_versions
+from shared.devices import check_device
 from shared.picture import load_picture
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def run_sweep(
     Raises:
         LinkError: the folder, a picture, a worker or the cluster fails. The folder keeps all rows made so far.
     """
+    if not ray:  # the nodes of a cluster have their own devices
+        check_device(device)
     with RowStore(out) as store:
         store.write_run(_describe_run(plan, command))
         for picture in plan.pictures:

@@ -10,7 +10,7 @@ from receiver.metrics.tasks import (
     depth_delta1,
     detection_f1,
     intersection_over_union,
-    load_tasks,
+    parse_tasks,
     segments_miou,
 )
 from shared.errors import ConfigError, SetupError, UnknownNameError
@@ -98,4 +98,4 @@ def test_a_missing_model_is_one_line(tmp_path):
 )
 def test_wrong_names_are_refused(names, error):
     with pytest.raises(error):
-        load_tasks(names, "cpu")
+        parse_tasks(names)

@@ -229,13 +229,9 @@ def test_any_configuration_file_gives_a_configuration_or_one_line(tmp_path_facto
 def test_devices_are_selected_by_name(weights, guidance_for):
     assert select_device("cpu").type == "cpu"
     assert select_device("").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    for name in ("tpu", "mps", "cpu:3", "cuda:x", "a\nb"):
-        with pytest.raises(SetupError, match="unknown device") as caught:
-            select_device(name)
-        assert "\n" not in str(caught.value)
     decoder = PocketDecoder("cuda:99", weights)
     for _ in range(2):
-        with pytest.raises(SetupError, match="device 'cuda:99' is not there: torch sees"):
+        with pytest.raises(SetupError, match="device 'cuda:99' is not there"):
             decoder.reconstruct(guidance_for(64, 64), DecodeOptions())
 
 

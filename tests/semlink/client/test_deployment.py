@@ -20,7 +20,7 @@ from shared.errors import ConfigError, InputError, LinkError
         ("SEMLINK_SENDER_PORT=5000\nSEMLINK_CHANNEL_PORT=5000", "SEMLINK_SENDER_PORT and .* are both 5000"),
         ("# fine\nSEMLINK_SENDER_PORT: 5000", "line 2: .* is not NAME=value"),
         ("SEMLINK_PERCEPTUAL=perhaps", "SEMLINK_PERCEPTUAL = 'perhaps': .*boolean"),
-        ("SEMLINK_DEVICE=gpu", "SEMLINK_DEVICE = 'gpu': give cpu, cuda or cuda:N"),
+        ("SEMLINK_DEVICE=gpu", "SEMLINK_DEVICE = 'gpu': give cpu, cuda, cuda:N or mps"),
     ],
 )
 def test_a_typo_in_the_settings_file_is_reported_in_one_line(tmp_path, text, words):
