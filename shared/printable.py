@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Final
 
@@ -9,6 +10,7 @@ _ESCAPED: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud80
 """Control characters, line ends, changes of direction, and bytes that are not UTF-8 (PEP 383)."""
 _FIRST_BYTE: Final = 0xDC80
 _LAST_BYTE: Final = 0xDCFF
+_HASH_DIGITS: Final = 8
 
 
 def printable(value: object) -> str:
@@ -27,6 +29,14 @@ def _escape(found: re.Match[str]) -> str:
     if _FIRST_BYTE <= code <= _LAST_BYTE:
         return f"\\x{code - 0xDC00:02x}"
     return found[0].encode("unicode_escape").decode()
+
+
+def short_name(text: str, most: int) -> str:
+    """Return ``text`` as a file name of at most ``most`` bytes: no slash, and a hash at the end of what is cut."""
+    name = printable(text).replace("/", "_")
+    if len(name.encode()) <= most:
+        return name
+    return f"{cut_bytes(name, most - _HASH_DIGITS - 1)}-{hashlib.sha256(name.encode()).hexdigest()[:_HASH_DIGITS]}"
 
 
 def cut_bytes(text: str, most: int) -> str:

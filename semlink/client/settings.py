@@ -77,11 +77,18 @@ def channel_settings(
         if not isinstance(name, str):
             raise ConfigError(f"setting {name!r}: give the dotted name of a setting, such as 'propagation.speed_m_s'")
         if value is not None:
-            settings.changes[name] = value if name == "mcs" and isinstance(value, str) else _to_yaml(name, value)
+            text = value if name == "mcs" and isinstance(value, str) else _to_yaml(name, value)
+            _add_change(settings, name, text)
     for change in changes:
-        name, value = split_change(change)
-        settings.changes[name] = value
+        _add_change(settings, *split_change(change))
     return settings
+
+
+def _add_change(settings: channel_pb2.ChannelSettings, name: str, text: str) -> None:
+    try:
+        settings.changes[name] = text
+    except ValueError as error:
+        raise ConfigError(f"{name} = {text}: holds bytes that are not UTF-8; write it in UTF-8") from error
 
 
 def _to_yaml(name: str, value: Any) -> str:

@@ -10,7 +10,7 @@ from receiver.metrics.names import MEASURES, PATCH_FID
 from semlink.evaluate.pictures import describe_notes
 from semlink.evaluate.summary import FRAMING
 from semlink.pipeline.coding_spec import AUTOENCODER
-from semlink.report.style import label_measure, line_style
+from semlink.report.style import label_measure, line_style, plain_label
 from semlink.report.text import format_number, markdown_table
 from shared.streams import StreamKind
 
@@ -119,9 +119,9 @@ def draw_plot(averages: Sequence[Average]) -> bytes:
             )
             if codec == AUTOENCODER:  # its quality does not depend on the budget
                 for _, value in points:
-                    panel.axhline(value, label=codec, color="black", linestyle="--", linewidth=1)
+                    panel.axhline(value, label=plain_label(codec), color="black", linestyle="--", linewidth=1)
                 continue
-            panel.plot([x for x, _ in points], [y for _, y in points], label=codec, **line_style(place))
+            panel.plot([x for x, _ in points], [y for _, y in points], label=plain_label(codec), **line_style(place))
         panel.set(title=label_measure(name), xlabel="rate [bpp]")
         panel.grid(visible=True, alpha=0.3)
     for panel in panels[len(names) :]:

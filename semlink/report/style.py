@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from receiver.metrics.names import MEASURES
+from shared.printable import printable
 
 MARKERS: Final = "o^sDvP*X"
 COLOURS: Final = 10
@@ -19,6 +20,11 @@ def line_style(place: int) -> dict[str, Any]:
         "markersize": 4,
         "linewidth": 1.4,
     }
+
+
+def plain_label(name: str) -> str:
+    """Return ``name`` as matplotlib shows it as it is: a pair of dollar signs would be a formula."""
+    return printable(name).replace("$", r"\$")
 
 
 def label_measure(name: str) -> str:

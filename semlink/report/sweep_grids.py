@@ -13,6 +13,7 @@ from semlink.report.picture_grid import Tile, draw_picture_grid
 from semlink.report.text import format_rate
 from semlink.sweep.row import INVENTED, REBUILT
 from semlink.sweep.store import picture_path
+from shared.printable import short_name
 from shared.validation import shorten
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ MAX_COLUMNS: Final = 9
 TILE_WIDTH: Final = 150
 LINE_CHARS: Final = 21
 """Characters that fit in a line below a tile."""
+CHANNEL_BYTES: Final = 60
+PICTURE_BYTES: Final = 160
+"""Most bytes of the names of channel and picture in the name of a file; a file system takes 255 in all."""
 JPEG_QUALITY: Final = 82
 
 
@@ -42,7 +46,7 @@ def draw_grids(folders: Sequence[Path], rows: Sequence[dict[str, Any]]) -> list[
     grids = []
     for channel, picture in dict.fromkeys((row["channel"], row["picture"]) for row in kept):
         chosen = [row for row in kept if (row["channel"], row["picture"]) == (channel, picture)]
-        name = f"grid-{channel}-{picture}".replace("/", "_")
+        name = f"grid-{short_name(channel, CHANNEL_BYTES)}-{short_name(picture, PICTURE_BYTES)}"
         grids.append(Grid(name, f"{picture} over {channel}, seed {first_seed}", _draw_grid(folders, chosen)))
     return grids
 

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import io
 import math
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,7 @@ import numpy as np
 from channel.phy.capacity import rayleigh_outage
 from channel.phy.mcs import mcs
 from receiver.metrics.names import MEASURES
-from semlink.report.style import label_measure, line_style
+from semlink.report.style import label_measure, line_style, plain_label
 from semlink.report.text import format_rate
 from semlink.sweep.row import REBUILT
 from shared.errors import InputError, SetupError
@@ -148,7 +149,7 @@ def _draw_rate_distortion(points: Sequence[PointSummary], measure: str) -> Figur
         for place, codec in enumerate(codecs):
             line = [point for point in lossless if point.codec == codec]
             at = sorted({point.bpp: point.measures[measure].value for point in line}.items())
-            panels[0].plot([x for x, _ in at], [y for _, y in at], label=codec, **line_style(place))
+            panels[0].plot([x for x, _ in at], [y for _, y in at], label=plain_label(codec), **line_style(place))
         rates = [point.bpp for point in lossless]
         panels[0].set(xlabel="rate [bpp]", ylabel=label_measure(measure))
         if max(rates) >= LOG_RATIO * min(rates):
@@ -186,8 +187,8 @@ def _draw_over_snr(
             lines = group_lines([point for point in points if point.channel == channel])
             for place, line_name in enumerate(names):
                 if line_name in lines:
-                    draw_line(panel, lines[line_name], {"label": line_name, **line_style(place)})
-            panel.set(title=channel, xlabel="SNR [dB]", xlim=span, **axes)
+                    draw_line(panel, lines[line_name], {"label": plain_label(line_name), **line_style(place)})
+            panel.set(title=plain_label(channel), xlabel="SNR [dB]", xlim=span, **axes)
         panels[0].set_ylabel(label)
         return _finish(figure, panels, named)
 
@@ -232,6 +233,8 @@ def _finish(figure: Any, panels: list[Any], named: tuple[str, str, str]) -> Figu
     columns = 4 if len(panels) > 1 else 2
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns, fontsize="small")
     png, svg = io.BytesIO(), io.BytesIO()
-    figure.savefig(png, dpi=DPI, format="png")
-    figure.savefig(svg, format="svg", metadata={"Date": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a name in a script that the font lacks shows boxes
+        figure.savefig(png, dpi=DPI, format="png")
+        figure.savefig(svg, format="svg", metadata={"Date": None})
     return Figure(*named, png.getvalue(), svg.getvalue())

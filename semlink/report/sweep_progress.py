@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from receiver.metrics.names import MEASURES
 from semlink.report.text import format_interval, format_rate, remove_common_columns
 from semlink.sweep.summary import summarise_points
+from shared.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ def show_progress(plan: Plan, *, quiet: bool) -> Iterator[Callable[[Schedule], N
             first_new = len(printed) == 1 and rows > printed[0][1]
             if not printed or first_new or now_s - printed[-1][0] >= LINE_S or not schedule.remaining:
                 printed.append((now_s, rows))
-                console.print(_describe(plan, schedule, started_s), highlight=False, soft_wrap=True)
+                console.print(_describe(plan, schedule, started_s), highlight=False, markup=False, soft_wrap=True)
 
         yield print_line
 
@@ -94,11 +95,12 @@ def _make_table(plan: Plan, schedule: Schedule, started_s: float, height: int) -
     from rich.text import Text  # noqa: PLC0415
 
     common, columns, rows = point_table(plan, schedule)
-    table = Table(title=common, title_justify="left", caption=_describe(plan, schedule, started_s))
+    title = Text(printable(common), style="table.title")
+    table = Table(title=title, title_justify="left", caption=_describe(plan, schedule, started_s))
     for column in columns:
         table.add_column(column, justify="left" if column in WORDS else "right", no_wrap=True)
     for row in rows[: max(3, height)]:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     return table
 
 

@@ -63,7 +63,7 @@ def write_report(folders: Sequence[Path], out: Path, *, title: str) -> list[Poin
     rows = _read_rows(folders)
     points = summarise_points(rows)
     page = render_page(title, points, draw_figures(points), draw_grids(folders, rows), read_runs(folders))
-    write_file(out, page.encode())
+    write_file(out, page.encode(errors="backslashreplace"))
     return points
 
 

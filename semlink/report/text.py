@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from shared.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -32,7 +34,8 @@ def format_rate(kind: str, rate: float) -> str:
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return ``rows`` as a Markdown table. Columns after the first are right-aligned."""
-    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
+    cells = [[printable(cell).replace("|", r"\|") for cell in line] for line in (columns, *rows)]
+    lines = [cells[0], ["---"] + ["---:"] * (len(columns) - 1), *cells[1:]]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from channel.link.outcome import PacketOutcome
 from semlink.sweep.settings import MEASURES
+from shared.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +89,7 @@ def make_row(task: Task, sent: TransmissionSummary, received: ReceivedPicture, w
     return {
         "key": task.key,
         "point": point.key,
-        "channel": point.channel,
+        "channel": printable(point.channel),
         "snr_db": point.snr_db,
         "es_n0_db": point.es_n0_db,
         "codec": point.codec.name,

@@ -16,6 +16,7 @@ from semlink.sweep.store import RowStore
 from semlink.sweep.version import describe_versions
 from shared.devices import check_device
 from shared.picture import load_picture
+from shared.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -104,7 +105,7 @@ def _open_executor(workers: int, ray: str, device: str) -> Iterator[Executor]:
 def _describe_run(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
     """Return what is needed to repeat a run. The same run has the same ``id`` on every machine."""
     document: dict[str, Any] = {
-        "command": shlex.join(["semlink", *command]),
+        "command": printable(shlex.join(["semlink", *command])),
         "settings": plan.sweep.to_yaml(),
         "code": plan.code,
         "weights": plan.weights,

@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 
 from shared.errors import ConfigError, ServiceError
+from shared.printable import printable
 
 RETRY_S = 3.0
 """Shortest time for further attempts after the first one failed; it fails at once if nothing listens."""
@@ -30,7 +31,7 @@ def require_address(service: str, address: str) -> None:
     if address.startswith(_GRPC_SCHEMES):
         return
     found = _HOST_AND_PORT.fullmatch(address)
-    if found is None or not 0 < int(found[2]) <= MAX_PORT:
+    if found is None or printable(address) != address or not 0 < int(found[2]) <= MAX_PORT:
         raise ConfigError(f"{address!r} is not an address of {service}: give HOST:PORT, as 127.0.0.1:50051")
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InputError
-from shared.printable import cut_bytes, printable
+from shared.printable import cut_bytes, printable, short_name
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,14 @@ def test_any_text_becomes_one_line_of_utf8(text):
     shown = printable(text)
     assert len(shown.encode().splitlines()) <= 1
     assert printable(shown) == shown
+
+
+@given(st.text(st.characters(), max_size=80), st.integers(12, 60))
+def test_a_short_name_fits_a_file_system(text, most):
+    name = short_name(text, most)
+    assert len(name.encode()) <= most
+    assert "/" not in name
+    assert short_name(text + "x" * 80, most) != short_name(text + "x" * 79 + "y", most)
 
 
 @given(st.text(max_size=40), st.integers(0, 60))

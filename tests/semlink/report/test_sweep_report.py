@@ -72,6 +72,21 @@ def test_codecs_without_packets_are_drawn_as_well(sweep_folder, tmp_path):
     assert "bler.png" not in names
 
 
+def test_a_name_of_any_kind_is_shown_as_it_is(sweep_folder, tmp_path):
+    channels = ("x$_$.yaml", "a$b.yaml", f"{'夏' * 90}.yaml", r"caf\xe9.yaml")
+    rows = [
+        row | {"channel": channel, "key": f"{place}{row['key']}", "point": f"{place}{row['point']}"}
+        for place, channel in enumerate(channels)
+        for row in read_rows([sweep_folder])
+        if row["snr_db"] == 9
+    ]
+    with RowStore(tmp_path / "rows") as store:
+        store.add(rows, {})
+    write_figures([tmp_path / "rows"], tmp_path / "plots")
+    shown = "".join(ET.parse(tmp_path / "plots" / "bler.svg").getroot().itertext())
+    assert all(channel in shown for channel in channels)
+
+
 def test_a_folder_without_rows_is_refused(tmp_path):
     with pytest.raises(InputError, match="there are no rows in"):
         write_figures([tmp_path], tmp_path)
