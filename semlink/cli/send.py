@@ -22,8 +22,8 @@ from semlink.cli.output import print_json, print_notes, print_table, progress_ba
 from semlink.cli.output_files import OutputOptions, require_png
 from semlink.cli.picture_options import Levels, PicturePath, read_picture
 from semlink.cli.report_text import make_accounting_table, make_transfer_document, summarise_transfer
+from semlink.cli.standard_streams import print_beside, write_output
 from semlink.client.session import open_session
-from shared.files import write_file
 from shared.rpc.limits import DEFAULT_TIMEOUT_S
 
 
@@ -52,7 +52,11 @@ def send(
     receiver: ReceiverOptions,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write the received picture.", metavar="FILE.png", rich_help_panel=OutputOptions.PANEL),
+        typer.Option(
+            help="Write the received picture; - writes standard output.",
+            metavar="FILE.png",
+            rich_help_panel=OutputOptions.PANEL,
+        ),
     ] = None,
     outputs: OutputOptions,
     services: ServiceOptions,
@@ -88,12 +92,13 @@ def send(
     transfer.sent.notes.extend(given.notes)
     written = out if transfer.received.png else None
     if written is not None:
-        write_file(written, transfer.received.png)
+        write_output(written, transfer.received.png)
     outputs.write_trust(transfer.received)
 
-    if as_json:
-        print_json({**make_transfer_document(transfer), "out": str(written) if written is not None else None})
-        return
-    print_table(f"{picture} over the link", ["", ""], summarise_transfer(transfer))
-    print_table(*make_accounting_table(transfer.link.account))
-    print_notes(outputs.notes(transfer.received))
+    with print_beside(out):
+        if as_json:
+            print_json({**make_transfer_document(transfer), "out": str(written) if written is not None else None})
+            return
+        print_table(f"{picture} over the link", ["", ""], summarise_transfer(transfer))
+        print_table(*make_accounting_table(transfer.link.account))
+        print_notes(outputs.notes(transfer.received))

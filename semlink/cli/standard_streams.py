@@ -77,7 +77,7 @@ def require_no_terminal(out: Path) -> None:
 
 
 @contextlib.contextmanager
-def print_beside(out: Path) -> Iterator[None]:
+def print_beside(out: Path | None) -> Iterator[None]:
     """Print what the block prints to standard error if ``out`` is standard output."""
     with contextlib.redirect_stdout(sys.stderr) if out == STANDARD else contextlib.nullcontext():
         yield
