@@ -21,16 +21,20 @@ COMMAND = re.compile(r"(?:semlink|(?:OMP_NUM_THREADS=1 )?python -m|docker compos
 
 @dataclass(frozen=True)
 class Command:
-    """A command as a page writes it; ``shown`` if it stands in a block, for the reader to run."""
+    """A command as a page writes it; ``shown`` if it stands in a block, for the reader to run.
+
+    ``line`` is the line of the shell that it stands in, which differs for the commands of a pipe.
+    """
 
     page: str
     text: str
     shown: bool
+    line: str = ""
 
     @property
     def words(self) -> list[str]:
-        """The words of the command without variables before it and without comments."""
-        words = shlex.split(self.text, comments=True)
+        """The words of the command without variables before it, redirections and comments."""
+        words = shlex.split(re.sub(r" [<>] \S+", "", self.text), comments=True)
         while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
             words.pop(0)
         return words
@@ -45,7 +49,9 @@ def _read_commands() -> list[Command]:
         page, text = path.relative_to(ROOT).as_posix(), path.read_text("utf-8")
         for language, body in BLOCK.findall(text):
             lines = body.replace("\\\n", " ").splitlines() if language in {"", "sh"} else []
-            found += [Command(page, one.strip(), shown=True) for one in lines if one.startswith(PROGRAMS)]
+            for line in lines:
+                if line.startswith(PROGRAMS):
+                    found += [Command(page, one.strip(), shown=True, line=line) for one in line.split(" | ")]
         for one in INLINE.findall(BLOCK.sub("", text)):
             if COMMAND.match(one):
                 found.append(Command(page, " ".join(one.split()), shown=False))
