@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Histogram
 
 from receiver.metrics.names import PERCEPTUAL
+from receiver.outcome import OUTCOMES, outcome_of
 from shared.rpc.semlink.v1 import receiver_pb2
 from shared.streams import StreamKind
 from shared.telemetry.labels import PSNR_DB, RATIOS, codec_label, snr_label
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from shared.rpc.semlink.v1 import packet_pb2
 
-EQUAL_PSNR_DB = 100.0
-"""Used for the infinite PSNR of equal pictures, so that means stay finite."""
-OUTCOMES = ("rebuilt", "invented", "lost")
 AGREEMENTS = ("top1", "top5")
 
 
@@ -67,7 +64,7 @@ class ReceiverMetrics:
     def count_picture(self, session: packet_pb2.Session, report: receiver_pb2.ReceiveReport) -> None:
         """Count the picture of ``report``."""
         labels = _labels(session)
-        outcome = "lost" if not report.rebuilt else "invented" if report.invented else "rebuilt"
+        outcome = outcome_of(report)
         for one in OUTCOMES:  # add 0 to the others, so that shares are defined from the first picture on
             self._pictures.labels(*labels, one).inc(one == outcome)
         self._rejected.inc(report.packets_rejected)
@@ -79,8 +76,7 @@ class ReceiverMetrics:
                 receiver_pb2.RepairState.Name(repair.state).removeprefix("REPAIR_STATE_").lower()
             ).inc()
         if report.HasField("quality"):
-            psnr_db = report.quality.psnr_db
-            self._psnr.labels(*labels).observe(psnr_db if math.isfinite(psnr_db) else EQUAL_PSNR_DB)
+            self._psnr.labels(*labels).observe(report.quality.psnr_db)
             if report.quality.HasField("ms_ssim"):
                 self._ms_ssim.labels(*labels).observe(report.quality.ms_ssim)
         if report.HasField("trust"):

@@ -133,7 +133,7 @@ class Reconstruction:
 
     Attributes:
         png: the picture as a PNG file.
-        trust_png: the trust map as a PNG file, a pixel per 16x16 block, 0 invented to 255 received; empty if the
+        trust_png: the trust map as a grey PNG file of the picture's size, 0 invented to 255 received; empty if the
             decoder makes none.
         trust: mean of the trust map as 0 to 1, None if there is none.
         invented: whether nothing of the picture but its size was received.
@@ -164,8 +164,15 @@ class Reconstruction:
 
     @cached_property
     def trust_map(self) -> Image.Image | None:
-        """The trust map as a Pillow image, a pixel per 16x16 block; None if the decoder makes none."""
+        """The trust map as a grey Pillow image of the picture's size; None if the decoder makes none."""
         return _open(self.trust_png) if self.trust_png else None
+
+    @cached_property
+    def trust_overlay(self) -> Image.Image | None:
+        """The picture in grey, tinted by its trust map: yellow received, blue invented; None without a map."""
+        from semlink.report.trust_map import overlay_trust_map  # noqa: PLC0415 - imports numpy
+
+        return _open(overlay_trust_map(self.png, self.trust_png)) if self.trust_png else None
 
     def quality(self, reference: PictureInput, *, levels: str = "full") -> dict[str, float]:
         """Return PSNR in dB and MS-SSIM against ``reference``, the original picture, read with the same ``levels``.
@@ -261,14 +268,15 @@ def reconstruction_from(decoded: Decoded) -> Reconstruction:
     Raises:
         NothingReceivedError: the decoder makes no picture of these streams.
     """
+    from semlink.report.trust_map import enlarge_trust_map  # noqa: PLC0415 - imports numpy
     from shared.streams import StreamKind  # noqa: PLC0415
 
-    report = decoded.report
+    report, trust_png = decoded.report, decoded.trust_png
     if not report.rebuilt:
         raise NothingReceivedError(report.reason)
     return Reconstruction(
         png=decoded.png,
-        trust_png=decoded.trust_png,
+        trust_png=trust_png and enlarge_trust_map(trust_png, report.width, report.height),
         trust=report.trust if report.HasField("trust") else None,
         invented=report.invented,
         decoder=report.decoder,

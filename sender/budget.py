@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections import ChainMap
 from dataclasses import dataclass
-from itertools import product
-from typing import TYPE_CHECKING, Final, Protocol
+from itertools import count, product
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from sender.rdo import least_cost
 from shared.bitstream import MAX_BITSTREAM_BYTES, Bitstream
@@ -119,28 +119,27 @@ class Budget:
         return room - max(0, self.size(payloads | {kind: bytes(room)}) - self.total_bytes)
 
 
-def check_budget(budget: Budget, codec: Codec, caption: bytes = b"") -> None:
-    """Check, before any extractor loads, that ``budget`` holds a byte of some stream beside a required ``caption``.
+def check_caption(caption: bytes, codec: Codec, budget: Budget) -> None:
+    """Check, before any extractor loads, that a required ``caption`` leaves an HCI its share of ``budget``.
 
     Raises:
         BudgetError: it does not.
     """
-    if caption:
-        share = HCI_SHARE if StreamKind.HCI in codec.streams else 0
-        if len(caption) > budget.room({}, StreamKind.CAPTION) - share * budget.total_bytes:
-            raise _caption_too_long(caption, budget)
-    empty = budget.room({}, codec.streams[0])
-    if empty <= 0:
-        raise _nothing_fits(budget, budget.total_bytes - empty)
+    if not _caption_fits(caption, codec, budget):
+        raise _caption_too_long(caption, codec, budget)
 
 
-def _caption_too_long(caption: bytes, budget: Budget) -> BudgetError:
+def _caption_fits(caption: bytes, codec: Codec, budget: Budget) -> bool:
+    share = HCI_SHARE if StreamKind.HCI in codec.streams else 0
+    return len(caption) <= budget.room({}, StreamKind.CAPTION) - share * budget.total_bytes
+
+
+def _caption_too_long(caption: bytes, codec: Codec, budget: Budget) -> BudgetError:
+    """Return the error of a required caption; it names the least bytes that hold the caption."""
+    more = count(budget.total_bytes + 1)
+    least = next(total for total in more if _caption_fits(caption, codec, Budget(budget.header, total)))
     used = f"the caption takes {len(caption)} bytes of {budget.total_bytes}"
-    return BudgetError(f"{used} and leaves the picture too few: shorten it or raise the budget")
-
-
-def _nothing_fits(budget: Budget, used: int) -> BudgetError:
-    return BudgetError(f"{budget.total_bytes} bytes: header and checksum alone take {used}; raise the budget")
+    return BudgetError(f"{used} and leaves the picture too few: shorten it, or give {least} bytes or more", least)
 
 
 def allocate(candidates: Candidates, budget: Budget) -> Payloads:
@@ -153,8 +152,7 @@ def allocate(candidates: Candidates, budget: Budget) -> Payloads:
     if candidates.tokens is not None:
         payloads |= _tokens_beside(payloads, candidates, budget)
     if not payloads:
-        name = candidates.codec.name
-        raise BudgetError(f"{budget.total_bytes} bytes hold no stream of {name}; raise the budget")
+        _refuse(candidates, budget, _smallest_stream(candidates))
     return payloads
 
 
@@ -163,14 +161,19 @@ def _share(candidates: Candidates, budget: Budget) -> Payloads:
     payloads = _caption_within(candidates, budget)
     if candidates.regions and _leaves_share(payloads, StreamKind.REGIONS, candidates.regions, candidates, budget):
         payloads[StreamKind.REGIONS] = candidates.regions
-    fitting = [
-        one for one in candidates.latent if _leaves_share(payloads, StreamKind.LATENT, one.payload, candidates, budget)
-    ]
+    fitting = _fitting_latent(payloads, candidates, budget)
+    if candidates.latent and not fitting and candidates.hci is None:
+        # Without an HCI the latent channels are the picture. They come before a caption that may be left out.
+        payloads = _caption_within(candidates, budget, optional=False)
+        fitting = _fitting_latent(payloads, candidates, budget)
+        if not fitting:
+            smallest = min((one.payload for one in candidates.latent), key=len)
+            _refuse(candidates, budget, payloads | {StreamKind.LATENT: smallest})
     if fitting:
         payloads[StreamKind.LATENT] = _choose_latent(fitting, payloads, candidates).payload
     if candidates.hci is not None:
-        room = budget.room(payloads, StreamKind.HCI) - _token_reserve(payloads, candidates, budget)
-        payloads[StreamKind.HCI] = _code_hci(candidates.hci, room, payloads, budget)
+        reserve = _token_reserve(payloads, candidates, budget)
+        payloads[StreamKind.HCI] = _code_hci(candidates, payloads, budget, reserve=reserve)
     return payloads
 
 
@@ -187,9 +190,7 @@ def _fill(candidates: Candidates, budget: Budget) -> Payloads:
     def fills(hci: bytes) -> bool:
         return budget.size(fullest(hci)) >= FULL_SHARE * budget.total_bytes
 
-    assert candidates.hci is not None  # a recipe that fills has an HCI
-    room = budget.room(payloads, StreamKind.HCI)
-    return fullest(_code_hci(candidates.hci, room, payloads, budget, fills))
+    return fullest(_code_hci(candidates, payloads, budget, fills))
 
 
 def _filler_sets(candidates: Candidates) -> list[Payloads]:
@@ -212,7 +213,7 @@ def _caption_within(candidates: Candidates, budget: Budget, *, optional: bool = 
     if _leaves_share({}, StreamKind.CAPTION, caption.payload, candidates, budget):
         return {StreamKind.CAPTION: caption.payload}
     if caption.required:
-        raise _caption_too_long(caption.payload, budget)
+        raise _caption_too_long(caption.payload, candidates.codec, budget)
     return {}
 
 
@@ -220,6 +221,13 @@ def _leaves_share(payloads: Payloads, kind: StreamKind, payload: bytes, candidat
     """Whether ``payload`` fits beside ``payloads`` and an HCI of its share, where an HCI follows."""
     share = HCI_SHARE if candidates.hci is not None else 0
     return len(payload) <= budget.room(payloads, kind) - share * budget.total_bytes
+
+
+def _fitting_latent(payloads: Payloads, candidates: Candidates, budget: Budget) -> list[LatentCandidate]:
+    """Return the choices of latent channels that fit beside ``payloads`` and the share of an HCI."""
+    return [
+        one for one in candidates.latent if _leaves_share(payloads, StreamKind.LATENT, one.payload, candidates, budget)
+    ]
 
 
 def _choose_latent(fitting: list[LatentCandidate], payloads: Payloads, candidates: Candidates) -> LatentCandidate:
@@ -231,18 +239,52 @@ def _choose_latent(fitting: list[LatentCandidate], payloads: Payloads, candidate
 
 
 def _code_hci(
-    code: HciSource, room: int, payloads: Payloads, budget: Budget, fills: Callable[[bytes], bool] | None = None
+    candidates: Candidates,
+    payloads: Payloads,
+    budget: Budget,
+    fills: Callable[[bytes], bool] | None = None,
+    *,
+    reserve: int = 0,
 ) -> bytes:
-    """Return the HCI's payload in ``room`` bytes; errors state what else the budget must hold."""
-    whole = budget.room(payloads, StreamKind.HCI)
-    used = budget.total_bytes - whole
-    if whole <= 0:
-        raise _nothing_fits(budget, used)
+    """Return the HCI's payload beside ``payloads``; it leaves ``reserve`` bytes if it can."""
+    assert candidates.hci is not None
+    room = budget.room(payloads, StreamKind.HCI)
     try:
-        return code(room, fills)
+        return candidates.hci(room - reserve, fills)
     except BudgetError as error:
-        message = f"budget of {budget.total_bytes} bytes, {used} of them header and checksum: {error}"
-        raise BudgetError(message) from error
+        if reserve:
+            return _code_hci(candidates, payloads, budget, fills)
+        if not error.fewest_bytes:
+            raise
+        _refuse(candidates, budget, payloads | {StreamKind.HCI: bytes(error.fewest_bytes)})
+
+
+def _smallest_stream(candidates: Candidates) -> Payloads:
+    """Return the stream of the fewest bytes that could be sent alone; nothing if there is none."""
+    alone: list[Payloads] = []
+    if candidates.caption is not None:
+        alone.append({StreamKind.CAPTION: candidates.caption.payload})
+    if candidates.regions:
+        alone.append({StreamKind.REGIONS: candidates.regions})
+    if candidates.tokens is not None:
+        tokens = candidates.tokens(None, "")
+        fewest = encode_tokens(Tokens(tokens.kind, tokens.codes[:MIN_TOKENS]))
+        alone.append({StreamKind.TOKENS: fewest.ljust(longest_payload_bytes(MIN_TOKENS))})
+    return min(alone, key=lambda one: sum(map(len, one.values())), default={})
+
+
+def _refuse(candidates: Candidates, budget: Budget, least: Payloads) -> NoReturn:
+    """Raise a ``BudgetError`` that names the bytes of the container of ``least``."""
+    header, name, size = budget.header, candidates.codec.name, budget.size(least)
+    framing = size - sum(map(len, least.values()))
+    where = f"this {header.width}x{header.height} picture with codec '{name}'"
+    if not any(least.values()):
+        raise BudgetError(f"{budget.total_bytes} bytes: there is nothing to send of {where}; choose another codec")
+    raise BudgetError(
+        f"{budget.total_bytes} bytes are too few for {where}: give {size} or more, of which header, lengths and "
+        f"checksum take {framing}",
+        size,
+    )
 
 
 def _token_reserve(payloads: Payloads, candidates: Candidates, budget: Budget) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from sender.budget import Budget, Candidates, CaptionCandidate, allocate, check_budget
+from sender.budget import Budget, Candidates, CaptionCandidate, allocate, check_caption
 from sender.hci_search import choose_hci
 from sender.rdo import latent_candidates
 from shared.caption.coder import encode_caption
@@ -55,7 +55,8 @@ def encode_picture(
     if codec.trade_off is not None and extractors.feature_distortion is None:
         raise SetupError("a trade-off needs a decoder at the sender: install the receiver beside it, or leave it out")
     budget = Budget(picture.header, max_bytes or default_budget_bytes(picture, codec))
-    check_budget(budget, codec, encode_caption(caption) if caption else b"")
+    if caption:
+        check_caption(encode_caption(caption), codec, budget)
     candidates = extract(picture, codec, extractors, caption)
     return budget.container(allocate(candidates, budget))
 

@@ -56,7 +56,11 @@ class PictureError(InputError):
 
 
 class BudgetError(InputError):
-    """The byte budget is too small for even the smallest encoding."""
+    """The byte budget is too small for even the smallest encoding. ``fewest_bytes`` would do; 0: unknown."""
+
+    def __init__(self, message: str, fewest_bytes: int = 0) -> None:
+        super().__init__(message)
+        self.fewest_bytes = fewest_bytes
 
 
 class UnknownNameError(InputError):

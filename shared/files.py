@@ -8,10 +8,14 @@ import os
 import secrets
 import stat
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from shared.errors import InputError
 from shared.rpc.limits import MAX_PICTURE_BYTES
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Collection
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -57,6 +61,45 @@ def write_file(path: Path | str, data: bytes) -> None:
         raise InputError(f"cannot write {path}: {error.strerror}; {hint}") from error
     except ValueError as error:  # a null character, or an empty name
         raise InputError(f"cannot write {str(path)!r}: {error}; give a file name") from error
+
+
+def write_or_remove(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``. Without data, remove an older file there, so that it does not pass for a result.
+
+    Raises:
+        InputError: the file cannot be written or removed.
+    """
+    if data:
+        write_file(path, data)
+    else:
+        remove_file(path)
+
+
+def remove_file(path: Path) -> None:
+    """Remove ``path``, if it is there.
+
+    Raises:
+        InputError: it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot remove the older {path}: {error.strerror}; remove it, or give another name"
+        ) from error
+
+
+def remove_older(folder: Path, names: re.Pattern[str], new: Collection[str]) -> None:
+    """Remove the files in ``folder`` whose names match ``names``, except those called ``new``.
+
+    The files of one run are a set. Those of an earlier run, of another length, must not stand beside them.
+
+    Raises:
+        InputError: a file cannot be removed.
+    """
+    for path in sorted(folder.iterdir()):
+        if names.fullmatch(path.name) and path.name not in new and path.is_file():
+            remove_file(path)
 
 
 def _write_new(path: Path, data: bytes) -> None:

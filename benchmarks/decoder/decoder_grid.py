@@ -21,7 +21,8 @@ from semlink.baselines.avif import Avif
 from semlink.cli.report_text import describe_decoder
 from semlink.evaluate.pictures import Original, load_original
 from semlink.pipeline.session import LocalSession
-from semlink.report.picture_grid import Tile, colour_trust_map, draw_picture_grid
+from semlink.report.picture_grid import Tile, draw_picture_grid
+from semlink.report.trust_map import colour_trust_map
 from shared.files import write_file
 from shared.picture import encode_png, load_picture
 from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2

@@ -27,9 +27,10 @@ FILES = SCRATCH / "demo"
 HEAD = """# What the demo measures
 
 `python -m benchmarks.system.demo`: additive white Gaussian noise (AWGN), row 4 of the table of modulation and coding
-schemes (QPSK at rate 0.30), seed 0. Streams and container are in bytes; bpp is 8 times the container's bytes over the
-number of pixels. The same seed gives the same bytes and packets on any machine; the last digit of a measure may
-depend on the processor, because the decoder computes in floating point.
+schemes (QPSK at rate 0.30). Streams and container are in bytes; bpp is 8 times the container's bytes over the number
+of pixels. `semlink send` with a row's picture, SNR and seed gives the row again; a lost picture has no measures
+([losses.md](../losses.md#what-is-left-of-a-picture)). The same seed gives the same bytes and packets on any machine;
+the last digit of a measure may depend on the processor, because the decoder computes in floating point.
 
 ![The pictures](../images/demo-grid.jpg)
 

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 MS_SSIM_MIN_SIDE = 161
 """Five scales halve the picture four times, and the 11-tap window must still fit: side > (11 - 1) * 2^4."""
+MAX_PSNR_DB = 100.0
+"""Limit of the PSNR, which is infinite for equal pictures: means and differences stay finite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Both measures. ``psnr_db`` is infinite for equal pictures; ``ms_ssim`` is None if a side is too short."""
+    """Both measures. ``psnr_db`` is 100 for equal pictures; ``ms_ssim`` is None if a side is too short."""
 
     psnr_db: float
     ms_ssim: float | None
@@ -54,10 +56,10 @@ def check_same_size(received: Sequence[int], reference: Sequence[int]) -> None:
 
 
 def psnr_db(pixels: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float:
-    """Return 10 log10(255² / MSE), the mean taken over all pixels and channels."""
+    """Return 10 log10(255² / MSE), at most ``MAX_PSNR_DB``. The mean is taken over all pixels and channels."""
     squared = (pixels.astype(np.int32) - reference.astype(np.int32)) ** 2
     mse = float(squared.mean())
-    return math.inf if mse == 0 else 10 * math.log10(255**2 / mse)
+    return MAX_PSNR_DB if mse == 0 else min(MAX_PSNR_DB, 10 * math.log10(255**2 / mse))
 
 
 def ms_ssim(pixels: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float | None:

@@ -16,7 +16,12 @@ def codecs(sender: SenderAddress = "", timeout: Timeout = DEFAULT_TIMEOUT_S, as_
         known = session.codecs().codecs
     streams = {one.name: [StreamKind(kind).name for kind in one.streams] for one in known}
     if as_json:
-        print_json([{"name": one.name, "streams": streams[one.name], "summary": one.summary} for one in known])
+        print_json(
+            [
+                {"name": one.name, "streams": [{"kind": kind} for kind in streams[one.name]], "summary": one.summary}
+                for one in known
+            ]
+        )
         return
     rows = [[one.name, ", ".join(streams[one.name]), one.summary] for one in known]
     print_table("Codecs; '--codec NAME' takes one", ["name", "streams", "what it is"], rows, left=True)

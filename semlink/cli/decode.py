@@ -50,8 +50,9 @@ def decode(
     with (
         open_session(Addresses(receiver=receiver), device=options.device, timeout_s=timeout) as session,
         name_picture(reference),
+        outputs.previews() as on_preview,
     ):
-        decoded = session.decode(container, settings, reference=original, on_preview=outputs.write_preview)
+        decoded = session.decode(container, settings, reference=original, on_preview=on_preview)
     report = decoded.report
     if not report.rebuilt:
         raise InputError(f"{file} holds no picture: {report.reason}")

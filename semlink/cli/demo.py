@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.resources import files
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semlink.cli.options import ChannelName, Device, Json, Seed, ServiceOptions
+from receiver.outcome import outcome_of
+from semlink.cli.options import MAX_SEED, ChannelName, Device, Json, Seed, ServiceOptions
 from semlink.cli.output import print_json, print_line, print_table, progress_bar
 from semlink.cli.output_files import make_folder
 from semlink.cli.report_text import describe_streams, make_transfer_document
@@ -18,7 +20,7 @@ from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
 from semlink.report.text import format_number, markdown_table
 from shared.errors import ConfigError, SetupError
-from shared.files import write_file
+from shared.files import remove_older, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,12 +35,13 @@ CODEC = "hci"
 COLUMNS = (
     "picture",
     "size",
+    "seed",
     "streams (bytes)",
     "container",
     "bpp",
     "Es/N0 dB",
     "arrived",
-    "decoder",
+    "outcome",
     "PSNR dB",
     "MS-SSIM",
     "trust",
@@ -98,19 +101,39 @@ def run_demo(
     ):
         transfers = _send_all(session, originals, channel, snrs_db, seed, on_stage)
 
-    runs = [(name, transfer) for name, at_snrs in transfers.items() for transfer in at_snrs]
-    for name, transfer in runs:
-        if transfer.received.png:
-            write_file(out / f"{Path(name).stem}_{transfer.link.es_n0_db:+.1f}dB.png", transfer.received.png)
+    _write_pictures(out, transfers, snrs_db)
     write_file(out / "grid.png", draw_grid(originals, transfers))
-    rows = [_make_row(name, transfer) for name, transfer in runs]
+    runs = [
+        (name, row_seed(seed, row), transfer)
+        for row, (name, at_snrs) in enumerate(transfers.items())
+        for transfer in at_snrs
+    ]
+    rows = [_make_row(*run) for run in runs]
     write_file(out / "table.md", markdown_table(COLUMNS, rows).encode())
     if as_json:
-        print_json([{"picture": name, **make_transfer_document(transfer)} for name, transfer in runs])
+        print_json([{"picture": name, "seed": of_row, **make_transfer_document(one)} for name, of_row, one in runs])
     else:
-        mcs = runs[0][1].link.mcs
-        print_table(f"channel {channel}, MCS {mcs}, codec {CODEC}, seed {seed}", COLUMNS, rows)
+        print_table(f"channel {channel}, MCS {runs[0][2].link.mcs}, codec {CODEC}", COLUMNS, rows)
         print_line(f"Look at {out / 'grid.png'}")
+
+
+def row_seed(seed: int, row: int) -> int:
+    """Return the seed of the picture in ``row``: ``semlink send --seed`` with it gives the row again."""
+    return (seed + row) % (MAX_SEED + 1)
+
+
+def _write_pictures(out: Path, transfers: Mapping[str, Sequence[Transfer]], snrs_db: Sequence[float]) -> None:
+    """Write the received pictures, and remove those of an earlier demo."""
+    pictures = {
+        f"{Path(name).stem}_{snr_db:+}dB.png": transfer.received.png
+        for name, at_snrs in transfers.items()
+        for snr_db, transfer in zip(snrs_db, at_snrs, strict=True)
+        if transfer.received.png
+    }
+    for name, png in pictures.items():
+        write_file(out / name, png)
+    stems = "|".join(re.escape(Path(name).stem) for name in PICTURES)
+    remove_older(out, re.compile(rf"(?:{stems})_[+-][0-9.e+-]+dB\.png"), pictures)
 
 
 def _send_all(
@@ -121,39 +144,28 @@ def _send_all(
     seed: int,
     on_stage: OnStage,
 ) -> dict[str, list[Transfer]]:
-    """Return a transfer of each picture at each SNR. A thread for each SNR keeps several cores busy."""
-    send = partial(_send_at_snr, session, originals, channel, seed, len(snrs_db), on_stage)
+    """Return a transfer of each picture at each SNR, as ``semlink send`` makes it with the seed of the picture's row.
+
+    A thread for each SNR keeps several cores busy.
+    """
+    send = partial(_send_at_snr, session, originals, channel, seed, on_stage)
     with ThreadPoolExecutor(len(snrs_db)) as threads:
-        by_snr = list(threads.map(send, snrs_db, range(len(snrs_db))))
+        by_snr = list(threads.map(send, snrs_db))
     return {name: list(of_picture) for name, *of_picture in zip(originals, *by_snr, strict=True)}
 
 
 def _send_at_snr(
-    session: Session,
-    originals: Mapping[str, bytes],
-    channel: str,
-    seed: int,
-    snrs: int,
-    on_stage: OnStage,
-    snr_db: float,
-    position: int,
+    session: Session, originals: Mapping[str, bytes], channel: str, seed: int, on_stage: OnStage, snr_db: float
 ) -> list[Transfer]:
-    """Send all pictures one after the other at one SNR; packets are counted on from picture to picture."""
+    """Send all pictures at one SNR, the first with ``seed``, each further one with the next."""
     from semlink.client.settings import channel_settings
     from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
-    from shared.rpc.wire import make_message
 
     transfers: list[Transfer] = []
-    counts: dict[int, int] = {}
-    repair_count = 0
     for row, data in enumerate(originals.values()):
-        index = row * snrs + position
-        send = make_message(sender_pb2.SendSettings, codec=CODEC, picture_index=index, next_repair_count=repair_count)
-        send.next_sequence_counts.update(counts)
-        over = channel_settings(channel, {"snr_db": snr_db}, run_seed=seed, picture_index=index)
-        transfer = session.transfer(data, send, over, receiver_pb2.ReceiveSettings(trust_map=True))
-        counts, repair_count = dict(transfer.sent.next_sequence_counts), transfer.sent.next_repair_count
-        transfers.append(transfer)
+        over = channel_settings(channel, {"snr_db": snr_db}, run_seed=row_seed(seed, row))
+        send, receive = sender_pb2.SendSettings(codec=CODEC), receiver_pb2.ReceiveSettings(trust_map=True)
+        transfers.append(session.transfer(data, send, over, receive))
         on_stage("done", 1.0)
     return transfers
 
@@ -165,18 +177,19 @@ def _read_shipped_picture(name: str) -> bytes:
         raise SetupError(f"scikit-image's picture {name} is not installed: pip install scikit-image") from error
 
 
-def _make_row(name: str, transfer: Transfer) -> list[str]:
+def _make_row(name: str, seed: int, transfer: Transfer) -> list[str]:
     sent, link, report = transfer.sent, transfer.link, transfer.received.report
     quality = report.quality if report.HasField("quality") else None
     return [
         name,
         f"{sent.width}x{sent.height}",
+        str(seed),
         describe_streams(sent),
         str(len(sent.container)),
         f"{sent.bpp:.4f}",
         f"{link.es_n0_db:+.1f}",
         f"{link.delivered}/{link.packets}",
-        f"{report.decoder}{', invented' if report.invented else ''}" if report.rebuilt else "-",
+        outcome_of(report),
         format_number(quality.psnr_db if quality else None, 2),
         format_number(quality.ms_ssim if quality and quality.HasField("ms_ssim") else None, 4),
         format_number(report.trust if report.HasField("trust") else None, 2),

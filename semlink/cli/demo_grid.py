@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from receiver.outcome import LOST
 from semlink.cli.report_text import describe_decoder, describe_streams
-from semlink.report.picture_grid import Tile, colour_trust_map, draw_picture_grid
+from semlink.report.picture_grid import Tile, draw_picture_grid
+from semlink.report.trust_map import colour_trust_map
 from shared.rpc.semlink.v1 import packet_pb2
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def _make_tile(transfer: Transfer) -> Tile:
     lost = f"{len(fates) - fates.count(packet_pb2.FATE_DELIVERED)} of {len(fates)} packets lost"
     cost = f"{describe_streams(sent)}; container {len(sent.container)} B, {sent.bpp:.4f} bpp"
     if not report.rebuilt:
-        return Tile(b"", (cost, lost), lost=f"not rebuilt\n{lost}")
+        return Tile(b"", (cost, lost), lost=f"{LOST}\n{lost}")
     outcome = f"PSNR {report.quality.psnr_db:.2f} dB; {lost}"
     banner = "invented: no stream is complete" if report.invented else ""
     return Tile(transfer.received.png, (cost, outcome), banner=banner)

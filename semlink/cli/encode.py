@@ -12,7 +12,7 @@ from semlink.cli.options import Json, SenderAddress, SenderOptions, Timeout
 from semlink.cli.output import print_json, print_notes, print_table, progress_bar
 from semlink.cli.output_files import require_output
 from semlink.cli.picture_options import Levels, PicturePath, read_picture
-from semlink.cli.report_text import describe_streams, stream_bytes
+from semlink.cli.report_text import describe_streams, list_streams
 from semlink.cli.standard_streams import print_beside, write_output
 from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
@@ -61,7 +61,7 @@ def _print_report(title: str, file: Path, report: sender_pb2.SendReport, notes: 
                 "height": report.height,
                 "bytes": len(report.container),
                 "bpp": report.bpp,
-                "streams": stream_bytes(report),
+                "streams": list_streams(report.streams),
                 "notes": notes,
                 "encode_s": report.encode_s,
             }

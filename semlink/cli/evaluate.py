@@ -89,11 +89,10 @@ def evaluate(
 def _write_report(command: str, result: Comparison, save: Path) -> str:
     """Write the table and the plot. Return why there is no plot, empty if there is one."""
     from semlink.report.evaluation import draw_plot, explain_no_plot, write_markdown
-    from shared.files import write_file
+    from shared.files import write_file, write_or_remove
 
     no_plot = explain_no_plot()
-    if not no_plot:
-        write_file(save / PLOT, draw_plot(result.averages))
+    write_or_remove(save / PLOT, b"" if no_plot else draw_plot(result.averages))
     write_file(save / TABLE, write_markdown(command, result).encode())
     return no_plot
 
@@ -118,7 +117,7 @@ def _print_table(result: Comparison, save: Path, no_plot: str) -> None:
     from semlink.report.evaluation import average_table
 
     pictures = {row.picture for row in result.found.rows}
-    print_table(f"{len(pictures)} pictures", *average_table(result.averages))
+    print_table(f"{len(pictures)} pictures", *average_table(result.averages), keys=2)
     print_notes(f"{name} is unavailable: {reason}" for name, reason in result.found.unavailable.items())
     print_notes(result.found.unreadable.values())
     print_notes(describe_notes(result.found.notes))

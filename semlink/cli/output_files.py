@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import typer
 
 from semlink.cli.report_text import damaged_streams
 from semlink.cli.standard_streams import STANDARD, require_no_terminal
 from shared.errors import InputError
-from shared.files import write_file
+from shared.files import remove_older, write_file, write_or_remove
 
 if TYPE_CHECKING:
-    from semlink.pipeline.transfer import Decoded, Preview
+    from collections.abc import Iterator
+
+    from semlink.pipeline.transfer import Decoded, OnPreview, Preview
+
+PREVIEW_NAMES: Final = re.compile(r"preview-\d{3,}\.png")
 
 
 def make_folder(path: Path, option: str) -> None:
@@ -77,7 +83,15 @@ class OutputOptions:
         Path | None,
         typer.Option(
             "--trust",
-            help="Write the trust map: one pixel per 16x16 block, white for received, black for invented.",
+            help="Write the trust map at the picture's size: white for received, black for invented.",
+            metavar="FILE.png",
+        ),
+    ] = None
+    trust_overlay: Annotated[
+        Path | None,
+        typer.Option(
+            "--trust-overlay",
+            help="Write the picture in grey, tinted by its trust map: yellow for received, blue for invented.",
             metavar="FILE.png",
         ),
     ] = None
@@ -97,22 +111,44 @@ class OutputOptions:
             InputError: an output fails a check.
         """
         given = [other for other in others if other is not None]
-        if self.trust is not None:
-            require_png(self.trust, *given)
-            if any(self.trust.absolute() == other.absolute() for other in given):
-                raise InputError(f"cannot write the trust map to {self.trust}: the picture goes there; name another")
+        for path in (self.trust, self.trust_overlay):
+            if path is None:
+                continue
+            if path == STANDARD:
+                raise InputError("only the picture goes to standard output: give the trust map a file name")
+            require_png(path, *given)
+            if any(path.absolute() == other.absolute() for other in given):
+                raise InputError(f"cannot write {path}: this command reads or writes it already; name another")
+            given.append(path)
         if self.progressive is not None:
             make_folder(self.progressive, "--progressive")
 
-    def write_preview(self, preview: Preview) -> None:
-        """Write one preview, if previews were asked for."""
+    @contextlib.contextmanager
+    def previews(self) -> Iterator[OnPreview]:
+        """Yield a function that writes a preview, if they were asked for. At the end, older ones are removed."""
+        written: set[str] = set()
+
+        def write(preview: Preview) -> None:
+            if self.progressive is not None:
+                written.add(f"preview-{preview.number:03d}.png")
+                write_file(self.progressive / f"preview-{preview.number:03d}.png", preview.png)
+
+        yield write
         if self.progressive is not None:
-            write_file(self.progressive / f"preview-{preview.number:03d}.png", preview.png)
+            remove_older(self.progressive, PREVIEW_NAMES, written)
 
     def write_trust(self, decoded: Decoded) -> None:
-        """Write the trust map, if it was asked for and the decoder made one."""
-        if self.trust is not None and decoded.trust_png:
-            write_file(self.trust, decoded.trust_png)
+        """Write the trust map and its overlay, as asked for. Without a map, older files there are removed."""
+        if self.trust is None and self.trust_overlay is None:
+            return
+        from semlink.report.trust_map import enlarge_trust_map, overlay_trust_map
+
+        report, trust = decoded.report, decoded.trust_png
+        trust = trust and enlarge_trust_map(trust, report.width, report.height)
+        if self.trust is not None:
+            write_or_remove(self.trust, trust)
+        if self.trust_overlay is not None:
+            write_or_remove(self.trust_overlay, trust and overlay_trust_map(decoded.png, trust))
 
     def notes(self, decoded: Decoded) -> list[str]:
         """Return what the user must know about the picture."""
@@ -120,7 +156,8 @@ class OutputOptions:
         notes = [f"{report.reason}: nothing of this picture was received"] if report.invented else []
         if report.rebuilt and not report.invented and (damaged := damaged_streams(report)):
             notes.append(f"{', '.join(damaged)} arrived but cannot be decoded: not used for the picture")
-        if self.trust is not None and not decoded.trust_png:
+        if not decoded.trust_png:
             why = f"decoder '{report.decoder}' makes none" if report.rebuilt else "there is no picture"
-            notes.append(f"no trust map was written to {self.trust}: {why}")
+            files = [path for path in (self.trust, self.trust_overlay) if path is not None]
+            notes += [f"no trust map was written to {path}: {why}; an older file there is removed" for path in files]
         return notes

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from receiver.outcome import INVENTED, LOST, outcome_of
 from semlink.report.text import format_number
 from shared.streams import StreamKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from google.protobuf.message import Message
 
     from semlink.pipeline.transfer import Transfer
@@ -20,6 +23,7 @@ def make_transfer_document(transfer: Transfer) -> dict[str, Any]:
     sent["container_bytes"] = len(transfer.sent.container)
     for field in ("container", "next_sequence_counts"):
         sent.pop(field, None)
+    received["outcome"] = outcome_of(transfer.received.report)
     return {"sent": sent, "link": link, "received": received}
 
 
@@ -30,13 +34,17 @@ def make_decoding_document(report: receiver_pb2.ReceiveReport) -> dict[str, Any]
     quality = fields["quality"] or {}
     return {
         **{name: fields[name] for name in names},
+        "outcome": outcome_of(report),
         "psnr_db": quality.get("psnr_db"),
         "ms_ssim": quality.get("ms_ssim"),
         "decode_s": fields["decode_s"],
-        "streams": [
-            {**stream, "kind": stream_name(one)} for stream, one in zip(fields["streams"], report.streams, strict=True)
-        ],
+        "streams": list_streams(report.streams),
     }
+
+
+def list_streams(streams: Iterable[receiver_pb2.StreamReport | sender_pb2.StreamBytes]) -> list[dict[str, Any]]:
+    """Return one document per stream, ready for JSON: its kind as in ``HCI``, its bytes, and what else is known."""
+    return [message_to_dict(one) for one in streams]
 
 
 def message_to_dict(message: Message) -> dict[str, Any]:
@@ -78,7 +86,7 @@ def summarise_transfer(transfer: Transfer) -> list[tuple[str, str]]:
         *([("arrival date", link.last_arrival_date)] if link.last_arrival_date else []),
         ("decoder", f"{describe_decoder(report)}, on {report.device}, {report.decode_s:.2f} s"),
         ("received", describe_contents(report) or "-"),
-        ("rebuilt", _describe_outcome(report)),
+        ("outcome", describe_outcome(report)),
         ("trust, 0 to 1", format_number(report.trust if report.HasField("trust") else None, 2)),
         ("PSNR", f"{format_number(quality.psnr_db if quality else None, 2)} dB"),
         ("MS-SSIM", format_number(quality.ms_ssim if quality and quality.HasField("ms_ssim") else None, 4)),
@@ -131,6 +139,12 @@ def describe_decoder(report: receiver_pb2.ReceiveReport) -> str:
     return f"{report.decoder}, {steps}{fidelity}, seed {report.seed}"
 
 
+def describe_outcome(report: receiver_pb2.ReceiveReport) -> str:
+    """Return the outcome, with the reason if the picture is not rebuilt: ``lost: no packet with ...``."""
+    outcome = outcome_of(report)
+    return f"{outcome}: {report.reason}" if outcome in (INVENTED, LOST) else outcome
+
+
 def describe_delivery(link: channel_pb2.LinkReport) -> str:
     """Return how many packets arrived and why others did not, as in ``3 of 4; FEC failed 1, erased 0``."""
     rare = {"expired": link.expired, "out of order": link.reordered}
@@ -145,12 +159,7 @@ def describe_contents(report: receiver_pb2.ReceiveReport) -> str:
 
 def describe_streams(sent: sender_pb2.SendReport) -> str:
     """Return the streams of a picture with their bytes, as in ``HCI 724, CAPTION 21``."""
-    return ", ".join(f"{kind} {size}" for kind, size in stream_bytes(sent).items())
-
-
-def stream_bytes(sent: sender_pb2.SendReport) -> dict[str, int]:
-    """Return the payload bytes of each stream, by kind."""
-    return {stream_name(stream): stream.bytes for stream in sent.streams}
+    return ", ".join(f"{stream_name(stream)} {stream.bytes}" for stream in sent.streams)
 
 
 def damaged_streams(report: receiver_pb2.ReceiveReport) -> list[str]:
@@ -169,14 +178,8 @@ def _to_json(field: Any, value: Any) -> Any:
     if field.message_type is not None:
         return message_to_dict(value)
     if field.enum_type is not None:
-        return field.enum_type.values_by_number[value].name
+        return field.enum_type.values_by_number[value].name.removeprefix("STREAM_KIND_")  # as everywhere: HCI
     return value
-
-
-def _describe_outcome(report: receiver_pb2.ReceiveReport) -> str:
-    if not report.rebuilt:
-        return f"no: {report.reason}"
-    return f"not received: {report.reason}" if report.invented else "yes"
 
 
 def _describe_packets(sent: sender_pb2.SendReport) -> str:

@@ -22,8 +22,9 @@ from semlink.cli.output import print_json, print_notes, print_table, progress_ba
 from semlink.cli.output_files import OutputOptions, require_png
 from semlink.cli.picture_options import Levels, PicturePath, read_picture
 from semlink.cli.report_text import make_accounting_table, make_transfer_document, summarise_transfer
-from semlink.cli.standard_streams import print_beside, write_output
+from semlink.cli.standard_streams import STANDARD, print_beside, write_output
 from semlink.client.session import open_session
+from shared.files import remove_file
 from shared.rpc.limits import DEFAULT_TIMEOUT_S
 
 
@@ -65,7 +66,8 @@ def send(
 ) -> None:
     """Send PICTURE over the link and report what arrived.
 
-    A channel that loses the picture is a result, not an error: nothing is written and the exit status is 0.
+    A channel that loses the picture is a result, not an error: nothing is written, older files of the given names are
+    removed, and the exit status is 0.
     """
     if out is not None:
         require_png(out, picture)
@@ -80,25 +82,33 @@ def send(
             from semlink.client.protected import transfer_unequally  # imports the channel and the sender
 
             run_transfer = partial(transfer_unequally, session)
-        with progress_bar(1, quiet=as_json) as on_stage, name_picture(picture):
+        with (
+            progress_bar(1, quiet=as_json) as on_stage,
+            name_picture(picture),
+            outputs.previews() as on_preview,
+        ):
             transfer = run_transfer(
                 given.data,
                 send_settings,
                 channel_settings,
                 receive_settings,
                 on_stage=on_stage,
-                on_preview=outputs.write_preview,
+                on_preview=on_preview,
             )
     transfer.sent.notes.extend(given.notes)
-    written = out if transfer.received.png else None
-    if written is not None:
-        write_output(written, transfer.received.png)
+    if out is not None and transfer.received.png:
+        write_output(out, transfer.received.png)
+    elif out is not None and out != STANDARD:
+        remove_file(out)
     outputs.write_trust(transfer.received)
+    written = out if transfer.received.png else None
 
     with print_beside(out):
         if as_json:
-            print_json({**make_transfer_document(transfer), "out": str(written) if written is not None else None})
+            print_json({**make_transfer_document(transfer), "out": str(written) if written else None})
             return
         print_table(f"{picture} over the link", ["", ""], summarise_transfer(transfer))
         print_table(*make_accounting_table(transfer.link.account))
+        if out is not None and not written:
+            print_notes([f"there is no picture: nothing was written to {out}; an older file there is removed"])
         print_notes(outputs.notes(transfer.received))

@@ -60,7 +60,7 @@ def sweep(
         str | None,
         typer.Option(
             "--bytes",
-            help="Maximum bytes of the container, for example 800,1200.",
+            help="Maximum bytes of the container, for example 800 or 0.02bpp, with commas between.",
             metavar="BYTES,...",
             show_default="the codec's rate",
         ),
@@ -132,7 +132,7 @@ def sweep(
     from semlink.report.sweep_progress import show_progress
     from semlink.sweep.plan import make_plan
     from semlink.sweep.run import run_sweep
-    from semlink.sweep.settings import load_sweep, parse_changes, parse_stop
+    from semlink.sweep.settings import load_sweep, parse_bytes, parse_changes, parse_stop
 
     flags = {
         "pictures": [str(one) for one in pictures] if pictures else None,
@@ -140,7 +140,7 @@ def sweep(
         "codecs": codecs,
         "channels": channels,
         "snr_db": snr,
-        "max_bytes": max_bytes,
+        **(parse_bytes(max_bytes) if max_bytes else {}),
         "channel_uses": uses,
         "cbr": cbr,
         "seeds": seeds,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -84,14 +85,13 @@ class ResultFile:
     def add(self, row: EvaluationRow) -> None:
         """Add ``row`` and write it to disk at once."""
         self._rows[row.key] = row
-        line = {name: value for name, value in asdict(row).items() if name != "measures"}
         with self.path.open("a") as file:
-            file.write(json.dumps(line | {"measures": replace_infinite(row.measures)}) + "\n")
+            file.write(json.dumps(asdict(row), allow_nan=False) + "\n")
 
 
-def replace_infinite(measures: dict[str, float | None]) -> dict[str, float | None]:
-    """Return ``measures`` with None for infinite values, which JSON cannot hold: the PSNR of equal pictures."""
-    return {name: None if value is None or abs(value) == float("inf") else value for name, value in measures.items()}
+def drop_undefined(measures: dict[str, float | None]) -> dict[str, float | None]:
+    """Return ``measures`` with None for what is not a finite number, such as depth δ1 where all depths are 0."""
+    return {name: value if value is not None and math.isfinite(value) else None for name, value in measures.items()}
 
 
 def _parse_row(line: str) -> EvaluationRow | None:

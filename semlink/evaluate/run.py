@@ -13,7 +13,7 @@ from semlink.baselines.registry import BASELINES, load_baseline
 from semlink.baselines.vvc import VVC
 from semlink.evaluate.link import describe_recipe, make_link_codec
 from semlink.evaluate.pictures import Budget, Original, OriginalReader, VvcBudgets
-from semlink.evaluate.results import EvaluationRow, ResultFile, hash_key, replace_infinite
+from semlink.evaluate.results import EvaluationRow, ResultFile, drop_undefined, hash_key
 from semlink.pipeline.coding_spec import AUTOENCODER, parse_coding_spec
 from semlink.pipeline.fingerprint import hash_weights
 from shared.bitstream import bpp
@@ -151,7 +151,7 @@ class EvaluationRun:
             if not reference:
                 reference.append(self._measures.reference(original.pixels))
             pixels = grey_to_rgb(read_image(decoded.read_bytes(), "PNG"))
-            return replace_infinite(self._measures.compare(pixels, reference[0]))
+            return drop_undefined(self._measures.compare(pixels, reference[0]))
 
         return measure
 

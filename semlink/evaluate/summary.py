@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from receiver.metrics.names import PATCH_FID
@@ -33,9 +33,10 @@ class Average:
         pictures: names of the pictures.
         bytes: mean size of a file.
         bpp: mean bits per pixel.
-        measures: mean of each measure; None if no picture has it.
+        measures: mean of each measure over the pictures that have it; None if no picture has it.
+        counts: number of these pictures by measure.
         patches: number of patches in patch-FID.
-        streams: mean bytes of a file by kind of stream, and of its framing; empty for a codec without streams.
+        stream_bytes: mean bytes of a file by kind of stream, and of its framing; empty for a codec without streams.
     """
 
     codec: str
@@ -44,15 +45,17 @@ class Average:
     bytes: float
     bpp: float
     measures: dict[str, float | None] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
     patches: int = 0
-    streams: dict[str, float] = field(default_factory=dict)
+    stream_bytes: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A codec minus ``anchor`` at one budget, over the pictures that both decoded.
 
-    ``bytes`` and all measures but those in ``ABSOLUTE`` are in percent of the anchor's value.
+    ``bytes`` and all measures but those in ``ABSOLUTE`` are in percent of the anchor's value. Each measure is over the
+    pictures for which both have it; ``counts`` is the number of these pictures by measure.
     """
 
     codec: str
@@ -61,6 +64,7 @@ class Difference:
     pictures: int
     bytes: float
     measures: dict[str, float | None] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 def group_rows(rows: Sequence[EvaluationRow]) -> dict[tuple[str, str], list[EvaluationRow]]:
@@ -74,20 +78,23 @@ def group_rows(rows: Sequence[EvaluationRow]) -> dict[tuple[str, str], list[Eval
 def average_rows(
     rows: Sequence[EvaluationRow],
     patch_fid: tuple[float | None, int] = (None, 0),
-    streams: dict[str, float] | None = None,
+    stream_bytes: dict[str, float] | None = None,
 ) -> Average:
     """Return the means over ``rows``, all of one codec and budget. ``patch_fid`` is the value and its patches."""
     names = {name: None for row in rows for name in row.measures}
-    means = {name: _mean([row.measures.get(name) for row in rows]) for name in names}
+    known = {name: [value for row in rows if (value := row.measures.get(name)) is not None] for name in names}
     return Average(
         codec=rows[0].codec,
         budget=rows[0].budget,
         pictures=tuple(row.picture for row in rows),
         bytes=statistics.fmean(row.bytes for row in rows),
         bpp=statistics.fmean(row.bpp for row in rows),
-        measures=means | {PATCH_FID: patch_fid[0]},
+        measures={name: statistics.fmean(values) if values else None for name, values in known.items()}
+        | {PATCH_FID: patch_fid[0]},
+        counts={name: len(values) for name, values in known.items()}
+        | {PATCH_FID: len(rows) if patch_fid[0] is not None else 0},
         patches=patch_fid[1],
-        streams=streams or {},
+        stream_bytes=stream_bytes or {},
     )
 
 
@@ -127,19 +134,23 @@ def compare_with_anchors(rows: Sequence[EvaluationRow], averages: Sequence[Avera
             complete = all_pictures[codec, budget], all_pictures[anchor, budget]
             same = set(complete[0].pictures) == set(complete[1].pictures)
             ours, theirs = (
-                average_rows(
-                    [row for row in part if row.picture in common], (one.measures[PATCH_FID] if same else None, 0)
-                )
-                for part, one in zip((codec_rows, anchor_rows), complete, strict=True)
+                average_rows(part, (one.measures[PATCH_FID] if same else None, 0))
+                for part, one in zip(_rows_in_common(codec_rows, anchor_rows), complete, strict=True)
             )
             found.append(_difference(ours, theirs))
     return found
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    """Return the mean of the values that are not None; None if there are none."""
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known else None
+def _rows_in_common(
+    ours: Sequence[EvaluationRow], theirs: Sequence[EvaluationRow]
+) -> tuple[list[EvaluationRow], list[EvaluationRow]]:
+    """Return the rows of the pictures that both decoded, with the measures that both have for a picture."""
+    pairs = [(one, other) for one in ours for other in theirs if one.picture == other.picture]
+    kept = []
+    for pair in pairs:
+        names = [name for name in pair[0].measures if all(row.measures.get(name) is not None for row in pair)]
+        kept.append([replace(row, measures={name: row.measures[name] for name in names}) for row in pair])
+    return [one for one, _ in kept], [other for _, other in kept]
 
 
 def _difference(ours: Average, theirs: Average) -> Difference:
@@ -150,6 +161,7 @@ def _difference(ours: Average, theirs: Average) -> Difference:
         pictures=len(ours.pictures),
         bytes=100 * (ours.bytes / theirs.bytes - 1),
         measures={name: _relative(name, value, theirs.measures.get(name)) for name, value in ours.measures.items()},
+        counts=ours.counts,
     )
 
 

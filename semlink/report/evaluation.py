@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import io
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from receiver.metrics.names import MEASURES, PATCH_FID
 from semlink.evaluate.pictures import describe_notes
 from semlink.evaluate.summary import FRAMING
 from semlink.pipeline.coding_spec import AUTOENCODER
 from semlink.report.style import label_measure, line_style, plain_label
-from semlink.report.text import format_number, markdown_table
+from semlink.report.text import format_count, format_number, markdown_table
 from shared.streams import StreamKind
 
 if TYPE_CHECKING:
@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 
 PANEL_INCHES: Final = (4.4, 3.4)
 PANEL_COLUMNS: Final = 3
-DIFFERENCES: Final = """In percent of the anchor's value, over the pictures that both codecs decoded; PSNR in dB, top-1
-and top-5 in percentage points.
+X_TICKS: Final = 5
+LEGEND_CHARACTERS: Final = 60
+"""Characters of the legend that fit below a panel, and those that the line before a name takes."""
+LEGEND_HANDLE: Final = 6
+DIFFERENCES: Final = """In percent of the anchor's value, over the pictures that both codecs decoded and that have the
+measure; PSNR in dB, top-1 and top-5 in percentage points.
 """
 
 
@@ -34,20 +38,40 @@ def list_measures(averages: Sequence[Average]) -> list[str]:
 
 def average_table(averages: Sequence[Average]) -> tuple[list[str], list[list[str]]]:
     """Return headings and rows of the table of means."""
-    names = list_measures(averages)
+    names, most = list_measures(averages), most_pictures(averages)
     rows = [
-        [one.codec, one.budget, str(len(one.pictures)), f"{one.bytes:.0f}", f"{one.bpp:.4f}"]
-        + [format_number(one.measures.get(name), MEASURES[name].decimals) for name in names]
+        [one.codec, one.budget, _format_pictures(one, most), f"{one.bytes:.0f}", f"{one.bpp:.4f}"]
+        + [_format_mean(one, name) for name in names]
         for one in averages
     ]
     return ["codec", "budget", "pictures", "bytes", "bpp", *(MEASURES[name].heading for name in names)], rows
+
+
+def most_pictures(averages: Sequence[Average]) -> int:
+    """Return the largest number of pictures that a codec decoded at one budget."""
+    return max((len(one.pictures) for one in averages), default=0)
+
+
+def _format_pictures(average: Average, most: int) -> str:
+    """Return the number of pictures, as ``3 of 9`` where others have more: a mean over fewer is another quantity."""
+    count = len(average.pictures)
+    return f"{count} of {most}" if count < most else str(count)
+
+
+def _format_mean(average: Average, name: str) -> str:
+    """Return the mean of a measure, and of how many pictures if some lack it."""
+    text = format_number(average.measures.get(name), MEASURES[name].decimals)
+    return text + format_count(average.counts.get(name, 0), len(average.pictures))
 
 
 def difference_table(differences: Sequence[Difference], names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """Return headings and rows of the table of differences in the measures ``names``."""
     rows = [
         [one.codec, one.anchor, one.budget, str(one.pictures), f"{one.bytes:+.1f}"]
-        + [_format_signed(one.measures.get(name)) for name in names]
+        + [
+            _format_signed(one.measures.get(name)) + format_count(one.counts.get(name, 0), one.pictures)
+            for name in names
+        ]
         for one in differences
     ]
     return ["codec", "against", "budget", "pictures", "bytes", *(MEASURES[name].heading for name in names)], rows
@@ -55,10 +79,11 @@ def difference_table(differences: Sequence[Difference], names: Sequence[str]) ->
 
 def stream_table(averages: Sequence[Average]) -> tuple[list[str], list[list[str]]]:
     """Return headings and rows of the table of mean bytes per stream, for the streams that any codec sends."""
-    sent = [kind.name for kind in StreamKind if any(one.streams.get(kind.name) for one in averages)]
+    sent = [kind.name for kind in StreamKind if any(one.stream_bytes.get(kind.name) for one in averages)]
     kinds = [*sent, FRAMING]
     rows = [
-        [one.codec, one.budget, *(format_number(one.streams.get(kind, 0.0), 1) for kind in kinds)] for one in averages
+        [one.codec, one.budget, *(format_number(one.stream_bytes.get(kind, 0.0), 1) for kind in kinds)]
+        for one in averages
     ]
     return ["codec", "budget", *kinds], rows
 
@@ -70,7 +95,8 @@ def write_markdown(command: str, result: Comparison) -> str:
     parts = [
         "# Evaluation\n",
         f"`{command}`\n",
-        "Means over pictures. All bytes of a file count. `docs/evaluate.md` explains measures and codecs.",
+        "Means over pictures; in brackets how many of them have the measure, if not all. All bytes of a file count.",
+        "`docs/evaluate.md` explains measures and codecs.",
     ]
     if patches:
         parts[-1] += f" patch-FID over {' to '.join(str(one) for one in sorted({patches[0], patches[-1]}))} patches."
@@ -78,7 +104,7 @@ def write_markdown(command: str, result: Comparison) -> str:
     if result.differences:
         table = difference_table(result.differences, list_measures(averages))
         parts += ["## Differences at equal bytes\n", DIFFERENCES, markdown_table(*table)]
-    with_streams = [one for one in averages if one.streams]
+    with_streams = [one for one in averages if one.stream_bytes]
     if with_streams:
         parts += ["## Bytes per stream\n", markdown_table(*stream_table(with_streams))]
     if found.unavailable:
@@ -101,10 +127,14 @@ def explain_no_plot() -> str:
 
 
 def draw_plot(averages: Sequence[Average]) -> bytes:
-    """Return a plot as a PNG file: one panel per measure over bits per pixel, one line per codec."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - optional
+    """Return a plot as a PNG file: one panel per measure over bits per pixel, one line per codec.
 
-    names = list_measures(averages)
+    The marker of a mean over fewer pictures than others is hollow.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - optional
+    from matplotlib.lines import Line2D  # noqa: PLC0415
+
+    names, most = list_measures(averages), most_pictures(averages)
     columns = min(PANEL_COLUMNS, len(names))
     panel_rows = -(-len(names) // columns)
     codecs = list(dict.fromkeys(one.codec for one in averages))
@@ -112,24 +142,36 @@ def draw_plot(averages: Sequence[Average]) -> bytes:
     panels = figure.subplots(panel_rows, columns, squeeze=False).ravel()
     for name, panel in zip(names, panels, strict=False):
         for place, codec in enumerate(codecs):
-            points = sorted(
-                (one.bpp, value)
-                for one in averages
-                if one.codec == codec and (value := one.measures.get(name)) is not None
-            )
-            if codec == AUTOENCODER:  # its quality does not depend on the budget
-                for _, value in points:
-                    panel.axhline(value, label=plain_label(codec), color="black", linestyle="--", linewidth=1)
-                continue
-            panel.plot([x for x, _ in points], [y for _, y in points], label=plain_label(codec), **line_style(place))
+            _draw_codec(panel, [one for one in averages if one.codec == codec], name, most, line_style(place))
         panel.set(title=label_measure(name), xlabel="rate [bpp]")
+        panel.locator_params(axis="x", nbins=X_TICKS)
         panel.grid(visible=True, alpha=0.3)
     for panel in panels[len(names) :]:
         panel.remove()
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize="small")
+    handles, labels = panels[0].get_legend_handles_labels()
+    if any(len(one.pictures) < most for one in averages):
+        handles.append(Line2D([], [], color="grey", marker="o", fillstyle="none", linestyle="none"))
+        labels.append(f"fewer than {most} pictures")
+    longest = max(map(len, labels))
+    in_a_row = max(1, min(4, columns * LEGEND_CHARACTERS // (longest + LEGEND_HANDLE)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=in_a_row, fontsize="small")
     out = io.BytesIO()
     figure.savefig(out, dpi=100)
     return out.getvalue()
+
+
+def _draw_codec(panel: Any, averages: Sequence[Average], name: str, most: int, style: dict[str, Any]) -> None:
+    """Draw the means of one codec in the panel of a measure."""
+    points = sorted(
+        (one.bpp, value, len(one.pictures) < most) for one in averages if (value := one.measures.get(name)) is not None
+    )
+    if averages[0].codec == AUTOENCODER:  # its quality does not depend on the budget
+        for _, value, _ in points:
+            panel.axhline(value, label=plain_label(AUTOENCODER), color="black", linestyle="--", linewidth=1)
+        return
+    panel.plot([x for x, _, _ in points], [y for _, y, _ in points], label=plain_label(averages[0].codec), **style)
+    hollow = [(x, y) for x, y, fewer in points if fewer]
+    panel.plot([x for x, _ in hollow], [y for _, y in hollow], **style | {"linestyle": "none", "mfc": "white"})
 
 
 def _format_signed(value: float | None) -> str:

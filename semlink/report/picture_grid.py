@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 TILE_WIDTH = 320
@@ -17,20 +16,6 @@ INK = (30, 30, 30)
 LOST_FILL = (62, 66, 74)
 LOST_INK = (235, 235, 235)
 BANNER_FILL = (150, 20, 20)
-TRUST_BLOCK = 16
-"""Picture pixels per pixel of a trust map."""
-CIVIDIS = (
-    (0, 34, 78),
-    (26, 56, 111),
-    (67, 78, 108),
-    (97, 101, 111),
-    (125, 124, 120),
-    (155, 148, 118),
-    (188, 174, 108),
-    (222, 201, 88),
-    (254, 232, 56),
-)
-"""Nine colours of matplotlib's cividis (Nuñez, Anderton, Renslow 2018), made for colour-blind readers too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +60,6 @@ def draw_picture_grid(titles: list[str], rows: list[list[Tile]], tile_width: int
         top = under + CAPTION_LINES * line + 2 * MARGIN
     out = io.BytesIO()
     sheet.save(out, "PNG", optimize=True)
-    return out.getvalue()
-
-
-def colour_trust_map(trust_png: bytes, width: int, height: int) -> bytes:
-    """Return a trust map as a PNG of ``width`` × ``height``, from blue (invented) to yellow (received)."""
-    with Image.open(io.BytesIO(trust_png)) as image:
-        trust = np.asarray(image.convert("L"))
-    places = np.linspace(0, 255, len(CIVIDIS))
-    colours = [np.interp(np.arange(256), places, channel) for channel in zip(*CIVIDIS, strict=True)]
-    table = np.stack(colours, axis=1).round().astype(np.uint8)
-    size = trust.shape[1] * TRUST_BLOCK, trust.shape[0] * TRUST_BLOCK
-    coloured = Image.fromarray(table[trust]).resize(size, Image.Resampling.NEAREST).crop((0, 0, width, height))
-    out = io.BytesIO()
-    coloured.save(out, "PNG")
     return out.getvalue()
 
 

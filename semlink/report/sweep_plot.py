@@ -15,9 +15,9 @@ import numpy as np
 from channel.phy.capacity import rayleigh_outage
 from channel.phy.mcs import mcs
 from receiver.metrics.names import MEASURES
+from receiver.outcome import REBUILT
 from semlink.report.style import label_measure, line_style, plain_label
 from semlink.report.text import format_rate
-from semlink.sweep.row import REBUILT
 from shared.errors import InputError, SetupError
 
 if TYPE_CHECKING:
@@ -42,13 +42,14 @@ STYLE: Final[Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A drawn figure: name of its files without ending, title, caption, and both files."""
+    """A drawn figure: name of its files without ending, title, caption, both files, and how many panels wide it is."""
 
     name: str
     title: str
     caption: str
     png: bytes
     svg: bytes
+    panels: int = 1
 
 
 def draw_figures(points: Sequence[PointSummary]) -> list[Figure]:
@@ -67,7 +68,7 @@ def draw_figures(points: Sequence[PointSummary]) -> list[Figure]:
     figures += [_draw_rate_distortion(points, name) for name in measures]
     if any(point.packets for point in points):
         figures.append(_draw_bler(points))
-    if any(point.streams is not None for point in points):
+    if any(point.complete_streams is not None for point in points):
         figures.append(_draw_streams(points))
     return [one for one in figures if one is not None]
 
@@ -130,11 +131,11 @@ def _draw_bler(points: Sequence[PointSummary]) -> Figure:
 
 def _draw_streams(points: Sequence[PointSummary]) -> Figure:
     def draw_line(panel: Any, line: list[PointSummary], style: dict[str, Any]) -> None:
-        panel.plot([point.snr_db for point in line], [point.streams for point in line], **style)
+        panel.plot([point.snr_db for point in line], [point.complete_streams for point in line], **style)
 
     caption = "Streams that arrived complete, as a share of the streams sent. Classical files have no streams."
     named = ("streams", "Complete streams over SNR", caption)
-    with_streams = [point for point in points if point.streams is not None]
+    with_streams = [point for point in points if point.complete_streams is not None]
     names = list(group_lines(points))
     return _draw_over_snr(named, with_streams, "share of complete streams", draw_line, names, ylim=(-0.03, 1.03))
 
@@ -237,4 +238,4 @@ def _finish(figure: Any, panels: list[Any], named: tuple[str, str, str]) -> Figu
         warnings.filterwarnings("ignore", message="Glyph")  # a name in a script that the font lacks shows boxes
         figure.savefig(png, dpi=DPI, format="png")
         figure.savefig(svg, format="svg", metadata={"Date": None})
-    return Figure(*named, png.getvalue(), svg.getvalue())
+    return Figure(*named, png.getvalue(), svg.getvalue(), len(panels))

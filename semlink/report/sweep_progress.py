@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from receiver.metrics.names import MEASURES
-from semlink.report.text import format_interval, format_rate, remove_common_columns
+from semlink.report.text import format_interval, format_measure, format_rate, remove_common_columns
 from semlink.sweep.summary import summarise_points
 from shared.printable import printable
 
@@ -76,7 +76,7 @@ def point_table(plan: Plan, schedule: Schedule) -> tuple[str, list[str], list[li
 
 
 def _point_cells(summary: PointSummary, measure: str, reason: str) -> list[str]:
-    quality = [format_interval(summary.measures.get(measure), MEASURES[measure].decimals)] if measure else []
+    quality = [format_measure(summary, measure)] if measure else []
     return [
         summary.channel,
         summary.codec,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+import re
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from receiver.metrics.names import MEASURES
 from semlink.report.sweep_grids import draw_grids
 from semlink.report.sweep_plot import draw_figures
-from semlink.report.text import format_interval, format_number, format_rate, remove_common_columns
+from semlink.report.text import format_interval, format_measure, format_number, format_rate, remove_common_columns
 from semlink.sweep.store import read_rows, read_runs
 from semlink.sweep.summary import summarise_points
 from shared.errors import InputError, SetupError
-from shared.files import write_file
+from shared.files import remove_older, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,9 @@ WORDS: Final = ("channel", "codec", "rate")
 COUNTS: Final = ("SNR dB", "MCS", "seeds", "pictures", "packets", "packets lost", "BLER", "uses", "bytes", "bpp")
 ALWAYS: Final = ("channel", "codec", "SNR dB")
 """Columns of the table that stay even if all points have the same value."""
+FIGURE_NAMES: Final = re.compile(
+    rf"(?:(?:quality|rate-distortion)-(?:{'|'.join(MEASURES)})|bler|streams)\.(?:png|svg)|grid-.+-.+\.jpg"
+)
 
 
 def write_figures(folders: Sequence[Path], out: Path) -> list[Path]:
@@ -51,6 +55,7 @@ def write_figures(folders: Sequence[Path], out: Path) -> list[Path]:
     files |= {f"{grid.name}.jpg": grid.jpeg for grid in draw_grids(folders, rows)}
     for name, data in files.items():
         write_file(out / name, data)
+    remove_older(out, FIGURE_NAMES, files)
     return [out / name for name in files]
 
 
@@ -120,7 +125,7 @@ def point_table(points: Sequence[PointSummary]) -> tuple[list[str], list[list[st
             format_number(point.container_bytes, 0),
             format_number(point.bpp, 4),
             *(str(point.endings.get(ending, 0)) for ending in endings),
-            *(format_interval(point.measures.get(name), MEASURES[name].decimals) for name in measures),
+            *(format_measure(point, name) for name in measures),
         ]
         for point in points
     ]

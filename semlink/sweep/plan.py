@@ -21,6 +21,7 @@ from semlink.pipeline.coding_spec import (
     parse_coding_spec,
 )
 from semlink.pipeline.separate_coding import ideal_rate
+from semlink.sweep.settings import BYTE_RATES
 from semlink.sweep.version import hash_code, hash_weights
 from shared.errors import ConfigError, PictureError
 from shared.imaging.levels import FULL, parse_levels
@@ -51,7 +52,7 @@ class Point:
         changes: settings of the profile that this point changes, by dotted name.
         snr_db: SNR of the point; None: the profile's own.
         es_n0_db: Es/N0 that follows from profile and changes.
-        rate_kind: ``max_bytes``, ``channel_uses`` or ``cbr``.
+        rate_kind: ``max_bytes``, ``bpp``, ``channel_uses`` or ``cbr``.
         rate: the value of that setting.
         packet_bytes: most bytes of one packet.
         measures: names of the quality measures.
@@ -226,8 +227,8 @@ def _make_point(
 
 def _check_rate(codec: CodingSpec, config: ChannelConfig, rate_kind: str) -> None:
     """Check that ``codec`` can be used with this kind of rate and over this channel."""
-    if rate_kind == "max_bytes" and (codec.is_classical or codec.channel_code is ChannelCode.BEST):
-        raise ConfigError(f"{codec.name} fills channel uses: give channel_uses or cbr, not max_bytes")
+    if rate_kind in BYTE_RATES and (codec.is_classical or codec.channel_code is ChannelCode.BEST):
+        raise ConfigError(f"{codec.name} fills channel uses: give channel_uses or cbr, not bytes")
     if codec.channel_code is ChannelCode.BEST and config.snr_kind == "ebn0":
         raise ConfigError(f"{codec.name} needs snr_kind esn0: at one Eb/N0 each MCS has another SNR")
     if codec.channel_code is ChannelCode.IDEAL:

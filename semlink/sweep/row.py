@@ -22,12 +22,6 @@ if TYPE_CHECKING:
     from semlink.sweep.plan import Task
 
 WEBP_QUALITY: Final = 90
-REBUILT: Final = "rebuilt"
-"""The decoder made a picture from received streams."""
-INVENTED: Final = "invented"
-"""No stream arrived complete: the decoder invented the picture."""
-LOST: Final = "lost"
-"""There is no picture. The original's mean colour stands in for it."""
 TOO_SMALL: Final = "too small"
 """The rate does not hold the smallest encoding. The original's mean colour stands in for the picture."""
 

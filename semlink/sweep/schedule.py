@@ -150,7 +150,7 @@ def find_stop_reason(rows: Sequence[dict[str, Any]], stop: Stop) -> str:
     if stop.errors is not None and count_failed_packets(rows) >= stop.errors:
         return f"{stop.errors} errors"
     interval = estimate(rows, stop.measure, stop.confidence)
-    if interval is None or interval.half_width > stop.half_width:
+    if interval is None or not interval.half_width <= stop.half_width:  # not a number is not narrow
         return ""
     name = "BLER" if stop.measure == BLER else stop.measure
     return f"{name} ±{interval.half_width:.2g}"

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_POINTS: Final = 10_000
-RATES: Final = ("max_bytes", "channel_uses", "cbr")
+BYTE_RATES: Final = ("max_bytes", "bpp")
+"""Settings that limit the container's bytes; both may be given."""
+RATES: Final = (*BYTE_RATES, "channel_uses", "cbr")
 BLER: Final = "bler"
 MEASURES: Final = (*PIXEL, *PERCEPTUAL)
 Measure = Literal["psnr_db", "ms_ssim", "lpips_alex", "lpips_vgg", "dists"]
@@ -103,12 +105,12 @@ class Stop(_Settings):
 class Sweep(_Settings):
     """A grid: every codec over every channel at every SNR and rate, every picture with every seed.
 
-    The rate is one of three: ``max_bytes`` is the most bytes of the container (0: the codec's own rate),
-    ``channel_uses`` the most complex symbols per picture with all overhead, ``cbr`` the channel bandwidth ratio:
-    channel uses per sample of the picture, of which it has 3 W H. Without ``snr_db`` each channel keeps its own SNR.
-    ``levels`` says which values of the originals become black and white: ``full``, ``auto`` or ``LOW:HIGH``.
-    ``set`` changes settings of every channel by dotted name. The received pictures of the first ``keep_pictures``
-    originals are kept with the first seed, for picture grids.
+    The rate is one of three. ``max_bytes`` and ``bpp`` limit the container, in bytes (0: the codec's own rate) and in
+    bits per pixel. ``channel_uses`` is the most complex symbols per picture with all overhead. ``cbr`` is the channel
+    bandwidth ratio: channel uses per sample of the picture, of which it has 3 W H. Without ``snr_db`` each channel
+    keeps its own SNR. ``levels`` says which values of the originals become black and white: ``full``, ``auto`` or
+    ``LOW:HIGH``. ``set`` changes settings of every channel by dotted name. The received pictures of the first
+    ``keep_pictures`` originals are kept with the first seed, for picture grids.
     """
 
     pictures: Annotated[tuple[str, ...], BeforeValidator(_split_list), Field(min_length=1)]
@@ -118,6 +120,7 @@ class Sweep(_Settings):
     snr_db: Annotated[tuple[SnrDb, ...], BeforeValidator(_parse_numbers)] = ()
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], BeforeValidator(_parse_seeds)] = (0,)
     max_bytes: Annotated[tuple[Annotated[int, Field(ge=0, le=1 << 20)], ...], BeforeValidator(_parse_numbers)] = ()
+    bpp: Annotated[tuple[Annotated[float, Field(gt=0, le=24)], ...], BeforeValidator(_parse_numbers)] = ()
     channel_uses: Annotated[
         tuple[Annotated[int, Field(ge=1, le=MAX_CHANNEL_USES)], ...], BeforeValidator(_parse_numbers)
     ] = ()
@@ -131,13 +134,13 @@ class Sweep(_Settings):
     @model_validator(mode="after")
     def _check_one_rate(self) -> Self:
         given = [name for name in RATES if getattr(self, name)]
-        if len(given) > 1:
+        if len(given) > 1 and not set(given) <= set(BYTE_RATES):
             raise ValueError(f"{' and '.join(given)} are given, but all set the rate: keep one")
         return self
 
     @model_validator(mode="after")
     def _check_unique(self) -> Self:
-        for name in ("codecs", "channels", "snr_db", "seeds", "max_bytes", "channel_uses", "cbr", "measures"):
+        for name in ("codecs", "channels", "snr_db", "seeds", *RATES, "measures"):
             values = getattr(self, name)
             repeated = next((one for one in values if values.count(one) > 1), None)
             if repeated is not None:
@@ -157,10 +160,7 @@ class Sweep(_Settings):
     @property
     def rates(self) -> tuple[tuple[str, float], ...]:
         """The rates, each as the name of its setting and its value."""
-        for name in ("channel_uses", "cbr"):
-            if getattr(self, name):
-                return tuple((name, value) for value in getattr(self, name))
-        return tuple(("max_bytes", value) for value in self.max_bytes or (0,))
+        return tuple((name, value) for name in RATES for value in getattr(self, name)) or (("max_bytes", 0),)
 
     def to_yaml(self) -> str:
         """Return the sweep as YAML text that ``load_sweep`` reads back. It holds the defaults too, which may change."""
@@ -185,7 +185,7 @@ def load_sweep(file: Path | None, flags: Mapping[str, Any]) -> Sweep:
             raise ConfigError(f"{file} is not text: a sweep file is YAML in UTF-8") from None
     values |= {name: value for name, value in flags.items() if value is not None}
     rates = [name for name in RATES if flags.get(name) is not None]
-    if rates:  # a flag overrides the rate of the file, whichever of the three it is
+    if rates:  # a flag overrides the rate of the file, whichever it is
         values = {name: one for name, one in values.items() if name not in RATES or name in rates}
     if not values.get("pictures") and set(values) <= set(Sweep.model_fields):  # no misspelt name among them
         raise ConfigError(f"{where}pictures is missing: name files or folders of pictures, as semlink sweep photos/")
@@ -195,6 +195,14 @@ def load_sweep(file: Path | None, flags: Mapping[str, Any]) -> Sweep:
         return validate(Sweep, values)
     except ConfigError as error:
         raise ConfigError(f"{where}{error}") from None
+
+
+def parse_bytes(text: str) -> dict[str, str]:
+    """Return the settings ``max_bytes`` and ``bpp`` of a text such as ``800,0.02bpp``, as texts."""
+    parts = _split_list(text)
+    bpp = [part.removesuffix("bpp") for part in parts if part.endswith("bpp")]
+    max_bytes = [part for part in parts if not part.endswith("bpp")]
+    return {name: ",".join(values) for name, values in (("max_bytes", max_bytes), ("bpp", bpp)) if values}
 
 
 def parse_changes(texts: Sequence[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from receiver.metrics.pixel import MAX_PSNR_DB
 from semlink.sweep.row import COUNT_COLUMNS, NUMBER_COLUMNS, TEXT_COLUMNS
 from shared.errors import DataError, InputError, SetupError
 from shared.files import write_file
@@ -116,8 +117,14 @@ def read_rows(folders: Sequence[Path]) -> list[dict[str, Any]]:
             except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
                 reason = " ".join(str(error).split())[:100]
                 raise DataError(f"{file} holds no rows of a sweep ({reason}); move it away and sweep again") from error
-            found |= {row["key"]: row for row in table.to_pylist()}
+            found |= {row["key"]: _limit_psnr(row) for row in table.to_pylist()}
     return [found[key] for key in sorted(found)]
+
+
+def _limit_psnr(row: dict[str, Any]) -> dict[str, Any]:
+    """Return ``row`` with a finite PSNR: rows of the first version have infinite values for equal pictures."""
+    psnr_db = row["psnr_db"]
+    return row if psnr_db is None else row | {"psnr_db": min(psnr_db, MAX_PSNR_DB)}
 
 
 def read_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:

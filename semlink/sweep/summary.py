@@ -34,8 +34,8 @@ class Interval:
 class PointSummary:
     """Summary of all rows of one point.
 
-    ``endings`` counts rows by ``ending``. ``streams`` is the mean share of streams that arrived complete.
-    ``measures`` holds the measures that every row has.
+    ``endings`` counts rows by ``ending``. ``complete_streams`` is the mean share of streams that arrived complete.
+    ``measures`` holds the means over the pictures that have a measure, ``measured`` the number of these pictures.
     """
 
     key: str
@@ -54,10 +54,11 @@ class PointSummary:
     cbr: float
     container_bytes: float
     bpp: float
-    streams: float | None
+    complete_streams: float | None
     endings: dict[str, int]
     bler: Interval
     measures: dict[str, Interval]
+    measured: dict[str, int]
 
 
 def summarise_points(rows: Iterable[dict[str, Any]], confidence: float = CONFIDENCE) -> list[PointSummary]:
@@ -75,20 +76,16 @@ def count_failed_packets(rows: Iterable[dict[str, Any]]) -> int:
 
 
 def estimate(rows: Sequence[dict[str, Any]], measure: str, confidence: float = CONFIDENCE) -> Interval | None:
-    """Return ``measure`` over the rows of one point with its interval; None if a row lacks the measure.
+    """Return ``measure`` over the rows of one point with its interval; None if no row has the measure.
 
     ``bler`` is failed packets over packets with Wilson's interval, which assumes independent packets. Every other
-    measure is a mean over the pictures, with the interval of ``stratified_mean``.
+    measure is a mean over the pictures that have it, with the interval of ``stratified_mean``. Whether a picture has a
+    measure depends on its size alone, so that the pictures are the same at every point.
     """
     if measure == "bler":
         return wilson_interval(count_failed_packets(rows), sum(row["packets"] for row in rows), confidence)
-    by_picture: dict[str, list[float]] = defaultdict(list)
-    for row in sorted(rows, key=lambda one: (one["picture"], one["seed"])):
-        value = row[measure]
-        if value is None:
-            return None
-        by_picture[row["picture"]].append(value)
-    return stratified_mean(list(by_picture.values()), confidence)
+    strata = _by_picture(rows, measure)
+    return stratified_mean(list(strata.values()), confidence) if strata else None
 
 
 def wilson_interval(events: int, trials: int, confidence: float = CONFIDENCE) -> Interval:
@@ -125,6 +122,15 @@ def stratified_mean(strata: Sequence[Sequence[float]], confidence: float = CONFI
     return Interval(mean, mean - spread, mean + spread)
 
 
+def _by_picture(rows: Iterable[dict[str, Any]], measure: str) -> dict[str, list[float]]:
+    """Return the values of ``measure``, by seed, of each picture that has it."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for row in sorted(rows, key=lambda one: (one["picture"], one["seed"])):
+        if row[measure] is not None:
+            found[row["picture"]].append(row[measure])
+    return found
+
+
 def _summarise(rows: list[dict[str, Any]], confidence: float) -> PointSummary:
     first = rows[0]
     measures = {name: estimate(rows, name, confidence) for name in MEASURES}
@@ -150,8 +156,9 @@ def _summarise(rows: list[dict[str, Any]], confidence: float) -> PointSummary:
         cbr=fmean(row["channel_uses"] / size for row, size in zip(rows, samples, strict=True)),
         container_bytes=fmean(row["container_bytes"] for row in rows),
         bpp=fmean(24 * row["container_bytes"] / size for row, size in zip(rows, samples, strict=True)),
-        streams=fmean(shares) if shares else None,
+        complete_streams=fmean(shares) if shares else None,
         endings=dict(sorted(endings.items())),
         bler=wilson_interval(count_failed_packets(rows), sum(row["packets"] for row in rows), confidence),
         measures={name: one for name, one in measures.items() if one is not None},
+        measured={name: len(_by_picture(rows, name)) for name, one in measures.items() if one is not None},
     )

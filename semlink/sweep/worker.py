@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from receiver.metrics.reporter import Measures
+from receiver.outcome import INVENTED, LOST, REBUILT
 from semlink.pipeline.channel_uses import fit_container
 from semlink.pipeline.coding_spec import ChannelCode
 from semlink.pipeline.pipeline import Pipeline, Transmitted, receive
@@ -19,9 +20,6 @@ from semlink.pipeline.separate_coding import FileCache, choose_best_mcs, mean_co
 from semlink.pipeline.spec_decoding import decode_as_specified
 from semlink.sweep.cache import ResultCache
 from semlink.sweep.row import (
-    INVENTED,
-    LOST,
-    REBUILT,
     TOO_SMALL,
     ReceivedPicture,
     TransmissionSummary,
@@ -186,7 +184,7 @@ class Worker:
         channel_uses = max_channel_uses(task)
         if channel_uses:
             return fit_container(encode_at, channel_uses, channel.config, task.point.packet_bytes)
-        return encode_at(int(task.point.rate))[0]
+        return encode_at(max_container_bytes(task))[0]
 
     def _transmit(
         self, packets: Sequence[bytes], config: ChannelConfig, index: int
@@ -251,6 +249,21 @@ def max_channel_uses(task: Task) -> int:
     if point.rate_kind == "cbr":
         return int(point.rate * 3 * picture.width * picture.height)
     return int(point.rate) if point.rate_kind == "channel_uses" else 0
+
+
+def max_container_bytes(task: Task) -> int:
+    """Return the most bytes of a picture's container; 0: the codec's own rate.
+
+    Raises:
+        BudgetError: the rate is less than a byte. A sender would take 0 for the codec's own rate.
+    """
+    point, picture = task.point, task.picture
+    if point.rate_kind != "bpp":
+        return int(point.rate)
+    most = int(point.rate * picture.width * picture.height / 8)
+    if most < 1:
+        raise BudgetError(f"{point.rate:g} bpp are less than a byte for {picture.width}x{picture.height} pixels", 1)
+    return most
 
 
 def picture_index(task: Task) -> int:

@@ -112,7 +112,7 @@ def encode_hci(picture: NDArray[np.uint8], max_bytes: int, *, coder: str | None 
     Raises:
         PictureError: the picture is not uint8 RGB or grey of 64 to 8192 pixels a side.
         UnknownNameError: no coder of that name.
-        BudgetError: nothing fits; the message names the fewest bytes that would.
+        BudgetError: nothing fits; the message and ``fewest_bytes`` name the fewest bytes that would.
     """
     _check_picture(picture)
     height, width = picture.shape[:2]
@@ -125,7 +125,8 @@ def encode_hci(picture: NDArray[np.uint8], max_bytes: int, *, coder: str | None 
             return _pack_params(name, scale) + min(fitting, key=lambda payload: _squared_error(name, payload, small))
         fewest.extend(len(payload) + HCI_HEADER_BYTES for payload in payloads)
     raise BudgetError(
-        f"{max_bytes} bytes are too few for the HCI of this {width}x{height} picture; it takes {min(fewest)} or more"
+        f"{max_bytes} bytes are too few for the HCI of this {width}x{height} picture; it takes {min(fewest)} or more",
+        min(fewest),
     )
 
 

@@ -24,7 +24,7 @@ def codec(*streams, **changes):
 def hci_of_all_bytes(max_bytes, fills=None):
     """Code an HCI that takes every byte it is given, or raise as the HCI coder does."""
     if max_bytes < 10:
-        raise BudgetError("too few for the HCI")
+        raise BudgetError("too few for the HCI", 10)
     return bytes(max_bytes)
 
 
@@ -40,6 +40,19 @@ def sizes(candidates, total_bytes):
     payloads = allocate(candidates, Budget(HEADER, total_bytes))
     assert Budget(HEADER, total_bytes).size(payloads) <= total_bytes
     return {kind: len(payload) for kind, payload in payloads.items()}
+
+
+def assert_the_least_is_named(candidates, total_bytes):
+    """Refuse ``total_bytes`` with a number of bytes that works, where one byte less does not."""
+    with pytest.raises(
+        BudgetError, match=f"^{total_bytes} bytes are too few for this 256x192 picture with codec"
+    ) as no:
+        sizes(candidates, total_bytes)
+    least = no.value.fewest_bytes
+    assert f"give {least} or more" in str(no.value)
+    assert sizes(candidates, least)
+    with pytest.raises(BudgetError, match=f"give {least} or more"):
+        sizes(candidates, least - 1)
 
 
 @given(
@@ -68,8 +81,17 @@ def test_the_budget_holds_and_the_hci_keeps_its_share(total_bytes, caption_bytes
 def test_the_most_channels_that_fit_are_sent():
     candidates = Candidates(codec(LATENT), latent=latent(400, 200, 100))
     assert [sizes(candidates, total)[LATENT] for total in (500, 300, 150)] == [400, 200, 100]
-    with pytest.raises(BudgetError, match="50 bytes hold no stream of some; raise the budget"):
-        sizes(candidates, 50)
+    assert_the_least_is_named(candidates, 50)
+
+
+def test_latent_channels_that_are_the_picture_come_before_a_caption():
+    def with_caption(*, required):
+        return Candidates(codec(CAPTION, LATENT), CaptionCandidate("a", bytes(12), required), latent=latent(60, 20))
+
+    assert sizes(with_caption(required=False), 30) == {LATENT: 20}
+    assert sizes(with_caption(required=False), 60) == {CAPTION: 12, LATENT: 20}
+    assert_the_least_is_named(with_caption(required=False), 20)
+    assert_the_least_is_named(with_caption(required=True), 30)
 
 
 def test_a_required_caption_is_sent_or_the_picture_is_refused():
@@ -77,8 +99,10 @@ def test_a_required_caption_is_sent_or_the_picture_is_refused():
         return Candidates(codec(HCI, CAPTION), CaptionCandidate("a", bytes(size), required=True), hci=hci_of_all_bytes)
 
     assert sizes(with_caption(30), 200)[CAPTION] == 30
-    with pytest.raises(BudgetError, match="the caption takes 90 bytes of 200 and leaves the picture too few"):
+    words = "the caption takes 90 bytes of 200 and leaves the picture too few: shorten it, or give 243 bytes or more"
+    with pytest.raises(BudgetError, match=words):
         sizes(with_caption(90), 200)
+    assert sizes(with_caption(90), 243)[CAPTION] == 90
 
 
 def test_the_distortion_depends_on_the_caption_that_is_sent():
@@ -150,10 +174,13 @@ def test_a_budget_beyond_the_largest_container_is_refused_and_the_largest_is_not
         Budget(HEADER, MAX_BUDGET_BYTES + 1)
 
 
-@pytest.mark.parametrize(
-    ("total_bytes", "message"),
-    [(7, "7 bytes: header and checksum alone take 7"), (12, "budget of 12 bytes, 7 of them header and checksum: too")],
-)
-def test_an_hci_that_does_not_fit_is_refused_with_the_bytes_that_are_taken(total_bytes, message):
-    with pytest.raises(BudgetError, match=message):
-        sizes(Candidates(codec(HCI), hci=hci_of_all_bytes), total_bytes)
+@pytest.mark.parametrize("total_bytes", [1, 7, 12])
+def test_an_hci_that_does_not_fit_is_refused_with_the_least_that_does(total_bytes):
+    assert_the_least_is_named(Candidates(codec(HCI), hci=hci_of_all_bytes), total_bytes)
+
+
+def test_tokens_give_way_to_the_smallest_hci():
+    candidates = Candidates(codec(HCI, TOKENS, tokens=8), hci=hci_of_all_bytes, tokens=make_tokens(8))
+    assert set(sizes(candidates, 20)) == {HCI}
+    assert_the_least_is_named(candidates, 16)
+    assert_the_least_is_named(Candidates(codec(TOKENS), tokens=make_tokens(8)), 10)

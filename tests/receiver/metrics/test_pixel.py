@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from receiver.metrics.pixel import MS_SSIM_MIN_SIDE, quality
+from receiver.metrics.pixel import MAX_PSNR_DB, MS_SSIM_MIN_SIDE, quality
 from shared.errors import InputError
 
 
@@ -16,9 +16,12 @@ def test_psnr_of_a_constant_error_is_closed_form():
     assert quality(reference + 5, reference).psnr_db == pytest.approx(20 * math.log10(255 / 5))
 
 
-def test_equal_pictures_are_infinitely_close(synthetic_pixels):
+def test_equal_pictures_have_the_limit_of_the_psnr(synthetic_pixels):
     pixels = synthetic_pixels(200, 180)
-    assert quality(pixels, pixels).psnr_db == math.inf
+    assert quality(pixels, pixels).psnr_db == MAX_PSNR_DB == 100
+    nearly = np.zeros((1200, 1200, 3), np.uint8)
+    nearly[0, 0, 0] = 1  # 10 log10(255² · 3 · 1200²) = 114 dB
+    assert quality(nearly, np.zeros_like(nearly)).psnr_db == MAX_PSNR_DB
     assert quality(pixels, pixels).ms_ssim == pytest.approx(1.0)
 
 
@@ -35,7 +38,7 @@ def test_more_noise_is_worse_on_both(synthetic_pixels):
 
 def test_grey_compares_with_colour_of_equal_channels(synthetic_pixels):
     grey = synthetic_pixels(200, 180, grey=True)
-    assert quality(grey, np.repeat(grey[:, :, None], 3, axis=2)).psnr_db == math.inf
+    assert quality(grey, np.repeat(grey[:, :, None], 3, axis=2)).psnr_db == MAX_PSNR_DB
 
 
 def test_ms_ssim_is_absent_where_it_is_not_defined(synthetic_pixels):

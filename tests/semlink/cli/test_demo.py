@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 
 import pytest
 from PIL import Image
 
-from semlink.cli.demo import COLUMNS, ES_N0_DB, PICTURES, run_demo
+from semlink.cli.demo import COLUMNS, ES_N0_DB, PICTURES, row_seed, run_demo
+from semlink.cli.options import MAX_SEED
 from shared.errors import InputError
 
 
@@ -17,6 +19,9 @@ def _quick_decoder(tiny_pocket):
 
 
 def test_demo_writes_a_grid_a_table_and_the_received_pictures(tmp_path, capsys):
+    stale, kept = tmp_path / "astronaut_+9.0dB.png", tmp_path / "astronaut_mine.png"
+    for path in (stale, kept):
+        path.write_bytes(b"older")
     run_demo(tmp_path, seed=0, as_json=True, pictures=["camera.png"])
     document = json.loads(capsys.readouterr().out)
     assert [run["link"]["es_n0_db"] for run in document] == list(ES_N0_DB)
@@ -34,8 +39,24 @@ def test_demo_writes_a_grid_a_table_and_the_received_pictures(tmp_path, capsys):
     assert len(colours) > 100
     received = sorted(path.name for path in tmp_path.glob("camera_*.png"))
     assert len(received) == sum(rebuilt)
+    assert not stale.exists()
+    assert kept.exists()
     with Image.open(tmp_path / received[0]) as picture:
         assert (picture.size, picture.mode) == ((512, 512), "L")
+
+
+def test_send_gives_a_row_of_the_demo_again(tmp_path, capfd, semlink_json):
+    run_demo(tmp_path, seed=5, as_json=True, snrs_db=(-1.7,), pictures=["chelsea.png"])
+    (row,) = json.loads(capfd.readouterr().out)
+    picture = tmp_path / "chelsea.png"
+    picture.write_bytes((files("skimage.data") / "chelsea.png").read_bytes())
+    sent = semlink_json("send", picture, "--snr", -1.7, "--seed", row["seed"])
+    for document in (row, sent):
+        del document["sent"]["encode_s"], document["received"]["decode_s"]
+    assert {name: row[name] for name in ("sent", "link", "received")} == {
+        name: sent[name] for name in ("sent", "link", "received")
+    }
+    assert [row_seed(MAX_SEED, row) for row in (0, 1)] == [MAX_SEED, 0]
 
 
 @pytest.mark.slow

@@ -113,7 +113,7 @@ def health_of(address: str) -> str:
 
 def test_codecs_lists_those_of_the_sender_at_the_address(tmp_path, monkeypatch, semlink, semlink_json):
     ours = {one["name"]: one for one in semlink_json("codecs")}
-    assert ours["gsc"]["streams"] == ["CAPTION", "LATENT"]
+    assert ours["gsc"]["streams"] == [{"kind": "CAPTION"}, {"kind": "LATENT"}]
     assert all(one["summary"] for one in ours.values())
     (tmp_path / "sketch_codec.py").write_text(
         "from shared.codecs.recipe import Codec\nSKETCH = Codec(name='sketch', summary='image alone')\n"
@@ -130,7 +130,7 @@ def test_codecs_lists_those_of_the_sender_at_the_address(tmp_path, monkeypatch, 
     finally:
         process.kill()
         process.wait()
-    assert theirs == {**ours, "sketch": {"name": "sketch", "streams": ["HCI"], "summary": "image alone"}}
+    assert theirs == {**ours, "sketch": {"name": "sketch", "streams": [{"kind": "HCI"}], "summary": "image alone"}}
     assert status == 0
     assert re.search(r"sketch +│ HCI +│ image alone", text)
 

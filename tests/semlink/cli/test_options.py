@@ -20,7 +20,17 @@ OPTIONS_OF_SEND = {
     *("--codec", "--bytes", "--packet-bytes", "--caption", "--tokens", "--latent-channels", "--trade-off", "--levels"),
     *("--channel", "--snr", "--snr-kind", "--mcs", "--symbol-rate", "--delay", "--erasure", "--repair", "--protect"),
     *("--body", "--date", "--distance-km", "--set", "--time-scale", "--seed"),
-    *("--decoder", "--steps", "--fidelity", "--decode-seed", "--device", "--out", "--progressive", "--trust"),
+    *(
+        "--decoder",
+        "--steps",
+        "--fidelity",
+        "--decode-seed",
+        "--device",
+        "--out",
+        "--progressive",
+        "--trust",
+        "--trust-overlay",
+    ),
     *("--sender", "--channel-at", "--receiver", "--timeout", "--json", "--help", "-h"),
 }
 

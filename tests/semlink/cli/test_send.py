@@ -28,12 +28,20 @@ def pixels_of(path: Path) -> np.ndarray:
 def test_encode_and_decode_give_the_picture_of_a_lossless_link(photo, tmp_path, semlink_json):
     sem, decoded, sent = tmp_path / "a.sem", tmp_path / "decoded.png", tmp_path / "sent.png"
     encoded = semlink_json("encode", photo, sem, "--bytes", 700)
-    semlink_json("decode", sem, decoded)
+    decoded_report = semlink_json("decode", sem, decoded)
     link = semlink_json("send", photo, "--bytes", 700, "--snr", 30, "--out", sent)
     assert decoded.read_bytes() == sent.read_bytes()
     assert link["sent"]["container_bytes"] == encoded["bytes"] == sem.stat().st_size <= 700
     assert encoded["bpp"] == link["sent"]["bpp"] == 8 * sem.stat().st_size / (384 * 256)
     assert link["link"]["delivered"] == link["link"]["packets"] == link["sent"]["packets"] > 0
+    assert link["sent"]["streams"] == encoded["streams"] == [{"kind": "HCI", "bytes": sem.stat().st_size - 7}]
+    (stream,) = link["received"]["streams"]
+    assert (stream["kind"], stream["bytes"], stream["state"]) == (
+        "HCI",
+        sem.stat().st_size - 7,
+        "STREAM_STATE_COMPLETE",
+    )
+    assert link["received"]["streams"][0]["content"] == decoded_report["streams"][0]["content"]
     assert link["received"]["decoder"] == "pocket"
     assert 15 < link["received"]["quality"]["psnr_db"] < 60
     assert pixels_of(decoded).shape == (256, 384, 3)
@@ -59,11 +67,26 @@ def test_the_same_seed_gives_the_same_report(photo, semlink_json):
 
 
 def test_a_channel_that_loses_everything_is_reported_and_no_picture_is_written(photo, tmp_path, semlink):
-    out = tmp_path / "never.png"
-    status, text, _ = semlink("send", photo, "--snr", "-20", "--out", out)
+    out, trust, overlay, previews = (tmp_path / name for name in ("out.png", "trust.png", "overlay.png", "previews"))
+    flags = ("--out", out, "--trust", trust, "--trust-overlay", overlay, "--progressive", previews)
+    previews.mkdir()
+    stale, kept = [out, trust, overlay, previews / "preview-007.png"], previews / "preview-of-mine.png"
+    for path in (*stale, kept):  # an older run, of which nothing may pass for a result
+        path.write_bytes(b"older")
+    status, text, _ = semlink("send", photo, "--snr", "-20", *flags)
     assert status == 0
-    assert "no packet with the picture's size arrived" in text
-    assert not out.exists()
+    assert re.search(r"outcome +│ +lost: no packet with the picture's size arrived", text)
+    assert re.search(r"PSNR +│ +- dB", text)
+    assert f"there is no picture: nothing was written to {out}; an older file there is removed" in text
+    assert not [path for path in stale if path.exists()]
+    assert kept.exists()
+
+
+def test_a_command_that_fails_leaves_older_files_as_they_are(photo, tmp_path, semlink):
+    out = tmp_path / "out.png"
+    out.write_bytes(b"older")
+    assert semlink("send", photo, "--bytes", "9", "--out", out)[0] == 2
+    assert out.read_bytes() == b"older"
 
 
 def test_decode_measures_against_a_reference(photo, tmp_path, semlink_json):
@@ -175,8 +198,8 @@ def test_an_invented_picture_is_reported_as_invented(photo, tmp_path, semlink, s
     assert report["trust"] == 0
     # At this seed the first packet arrives, others do not.
     link = ("send", photo, "--snr", "-1.9", "--bytes", "500", "--packet-bytes", "64", "--seed", "0")
-    assert semlink_json(*link)["received"]["invented"]
-    assert "not received: no stream is complete; the result is the mean of all training pictures" in semlink(*link)[1]
+    assert semlink_json(*link)["received"]["outcome"] == "invented"
+    assert "invented: no stream is complete; the result is the mean of all training pictures" in semlink(*link)[1]
 
 
 def test_decoding_options_change_the_picture_and_are_reported(photo, tmp_path, semlink_json):
@@ -196,14 +219,16 @@ def test_decoding_options_change_the_picture_and_are_reported(photo, tmp_path, s
 
 def test_the_trust_map_and_the_previews_are_written(photo, tmp_path, semlink, semlink_json):
     out, trust, folder = tmp_path / "out.png", tmp_path / "trust.png", tmp_path / "new" / "previews"
-    flags = ("--out", out, "--trust", trust, "--progressive", folder)
+    overlay = tmp_path / "overlay.png"
+    flags = ("--out", out, "--trust", trust, "--trust-overlay", overlay, "--progressive", folder)
     report = semlink_json("send", photo, "--snr", 30, *flags)["received"]
-    assert pixels_of(trust).shape == (16, 24)
+    assert pixels_of(trust).shape == (256, 384)
+    assert pixels_of(overlay).shape == (256, 384, 3)
     assert report["trust"] == pytest.approx(pixels_of(trust).mean() / 255)
     assert (folder / "preview-001.png").is_file()
     assert all(pixels_of(path).shape == (256, 384, 3) for path in folder.iterdir())
-    trust.unlink()
     status, text, _ = semlink("send", photo, "--snr", 30, *flags, "--decoder", "hci")
     assert status == 0
-    assert "decoder 'hci' makes none" in text
+    assert f"no trust map was written to {trust}: decoder 'hci' makes none" in text
     assert not trust.exists()
+    assert not overlay.exists()

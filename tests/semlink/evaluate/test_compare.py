@@ -64,9 +64,9 @@ def test_a_second_run_makes_only_the_missing_rows(folder, pictures):
     assert first.measures["psnr_db"] == pytest.approx(sum(same) / 2)
     assert first.patches > 0
     assert first.measures["patch_fid"] > 0
-    assert set(first.streams) == {"HCI", "header, lengths and CRC"}
-    assert sum(first.streams.values()) == pytest.approx(first.bytes)
-    assert last.streams == {}
+    assert set(first.stream_bytes) == {"HCI", "header, lengths and CRC"}
+    assert sum(first.stream_bytes.values()) == pytest.approx(first.bytes)
+    assert last.stream_bytes == {}
 
 
 def test_vvc_sets_the_budgets_of_each_picture(synthetic_pixels, tmp_path):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +26,7 @@ from semlink.pipeline.protection import (
 from semlink.pipeline.stream_importance import Importance, check_measured, load_importance
 from sender.repair import repair_packets
 from shared.bitstream import Bitstream, PictureHeader
+from shared.codecs.builtin import BUILTIN_CODECS
 from shared.errors import BudgetError, ConfigError, PacketError
 from shared.packets import Packetiser
 from shared.repair.encoder import RepairEncoder
@@ -150,3 +153,18 @@ def test_a_stream_that_was_not_measured_is_refused() -> None:
         check_measured([HCI, REGIONS], MOSTLY_HCI)
     with pytest.raises(ConfigError, match="TOKENS has not been measured"):
         check_measured([CAPTION, StreamKind.TOKENS])
+
+
+def test_the_documentation_lists_the_codecs_that_unequal_protection_accepts():
+    page = (Path(__file__).parents[3] / "docs/protection.md").read_text("utf-8")
+    refused, accepted = (
+        set(re.findall("`([a-z0-9-]+)`", page[page.index(words) :].partition(".")[0]))
+        for words in ("which the codecs `mtgc`", "It accepts `hci`")
+    )
+    assert refused | accepted == set(BUILTIN_CODECS)
+    for name, codec in BUILTIN_CODECS.items():
+        if name in accepted:
+            check_measured(codec.streams)
+        else:
+            with pytest.raises(ConfigError, match="TOKENS"):
+                check_measured(codec.streams)

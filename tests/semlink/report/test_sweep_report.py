@@ -1,12 +1,14 @@
 """Figures, picture grids and the HTML page of a sweep."""
 
 import io
+import math
 import re
 from xml.etree import ElementTree as ET
 
 import pytest
 from PIL import Image
 
+from receiver.metrics.pixel import MAX_PSNR_DB
 from semlink.report.sweep_grids import draw_grids
 from semlink.report.sweep_report import write_figures, write_report
 from semlink.sweep.store import RowStore, read_rows
@@ -15,6 +17,7 @@ from shared.errors import InputError
 
 
 def test_figures_are_written_as_png_and_svg(sweep_folder, tmp_path):
+    (tmp_path / "quality-dists.png").write_bytes(b"of an earlier sweep")
     paths = write_figures([sweep_folder], tmp_path)
     assert set(paths) == set(tmp_path.iterdir())
     names = {path.name for path in paths}
@@ -85,6 +88,14 @@ def test_a_name_of_any_kind_is_shown_as_it_is(sweep_folder, tmp_path):
     write_figures([tmp_path / "rows"], tmp_path / "plots")
     shown = "".join(ET.parse(tmp_path / "plots" / "bler.svg").getroot().itertext())
     assert all(channel in shown for channel in channels)
+
+
+def test_rows_with_an_infinite_psnr_of_the_first_version_are_drawn_with_its_limit(sweep_folder, tmp_path):
+    with RowStore(tmp_path) as store:
+        store.add([row | {"psnr_db": math.inf} for row in read_rows([sweep_folder])], {})
+    assert {row["psnr_db"] for row in read_rows([tmp_path])} == {MAX_PSNR_DB}
+    write_report([tmp_path], tmp_path / "report.html", title="Sweep")
+    assert "100.00 ±0.00" in (tmp_path / "report.html").read_text()
 
 
 def test_a_folder_without_rows_is_refused(tmp_path):

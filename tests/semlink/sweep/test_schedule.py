@@ -1,5 +1,7 @@
 """Which tasks are requested, and when a point stops early. Rows are invented here, since only counts matter."""
 
+import math
+
 import pytest
 
 from semlink.sweep.plan import make_plan
@@ -61,6 +63,13 @@ def test_a_wide_interval_requests_one_more_seed_at_a_time(plan):
     # Wilson's half width of a half falls below 0.03 from 1,064 packets on: 6 seeds of 200 packets.
     assert [task.seed for task in tasks] == [0, 1, 2, 0, 1, 2, 3, 3, 4, 4, 5, 5]
     assert schedule.stop_reason(planned.points[0]).startswith("BLER ±")
+
+
+def test_what_is_not_a_number_is_not_narrow_enough(plan):
+    planned = plan(stop={"measure": "psnr_db", "half_width": 0.5})
+    schedule = Schedule(planned, {})
+    run_all(schedule, lambda task: invent_row(task, 100, math.inf if task.seed else 20.0))
+    assert schedule.stop_reason(planned.points[0]) == ALL_SEEDS
 
 
 def test_enough_errors_stop_a_point(plan):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from semlink.sweep.settings import Sweep, load_sweep, parse_changes, parse_stop
+from semlink.sweep.settings import Sweep, load_sweep, parse_bytes, parse_changes, parse_stop
 from shared.errors import ConfigError, InputError, LinkError
 from shared.validation import validate
 from shared.yaml_text import yaml_mapping
@@ -46,6 +46,22 @@ def test_flags_override_the_file(written):
     assert sweep.rates == (("cbr", 0.01),)
     assert sweep.seeds == (4, 9, 11)
     assert sweep.codecs == ("hci@hci", "avif+ldpc:mcs=8")
+
+
+def test_bytes_are_given_as_in_an_evaluation():
+    def rates(text):
+        return load_sweep(None, {"pictures": ["a"], **parse_bytes(text)}).rates
+
+    assert rates("800,0.02bpp, 0.03bpp") == (("max_bytes", 800), ("bpp", 0.02), ("bpp", 0.03))
+    assert rates("0.02:0.04:0.01bpp") == (("bpp", 0.02), ("bpp", 0.03), ("bpp", 0.04))
+    assert rates("0") == (("max_bytes", 0),)
+    for text, words in (
+        ("0bpp", r"bpp\.0 = 0"),
+        ("xbpp", "'x' is not a number"),
+        ("0.02bpp,0.02bpp", "bpp holds 0.02 twice"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            rates(text)
 
 
 def test_options_of_a_codec_keep_their_commas():

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from semlink.report.text import format_measure
 from semlink.sweep.store import read_rows
 from semlink.sweep.summary import stratified_mean, summarise_points, wilson_interval
 
@@ -63,3 +64,13 @@ def test_points_are_sums_over_their_rows(sweep_folder):
     assert points[0].bler.value > points[-1].bler.value
     assert points[0].measures["psnr_db"].value < points[-1].measures["psnr_db"].value
     assert points[0].endings["lost"] > points[-1].endings.get("lost", 0)
+
+
+def test_a_measure_that_a_picture_lacks_is_a_mean_over_the_others_with_their_number(sweep_folder):
+    rows = read_rows([sweep_folder])
+    small = {row["picture"] for row in rows if row["picture"].startswith("p0")}
+    values = {True: None, False: 0.9}
+    point, *_ = summarise_points([row | {"ms_ssim": values[row["picture"] in small]} for row in rows])
+    assert (point.measures["ms_ssim"].value, point.measured) == (0.9, {"psnr_db": 2, "ms_ssim": 1})
+    assert format_measure(point, "ms_ssim") == "0.9000 ±0.0000 (1)"
+    assert "(" not in format_measure(point, "psnr_db")
