@@ -114,3 +114,11 @@ def test_the_changelog_and_the_citation_name_this_version():
     assert citation["version"] == __version__
     assert citation["license"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license"]
     assert {"cff-version", "message", "title", "authors"} <= set(citation)
+
+
+def test_a_number_that_two_papers_share_is_explained_wherever_it_stands():
+    """MTGC and SDGIC are one article on arXiv: version 1, and later versions under another name."""
+    sources = [path for name in OWN[:7] for path in (ROOT / name).rglob("*.py")] + [ROOT / page for page in DOCUMENTS]
+    lines = [line for path in sources for line in path.read_text("utf-8").splitlines() if "2512.06344" in line]
+    assert len(lines) >= 4
+    assert all("version" in line for line in lines)

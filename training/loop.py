@@ -73,6 +73,7 @@ class Plan:
 
 def schedule(progress: float) -> float:
     """Return the learning rate's factor at a share of the run: constant for a third, then a cosine down to 2 %."""
+    # The schedules of diffusers' get_scheduler count steps; the share of a run may be one of its time limit.
     late = min(max((progress - 0.33) / 0.67, 0.0), 1.0)
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * late))
 
@@ -199,6 +200,8 @@ class _Run:
         draw_loss(self.out / LOG, self.out / "loss.png")
 
     def save(self) -> None:
+        # One file that replaces the last one whole. Accelerate's save_state writes a folder of files, which a run that
+        # is killed leaves mixed, with the frozen networks, and with random states that no step needs.
         network = self.accelerator.unwrap_model(self.network)
         trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
         state = {
@@ -233,6 +236,7 @@ class _Run:
         write_whole(self.out / LOG, lambda file: file.write(lines.encode()))
 
     def _log(self, row: dict[str, Any]) -> None:
+        # JSON lines need no package, unlike the trackers of accelerate, and the model cards keep them.
         with (self.out / LOG).open("a") as log:
             log.write(json.dumps({"step": self.step, "minutes": round(self.minutes, 2), **row}) + "\n")
 
@@ -275,6 +279,7 @@ def _load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _follow(mean: nn.Module, network: nn.Module, decay: float) -> None:
+    # The EMAModel of diffusers does the same on a list of tensors; this mean is a network that validation runs.
     with torch.no_grad():
         for slow, fast in zip(mean.parameters(), network.parameters(), strict=True):
             if fast.requires_grad:

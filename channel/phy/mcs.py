@@ -24,7 +24,8 @@ _LOW_RATE = 1 / 3
 _POLAR_MAX_PAYLOAD_BYTES = 8
 _POLAR_MAX_INDEX = 8
 
-# Index: (modulation order Qm, target code rate R x 1024).
+# Index: (modulation order Qm, target code rate R x 1024). A test compares them with Sionna's decode_mcs_index, whose
+# import takes seconds that checks before a transmission do not have.
 _TABLE_5_1_3_1_1 = {
     3: (2, 251),
     4: (2, 308),

@@ -122,6 +122,7 @@ def read_env_file(path: Path) -> dict[str, str]:
         InputError: the file cannot be read.
         ConfigError: a line is neither a variable nor a comment; the message has its number.
     """
+    # pydantic-settings reads such files by python-dotenv, which passes over lines that it cannot read.
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -46,6 +46,7 @@ def format_rate(kind: str, rate: float) -> str:
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return ``rows`` as a Markdown table. Columns after the first are right-aligned."""
+    # rich draws tables for terminals only, and the package tabulate would replace these three lines.
     cells = [[printable(cell).replace("|", r"\|") for cell in line] for line in (columns, *rows)]
     lines = [cells[0], ["---"] + ["---:"] * (len(columns) - 1), *cells[1:]]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -26,9 +26,10 @@ MTGC: Final = Codec(
     token_kind=TokenKind.SPW,
     tokens=16,
 )
-"""Multimodal-guided task-aware generative compression (arXiv 2512.06344v1).
+"""Multimodal-guided task-aware generative compression (MTGC, arXiv 2512.06344, version 1).
 
-The tokens are semantic pseudo-words (SPWs), trained for a task on the picture alone.
+Later versions of the same article have another name and method: ``SDGIC``. The tokens are semantic pseudo-words (SPWs),
+trained for a task on the picture alone.
 """
 
 SDGIC: Final = Codec(
@@ -38,10 +39,10 @@ SDGIC: Final = Codec(
     token_kind=TokenKind.RSRT,
     tokens=16,
 )
-"""Semantic disambiguation-guided generative image compression (arXiv 2512.06344).
+"""Semantic disambiguation-guided generative image compression (SDGIC, arXiv 2512.06344, later versions).
 
-The tokens are reconstruction-aware semantic residual tokens (RSRTs): trained on the decoder's loss, they add what the
-caption and the highly compressed image leave out.
+Version 1 of the same article is ``MTGC``. The tokens are reconstruction-aware semantic residual tokens
+(RSRTs): trained on the decoder's loss, they add what the caption and the highly compressed image leave out.
 """
 
 GSC: Final = Codec(

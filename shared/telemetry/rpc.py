@@ -1,4 +1,8 @@
-"""Metrics of a service's calls: their number, status codes and wall time."""
+"""Metrics of a service's calls: their number, status codes and wall time.
+
+They stand in the service's own Prometheus registry beside its other metrics, where OpenTelemetry's package for gRPC
+does not write.
+"""
 
 from __future__ import annotations
 

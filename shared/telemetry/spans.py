@@ -1,7 +1,8 @@
 """Spans of a trace, as OpenTelemetry defines them. Without an endpoint, OpenTelemetry is not imported.
 
 The parent of a span is a ``traceparent`` (W3C Trace Context, section 3.2). Our client passes it in the session of a
-call's settings, other clients in the call's metadata.
+call's settings, other clients in the call's metadata. The interceptors of OpenTelemetry's package for gRPC read
+metadata alone and make one span per call; these spans are the stages of a picture.
 """
 
 from __future__ import annotations
