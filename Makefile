@@ -76,9 +76,9 @@ bench: setup ## Run the benchmarks that need no pictures (minutes); see benchmar
 	$(BIN)/python -m benchmarks.decoder.decode_time
 
 evaluate: setup ## Compare codecs on Kodak at the bytes of VVC, and settings of the decoder (an hour)
-	$(BIN)/semlink evaluate ../shared/data/kodak --bytes vvc --save out/evaluate --codec \
+	$(BIN)/semlink evaluate ../shared/data/kodak --bytes vvc --out out/evaluate --codec \
 		"vvc,avif-esrgan,hci,hci@hci,jpeg2000,webp,avif,hevc"
-	$(BIN)/semlink evaluate ../shared/data/kodak --bytes q52 --save out/ablations --codec \
+	$(BIN)/semlink evaluate ../shared/data/kodak --bytes q52 --out out/ablations --codec \
 		"vvc,avif-esrgan,hci@hci,hci@real-esrgan,hci@pocket:steps=0,hci@pocket:steps=1,hci@pocket:steps=2,hci@pocket:steps=4,hci@pocket:steps=0,fidelity=0,hci@pocket:steps=0,fidelity=1,hci@pocket:drop=HCI,autoencoder"
 	$(BIN)/python -m benchmarks.decoder.decoder_defaults
 	$(BIN)/python -m benchmarks.decoder.decoder_grid

@@ -40,7 +40,7 @@ def evaluate(
             metavar="BYTES,...",
         ),
     ] = "0.02bpp,0.03bpp",
-    save: Annotated[
+    out: Annotated[
         Path, typer.Option(help="Folder for files, decoded pictures, results, table and plot.", metavar="FOLDER")
     ] = Path("out/evaluate"),
     task: Annotated[
@@ -71,7 +71,7 @@ def evaluate(
             on_stage(name, 0.0)
 
         result = compare_codecs(
-            pictures, codec, budgets, save, device=device, tasks=tasks, levels=levels, on_picture=on_picture
+            pictures, codec, budgets, out, device=device, tasks=tasks, levels=levels, on_picture=on_picture
         )
     options = [
         *(["--levels", levels] if levels != "full" else []),
@@ -79,28 +79,28 @@ def evaluate(
         *(word for one in tasks for word in ("--task", one)),
     ]
     command = ["semlink", "evaluate", *map(str, pictures), "--codec", codec, "--bytes", budgets, *options]
-    no_plot = _write_report(printable(shlex.join(command)), result, save)
+    no_plot = _write_report(printable(shlex.join(command)), result, out)
     if as_json:
-        _print_json(result, save, no_plot)
+        _print_json(result, out, no_plot)
     else:
-        _print_table(result, save, no_plot)
+        _print_table(result, out, no_plot)
 
 
-def _write_report(command: str, result: Comparison, save: Path) -> str:
+def _write_report(command: str, result: Comparison, out: Path) -> str:
     """Write the table and the plot. Return why there is no plot, empty if there is one."""
     from semlink.report.evaluation import draw_plot, explain_no_plot, write_markdown
     from shared.files import write_file, write_or_remove
 
     no_plot = explain_no_plot()
-    write_or_remove(save / PLOT, b"" if no_plot else draw_plot(result.averages))
-    write_file(save / TABLE, write_markdown(command, result).encode())
+    write_or_remove(out / PLOT, b"" if no_plot else draw_plot(result.averages))
+    write_file(out / TABLE, write_markdown(command, result).encode())
     return no_plot
 
 
-def _print_json(result: Comparison, save: Path, no_plot: str) -> None:
+def _print_json(result: Comparison, out: Path, no_plot: str) -> None:
     document = {
-        "table": str(save / TABLE),
-        "plot": None if no_plot else str(save / PLOT),
+        "table": str(out / TABLE),
+        "plot": None if no_plot else str(out / PLOT),
         "results": str(result.results),
         "cells": [asdict(one) | {"pictures": len(one.pictures)} for one in result.averages],
         "differences": [asdict(one) for one in result.differences],
@@ -112,7 +112,7 @@ def _print_json(result: Comparison, save: Path, no_plot: str) -> None:
     print_json(document)
 
 
-def _print_table(result: Comparison, save: Path, no_plot: str) -> None:
+def _print_table(result: Comparison, out: Path, no_plot: str) -> None:
     from semlink.evaluate.pictures import describe_notes
     from semlink.report.evaluation import average_table
 
@@ -126,4 +126,4 @@ def _print_table(result: Comparison, save: Path, no_plot: str) -> None:
     )
     if no_plot:
         print_notes([f"no plot: {no_plot}"])
-    print_line(f"Wrote {save / TABLE}" + ("" if no_plot else f" and {save / PLOT}"))
+    print_line(f"Wrote {out / TABLE}" + ("" if no_plot else f" and {out / PLOT}"))

@@ -68,7 +68,7 @@ class ResultFile:
                     file.write("\n")
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise InputError(f"cannot write to the folder {folder}: {reason}; choose another with --save") from error
+            raise InputError(f"cannot write to the folder {folder}: {reason}; choose another with --out") from error
         rows = (row for row in map(_parse_row, lines) if row is not None)
         self._rows = {row.key: row for row in rows}
 

@@ -285,7 +285,7 @@ class EvaluationRun:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"cannot make the folder {folder}: {error.strerror}; choose another --save") from error
+            raise InputError(f"cannot make the folder {folder}: {error.strerror}; choose another --out") from error
         return folder / f"{original.name}_{budget.label}{suffix}"
 
     def _relative(self, path: Path) -> str:

@@ -20,7 +20,7 @@ def picture(tmp_path, picture_png):
 
 def test_table_and_plot_hold_every_codec_and_what_is_missing(picture, tmp_path, semlink):
     (tmp_path / "damaged.png").write_bytes(b"no picture")
-    options = ("--codec", CODECS, "--bytes", "700", "--save", tmp_path / "out")
+    options = ("--codec", CODECS, "--bytes", "700", "--out", tmp_path / "out")
     status, out, err = semlink("evaluate", tmp_path, *options)
     assert (status, err) == (0, "")
     assert "is missing for hci-learned@hci:drop=HCI at 700: no picture" in out
@@ -36,7 +36,7 @@ def test_table_and_plot_hold_every_codec_and_what_is_missing(picture, tmp_path, 
 
 
 def test_the_json_document_holds_means_and_files(picture, tmp_path, semlink):
-    options = ("--codec", "webp,jpeg2000", "--bytes", "700", "--save", tmp_path / "out", "--json")
+    options = ("--codec", "webp,jpeg2000", "--bytes", "700", "--out", tmp_path / "out", "--json")
     status, out, _ = semlink("evaluate", picture, *options)
     document = json.loads(out)
     assert status == 0

@@ -88,7 +88,7 @@ REFUSED = [
     ("evaluate a.png --codec nope", "unknown codec 'nope'"),
     ("evaluate a.png --codec hci+ldpc:best", "no channel"),
     ("evaluate a.png --bytes x", "--bytes x"),
-    ("evaluate a.png --save note.txt", "note.txt"),
+    ("evaluate a.png --out note.txt", "note.txt"),
     ("evaluate a.png --task nope=model", "unknown task 'nope'"),
     ("evaluate a.png --device nope", "unknown device 'nope'"),
     ("sweep nothere", "nothere"),
