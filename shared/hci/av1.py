@@ -18,6 +18,7 @@ from shared.errors import BitstreamError, ConfigError, LinkError, PictureError, 
 from shared.hci import obu
 from shared.hci.coder import AV1_MAX_SIDE, MIN_SMALL_SIDE
 from shared.hci.obu import CDEF_STRENGTHS, DEBLOCKING_LEVELS, Chroma, PostFilter, Still
+from shared.hci.quality_search import find_by_drafts
 from shared.hci.yuv import rgb_from_yuv, yuv_from_rgb
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ AOM_OPTIONS = {
 # Largest number of pixels that is coded at each libaom speed.
 SPEED_FOR_PIXELS = {0: 112 * 112, 1: 384 * 256, 2: 640 * 640, 4: 1536 * 1536}
 FASTEST = 6
+MOST_FINISHED = 2
+"""Payloads within the budget that get filters and are compared: a little less quality is sometimes closer."""
+DRAFT_SPEED = 8
+"""Speed of the drafts that only predict a size."""
 
 
 class Av1Coder:
@@ -73,23 +78,30 @@ class Av1Coder:
         _check_picture(small)
         if quality not in self.qualities:
             raise ConfigError(f"av1 quality {quality} is outside 0..{self.qualities[-1]}")
-        height, width = small.shape[:2]
-        chroma = Chroma.GREY if small.ndim == 2 else Chroma(quality % 2) if self._chroma is None else self._chroma
-        speed = _speed_for(width * height) if self._speed is None else self._speed
-        options = {"tune": self._tune} | AOM_OPTIONS
-        coded = aom_obus(small, 63 - quality // 2, SUBSAMPLING[chroma], speed, options)
-        units = dict(obu.obus(coded))
-        found = obu.check_sequence_header(units[obu.OBU_SEQUENCE_HEADER], width, height)
-        still, tiles = obu.read_frame(units[obu.OBU_FRAME], width, height, found)
-        if not _are_equal(_decode_still(still, tiles), decode_planes(coded, width, height, found)):
-            raise LinkError("av1: the rebuilt still differs from libaom's; please report this picture")
-        still = replace(
-            still, encoder_levels=None, post_filter=_choose_filter(still, tiles, source_planes(small, found))
-        )
-        payload = obu.pack(still, tiles)
-        if obu.unpack(payload, width, height, grey=small.ndim == 2) != (still, tiles):
-            raise LinkError("av1: the payload's header does not read back as written; please report this picture")
-        return payload
+        return _finish(small, self._encode_by_aom(small, quality))
+
+    def encode_within(self, small: NDArray[np.uint8], max_bytes: int) -> bytes:
+        """Return the best payload found within ``max_bytes``, or that of the lowest quality if none fits.
+
+        Drafts at a fast speed of libaom predict which qualities to encode. Filters always take the same bits, so they
+        are chosen for the payloads that keep the budget alone.
+
+        Raises:
+            PictureError, SetupError, LinkError: as ``encode``.
+        """
+        _check_picture(small)
+        coded: dict[int, bytes] = {}
+
+        def draft_bytes(quality: int) -> int:
+            return len(obu.pack(*_read(small, self._encode_by_aom(small, quality, DRAFT_SPEED))))
+
+        def encode(quality: int) -> bytes:
+            coded[quality] = self._encode_by_aom(small, quality)
+            return obu.pack(*_read(small, coded[quality]))
+
+        found = find_by_drafts(self.qualities, max_bytes, draft_bytes, encode)[:MOST_FINISHED]
+        payloads = [_finish(small, coded[quality]) for quality in found]
+        return min(payloads, key=lambda payload: self._squared_error(payload, small))
 
     def decode(self, payload: bytes, width: int, height: int, *, grey: bool) -> NDArray[np.uint8]:
         """Return the small picture, ``[h, w, 3]`` or, if ``grey``, ``[h, w]``.
@@ -102,6 +114,40 @@ class Av1Coder:
         still, tiles = obu.unpack(payload, width, height, grey=grey)
         planes = _decode_still(still, tiles)
         return planes[0].copy() if grey else rgb_from_yuv(*planes)
+
+    def _squared_error(self, payload: bytes, small: NDArray[np.uint8]) -> int:
+        """Return the sum of squared differences between ``small`` and what ``payload`` decodes to."""
+        return _squared_error(self.decode(payload, small.shape[1], small.shape[0], grey=small.ndim == 2), small)
+
+    def _encode_by_aom(self, small: NDArray[np.uint8], quality: int, speed: int | None = None) -> bytes:
+        """Return libaom's OBUs of ``small`` at ``quality``; ``speed`` replaces the usual one."""
+        height, width = small.shape[:2]
+        chroma = Chroma.GREY if small.ndim == 2 else Chroma(quality % 2) if self._chroma is None else self._chroma
+        usual = _speed_for(width * height) if self._speed is None else self._speed
+        options = {"tune": self._tune} | AOM_OPTIONS
+        return aom_obus(small, 63 - quality // 2, SUBSAMPLING[chroma], usual if speed is None else speed, options)
+
+
+def _read(small: NDArray[np.uint8], coded: bytes) -> tuple[Still, bytes]:
+    """Return the header values and the tile group of libaom's OBUs of ``small``."""
+    height, width = small.shape[:2]
+    units = dict(obu.obus(coded))
+    chroma = obu.check_sequence_header(units[obu.OBU_SEQUENCE_HEADER], width, height)
+    return obu.read_frame(units[obu.OBU_FRAME], width, height, chroma)
+
+
+def _finish(small: NDArray[np.uint8], coded: bytes) -> bytes:
+    """Return the payload of libaom's OBUs of ``small``, with the filters that measure best and its header checked."""
+    still, tiles = _read(small, coded)
+    height, width = small.shape[:2]
+    if not _are_equal(_decode_still(still, tiles), decode_planes(coded, width, height, still.chroma)):
+        raise LinkError("av1: the rebuilt still differs from libaom's; please report this picture")
+    chosen = _choose_filter(still, tiles, source_planes(small, still.chroma))
+    still = replace(still, encoder_levels=None, post_filter=chosen)
+    payload = obu.pack(still, tiles)
+    if obu.unpack(payload, width, height, grey=small.ndim == 2) != (still, tiles):
+        raise LinkError("av1: the payload's header does not read back as written; please report this picture")
+    return payload
 
 
 def _check_picture(small: NDArray[np.uint8]) -> None:

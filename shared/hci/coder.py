@@ -18,7 +18,7 @@ class HciCoder(Protocol):
     """Codes one small picture. ``decode`` inverts ``encode`` bit-exactly on any machine.
 
     ``qualities`` is a range of integers, coarse to fine. A larger quality should not take fewer bytes, so that
-    bisection finds the best quality within a byte budget.
+    ``encode_within`` finds the best quality within a byte budget.
     """
 
     name: str
@@ -26,6 +26,10 @@ class HciCoder(Protocol):
 
     def encode(self, small: NDArray[np.uint8], quality: int) -> bytes:
         """Code ``small`` (``[h, w, 3]`` RGB or ``[h, w]`` grey, uint8) at ``quality`` and return its payload."""
+        ...
+
+    def encode_within(self, small: NDArray[np.uint8], max_bytes: int) -> bytes:
+        """Return the payload of the highest quality within ``max_bytes``, or that of the lowest if none fits."""
         ...
 
     def decode(self, payload: bytes, width: int, height: int, *, grey: bool) -> NDArray[np.uint8]:

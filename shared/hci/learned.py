@@ -23,6 +23,7 @@ from torch.nn import functional as F  # noqa: N812
 from shared.errors import BitstreamError, ConfigError, PictureError, SetupError
 from shared.hci.coder import LEARNED_MAX_SIDE, MIN_SMALL_SIDE
 from shared.hci.integer_net import LIMIT, SCALE_ENTRIES, UNIT, IntegerDecoder, IntegerWeights
+from shared.hci.quality_search import find_highest_within
 from shared.pixels import grey_to_rgb, to_tensor
 from shared.range_coding import RangeReader, RangeWriter, table_model
 
@@ -233,6 +234,14 @@ class LearnedHciCoder:
             ConfigError: a quality outside 0..31.
         """
         return self._encode(small, quality)[0]
+
+    def encode_within(self, small: NDArray[np.uint8], max_bytes: int) -> bytes:
+        """Return the payload of the highest quality within ``max_bytes``, or that of the lowest if none fits.
+
+        Raises:
+            PictureError: as ``encode``.
+        """
+        return find_highest_within(self.qualities, max_bytes, lambda quality: self.encode(small, quality))
 
     @torch.no_grad()
     def encode_with_picture(self, small: NDArray[np.uint8], quality: int) -> tuple[bytes, NDArray[np.uint8]]:

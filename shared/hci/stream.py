@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import functools
 import importlib
-import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -26,7 +27,7 @@ from shared.hci.coder import AV1_MAX_SIDE, LEARNED_MAX_SIDE, MIN_SMALL_SIDE
 from shared.hci.rate_table import best_scale, coders_by_merit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 HCI_SCALES = (1, 2, 3, 4, 5, 6, 8, 16)  # the position is the scale code on the wire
 HCI_HEADER_BYTES = 1
-# From its lowest to its highest quality, a coder's payload doubles about this many times.
-DOUBLINGS = 6
 
 
 class _Entry(NamedTuple):
@@ -119,7 +118,7 @@ def encode_hci(picture: NDArray[np.uint8], max_bytes: int, *, coder: str | None 
     fewest: list[int] = []
     for name, scale in _scales_to_try(width, height, max_bytes, coder):
         small = downsample(picture, scale)
-        payloads = [_encode_within(one, small, max_bytes - HCI_HEADER_BYTES) for one in _get_encoders(name)]
+        payloads = _encode_side_by_side([(one, small) for one in _get_encoders(name)], max_bytes - HCI_HEADER_BYTES)
         fitting = [payload for payload in payloads if len(payload) + HCI_HEADER_BYTES <= max_bytes]
         if fitting:
             return _pack_params(name, scale) + min(fitting, key=lambda payload: _squared_error(name, payload, small))
@@ -146,14 +145,14 @@ def hci_candidates(
     tried = list(_scales_to_try(width, height, max_bytes, coder))
     finer = _finer_scales(width, height, *tried[0]) if tried else []
     offered = dict(enumerate([*finer, *tried], start=-len(finer)))
-    made: list[bytes] = []
-    for name, scale in (offered[step] for step in steps if step in offered):
-        small = downsample(picture, scale)
-        for one in _get_encoders(name):
-            payload = _pack_params(name, scale) + _encode_within(one, small, max_bytes - HCI_HEADER_BYTES)
-            if len(payload) <= max_bytes and payload not in made:
-                made.append(payload)
-    return made
+    chosen = [offered[step] for step in steps if step in offered]
+    small = {scale: downsample(picture, scale) for _, scale in chosen}
+    tasks = [(name, scale, encoder) for name, scale in chosen for encoder in _get_encoders(name)]
+    payloads = _encode_side_by_side(
+        [(encoder, small[scale]) for _, scale, encoder in tasks], max_bytes - HCI_HEADER_BYTES
+    )
+    made = [_pack_params(name, scale) + payload for (name, scale, _), payload in zip(tasks, payloads, strict=True)]
+    return list(dict.fromkeys(payload for payload in made if len(payload) <= max_bytes))
 
 
 def decode_hci(payload: bytes, width: int, height: int, *, grey: bool = False) -> HciImage:
@@ -245,23 +244,10 @@ def _squared_error(name: str, payload: bytes, small: NDArray[np.uint8]) -> int:
     return int(np.sum((decoded.astype(np.int32) - small) ** 2, dtype=np.int64))
 
 
-def _encode_within(coder: HciCoder, small: NDArray[np.uint8], max_bytes: int) -> bytes:
-    """Return the payload of the highest quality within ``max_bytes``, or that of the lowest quality if none fits.
+def _encode_side_by_side(tasks: Sequence[tuple[HciCoder, NDArray[np.uint8]]], max_bytes: int) -> list[bytes]:
+    """Return for each coder and small picture the payload of the highest quality within ``max_bytes``.
 
-    Sizes grow about exponentially with quality. The first steps use this rule to bracket the budget; bisection follows.
+    libaom and dav1d run without Python's global lock, so threads use as many cores as there are tasks.
     """
-    per_doubling = len(coder.qualities) / DOUBLINGS
-    low, high, guess = -1, len(coder.qualities), len(coder.qualities) // 3
-    best = payload = b""
-    reach = 1
-    while high - low > 1:
-        payload = coder.encode(small, coder.qualities[guess])
-        if len(payload) <= max_bytes:
-            low, best = guess, payload
-        else:
-            high = guess
-        step = per_doubling * math.log2(max(max_bytes, 1) / len(payload))
-        guess += math.floor(min(step, -reach) if high == guess else max(step, reach))
-        reach *= 2
-        guess = guess if low < guess < high else (low + high) // 2
-    return best if low >= 0 else payload
+    with ThreadPoolExecutor(max(1, min(len(tasks), os.cpu_count() or 1))) as threads:
+        return list(threads.map(lambda task: task[0].encode_within(task[1], max_bytes), tasks))
