@@ -53,9 +53,9 @@ def decode(
         outputs.previews() as on_preview,
     ):
         decoded = session.decode(container, settings, reference=original, on_preview=on_preview)
-    report = decoded.report
-    if not report.rebuilt:
-        raise InputError(f"{file} holds no picture: {report.reason}")
+        report = decoded.report
+        if not report.rebuilt:
+            raise InputError(f"{file} holds no picture: {report.reason}")
     write_output(out, decoded.png)
     outputs.write_trust(decoded)
 

@@ -10,7 +10,7 @@ from receiver.metrics.names import MEASURES, PATCH_FID
 from semlink.evaluate.pictures import describe_notes
 from semlink.evaluate.summary import FRAMING
 from semlink.pipeline.coding_spec import AUTOENCODER
-from semlink.report.style import label_measure, line_style, plain_label
+from semlink.report.style import label_measure, legend_columns, line_style, plain_label
 from semlink.report.text import format_count, format_number, markdown_table
 from shared.streams import StreamKind
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 PANEL_INCHES: Final = (4.4, 3.4)
 PANEL_COLUMNS: Final = 3
 X_TICKS: Final = 5
-LEGEND_CHARACTERS: Final = 60
-"""Characters of the legend that fit below a panel, and those that the line before a name takes."""
-LEGEND_HANDLE: Final = 6
 DIFFERENCES: Final = """In percent of the anchor's value, over the pictures that both codecs decoded and that have the
 measure; PSNR in dB, top-1 and top-5 in percentage points.
 """
@@ -152,8 +149,7 @@ def draw_plot(averages: Sequence[Average]) -> bytes:
     if any(len(one.pictures) < most for one in averages):
         handles.append(Line2D([], [], color="grey", marker="o", fillstyle="none", linestyle="none"))
         labels.append(f"fewer than {most} pictures")
-    longest = max(map(len, labels))
-    in_a_row = max(1, min(4, columns * LEGEND_CHARACTERS // (longest + LEGEND_HANDLE)))
+    in_a_row = legend_columns(labels, PANEL_INCHES[0] * columns)
     figure.legend(handles, labels, loc="outside lower center", ncols=in_a_row, fontsize="small")
     out = io.BytesIO()
     figure.savefig(out, dpi=100)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from receiver.metrics.names import MEASURES
 from shared.printable import printable
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 MARKERS: Final = "o^sDvP*X"
 COLOURS: Final = 10
 """Number of colours in matplotlib's colour cycle."""
+MAX_LEGEND_COLUMNS: Final = 4
+CHARACTERS_PER_INCH: Final = 13.5
+"""Characters of a small font."""
+LEGEND_LINE: Final = 6
+"""Characters that the line before a label takes, with the space between two columns."""
 
 
 def line_style(place: int) -> dict[str, Any]:
@@ -25,6 +33,12 @@ def line_style(place: int) -> dict[str, Any]:
 def plain_label(name: str) -> str:
     """Return ``name`` as matplotlib shows it as it is: a pair of dollar signs would be a formula."""
     return printable(name).replace("$", r"\$")
+
+
+def legend_columns(labels: Sequence[str], inches: float) -> int:
+    """Return how many ``labels`` stand beside each other in the legend of a figure, 1 to 4."""
+    longest = max(map(len, labels), default=0)
+    return max(1, min(MAX_LEGEND_COLUMNS, int(inches * CHARACTERS_PER_INCH / (longest + LEGEND_LINE))))
 
 
 def label_measure(name: str) -> str:

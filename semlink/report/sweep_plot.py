@@ -16,7 +16,7 @@ from channel.phy.capacity import rayleigh_outage
 from channel.phy.mcs import mcs
 from receiver.metrics.names import MEASURES
 from receiver.outcome import REBUILT
-from semlink.report.style import label_measure, line_style, plain_label
+from semlink.report.style import label_measure, legend_columns, line_style, plain_label
 from semlink.report.text import format_rate
 from shared.errors import InputError, SetupError
 
@@ -231,7 +231,7 @@ def _finish(figure: Any, panels: list[Any], named: tuple[str, str, str]) -> Figu
         panel.grid(visible=True, alpha=0.25)
         lines, labels = panel.get_legend_handles_labels()
         handles |= dict(zip(labels, lines, strict=True))
-    columns = 4 if len(panels) > 1 else 2
+    columns = legend_columns(list(handles), PANEL_INCHES[0] * len(panels))
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns, fontsize="small")
     png, svg = io.BytesIO(), io.BytesIO()
     with warnings.catch_warnings():
