@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sionna.phy.fec.crc import CRCDecoder, CRCEncoder
-from sionna.phy.mapping import Constellation, Demapper, Mapper
 
 from channel.phy.ldpc import LdpcCode
 from channel.phy.polar import PolarCode
+from channel.phy.sionna_import import Constellation, CRCDecoder, CRCEncoder, Demapper, Mapper
 from shared.errors import ConfigError
 
 if TYPE_CHECKING:

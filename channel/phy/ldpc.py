@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
+
+from channel.phy.sionna_import import LDPC5GDecoder, LDPC5GEncoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from sionna.phy.fec.crc import CRCDecoder
 
     from channel.phy.mcs import TransportBlock
+    from channel.phy.sionna_import import CRCDecoder
 
 # A decoder iteration walks several float32 tensors of one message per edge. On a CPU, batches beyond the cache are
 # several times slower per packet (benchmarks/channel/phy_throughput.py); on a GPU, small batches are slow.

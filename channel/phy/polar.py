@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from sionna.phy.fec.polar import Polar5GDecoder, Polar5GEncoder
+
+from channel.phy.sionna_import import Polar5GDecoder, Polar5GEncoder
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from sionna.phy.fec.crc import CRCDecoder
 
     from channel.phy.mcs import TransportBlock
+    from channel.phy.sionna_import import CRCDecoder
 
 _LIST_SIZE = 8
 

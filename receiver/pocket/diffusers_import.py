@@ -1,13 +1,33 @@
-"""The parts of diffusers that the decoder uses, imported so that an unusable torchvision does not matter."""
+"""The parts of diffusers that the decoder uses, imported without the rest, which takes four times as long.
+
+With one model diffusers imports all others of its folder, every scheduler with scipy, transformers and torch's
+compiler. The decoder uses none of them. An unusable torchvision does not matter.
+"""
 
 from __future__ import annotations
 
+from shared.deferred_imports import defer, replace, stand_in_compiler
+from shared.torch_imports import TORCH_IMPORTS
 from shared.torchvision_import import allow_torchvision
 
-allow_torchvision()
+NOT_RUN = (
+    *(f"diffusers.models.{folder}" for folder in ("autoencoders", "controlnets", "transformers", "unets")),
+    *("diffusers.hooks", "scipy.integrate", "scipy.stats"),
+)
 
-from diffusers import AutoencoderDC, ConfigMixin, ControlNetModel, ModelMixin, UNet2DConditionModel  # noqa: E402
-from diffusers.configuration_utils import register_to_config  # noqa: E402
+with TORCH_IMPORTS, defer(*NOT_RUN):
+    allow_torchvision()
+    with replace({"transformers": None, "torch._dynamo": stand_in_compiler()}):
+        from diffusers.configuration_utils import ConfigMixin, register_to_config
+        from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
+        from diffusers.models.controlnets.controlnet import ControlNetModel
+        from diffusers.models.modeling_utils import ModelMixin
+        from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+        from diffusers.utils import import_utils
+
+    # diffusers asks once what is installed. What is imported from it later may use transformers.
+    found = import_utils._is_package_available("transformers")  # noqa: SLF001 - diffusers has no public way to ask again
+    import_utils._transformers_available, import_utils._transformers_version = found  # noqa: SLF001
 
 __all__ = [
     "AutoencoderDC",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from receiver.pocket.diffusers_import import ConfigMixin, ModelMixin, register_to_config
-from receiver.pocket.prompt import Prompt, PromptEmbedding
+from receiver.pocket.prompt import Prompt, PromptEmbedding, new_places
 from receiver.pocket.sizes import RESTORER_SCALE
 from shared.latent.layout import LATENT_STRIDE
 
@@ -38,7 +38,7 @@ class FallbackSynthesis(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffu
         super().__init__()
         # The attributes' names are the keys of the weights that ship.
         self.words = PromptEmbedding(width)
-        self.places = nn.Parameter(torch.randn(LAYOUT_SIDE * LAYOUT_SIDE, width) / 8)
+        self.places = new_places(LAYOUT_SIDE * LAYOUT_SIDE, width)
         self.look = nn.MultiheadAttention(width, heads, batch_first=True)
         self.mix = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
         self.colours = nn.Sequential(

@@ -69,6 +69,13 @@ def _pad(rows: Sequence[Tensor], length: int) -> tuple[Tensor, Tensor]:
     return values, given
 
 
+def new_places(*shape: int) -> nn.Parameter:
+    """Return untrained vectors for positions; without values on the device "meta", where weights are loaded later."""
+    places = torch.empty(*shape)
+    # On "meta", torch would import its compiler for random numbers: seconds.
+    return nn.Parameter(places if places.is_meta else places.normal_(std=1 / 8))
+
+
 class PromptEmbedding(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is untyped
     """Embeds a prompt: a linear map for each kind of stream, and learned positions for semantic tokens."""
 
@@ -78,7 +85,7 @@ class PromptEmbedding(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffuse
         self.caption = nn.Linear(TEXT_WIDTH, width)
         self.regions = nn.Linear(TEXT_WIDTH, width)
         self.tokens = nn.Linear(len(QUANTISER_LEVELS), len(TokenKind) * width)
-        self.places = nn.Parameter(torch.randn(len(TokenKind), MAX_TOKENS, width) / 8)
+        self.places = new_places(len(TokenKind), MAX_TOKENS, width)
 
     def forward(self, prompt: Prompt) -> Tensor:
         """Return the prompt tokens ``[B, 1 + C + N + 3, width]``; the first, the null token, is zero."""

@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 
 from semlink.cli.channels import channels
 from semlink.cli.codecs import codecs
+from semlink.cli.cores import choose_threads
 from semlink.cli.decode import decode
 from semlink.cli.demo import demo
 from semlink.cli.doctor import doctor
@@ -53,14 +54,20 @@ for _command in COMMANDS.values():
     app.command()(expand_groups(_command))
 
 
+def run() -> None:
+    """Run the command as a process: ends it without the second that Python takes to remove torch's modules."""
+    try:
+        main()
+    except SystemExit as ended:
+        exit_now(ended.code if isinstance(ended.code, int) else 0)
+
+
 def main() -> None:
     """Run the command; a failure that the user can fix prints one line and exits with status 2."""
     open_streams()
     # gRPC's core writes lines of its own to standard error, even if nothing is wrong.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    # OpenMP's threads wait for each other in every operation. If one of them shares its core with another process, as
-    # when services run side by side, all of them are slow.
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(choose_threads(next(iter(sys.argv[1:]), ""))))
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()
@@ -101,4 +108,4 @@ def _print_error(message: str, status: int) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from channel.propagation.timing import wall_wait_s
 from channel.service.loss_messages import predict_loss
 from channel.service.messages import arrival_message, describe_channel, list_channels, read_profile, report_message
-from receiver.decoder_registry import DEFAULT_DECODER, check_decoder
+from receiver.decoder_registry import check_decoder
 from receiver.decoders.base import DecodeOptions, options_for
 from receiver.rebuild import check_reference, draft_decoders, make_report, measure_quality, rebuild, repair_report
 from receiver.reception import Reception
@@ -120,13 +121,13 @@ class LocalSession:
         _check_settings(receive)
         codec, loaded, resolved = requested_codec(send), load_picture(picture), _resolve(channel)
         overheads = read_profile(channel).repair_overheads()
-        with ThreadPoolExecutor(max_workers=1) as loader:
-            loading = loader.submit(self.pipeline.decoder, receive.decoder or DEFAULT_DECODER)
-            bitstream, encode_s = self._encode(loaded, codec, send, on_stage)
-            packets = requested_packets(bitstream, codec, send, overheads)
-            on_stage("transmit", 0.0)
-            sent = self.pipeline.transmit(packets.all, resolved.config, picture_index=channel.picture_index)
-            decoder = loading.result()
+        # Models load while the picture is encoded. A refusal during the encoding does not wait for them.
+        threading.Thread(target=self._load, args=(receive.decoder,), daemon=True).start()
+        bitstream, encode_s = self._encode(loaded, codec, send, on_stage)
+        packets = requested_packets(bitstream, codec, send, overheads)
+        on_stage("transmit", 0.0)
+        sent = self.pipeline.transmit(packets.all, resolved.config, picture_index=channel.picture_index)
+        decoder = self.pipeline.decoder(receive.decoder)
         options = _options(decoder, receive)
         reception, shown = Reception(send.picture_index), _Previews(decoder, options, on_preview)
         started_s, outdated = time.perf_counter(), False
@@ -170,6 +171,12 @@ class LocalSession:
     def describe(self, settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
         """Return the channel that a transmission with ``settings`` would use."""
         return describe_channel(settings)
+
+    def _load(self, decoder: str) -> None:
+        """Load the decoder and the channel's codes ahead of their use, which reports what fails."""
+        with contextlib.suppress(Exception):
+            self.pipeline.decoder(decoder)
+            self.pipeline.chains()
 
     def _encode(
         self, picture: Picture, codec: Codec, settings: sender_pb2.SendSettings, on_stage: OnStage
