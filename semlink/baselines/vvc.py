@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.errors import InputError
+from shared.errors import InputError, PictureError
 from shared.picture import load_picture
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class VvcPicture:
             pixels = load_picture(self.file.read_bytes()).pixels
         except OSError as error:
             raise InputError(f"cannot read {self.file}: {error.strerror}; remove or replace it") from error
+        except PictureError as error:
+            raise PictureError(f"{self.file}: {error}") from error
         if pixels.shape[:2] != (height, width):
             size = f"{pixels.shape[1]}x{pixels.shape[0]}"
             raise InputError(f"{self.file} is {size} pixels, the original {width}x{height}; remove or replace it")

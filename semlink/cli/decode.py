@@ -10,7 +10,7 @@ import typer
 from semlink._inputs import name_picture
 from semlink.cli.options import Json, ReceiverAddress, ReceiverOptions, Timeout
 from semlink.cli.output import print_json, print_line, print_notes, print_table
-from semlink.cli.output_files import OutputOptions, require_png
+from semlink.cli.output_files import OutputOptions, require_result
 from semlink.cli.picture_options import Levels, read_picture
 from semlink.cli.report_text import describe_contents, make_decoding_document
 from semlink.cli.standard_streams import print_beside, read_input, write_output
@@ -41,7 +41,7 @@ def decode(
     as_json: Json = False,
 ) -> None:
     """Decode the container FILE.sem into the picture OUT.png."""
-    require_png(out, file, *([] if reference is None else [reference]))
+    require_result(out, file, *([] if reference is None else [reference]), png=True)
     outputs.require(file, out, reference)
     container = read_input(file)
     original = b"" if reference is None else read_picture(reference, levels).data

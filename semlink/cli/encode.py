@@ -10,7 +10,7 @@ import typer
 from semlink._inputs import name_picture
 from semlink.cli.options import Json, SenderAddress, SenderOptions, Timeout
 from semlink.cli.output import print_json, print_notes, print_table, progress_bar
-from semlink.cli.output_files import require_output
+from semlink.cli.output_files import require_result
 from semlink.cli.picture_options import Levels, PicturePath, read_picture
 from semlink.cli.report_text import describe_streams, list_streams
 from semlink.cli.standard_streams import print_beside, write_output
@@ -36,7 +36,7 @@ def encode(
     as_json: Json = False,
 ) -> None:
     """Encode PICTURE into the container FILE.sem."""
-    require_output(file, picture)
+    require_result(file, picture)
     settings = options.settings(max_bytes)
     given = read_picture(picture, levels)
     with (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 import typer
 
 from semlink.cli.report_text import damaged_streams
-from semlink.cli.standard_streams import STANDARD, require_no_terminal
+from semlink.cli.standard_streams import STANDARD
 from shared.errors import InputError
 from shared.files import remove_older, write_file, write_or_remove
 
@@ -37,15 +38,11 @@ def make_folder(path: Path, option: str) -> None:
 
 
 def require_output(path: Path, *inputs: Path) -> None:
-    """Check that ``path``, a file or ``-`` for standard output, can be written and is none of ``inputs``.
+    """Check that the file ``path`` can be written and is none of ``inputs``.
 
     Raises:
-        InputError: the folder does not exist or is not writable, ``path`` is not a file, it is an input,
-            or standard output is a terminal.
+        InputError: the folder does not exist or is not writable, ``path`` is not a file, or it is an input.
     """
-    require_no_terminal(path)
-    if path == STANDARD:
-        return
     if not path.parent.is_dir():
         raise InputError(f"cannot write {path}: there is no folder {path.parent}; make it first")
     try:
@@ -62,13 +59,25 @@ def require_output(path: Path, *inputs: Path) -> None:
             raise InputError(f"cannot write {path}: it is an input of this command; choose another name")
 
 
+def require_result(path: Path, *inputs: Path, png: bool = False) -> None:
+    """Check that the result of a command can go to ``path``, which may be ``-`` for standard output.
+
+    Raises:
+        InputError: as ``require_output`` or, with ``png``, ``require_png``; or standard output is a terminal.
+    """
+    if path != STANDARD:
+        (require_png if png else require_output)(path, *inputs)
+    elif sys.stdout.isatty():
+        raise InputError("standard output is a terminal, and the result is binary: redirect it, or give a file name")
+
+
 def require_png(path: Path, *inputs: Path) -> None:
-    """Check as ``require_output``, and that the name of a file ends in ``.png``.
+    """Check as ``require_output``, and that the name ends in ``.png``.
 
     Raises:
         InputError: ``path`` fails a check.
     """
-    if path.suffix.lower() != ".png" and path != STANDARD:
+    if path.suffix.lower() != ".png":
         raise InputError(f"cannot write {path}: pictures are written as PNG; give a name that ends in .png")
     require_output(path, *inputs)
 

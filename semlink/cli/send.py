@@ -19,7 +19,7 @@ from semlink.cli.options import (
     Timeout,
 )
 from semlink.cli.output import print_json, print_notes, print_table, progress_bar
-from semlink.cli.output_files import OutputOptions, require_png
+from semlink.cli.output_files import OutputOptions, require_result
 from semlink.cli.picture_options import Levels, PicturePath, read_picture
 from semlink.cli.report_text import make_accounting_table, make_transfer_document, summarise_transfer
 from semlink.cli.standard_streams import STANDARD, print_beside, write_output
@@ -70,7 +70,7 @@ def send(
     removed, and the exit status is 0.
     """
     if out is not None:
-        require_png(out, picture)
+        require_result(out, picture, png=True)
     outputs.require(picture, out)
     send_settings, channel_settings = sender.settings(max_bytes, packet_bytes), channel.settings()
     receive_settings = receiver.receive_settings(progressive=outputs.progressive is not None)

@@ -66,16 +66,6 @@ def write_output(path: Path, data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def require_no_terminal(out: Path) -> None:
-    """Check that binary output to ``out`` does not end on a terminal.
-
-    Raises:
-        InputError: ``out`` is standard output, and that is a terminal.
-    """
-    if out == STANDARD and sys.stdout.isatty():
-        raise InputError("standard output is a terminal, and the result is binary: redirect it, or give a file name")
-
-
 @contextlib.contextmanager
 def print_beside(out: Path | None) -> Iterator[None]:
     """Print what the block prints to standard error if ``out`` is standard output."""

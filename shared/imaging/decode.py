@@ -11,7 +11,7 @@ from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 from shared.imaging.checks import require_size, require_tile
 from shared.imaging.colour import convert_profile, png_exponent, split_alpha
 from shared.imaging.fits import is_fits, read_fits
-from shared.imaging.levels import FULL, Levels, Values, to_eight_bit, values_of
+from shared.imaging.levels import EIGHT_BIT, FULL, Levels, Values, to_eight_bit, values_of
 from shared.imaging.png import is_wide_colour, read_wide_colour
 from shared.imaging.tiff import WHITE_IS_ZERO, is_tiff, read_wide_tiff
 from shared.pixels import grey_to_rgb
@@ -101,7 +101,7 @@ def _change_levels(image: Image.Image, levels: Levels, exponent: float, notes: l
     if levels == FULL and exponent == 1.0:
         return image
     plain, alpha = split_alpha(image)
-    values = Values(np.array(plain.convert("RGB") if plain.mode == "CMYK" else plain), (0.0, 255.0), "8 bit")
+    values = Values(np.array(plain.convert("RGB") if plain.mode == "CMYK" else plain), (0.0, 255.0), EIGHT_BIT)
     changed = Image.fromarray(to_eight_bit(values, levels, [] if levels == FULL else notes, exponent))
     if alpha is not None:
         changed.putalpha(alpha)

@@ -20,6 +20,7 @@ AUTO_PERCENT: Final = (0.1, 99.9)
 """``auto`` spans these percentiles of the values, so that single hot pixels do not make the picture dark."""
 DARK_SHARE: Final = 0.25
 """A picture whose values span less than this share of the levels gets a note that names ``auto``."""
+EIGHT_BIT: Final = "8 bit"
 ROWS_AT_ONCE: Final = 256
 """Rows that are scaled at a time, which bounds the memory for 64-bit numbers."""
 
@@ -154,8 +155,9 @@ def _describe(
 ) -> str:
     """Return what was done to the levels, in one sentence."""
     black, white = reversed(limits) if values.white_is_low else limits
+    depth = values.kind if values.kind == EIGHT_BIT else f"{values.kind} to {EIGHT_BIT}"
     parts = [
-        f"{values.kind} to 8 bit, levels {levels.text}: {black:.6g} became black and {white:.6g} white",
+        f"{depth}, levels {levels.text}: {black:.6g} became black and {white:.6g} white",
         f"its values run from {run[0]:.6g} to {run[1]:.6g}",
     ]
     if undefined:

@@ -134,6 +134,15 @@ def test_a_pillow_image_is_read_as_its_file_is(picture, tmp_path):
         assert semlink.encode(image.convert(mode), max_bytes=300).bitstream.header.width == 192, mode
 
 
+def test_wide_values_come_as_arrays_images_and_files_with_levels(picture, tmp_path):
+    wide = picture[..., 0].astype(np.uint16) * 16
+    Image.fromarray(wide).save(tmp_path / "wide.tif")
+    given = (wide, wide.astype(np.float32), Image.fromarray(wide.astype(np.float32)), tmp_path / "wide.tif")
+    encoded = [semlink.encode(one, codec="hci-learned", levels="0:4080") for one in given]
+    assert {one.data for one in encoded} == {semlink.encode(picture[..., 0], codec="hci-learned").data}
+    assert all("levels 0:4080: 0 became black and 4080 white" in one.notes[0] for one in encoded)
+
+
 def test_values_print_no_payloads(picture):
     encoded = semlink.encode(picture, max_bytes=3000)
     received = semlink.Link(snr_db=20).send(encoded)
@@ -164,7 +173,13 @@ def test_nothing_received_is_one_error_and_no_picture(picture):
     ("call", "words"),
     [
         (lambda picture: semlink.encode("missing.png"), "missing.png"),
-        (lambda picture: semlink.encode(picture.astype(float)), "uint8"),
+        (lambda picture: semlink.encode(picture.astype(float)), "64 bit floating-point values from"),
+        (lambda picture: semlink.encode(picture.astype(int)), "uint8"),
+        (lambda picture: semlink.encode(picture, levels="dark"), "levels 'dark': give full, auto, or LOW:HIGH"),
+        (lambda picture: semlink.encode(__file__), "test_public_api.py: this is not a picture"),
+        (lambda picture: semlink.Link(settings={"caf\udce9": 1}).describe(), r"caf\xe9"),
+        (lambda picture: semlink.Link(mcs="\udce9").describe(), r"mcs = \xe9"),
+        (lambda picture: semlink.connect(sender="\udce9:5").codecs(), "is not an address"),
         (lambda picture: semlink.encode(picture, codec="jpeg"), "unknown codec 'jpeg'"),
         (lambda picture: semlink.encode(picture, max_bytes=3), "3 bytes"),
         (lambda picture: semlink.encode(3), "int is no picture"),

@@ -167,7 +167,7 @@ def test_levels_change_8_bit_pictures_too():
     Image.fromarray((RAMP // 257).astype(np.uint8)).save(out, "PNG")
     picture = load_picture(out.getvalue(), parse_levels("50:100"))
     assert np.array_equal(picture.pixels, np.rint(np.clip((RAMP // 257 - 50.0) / 50, 0, 1) * 255).astype(np.uint8))
-    assert picture.notes[0].startswith("8 bit to 8 bit, levels 50:100: 50 became black and 100 white")
+    assert picture.notes[0].startswith("8 bit, levels 50:100: 50 became black and 100 white")
 
 
 @pytest.mark.parametrize("text", ["", "fll", "5", "5:", ":5", "9:3", "1:1", "nan:4", "0:inf", "1:2:3"])
