@@ -193,7 +193,7 @@ def test_nothing_received_is_one_error_and_no_picture(picture):
         (lambda picture: semlink.Link(packet_bytes=64.5), "packet_bytes = 64.5"),
         (
             lambda picture: semlink.Link(seed=-1).describe(),
-            "seed = -1: give a whole number from 0 to 18446744073709551615",
+            "seed = -1: give a whole number from 0 to 2^64 - 1",
         ),
         (lambda picture: semlink.Link(settings=[1]), "settings = [1]"),
         (lambda picture: semlink.Link(seed=-1), "seed = -1"),
