@@ -37,6 +37,8 @@ HCI_SHARE: Final = 0.6
 """Least share of a budget for the HCI. A caption, regions or latent channels that would take more are left out."""
 FULL_SHARE: Final = 0.97
 """Share of a budget that a recipe with ``fills`` should use."""
+MIN_DEFAULT_BUDGET_BYTES: Final = 96
+"""Least budget of a caller who names none. It holds the smallest encoding of most pictures."""
 MAX_BUDGET_BYTES: Final = MAX_BITSTREAM_BYTES - 32
 """The largest container, less what the tags and lengths of all its streams may take."""
 
@@ -119,14 +121,20 @@ class Budget:
         return room - max(0, self.size(payloads | {kind: bytes(room)}) - self.total_bytes)
 
 
-def check_caption(caption: bytes, codec: Codec, budget: Budget) -> None:
-    """Check, before any extractor loads, that a required ``caption`` leaves an HCI its share of ``budget``.
+def check_budget(budget: Budget, codec: Codec, caption: bytes = b"") -> None:
+    """Check, before any extractor loads, that ``budget`` holds a byte of some stream and a required ``caption``.
 
     Raises:
-        BudgetError: it does not.
+        BudgetError: it does not. How many bytes a stream takes at least is not known yet.
     """
-    if not _caption_fits(caption, codec, budget):
+    if caption and not _caption_fits(caption, codec, budget):
         raise _caption_too_long(caption, codec, budget)
+    room = budget.room({}, codec.streams[0])
+    if room <= 0:
+        raise BudgetError(
+            f"{budget.total_bytes} bytes are too few: header, lengths and checksum alone take "
+            f"{budget.total_bytes - room}; give {MIN_DEFAULT_BUDGET_BYTES}, which hold most pictures"
+        )
 
 
 def _caption_fits(caption: bytes, codec: Codec, budget: Budget) -> bool:

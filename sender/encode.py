@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from sender.budget import Budget, Candidates, CaptionCandidate, allocate, check_caption
+from sender.budget import (
+    MIN_DEFAULT_BUDGET_BYTES,
+    Budget,
+    Candidates,
+    CaptionCandidate,
+    allocate,
+    check_budget,
+)
 from sender.hci_search import choose_hci
 from sender.rdo import latent_candidates
 from shared.caption.coder import encode_caption
@@ -24,8 +31,6 @@ if TYPE_CHECKING:
     from shared.codecs.recipe import Codec
     from shared.picture import Picture
     from shared.tokens.stream import Tokens
-
-MIN_DEFAULT_BUDGET_BYTES: Final = 96
 
 
 def default_budget_bytes(picture: Picture, codec: Codec) -> int:
@@ -55,8 +60,7 @@ def encode_picture(
     if codec.trade_off is not None and extractors.feature_distortion is None:
         raise SetupError("a trade-off needs a decoder at the sender: install the receiver beside it, or leave it out")
     budget = Budget(picture.header, max_bytes or default_budget_bytes(picture, codec))
-    if caption:
-        check_caption(encode_caption(caption), codec, budget)
+    check_budget(budget, codec, encode_caption(caption) if caption else b"")
     candidates = extract(picture, codec, extractors, caption)
     return budget.container(allocate(candidates, budget))
 

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sender.budget import FULL_SHARE, HCI_SHARE, MAX_BUDGET_BYTES, Budget, Candidates, CaptionCandidate, allocate
+from sender.budget import (
+    FULL_SHARE,
+    HCI_SHARE,
+    MAX_BUDGET_BYTES,
+    Budget,
+    Candidates,
+    CaptionCandidate,
+    allocate,
+    check_budget,
+)
 from sender.rdo import LatentCandidate
 from shared.bitstream import PictureHeader
 from shared.codecs.recipe import Codec
@@ -172,6 +181,13 @@ def test_a_budget_beyond_the_largest_container_is_refused_and_the_largest_is_not
     assert sizes(Candidates(codec(HCI), hci=hci_of_all_bytes), MAX_BUDGET_BYTES)[HCI] > MAX_BUDGET_BYTES - 16
     with pytest.raises(BudgetError, match=f"a picture may take {MAX_BUDGET_BYTES}; lower the budget"):
         Budget(HEADER, MAX_BUDGET_BYTES + 1)
+
+
+def test_bytes_that_hold_no_stream_are_refused_before_anything_is_extracted():
+    check_budget(Budget(HEADER, 8), codec(HCI))
+    words = "^7 bytes are too few: header, lengths and checksum alone take 7; give 96, which hold most pictures$"
+    with pytest.raises(BudgetError, match=words):
+        check_budget(Budget(HEADER, 7), codec(HCI))
 
 
 @pytest.mark.parametrize("total_bytes", [1, 7, 12])

@@ -9,7 +9,7 @@ from sender.extractors.extractors import Extractors
 from sender.rdo import latent_candidates, least_cost
 from shared.codecs.builtin import GSC
 from shared.codecs.recipe import TradeOff, change_recipe
-from shared.errors import SetupError
+from shared.errors import BudgetError, SetupError
 from shared.latent.coder import decode_latent, encode_latent
 from shared.picture import encode_png, load_picture
 from shared.streams import StreamKind
@@ -81,9 +81,12 @@ def test_the_sender_measures_the_distortion_and_keeps_the_budget(picture):
     assert captions == ["a cat"] * 3
 
 
-def test_no_channels_are_sent_where_none_fit(picture):
+def test_a_budget_that_holds_the_caption_but_no_channel_is_refused(picture):
     extractors = Extractors(feature_distortion=lambda pixels, caption: falling)
-    assert encode_picture(picture, gsc_with(1.0, 0.0), extractors, 30, "a cat").stream(StreamKind.LATENT) is None
+    with pytest.raises(BudgetError, match=r"^20 bytes are too few for this .* with codec 'gsc': give ") as refused:
+        encode_picture(picture, gsc_with(1.0, 0.0), extractors, 20, "a cat")
+    least = refused.value.fewest_bytes
+    assert encode_picture(picture, gsc_with(1.0, 0.0), extractors, least, "a cat").stream(StreamKind.LATENT)
 
 
 def test_a_sender_without_a_decoder_refuses(picture):
