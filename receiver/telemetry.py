@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Histogram
 
 from receiver.metrics.names import PERCEPTUAL
-from receiver.outcome import OUTCOMES, outcome_of
+from shared.outcome import OUTCOMES, outcome_of
 from shared.rpc.semlink.v1 import receiver_pb2
 from shared.streams import StreamKind
 from shared.telemetry.labels import PSNR_DB, RATIOS, codec_label, snr_label

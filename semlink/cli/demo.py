@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from receiver.outcome import outcome_of
 from semlink.cli.options import MAX_SEED, ChannelName, Device, Json, Seed, ServiceOptions
 from semlink.cli.output import print_json, print_line, print_table, progress_bar
 from semlink.cli.output_files import make_folder
@@ -21,6 +20,7 @@ from semlink.client.session import open_session
 from semlink.report.text import format_number, markdown_table
 from shared.errors import ConfigError, SetupError
 from shared.files import remove_older, write_file
+from shared.outcome import outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from receiver.outcome import LOST
 from semlink.cli.report_text import describe_decoder, describe_streams
 from semlink.report.picture_grid import Tile, draw_picture_grid
 from semlink.report.trust_map import colour_trust_map
+from shared.outcome import LOST
 from shared.rpc.semlink.v1 import packet_pb2
 
 if TYPE_CHECKING:

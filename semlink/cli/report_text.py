@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from receiver.outcome import INVENTED, LOST, outcome_of
 from semlink.report.text import format_number
+from shared.outcome import INVENTED, LOST, outcome_of
 from shared.streams import StreamKind
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from PIL import Image
 
 from receiver.metrics.names import MEASURES
-from receiver.outcome import INVENTED, REBUILT
 from semlink.report.picture_grid import Tile, draw_picture_grid
 from semlink.report.text import format_rate
 from semlink.sweep.store import picture_path
+from shared.outcome import INVENTED, REBUILT
 from shared.printable import short_name
 from shared.validation import shorten
 

@@ -15,10 +15,10 @@ import numpy as np
 from channel.phy.capacity import rayleigh_outage
 from channel.phy.mcs import mcs
 from receiver.metrics.names import MEASURES
-from receiver.outcome import REBUILT
 from semlink.report.style import label_measure, legend_columns, line_style, plain_label
 from semlink.report.text import format_rate
 from shared.errors import InputError, SetupError
+from shared.outcome import REBUILT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from receiver.metrics.names import MEASURES
-from semlink.report.text import format_interval, format_measure, format_rate, remove_common_columns
+from semlink.report.style import format_measure
+from semlink.report.text import format_interval, format_rate, remove_common_columns
 from semlink.sweep.summary import summarise_points
 from shared.printable import printable
 

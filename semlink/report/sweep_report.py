@@ -9,9 +9,10 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from receiver.metrics.names import MEASURES
+from semlink.report.style import format_measure
 from semlink.report.sweep_grids import draw_grids
 from semlink.report.sweep_plot import draw_figures
-from semlink.report.text import format_interval, format_measure, format_number, format_rate, remove_common_columns
+from semlink.report.text import format_interval, format_number, format_rate, remove_common_columns
 from semlink.sweep.store import read_rows, read_runs
 from semlink.sweep.summary import summarise_points
 from shared.errors import InputError, SetupError

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from receiver.metrics.names import MEASURES
 from shared.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from semlink.sweep.summary import Interval, PointSummary
+    from semlink.sweep.summary import Interval
 
 
 def format_number(value: float | None, digits: int) -> str:
@@ -30,12 +29,6 @@ def format_interval(interval: Interval | None, digits: int) -> str:
 def format_count(count: int, pictures: int) -> str:
     """Return how many pictures a mean is over, as in `` (7)``; empty if it is all of them, or none."""
     return f" ({count})" if 0 < count < pictures else ""
-
-
-def format_measure(point: PointSummary, name: str) -> str:
-    """Return a point's mean of a measure, and of how many pictures if some lack it: ``0.912 ±0.004 (7)``."""
-    count = format_count(point.measured.get(name, 0), len(point.pictures))
-    return format_interval(point.measures.get(name), MEASURES[name].decimals) + count
 
 
 def format_rate(kind: str, rate: float) -> str:

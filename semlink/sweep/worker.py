@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from receiver.metrics.reporter import Measures
-from receiver.outcome import INVENTED, LOST, REBUILT
 from semlink.pipeline.channel_uses import fit_container
 from semlink.pipeline.coding_spec import ChannelCode
 from semlink.pipeline.pipeline import Pipeline, Transmitted, receive
@@ -30,6 +29,7 @@ from semlink.sweep.row import (
 from sender.packets import make_packets
 from shared.codecs.registry import get_codec
 from shared.errors import BudgetError
+from shared.outcome import INVENTED, LOST, REBUILT
 from shared.picture import load_picture
 from shared.pixels import grey_to_rgb
 

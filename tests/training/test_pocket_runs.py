@@ -132,7 +132,7 @@ def test_several_processes_end_together_by_the_main_ones_clock(tmp_path):
         "from pathlib import Path\n"
         "from types import SimpleNamespace\n"
         f"sys.path.insert(0, {str(tmp_path)!r})\n"
-        "from training.pocket import loop\n"
+        "from training import loop\n"
         "from training.pocket.__main__ import _main_process_first\n"
         "from recipes import LineRecipe, plan\n"
         "made = Path(sys.argv[1]) / 'made'\n"

@@ -68,6 +68,13 @@ def test_help_imports_nothing_heavy():
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
+def test_the_command_starts_without_the_code_of_any_service():
+    """The image of a service holds its own code alone, and serves by this command."""
+    services = ("sender", "channel", "receiver")
+    code = f"import sys, semlink.cli.main; print([m for m in sys.modules if m.partition('.')[0] in {services}])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 def test_doctor_finds_what_the_link_needs(semlink_json):
     report = semlink_json("doctor")
     found = {line["item"]: line["found"] for line in report}

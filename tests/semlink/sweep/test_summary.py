@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from semlink.report.text import format_measure
+from semlink.report.style import format_measure
 from semlink.sweep.store import read_rows
 from semlink.sweep.summary import stratified_mean, summarise_points, wilson_interval
 
