@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -23,7 +24,7 @@ QUICK = [one for one in SHOWN if one.words[1] == "channels" or "coffee.sem" in o
 
 
 def parse(words: list[str], *, whole: bool) -> None:
-    """Parse ``words`` as the command does; without ``whole``, arguments may be missing."""
+    """Parse ``words`` as the command does; without ``whole``, arguments and values may be missing."""
     name, *rest = [PLACEHOLDERS.get(word, word) for word in words[1:]]
     if name.startswith("--"):
         name, rest = "encode", [name]
@@ -32,7 +33,7 @@ def parse(words: list[str], *, whole: bool) -> None:
     except typer.Exit:  # --help
         pass
     except TyperException as error:
-        if whole or not str(error).startswith("Missing parameter"):
+        if whole or not re.search("^Missing parameter|requires an argument", str(error)):
             raise
 
 
