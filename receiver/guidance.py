@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from receiver.concealment import fill_lost
 from shared.caption.coder import decode_caption
 from shared.errors import BitstreamError
-from shared.hci.stream import decode_hci
+from shared.hci.slices import decode_slices
+from shared.hci.stream import HciImage, decode_hci, upsample
 from shared.latent.coder import decode_latent
 from shared.regions.coder import decode_regions
 from shared.streams import StreamKind
@@ -16,10 +20,12 @@ from shared.tokens.stream import decode_tokens
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from shared.bitstream import Bitstream, PictureHeader
-    from shared.hci.stream import HciImage
     from shared.latent.coder import LatentChannels
     from shared.regions.region import Region
+    from shared.streams import Stream
     from shared.tokens.stream import Tokens
 
 
@@ -27,7 +33,11 @@ if TYPE_CHECKING:
 class Guidance:
     """The decoded streams of one picture. A stream that was lost or does not decode is None.
 
-    ``hci`` is the HCI (highly compressed image). ``damaged`` names the streams that were received but do not decode.
+    ``hci`` is the HCI (highly compressed image). Where slices of it were lost, it is filled from ``base``, the very
+    small picture sent with it, or else from the slices around them; if all of them were lost, it is the base itself.
+    ``received`` uint8 ``[1, 1, h, w]`` is 1 where the pixels of ``hci`` arrived as slices and 0 where they were filled;
+    it is None if there is no HCI, or all of it arrived. ``slices`` are how many of the HCI's slices arrived, of how
+    many. ``damaged`` names the streams of which something was received that does not decode.
     """
 
     header: PictureHeader
@@ -37,6 +47,9 @@ class Guidance:
     latent: LatentChannels | None = None
     regions: tuple[Region, ...] | None = None
     damaged: tuple[StreamKind, ...] = ()
+    base: HciImage | None = None
+    received: NDArray[np.uint8] | None = None
+    slices: tuple[int, int] = (0, 0)
 
     @property
     def is_empty(self) -> bool:
@@ -53,13 +66,52 @@ def guidance_in(bitstream: Bitstream) -> Guidance:
         StreamKind.TOKENS: ("tokens", decode_tokens),
         StreamKind.LATENT: ("latent", lambda data: decode_latent(data, header.width, header.height)),
         StreamKind.REGIONS: ("regions", decode_regions),
+        StreamKind.BASE: ("base", lambda data: decode_hci(data, header.width, header.height, grey=header.grey)),
     }
     found: dict[str, Any] = {}
     damaged = []
+    sliced = None
     for stream in bitstream.streams:
         name, decode = decoders[stream.kind]
         try:
-            found[name] = decode(stream.payload)
+            if stream.lengths:
+                sliced = _require_slices(stream)
+            else:
+                found[name] = decode(stream.payload)
         except BitstreamError:
             damaged.append(stream.kind)
+    if sliced is not None:
+        found |= _join_slices(sliced, header, found.get("base"), damaged)
+    elif "base" in found and "hci" not in found:
+        found |= {"hci": found["base"], "received": _mask(np.zeros(found["base"].pixels.shape[:2], bool))}
     return Guidance(header, **found, damaged=tuple(damaged))
+
+
+def _require_slices(stream: Stream) -> tuple[bytes, ...]:
+    """Return the units of an HCI; no other stream of this version consists of several."""
+    if stream.kind is not StreamKind.HCI:
+        raise BitstreamError(f"a stream {stream.kind.name} of {len(stream.lengths)} units; it has one in this version")
+    return stream.units
+
+
+def _join_slices(
+    slices: tuple[bytes, ...], header: PictureHeader, base: HciImage | None, damaged: list[StreamKind]
+) -> dict[str, Any]:
+    """Return the fields of ``Guidance`` that an HCI in ``slices`` gives, and add it to ``damaged`` if it is."""
+    arrived = sum(map(bool, slices))
+    sliced = decode_slices(slices, header.width, header.height, grey=header.grey)
+    if sliced is None or sliced.damaged:
+        damaged.append(StreamKind.HCI)
+    if sliced is None:
+        blank = {"hci": base, "received": _mask(np.zeros(base.pixels.shape[:2], bool))} if base is not None else {}
+        return blank | {"slices": (0, len(slices))}
+    rows, columns = sliced.received.shape
+    under = None if base is None else upsample(base.pixels, columns, rows)
+    image = sliced.image
+    filled = HciImage(fill_lost(image.pixels, sliced.received, under), image.coder, image.scale)
+    mask = None if sliced.received.all() else _mask(sliced.received)
+    return {"hci": filled, "received": mask, "slices": (arrived, len(slices))}
+
+
+def _mask(received: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    return received.astype(np.uint8)[None, None]

@@ -1,20 +1,23 @@
 """Puts the streams of pictures together from packets that may be lost, repeated, reordered or damaged.
 
-A stream is returned only when every packet from its first segment to its last one has arrived, so its bytes are exactly
-those that were sent. Two limits follow from the packets alone: a stream without any received packet is unknown, and if
-a picture number is used again within the window (all pictures in between lost), its packets count for the old picture
-unless they contradict it.
+A stream consists of units. A unit is returned once every packet from its first segment to its last one has arrived, so
+its bytes are exactly those that were sent; the other units of the stream may be lost. Two limits follow from the
+packets alone: a stream without any received packet is unknown, and if a picture number is used again within the window
+(all pictures in between lost), its packets count for the old picture unless they contradict it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from receiver.segments import Segments
 from shared.bitstream import Bitstream, PictureHeader
 from shared.errors import BitstreamError, ConfigError, PacketError
-from shared.packets import MAX_SEGMENTS, PICTURE_IDS, SEQUENCE_COUNTS, Packet
-from shared.streams import Stream, StreamKind
+from shared.packets import PICTURE_IDS, Packet
+
+if TYPE_CHECKING:
+    from shared.streams import Stream, StreamKind
 
 # Memory of Python for one segment beside its payload, rounded up: max_bytes then also bounds many tiny packets.
 _BOOKKEEPING_BYTES: Final = 256
@@ -22,20 +25,23 @@ _BOOKKEEPING_BYTES: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """A stream that has just become complete."""
+    """What has arrived of a stream after one more unit of it is complete. ``whole``: no unit is missing any more."""
 
     picture_id: int
     header: PictureHeader
     stream: Stream
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)
 class StreamStatus:
     """Progress of one stream.
 
-    ``total`` is its number of packets, known once its first and its last packet have arrived. ``missing`` counts the
-    gaps between the received packets; it is exact when ``total`` is known. A stream is in ``conflict`` if two different
-    segments arrived for one place; then it never becomes complete.
+    ``total`` is its number of packets. It is known once the first and the last packet of a stream of one unit have
+    arrived, or all packets of a stream of several units. ``missing`` counts the gaps between the received packets, but
+    not less than the missing units; it is exact when ``total`` is known. ``units`` is the number of units, None if
+    unknown, and ``units_received`` counts the complete ones. A stream is in ``conflict`` if two different segments
+    arrived for one place; then their unit never becomes complete.
     """
 
     kind: StreamKind
@@ -44,6 +50,8 @@ class StreamStatus:
     total: int | None
     complete: bool
     conflict: bool
+    units: int | None = None
+    units_received: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,64 +78,9 @@ class ReassemblyCounts:
 
 
 @dataclass(slots=True)
-class _Run:
-    """The segments of one stream by place: the sequence count relative to that of the first arrival."""
-
-    anchor: int
-    segments: dict[int, Packet] = field(default_factory=dict)
-    first: int | None = None
-    last: int | None = None
-    low: int = 0
-    high: int = 0
-    conflict: bool = False
-
-    def place(self, packet: Packet) -> int:
-        """Signed distance from the anchor, modulo the 14-bit count."""
-        half = SEQUENCE_COUNTS // 2
-        return (packet.sequence_count - self.anchor + half) % SEQUENCE_COUNTS - half
-
-    def fits(self, packet: Packet) -> bool:
-        """Whether the packet can belong to the same stream as the held ones."""
-        place = self.place(packet)
-        if place in self.segments:
-            return True
-        low, high = min(self.low, place), max(self.high, place)
-        if high - low >= MAX_SEGMENTS:
-            return False
-        first = place if packet.is_first else self.first
-        last = place if packet.is_last else self.last
-        if (packet.is_first and self.first is not None) or (packet.is_last and self.last is not None):
-            return False
-        return (first is None or first == low) and (last is None or last == high)
-
-    def add(self, packet: Packet) -> None:
-        place = self.place(packet)
-        self.segments[place] = packet
-        self.low, self.high = min(self.low, place), max(self.high, place)
-        if packet.is_first:
-            self.first = place
-        if packet.is_last:
-            self.last = place
-
-    @property
-    def complete(self) -> bool:
-        known = self.first is not None and self.last is not None
-        return known and not self.conflict and len(self.segments) == self.high - self.low + 1
-
-    def payload(self) -> bytes:
-        return b"".join(self.segments[place].data for place in range(self.low, self.high + 1))
-
-    def status(self, kind: StreamKind) -> StreamStatus:
-        span = self.high - self.low + 1
-        total = None if self.first is None or self.last is None else span
-        received = len(self.segments)
-        return StreamStatus(kind, received, span - received, total, self.complete, self.conflict)
-
-
-@dataclass(slots=True)
 class _Picture:
     header: PictureHeader | None = None
-    runs: dict[StreamKind, _Run] = field(default_factory=dict)
+    runs: dict[StreamKind, Segments] = field(default_factory=dict)
     held_bytes: int = 0
 
     def contradicts(self, packet: Packet) -> bool:
@@ -136,6 +89,20 @@ class _Picture:
             return True
         run = self.runs.get(packet.kind)
         return run is not None and not run.fits(packet)
+
+
+def _status(kind: StreamKind, run: Segments) -> StreamStatus:
+    complete, units = run.complete, run.units
+    return StreamStatus(
+        kind,
+        received=run.count,
+        missing=max(run.span - run.count, (units or 0) - run.units_received if (units or 1) > 1 else 0),
+        total=run.span if run.is_bounded or complete else None,
+        complete=complete,
+        conflict=run.conflict,
+        units=units,
+        units_received=run.units_received,
+    )
 
 
 class Reassembler:
@@ -173,7 +140,7 @@ class Reassembler:
         return sum(picture.held_bytes for picture in self._pictures.values())
 
     def push(self, data: bytes) -> StreamEvent | None:
-        """Take one received packet; return the stream that it completed, or None.
+        """Take one received packet; return what has arrived of its stream if it completed a unit, else None.
 
         Any bytes may be pushed: bytes that are not a packet of this link are counted as damaged.
         """
@@ -183,43 +150,44 @@ class Reassembler:
             self.counts.damaged += 1
             return None
         picture = self._picture_of(packet)
-        run = picture.runs.setdefault(packet.kind, _Run(anchor=packet.sequence_count))
-        held = run.segments.get(run.place(packet))
+        run = picture.runs.setdefault(packet.kind, Segments(anchor=packet.sequence_count))
+        held = run.held(packet)
         if held == packet:
             self.counts.duplicate += 1
             return None
         if held is not None:
             self.counts.conflicting += 1
-            run.conflict = True
+            run.mark_conflict(packet)
             return None
         self.counts.accepted += 1
         picture.header = picture.header or packet.header
         picture.held_bytes += len(packet.data) + _BOOKKEEPING_BYTES
-        run.add(packet)
+        completes = run.add(packet)
         self._evict()
-        if picture.header is None or not run.complete:
+        stream = run.stream(packet.kind) if completes else None
+        if picture.header is None or stream is None:
             return None
-        return StreamEvent(packet.picture_id, picture.header, Stream(packet.kind, run.payload()))
+        return StreamEvent(packet.picture_id, picture.header, stream, whole=run.complete)
 
     def status(self, picture_id: int) -> PictureStatus | None:
         """Return the progress of a picture, or None if it is not held."""
         picture = self._pictures.get(picture_id)
         if picture is None:
             return None
-        streams = tuple(picture.runs[kind].status(kind) for kind in sorted(picture.runs))
+        streams = tuple(_status(kind, run) for kind, run in sorted(picture.runs.items()))
         return PictureStatus(picture_id, picture.header, streams)
 
     def bitstream(self, picture_id: int) -> Bitstream | None:
-        """Return the complete streams of a picture, or None while its size is not known.
+        """Return the complete units of a picture's streams, or None while its size is not known.
 
-        Without loss its ``pack()`` equals the sender's file byte for byte.
+        A lost unit of a stream of several is b"". Without loss its ``pack()`` equals the sender's file byte for byte.
         """
         picture = self._pictures.get(picture_id)
         if picture is None or picture.header is None:
             return None
-        complete = (Stream(kind, run.payload()) for kind, run in sorted(picture.runs.items()) if run.complete)
+        streams = (run.stream(kind) for kind, run in sorted(picture.runs.items()))
         try:
-            return Bitstream(picture.header, tuple(complete))
+            return Bitstream(picture.header, tuple(stream for stream in streams if stream is not None))
         except BitstreamError:  # intact packets, but more payload than a sender of this link makes
             return None
 

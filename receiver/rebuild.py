@@ -103,6 +103,11 @@ def check_reference(reference: bytes, header: PictureHeader) -> None:
         check_same_size((header.height, header.width), load_picture(reference).pixels.shape)
 
 
+def holds_picture(bitstream: Bitstream) -> bool:
+    """Whether ``bitstream`` has something to enlarge: an HCI or its base."""
+    return any(bitstream.stream(kind) is not None for kind in (StreamKind.HCI, StreamKind.BASE))
+
+
 def measure_quality(rebuilt: Rebuilt, reference: bytes) -> Rebuilt:
     """Return ``rebuilt`` with its quality against ``reference``, a picture file.
 
@@ -148,6 +153,8 @@ def make_report(
         report.fidelity = rebuilt.fidelity
     if rebuilt.trust is not None:
         report.trust = rebuilt.trust
+    if rebuilt.guidance.received is not None:
+        report.hci_received = float(rebuilt.guidance.received.mean())
     if rebuilt.quality is not None:
         report.quality.psnr_db = rebuilt.quality.psnr_db
         if rebuilt.quality.ms_ssim is not None:
@@ -174,7 +181,13 @@ def describe_streams(guidance: Guidance) -> dict[StreamKind, str]:
     texts = {}
     if guidance.hci is not None:
         height, width = guidance.hci.pixels.shape[:2]
-        texts[StreamKind.HCI] = f"{width}x{height} ({guidance.hci.coder})"
+        arrived, slices = guidance.slices
+        part = f", {arrived} of {slices} slices" if slices else ""
+        if arrived or (not slices and guidance.hci is not guidance.base):
+            texts[StreamKind.HCI] = f"{width}x{height} ({guidance.hci.coder}{part})"
+    if guidance.base is not None:
+        height, width = guidance.base.pixels.shape[:2]
+        texts[StreamKind.BASE] = f"{width}x{height} ({guidance.base.coder})"
     if guidance.caption is not None:
         texts[StreamKind.CAPTION] = guidance.caption
     if guidance.tokens is not None:
@@ -192,10 +205,13 @@ def _stream_reports(rebuilt: Rebuilt | None, status: PictureStatus | None) -> li
     received = {stream.kind: stream.received for stream in status.streams} if status is not None else {}
     streams = rebuilt.bitstream.streams if rebuilt is not None else ()
     payload_bytes = {stream.kind: len(stream.payload) for stream in streams}
+    units = {stream.kind: [len(unit) for unit in stream.units] for stream in streams}
     damaged = rebuilt.guidance.damaged if rebuilt is not None else ()
     content = describe_streams(rebuilt.guidance) if rebuilt is not None else {}
 
     def state(kind: StreamKind) -> receiver_pb2.StreamState.ValueType:
+        if len(units.get(kind, ())) > 1 and 0 in units[kind] and kind not in damaged:
+            return receiver_pb2.STREAM_STATE_INCOMPLETE
         if kind not in payload_bytes:
             return receiver_pb2.STREAM_STATE_INCOMPLETE
         return receiver_pb2.STREAM_STATE_DAMAGED if kind in damaged else receiver_pb2.STREAM_STATE_WHOLE
@@ -207,6 +223,8 @@ def _stream_reports(rebuilt: Rebuilt | None, status: PictureStatus | None) -> li
             bytes=payload_bytes.get(kind, 0),
             packets_received=received.get(kind, 0),
             content=content.get(kind, ""),
+            units=len(units.get(kind, ())),
+            units_received=sum(length > 0 for length in units.get(kind, ())),
         )
         for kind in sorted(received.keys() | payload_bytes.keys())
     ]

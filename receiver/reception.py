@@ -26,13 +26,13 @@ class Reception:
         self.complete: list[StreamKind] = []
 
     def push(self, packet: bytes) -> bool:
-        """Take one received packet; return whether it completed a stream.
+        """Take one received packet; return whether it completed a unit of a stream.
 
         Any bytes may be pushed: what is not a packet of this link is counted as rejected.
         """
         self.received_packets += 1
         events = [event for one in self._repair.push(packet) if (event := self._reassembler.push(one)) is not None]
-        self.complete += [event.stream.kind for event in events]
+        self.complete += [event.stream.kind for event in events if event.whole]
         return bool(events)
 
     @property
@@ -41,7 +41,7 @@ class Reception:
         return self._reassembler.counts.damaged
 
     def bitstream(self) -> Bitstream | None:
-        """Return the complete streams, None while not even the picture's size is known."""
+        """Return the complete units of all streams, None while not even the picture's size is known."""
         return self._reassembler.bitstream(self._picture_id)
 
     def status(self) -> PictureStatus | None:

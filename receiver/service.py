@@ -18,6 +18,7 @@ from receiver.rebuild import (
     Rebuilt,
     check_reference,
     draft_decoders,
+    holds_picture,
     make_report,
     measure_quality,
     rebuild,
@@ -34,7 +35,6 @@ from shared.rpc.limits import HEAVY_WORKERS
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2, receiver_pb2_grpc
 from shared.rpc.server import ServiceSpec
 from shared.rpc.status import streaming_rpc
-from shared.streams import StreamKind
 from shared.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
+    from shared.streams import StreamKind
     from shared.telemetry.telemetry import CallTelemetry
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -81,7 +82,7 @@ class _Decoding:
 
     async def rebuild_draft(self, bitstream: Bitstream) -> Rebuilt:
         """Decode a draft; no picture without an HCI, because the fallback synthesis takes no longer than its draft."""
-        if bitstream.stream(StreamKind.HCI) is None:
+        if not holds_picture(bitstream):
             return Rebuilt(bitstream, Guidance(bitstream.header), 0.0)
         return await self.rebuild(bitstream)
 

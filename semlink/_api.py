@@ -22,6 +22,8 @@ def encode(
     latent_channels: int | None = None,
     trade_off: tuple[float, float] | None = None,
     levels: str = "full",
+    expected_loss: float = 0.0,
+    packet_bytes: int = 256,
 ) -> Encoded:
     """Encode a picture in this process; see ``Client.encode``.
 
@@ -39,6 +41,8 @@ def encode(
         latent_channels=latent_channels,
         trade_off=trade_off,
         levels=levels,
+        expected_loss=expected_loss,
+        packet_bytes=packet_bytes,
     )
 
 

@@ -55,6 +55,8 @@ class Client:
         latent_channels: int | None = None,
         trade_off: tuple[float, float] | None = None,
         levels: str = "full",
+        expected_loss: float = 0.0,
+        packet_bytes: int = 256,
     ) -> Encoded:
         """Encode a picture into the bytes of a ``.sem`` container (docs/bitstream.md).
 
@@ -67,9 +69,10 @@ class Client:
             tokens: most semantic tokens, 8 to 64; None: the codec's number.
             latent_channels: most latent channels, 1, 2, 4, 8 or 16; None: the codec's number.
             trade_off: alpha and beta of GSC's equation (2), which then chooses the latent channels.
-
             levels: values that become black and white where there are more than 8 bits: "full", "auto" or "LOW:HIGH"
                 (docs/pictures.md).
+            expected_loss: share of packets that a link may lose, 0 to 1, for the codec ``resilient``.
+            packet_bytes: most bytes of one packet of that link.
 
         Raises:
             PictureError, InputError: the picture cannot be read or carried.
@@ -85,6 +88,8 @@ class Client:
             tokens=tokens,
             latent_channels=latent_channels,
             trade_off=None if trade_off is None else _check_trade_off(trade_off),
+            expected_loss=expected_loss,
+            packet_bytes=_whole_number("packet_bytes", packet_bytes),
         )
         file = picture_file(picture, levels)
         with name_picture(picture):
@@ -158,7 +163,14 @@ class Client:
             LinkError: as ``encode``, ``Link.send`` and ``decode``.
         """
         over = link if isinstance(link, Link) else self.link(link)
-        encoded = self.encode(picture, codec=codec, max_bytes=max_bytes, levels=levels)
+        encoded = self.encode(
+            picture,
+            codec=codec,
+            max_bytes=max_bytes,
+            levels=levels,
+            expected_loss=over.predict_loss(),
+            packet_bytes=over.packet_bytes,
+        )
         received = over.send(encoded)
         try:
             return Transfer(encoded, received, self.decode(received, decoder=decoder))
@@ -245,6 +257,19 @@ class Link:
         described = self._session.describe(self._channel_settings(0))
         settings = {one.name: f"{one.value} {one.unit}".strip() for one in described.parameters}
         return settings | {"mcs": str(described.mcs), "es_n0_db": f"{described.es_n0_db:.2f}"}
+
+    @property
+    def packet_bytes(self) -> int:
+        """Most bytes of one packet."""
+        return self._packet_bytes
+
+    def predict_loss(self) -> float:
+        """Return the predicted share of packets that the link loses, 0 to 1, before repair.
+
+        Raises:
+            UnknownNameError, ConfigError: as ``send``.
+        """
+        return self._session.describe(self._channel_settings(0)).packet_loss
 
     @property
     def _session(self) -> Session:

@@ -76,6 +76,7 @@ class Candidates:
         hci: codes the HCI for a number of bytes.
         tokens: returns the tokens to send beside an HCI payload (None: no HCI) and a caption ("": no caption).
         latent_distortion: returns, for a caption, what a choice of latent channels loses of the picture's features.
+        base: payload of the base under an HCI in slices.
     """
 
     codec: Codec
@@ -85,6 +86,7 @@ class Candidates:
     hci: HciSource | None = None
     tokens: Callable[[bytes | None, str], Tokens] | None = None
     latent_distortion: Callable[[str], Callable[[LatentChannels], float]] | None = None
+    base: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,8 @@ def allocate(candidates: Candidates, budget: Budget) -> Payloads:
 def _share(candidates: Candidates, budget: Budget) -> Payloads:
     """Return the small streams that leave the HCI its share, then the HCI in the bytes that are left."""
     payloads = _caption_within(candidates, budget)
+    if candidates.base:
+        payloads[StreamKind.BASE] = candidates.base
     if candidates.regions and _leaves_share(payloads, StreamKind.REGIONS, candidates.regions, candidates, budget):
         payloads[StreamKind.REGIONS] = candidates.regions
     fitting = _fitting_latent(payloads, candidates, budget)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sender.budget import (
     MIN_DEFAULT_BUDGET_BYTES,
@@ -13,13 +15,16 @@ from sender.budget import (
     allocate,
     check_budget,
 )
+from sender.hci_parts import PartsEncoder, plan_parts
 from sender.hci_search import choose_hci
 from sender.rdo import latent_candidates
+from shared.bitstream import Bitstream
 from shared.caption.coder import encode_caption
-from shared.errors import ConfigError, SetupError
+from shared.errors import BudgetError, ConfigError, SetupError
 from shared.hci.stream import decode_hci
+from shared.packets import DEFAULT_PACKET_BYTES
 from shared.regions.coder import encode_regions
-from shared.streams import StreamKind
+from shared.streams import Stream, StreamKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,10 +32,28 @@ if TYPE_CHECKING:
 
     from sender.extractors.extractors import Extractors
     from sender.rdo import LatentCandidate
-    from shared.bitstream import Bitstream
     from shared.codecs.recipe import Codec
     from shared.picture import Picture
     from shared.tokens.stream import Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedLoss:
+    """What a recipe with ``parts`` prepares for: the share of packets that are lost, 0 to 1, and their size in bytes.
+
+    Raises:
+        ConfigError: the share is not 0 to 1.
+    """
+
+    packet_loss: float = 0.0
+    packet_bytes: int = DEFAULT_PACKET_BYTES
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.packet_loss <= 1:
+            raise ConfigError(f"expected loss {self.packet_loss:g}: give 0 (no packet is lost) to 1 (all are)")
+
+
+NO_LOSS: Final = ExpectedLoss()
 
 
 def default_budget_bytes(picture: Picture, codec: Codec) -> int:
@@ -39,13 +62,19 @@ def default_budget_bytes(picture: Picture, codec: Codec) -> int:
 
 
 def encode_picture(
-    picture: Picture, codec: Codec, extractors: Extractors, max_bytes: int = 0, caption: str | None = None
+    picture: Picture,
+    codec: Codec,
+    extractors: Extractors,
+    max_bytes: int = 0,
+    caption: str | None = None,
+    loss: ExpectedLoss = NO_LOSS,
 ) -> Bitstream:
     """Return the bitstream of ``picture``, whose container has at most ``max_bytes`` (0: the codec's default).
 
     Usually the small streams get their bytes first, and the highly compressed image (HCI) gets the rest. A stream that
     leaves too little for the HCI is left out. In a recipe with ``fills``, the HCI gets its bytes first, and other
-    streams fill the rest. ``caption`` replaces the captioner's sentence and gets its bytes before all others.
+    streams fill the rest. ``caption`` replaces the captioner's sentence and gets its bytes before all others. A recipe
+    with ``parts`` cuts the HCI for the ``loss``; without loss it sends the whole HCI alone.
 
     Raises:
         BudgetError: not even the smallest encoding fits, ``caption`` leaves no room, or no container has so many bytes.
@@ -61,8 +90,33 @@ def encode_picture(
         raise SetupError("a trade-off needs a decoder at the sender: install the receiver beside it, or leave it out")
     budget = Budget(picture.header, max_bytes or default_budget_bytes(picture, codec))
     check_budget(budget, codec, encode_caption(caption) if caption else b"")
+    plan = plan_parts(budget.header, budget.total_bytes, loss.packet_loss, loss.packet_bytes) if codec.parts else None
+    if codec.parts and plan is None and not caption:
+        codec = codec.model_copy(update={"streams": (StreamKind.HCI,)})
     candidates = extract(picture, codec, extractors, caption)
+    if plan is not None:
+        with suppress(BudgetError):  # too few bytes for parts: the HCI is sent whole
+            return _encode_parts(candidates, budget, PartsEncoder(picture.pixels, plan, codec.hci_coder))
     return budget.container(allocate(candidates, budget))
+
+
+def _encode_parts(candidates: Candidates, budget: Budget, parts: PartsEncoder) -> Bitstream:
+    """Return the bitstream whose HCI is a base and slices, which take the bytes that a whole HCI would.
+
+    Raises:
+        BudgetError: they do not fit.
+    """
+
+    def take_all(max_bytes: int, fills: object = None) -> bytes:
+        del fills
+        if max_bytes <= 0:
+            raise BudgetError(f"{max_bytes} bytes are left for the slices")
+        return bytes(max_bytes)
+
+    payloads = allocate(replace(candidates, base=parts.base(), hci=take_all), budget)
+    whole = budget.container(payloads)
+    slices = Stream.of_units(StreamKind.HCI, parts.slices(len(payloads[StreamKind.HCI])))
+    return Bitstream(whole.header, tuple(slices if one.kind is StreamKind.HCI else one for one in whole.streams))
 
 
 def extract(picture: Picture, codec: Codec, extractors: Extractors, caption: str | None = None) -> Candidates:

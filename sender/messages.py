@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sender.encode import ExpectedLoss
 from sender.packets import make_packets
 from shared.bitstream import bpp
 from shared.codecs.recipe import change_recipe
@@ -43,6 +44,15 @@ def requested_packets(
         counts=settings.next_sequence_counts,
         repair_count=settings.next_repair_count,
     )
+
+
+def requested_loss(settings: sender_pb2.SendSettings) -> ExpectedLoss:
+    """Return the losses that ``settings`` prepare for.
+
+    Raises:
+        ConfigError: the share of lost packets is not 0 to 1.
+    """
+    return ExpectedLoss(settings.expected_loss, settings.packet_bytes or DEFAULT_PACKET_BYTES)
 
 
 def send_report(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
-from sender.messages import list_codecs, requested_codec, requested_packets, send_report
+from sender.messages import list_codecs, requested_codec, requested_loss, requested_packets, send_report
 from sender.telemetry import SenderMetrics
 from shared.bitstream import Bitstream
 from shared.errors import InputError
@@ -90,7 +90,7 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
 
     def _encode(self, picture: Picture, codec: Codec, settings: sender_pb2.SendSettings) -> Bitstream:
         caption = settings.caption if settings.HasField("caption") else None
-        return encode_picture(picture, codec, self._extractors, settings.max_bytes, caption)
+        return encode_picture(picture, codec, self._extractors, settings.max_bytes, caption, requested_loss(settings))
 
     async def ListCodecs(  # noqa: N802 - gRPC's name
         self, request: sender_pb2.ListCodecsRequest, context: Context

@@ -13,9 +13,10 @@ from typing import Final
 from fastcrc import crc16
 
 from shared.errors import BitstreamError, PictureError
-from shared.streams import Stream, StreamKind
+from shared.streams import MAX_UNITS, Stream, StreamKind
 
-VERSION: Final = 1
+VERSION_WHOLE, VERSION_UNITS = 1, 2
+"""Version 1: every stream is one unit. Version 2: a stream may have several units, and there may be a BASE."""
 MIN_SIDE: Final = 64
 MAX_SIDE: Final = 8192
 PICTURE_HEADER_BYTES: Final = 4
@@ -25,8 +26,10 @@ _CONTAINER_CRC_BYTES: Final = 2
 _SIDE_BITS: Final = 13  # a side less one, 0 to 8191
 _SIDE_MASK: Final = (1 << _SIDE_BITS) - 1
 _GREY_BIT: Final = 1 << 28
-_RESERVED_BITS: Final = 0b11 << 26
+_LONG_BIT: Final = 1 << 27
+_RESERVED_BIT: Final = 1 << 26
 _LAST_FLAG: Final = 0x80
+_UNITS_FLAG: Final = 0x40
 _LENGTH_BYTES: Final = 3  # of LEB128: up to 2,097,151, more than any container holds
 
 
@@ -54,31 +57,46 @@ class PictureHeader:
         """Number of pixels, the denominator of bpp."""
         return self.width * self.height
 
-    def pack(self) -> bytes:
-        """Return the 4 header bytes."""
-        word = VERSION << 29 | (self.width - 1) << _SIDE_BITS | (self.height - 1)
-        return (word | (_GREY_BIT if self.grey else 0)).to_bytes(PICTURE_HEADER_BYTES, "big")
+    def pack(self, version: int = VERSION_WHOLE, *, long: bool = False) -> bytes:
+        """Return the 4 header bytes. In a packet, ``long`` announces a unit field of 3 bytes instead of 1."""
+        word = version << 29 | (self.width - 1) << _SIDE_BITS | (self.height - 1)
+        word |= (_LONG_BIT if long else 0) | (_GREY_BIT if self.grey else 0)
+        return word.to_bytes(PICTURE_HEADER_BYTES, "big")
 
     @classmethod
     def unpack(cls, data: bytes) -> PictureHeader:
         """Read the header that ``data`` starts with.
 
         Raises:
-            BitstreamError: too short, another version, reserved bits set, or a side below 64 pixels.
+            BitstreamError: as ``read_header``, or the header announces a long unit field.
         """
-        if len(data) < PICTURE_HEADER_BYTES:
-            raise BitstreamError(f"a picture header takes {PICTURE_HEADER_BYTES} bytes, only {len(data)} are left")
-        word = int.from_bytes(data[:PICTURE_HEADER_BYTES], "big")
-        if word >> 29 != VERSION:
-            raise BitstreamError(
-                f"bitstream version {word >> 29}; this build reads version {VERSION}; use the release that wrote it"
-            )
-        if word & _RESERVED_BITS:
-            raise BitstreamError("reserved header bits are set; this is not a picture header of version 1")
-        width, height = (word >> _SIDE_BITS & _SIDE_MASK) + 1, (word & _SIDE_MASK) + 1
-        if min(width, height) < MIN_SIDE:
-            raise BitstreamError(f"the header names {width}x{height} pixels; a side is {MIN_SIDE} to {MAX_SIDE}")
-        return cls(width, height, bool(word & _GREY_BIT))
+        header, _, long = read_header(data)
+        if long:
+            raise BitstreamError("reserved header bits are set; this is not the header of a container")
+        return header
+
+
+def read_header(data: bytes) -> tuple[PictureHeader, int, bool]:
+    """Return the header that ``data`` starts with, its version, and whether it announces a long unit field.
+
+    Raises:
+        BitstreamError: too short, another version, reserved bits set, or a side below 64 pixels.
+    """
+    if len(data) < PICTURE_HEADER_BYTES:
+        raise BitstreamError(f"a picture header takes {PICTURE_HEADER_BYTES} bytes, only {len(data)} are left")
+    word = int.from_bytes(data[:PICTURE_HEADER_BYTES], "big")
+    version, long = word >> 29, bool(word & _LONG_BIT)
+    if version not in (VERSION_WHOLE, VERSION_UNITS):
+        raise BitstreamError(
+            f"bitstream version {version}; this build reads versions {VERSION_WHOLE} and {VERSION_UNITS}; use the "
+            "release that wrote it"
+        )
+    if word & _RESERVED_BIT or (long and version == VERSION_WHOLE):
+        raise BitstreamError(f"reserved header bits are set; this is not a picture header of version {version}")
+    width, height = (word >> _SIDE_BITS & _SIDE_MASK) + 1, (word & _SIDE_MASK) + 1
+    if min(width, height) < MIN_SIDE:
+        raise BitstreamError(f"the header names {width}x{height} pixels; a side is {MIN_SIDE} to {MAX_SIDE}")
+    return PictureHeader(width, height, bool(word & _GREY_BIT)), version, long
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +113,8 @@ class Bitstream:
     def __post_init__(self) -> None:
         _require_ascending([stream.kind for stream in self.streams])
         payload_bytes = sum(len(stream.payload) for stream in self.streams)
-        overhead = PICTURE_HEADER_BYTES + _CONTAINER_CRC_BYTES + (1 + _LENGTH_BYTES) * len(self.streams)
+        lengths = sum(1 + (1 + len(stream.lengths) if stream.lengths else 0) for stream in self.streams)
+        overhead = PICTURE_HEADER_BYTES + _CONTAINER_CRC_BYTES + len(self.streams) + _LENGTH_BYTES * lengths
         if payload_bytes + overhead > MAX_BITSTREAM_BYTES:
             raise BitstreamError(
                 f"{payload_bytes} payload bytes; a bitstream holds {MAX_BITSTREAM_BYTES} in all; lower the budget"
@@ -105,16 +124,22 @@ class Bitstream:
         """Return the stream of ``kind``, or None if the picture has none."""
         return next((stream for stream in self.streams if stream.kind == kind), None)
 
+    @property
+    def version(self) -> int:
+        """The lowest version that can hold these streams: pictures of version 1 keep their bytes."""
+        needs_units = any(stream.lengths or stream.kind is StreamKind.BASE for stream in self.streams)
+        return VERSION_UNITS if needs_units else VERSION_WHOLE
+
     def pack(self) -> bytes:
         """Return the ``.sem`` file: header, streams, CRC."""
-        body = bytearray(self.header.pack())
+        body = bytearray(self.header.pack(self.version))
         for position, stream in enumerate(self.streams, start=1):
-            if position == len(self.streams):
-                body.append(stream.kind | _LAST_FLAG)
-            else:
-                body.append(stream.kind)
-                body += _leb128(len(stream.payload))
-            body += stream.payload
+            last = position == len(self.streams)
+            body.append(stream.kind | (_LAST_FLAG if last else 0) | (_UNITS_FLAG if stream.lengths else 0))
+            numbers = () if last else (len(stream.payload),)
+            if stream.lengths:
+                numbers = (*numbers, len(stream.lengths), *stream.lengths[:-1])
+            body += b"".join(map(_leb128, numbers)) + stream.payload
         return bytes(body) + _check_bytes(bytes(body))
 
     @classmethod
@@ -132,7 +157,11 @@ class Bitstream:
         body, check = data[:-_CONTAINER_CRC_BYTES], data[-_CONTAINER_CRC_BYTES:]
         if _check_bytes(body) != check:
             raise BitstreamError("the CRC does not match: the .sem file is damaged, truncated or no .sem file at all")
-        return cls(PictureHeader.unpack(body), _streams(body[PICTURE_HEADER_BYTES:]))
+        header, version, long = read_header(body)
+        bitstream = cls(header, _streams(body[PICTURE_HEADER_BYTES:]))
+        if long or bitstream.version != version:
+            raise BitstreamError(f"the header of version {version} does not fit the streams; this is not a .sem file")
+        return bitstream
 
 
 def bpp(n_bytes: int, width: int, height: int) -> float:
@@ -165,13 +194,16 @@ def _streams(data: bytes) -> tuple[Stream, ...]:
         tag = data[position]
         position += 1
         kind, last = _kind(tag), bool(tag & _LAST_FLAG)
-        if last:
-            length = len(data) - position
-        else:
+        length = None
+        if not last:
             length, position = _read_leb128(data, position)
-        if length > len(data) - position:
-            raise BitstreamError(f"stream {kind.name} claims {length} bytes, {len(data) - position} are left")
-        streams.append(Stream(kind, data[position : position + length]))
+        counts, position = _read_unit_lengths(data, position) if tag & _UNITS_FLAG else ((), position)
+        left = len(data) - position
+        length = left if length is None else length
+        if length > left or sum(counts) > length:
+            raise BitstreamError(f"stream {kind.name} claims {max(length, sum(counts))} bytes, {left} are left")
+        lengths = (*counts, length - sum(counts)) if counts else ()
+        streams.append(Stream(kind, data[position : position + length], lengths))
         position += length
         _require_ascending([stream.kind for stream in streams])  # bounds the loop by the number of kinds
     return tuple(streams)
@@ -179,9 +211,21 @@ def _streams(data: bytes) -> tuple[Stream, ...]:
 
 def _kind(tag: int) -> StreamKind:
     try:
-        return StreamKind(tag & ~_LAST_FLAG)
+        return StreamKind(tag & ~(_LAST_FLAG | _UNITS_FLAG))
     except ValueError as error:
-        raise BitstreamError(f"stream tag {tag:#04x} names no stream kind of version {VERSION}") from error
+        raise BitstreamError(f"stream tag {tag:#04x} names no stream kind of this version") from error
+
+
+def _read_unit_lengths(data: bytes, position: int) -> tuple[tuple[int, ...], int]:
+    """Return the lengths of all units but the last, and the position after them."""
+    count, position = _read_leb128(data, position)
+    if not 2 <= count <= min(MAX_UNITS, 1 + len(data) - position):
+        raise BitstreamError(f"a stream of {count} units in {len(data) - position} bytes; several are 2 to {MAX_UNITS}")
+    lengths = []
+    for _ in range(count - 1):
+        length, position = _read_leb128(data, position)
+        lengths.append(length)
+    return tuple(lengths), position
 
 
 def _leb128(value: int) -> bytes:

@@ -1,8 +1,9 @@
 """CCSDS Space Packets (CCSDS 133.0-B-2) that carry the streams of a picture.
 
-Each stream kind has its own application process id (APID). A stream is cut into segments. The sequence flags and the
-14-bit sequence count give the order of the segments; the count continues from picture to picture. Every packet ends
-with a cyclic redundancy check (CRC). ``docs/bitstream.md`` gives the byte layout.
+Each stream kind has its own application process id (APID). A stream consists of units that decode without each other.
+A unit is one packet where it fits, else several segments. The sequence flags mark a unit's first and last segment. The
+14-bit sequence count gives the order of all segments of a stream and continues from picture to picture. Every packet
+ends with a cyclic redundancy check (CRC). ``docs/bitstream.md`` gives the byte layout.
 """
 
 from __future__ import annotations
@@ -17,9 +18,16 @@ from spacepackets.ccsds.spacepacket import (  # type: ignore[import-untyped]
     SpacePacketHeader,
 )
 
-from shared.bitstream import PICTURE_HEADER_BYTES, Bitstream, PictureHeader
+from shared.bitstream import (
+    PICTURE_HEADER_BYTES,
+    VERSION_UNITS,
+    VERSION_WHOLE,
+    Bitstream,
+    PictureHeader,
+    read_header,
+)
 from shared.errors import BitstreamError, ConfigError, PacketError
-from shared.streams import Stream, StreamKind
+from shared.streams import MAX_UNITS, Stream, StreamKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,20 +51,61 @@ PACKET_OVERHEAD_BYTES: Final = PRIMARY_HEADER_BYTES + _PICTURE_ID_BYTES + PACKET
 _FIRST = (SequenceFlags.FIRST_SEGMENT, SequenceFlags.UNSEGMENTED)
 # Most important first, so that a receiver can show a picture after the first packet.
 _USUAL_ORDER: Final = (
+    StreamKind.BASE,
     StreamKind.HCI,
     StreamKind.CAPTION,
     StreamKind.TOKENS,
     StreamKind.LATENT,
     StreamKind.REGIONS,
 )
+_SHORT_UNITS: Final = 16
+_SHORT_UNIT_BYTES, _LONG_UNIT_BYTES = 1, 3
+
+
+@dataclass(frozen=True, slots=True)
+class UnitNumber:
+    """Place of a unit in its stream: ``index`` from 0, and the number of units, ``count``, 1 to 4096."""
+
+    index: int = 0
+    count: int = 1
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the number takes 3 bytes instead of 1."""
+        return self.count > _SHORT_UNITS
+
+    def pack(self) -> bytes:
+        """Return nothing for the only unit, else 1 byte, or 3 bytes for a stream of more than 16 units."""
+        if self.count == 1:
+            return b""
+        if self.is_long:
+            return (self.index << 12 | self.count - 1).to_bytes(_LONG_UNIT_BYTES, "big")
+        return bytes([self.index << 4 | self.count - 1])
+
+    @classmethod
+    def unpack(cls, data: bytes, *, long: bool) -> UnitNumber:
+        """Read the number that ``data`` starts with.
+
+        Raises:
+            PacketError: it is cut off, or not what ``pack`` writes for a unit.
+        """
+        size, bits = (_LONG_UNIT_BYTES, 12) if long else (_SHORT_UNIT_BYTES, 4)
+        word = int.from_bytes(data[:size], "big")
+        number = cls(word >> bits, (word & (1 << bits) - 1) + 1)
+        if len(data) < size or number.index >= number.count or number.count == 1 or number.is_long != long:
+            raise PacketError(f"unit number {data[:size].hex() or 'none'}: no unit of a stream of 2 to {MAX_UNITS}")
+        return number
+
+
+ONLY_UNIT: Final = UnitNumber()
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One segment of one stream: ``data`` is its slice of the payload.
+    """One segment of one unit of a stream: ``data`` is its part of the unit.
 
-    Only a stream's first segment has a ``header``: the receiver gets the picture's size from any stream. ``picture_id``
-    is 0 to 255, ``sequence_count`` 0 to 16383.
+    Only a unit's first segment has a ``header`` and the unit's number: the receiver gets the picture's size from any
+    unit. ``picture_id`` is 0 to 255, ``sequence_count`` 0 to 16383.
     """
 
     kind: StreamKind
@@ -65,20 +114,25 @@ class Packet:
     sequence_count: int
     header: PictureHeader | None
     data: bytes
+    unit: UnitNumber = ONLY_UNIT
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the first segment of its stream."""
+        """Whether this is the first segment of its unit."""
         return self.sequence_flags in _FIRST
 
     @property
     def is_last(self) -> bool:
-        """Whether this is the last segment of its stream."""
+        """Whether this is the last segment of its unit."""
         return self.sequence_flags in (SequenceFlags.LAST_SEGMENT, SequenceFlags.UNSEGMENTED)
 
     def pack(self) -> bytes:
-        """Return the Space Packet: primary header, picture id, [picture header], data, CRC-16/CCITT-FALSE."""
-        field_bytes = bytes([self.picture_id]) + (self.header.pack() if self.header else b"") + self.data
+        """Return the Space Packet: primary header, picture id, [picture header, unit], data, CRC-16/CCITT-FALSE."""
+        field_bytes = bytes([self.picture_id])
+        if self.header is not None:
+            version = VERSION_WHOLE if self.unit == ONLY_UNIT else VERSION_UNITS
+            field_bytes += self.header.pack(version, long=self.unit.is_long) + self.unit.pack()
+        field_bytes += self.data
         return space_packet(APID_BASE + self.kind, self.sequence_flags, self.sequence_count, field_bytes)
 
     @classmethod
@@ -92,14 +146,23 @@ class Packet:
         kind = _kind(primary.apid)
         flags = SequenceFlags(primary.seq_flags)
         start = PRIMARY_HEADER_BYTES + _PICTURE_ID_BYTES
-        header = None
+        header, unit, rest = None, ONLY_UNIT, data[start:-PACKET_CRC_BYTES]
         if flags in _FIRST:
-            try:
-                header = PictureHeader.unpack(data[start:-PACKET_CRC_BYTES])
-            except BitstreamError as error:
-                raise PacketError(f"first segment without a picture header: {error}") from error
-            start += PICTURE_HEADER_BYTES
-        return cls(kind, data[PRIMARY_HEADER_BYTES], flags, primary.seq_count, header, data[start:-PACKET_CRC_BYTES])
+            header, unit, rest = _read_unit_start(rest)
+        return cls(kind, data[PRIMARY_HEADER_BYTES], flags, primary.seq_count, header, rest, unit)
+
+
+def _read_unit_start(data: bytes) -> tuple[PictureHeader, UnitNumber, bytes]:
+    """Return picture header and unit number at the start of a unit's first segment, and the bytes after them."""
+    try:
+        header, version, long = read_header(data)
+    except BitstreamError as error:
+        raise PacketError(f"first segment without a picture header: {error}") from error
+    rest = data[PICTURE_HEADER_BYTES:]
+    if version == VERSION_WHOLE:
+        return header, ONLY_UNIT, rest
+    unit = UnitNumber.unpack(rest, long=long)
+    return header, unit, rest[len(unit.pack()) :]
 
 
 def space_packet(apid: int, flags: SequenceFlags, sequence_count: int, field_bytes: bytes) -> bytes:
@@ -162,8 +225,8 @@ class Packetiser:
     def packetise(self, bitstream: Bitstream, picture_id: int, order: Sequence[StreamKind] = ()) -> list[bytes]:
         """Return the packets of one picture, most important stream first.
 
-        ``order`` is a codec's ``streams``. Kinds that it does not name follow in the usual order: highly compressed
-        image (HCI), caption, tokens, latent, regions. Picture numbers are 0 to 255 and then start again at 0.
+        ``order`` is a codec's ``streams``. Kinds that it does not name follow in the usual order: base, highly
+        compressed image (HCI), caption, tokens, latent, regions. Picture numbers are 0 to 255, then 0 again.
 
         Raises:
             ConfigError: ``picture_id`` is not 0 to 255, or a stream needs more than ``MAX_SEGMENTS`` packets.
@@ -176,31 +239,48 @@ class Packetiser:
         segments = {kind: self._segments(by_kind[kind]) for kind in kinds}
         return [
             packet.pack()
-            for kind, slices in segments.items()
-            for packet in self._packets(kind, slices, bitstream.header, picture_id)
+            for kind, units in segments.items()
+            for number, slices in units.items()
+            for packet in self._packets(kind, number, slices, bitstream.header, picture_id)
         ]
 
-    def _segments(self, stream: Stream) -> list[bytes]:
-        """Cut a payload into full segments and a remainder. The first segment leaves room for the picture header."""
-        room = self.packet_bytes - PACKET_OVERHEAD_BYTES
-        payload = stream.payload
-        segments = [payload[: room - PICTURE_HEADER_BYTES]]
-        segments += [payload[start : start + room] for start in range(room - PICTURE_HEADER_BYTES, len(payload), room)]
-        if len(segments) > MAX_SEGMENTS:
+    def _segments(self, stream: Stream) -> dict[UnitNumber, list[bytes]]:
+        """Cut each unit into full segments and a remainder. Lost units have none."""
+        units = stream.units
+        numbered = [(UnitNumber(index, len(units)), unit) for index, unit in enumerate(units)]
+        segments = {number: self._cut(number, unit) for number, unit in numbered if unit or number == ONLY_UNIT}
+        count = sum(map(len, segments.values()))
+        if count > MAX_SEGMENTS:
             raise ConfigError(
-                f"stream {stream.kind.name} needs {len(segments)} packets of {self.packet_bytes} bytes, more than "
+                f"stream {stream.kind.name} needs {count} packets of {self.packet_bytes} bytes, more than "
                 f"{MAX_SEGMENTS}; raise the packet size"
             )
         return segments
 
-    def _packets(self, kind: StreamKind, slices: list[bytes], header: PictureHeader, picture_id: int) -> list[Packet]:
+    def _cut(self, number: UnitNumber, unit: bytes) -> list[bytes]:
+        """Return the segments of one unit. The first one leaves room for the picture header and the unit's number."""
+        room = self.packet_bytes - PACKET_OVERHEAD_BYTES
+        first = room - PICTURE_HEADER_BYTES - len(number.pack())
+        return [unit[:first], *(unit[start : start + room] for start in range(first, len(unit), room))]
+
+    def _packets(
+        self, kind: StreamKind, unit: UnitNumber, slices: list[bytes], header: PictureHeader, picture_id: int
+    ) -> list[Packet]:
         packets = []
         for index, data in enumerate(slices):
             count = self.next_count[kind]
             self.next_count[kind] = (count + 1) % SEQUENCE_COUNTS
-            flags = segment_flags(first=index == 0, last=index == len(slices) - 1)
-            packets.append(Packet(kind, picture_id, flags, count, header if index == 0 else None, data))
+            first = index == 0
+            flags = segment_flags(first=first, last=index == len(slices) - 1)
+            start = (header, data, unit) if first else (None, data)
+            packets.append(Packet(kind, picture_id, flags, count, *start))
         return packets
+
+
+def unit_room(packet_bytes: int, units: int) -> int:
+    """Return the bytes of the longest unit of a stream of ``units`` that fits into one packet of ``packet_bytes``."""
+    number = UnitNumber(0, units)
+    return packet_bytes - PACKET_OVERHEAD_BYTES - PICTURE_HEADER_BYTES - len(number.pack())
 
 
 def segment_flags(*, first: bool, last: bool) -> SequenceFlags:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from channel.link.expected_loss import expected_packet_loss
 from channel.link.outcome import PacketOutcome
 from channel.profile.registry import DEFAULT_CHANNEL, channel_names, load_profile, parse_profile
 from shared.errors import LinkError
@@ -92,6 +93,7 @@ def _description_message(name: str, profile: Profile, resolved: ResolvedProfile)
         eb_n0_db=config.eb_n0_db,
         repair_overheads={int(kind): overhead for kind, overhead in profile.repair_overheads().items()},
         contact=_contact_message(resolved),
+        packet_loss=expected_packet_loss(config),
     )
 
 

@@ -24,8 +24,10 @@ def default_fidelity(scale: int, coarse: float) -> float:
     return coarse + (1 - coarse) * SHARES_BY_SCALE.get(scale, 0.0)
 
 
-def project_to_hci(picture: Tensor, hci: Tensor, fidelity: float) -> Tensor:
+def project_to_hci(picture: Tensor, hci: Tensor, fidelity: float, received: Tensor | None = None) -> Tensor:
     """Return ``picture`` ``[3, H, W]`` moved towards agreement with ``hci`` ``[3, h, w]``, both 0 to 1.
+
+    Where ``received`` ``[1, h, w]`` is 0, the HCI was filled and nothing is moved; None: all of it was received.
 
     Full agreement is approached by adding the up-sampled difference a few times (Landweber iteration; up-sampling is
     roughly the inverse of down-sampling) and clipping to 0 to 1. The result lies the share ``fidelity`` of the way
@@ -37,5 +39,7 @@ def project_to_hci(picture: Tensor, hci: Tensor, fidelity: float) -> Tensor:
     agreeing = picture.clamp(0, 1)
     for _ in range(ITERATIONS):
         difference = hci - resize(agreeing, columns, rows)
+        if received is not None:
+            difference = difference * received
         agreeing = agreeing.add(resize(difference, width, height)).clamp_(0, 1)
     return picture.lerp(agreeing, fidelity)

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from receiver.decoders.base import DecodeOptions
     from receiver.guidance import Guidance
+    from receiver.pocket.conditioning import Conditioning
     from receiver.pocket.pipeline import PocketPipeline
     from shared.text import TextEncoder
 
@@ -116,22 +119,26 @@ class PocketDecoder:
         return [done[index] for index in range(len(requests))]
 
     def _finish(self, picture: Tensor, request: Request) -> Reconstruction:
+        import torch  # noqa: PLC0415
+
         from receiver.pocket.data_consistency import default_fidelity, project_to_hci  # noqa: PLC0415 - these import torch
         from receiver.pocket.trust import trust_map  # noqa: PLC0415
         from shared.pixels import to_pixels, to_tensor  # noqa: PLC0415
 
         guidance, options = request
-        hci, fidelity = None, None
+        hci, fidelity, received = None, None, None
         if guidance.hci is not None:
             hci = to_tensor(guidance.hci.pixels).to(picture.device)
             fidelity = (
                 default_fidelity(guidance.hci.scale, self._fidelity) if options.fidelity is None else options.fidelity
             )
-            picture = project_to_hci(picture, hci, fidelity)
+            if guidance.received is not None:
+                received = torch.from_numpy(guidance.received[0]).to(picture.device, picture.dtype)
+            picture = project_to_hci(picture, hci, fidelity, received)
         pixels = to_pixels(picture, grey=guidance.header.grey)
         if not options.trust:
             return Reconstruction(pixels, fidelity=fidelity)
-        trust = trust_map(to_tensor(pixels).to(picture.device), hci).cpu().numpy()
+        trust = trust_map(to_tensor(pixels).to(picture.device), hci, received).cpu().numpy()
         return Reconstruction(pixels, trust, float(trust.mean()) / 255, fidelity)
 
     @contextlib.contextmanager
@@ -167,10 +174,36 @@ def _decode_batch(pipeline: PocketPipeline, text: Callable[[], TextEncoder], req
     from receiver.pocket.conditioning import make_conditioning  # noqa: PLC0415 - imports torch
 
     header, steps = requests[0][0].header, requests[0][1].steps
-    hcis = [guidance.hci.pixels for guidance, _ in requests if guidance.hci is not None]
+    guidances = [guidance for guidance, _ in requests]
     seeds = [options.seed for _, options in requests]
-    conditioning = [make_conditioning(guidance, text) for guidance, _ in requests] if steps or not hcis else None
-    return pipeline.decode_batch(hcis or None, seeds, header.width, header.height, steps, conditioning)
+    given = any(one.hci is not None for one in guidances)
+    needed = steps or not given or any(_needs_fallback(one) for one in guidances)
+    conditioning = [make_conditioning(one, text) for one in guidances] if needed else None
+    hcis = None
+    if given:
+        rest: Sequence[Conditioning | None] = conditioning or [None] * len(guidances)
+        hcis = [_filled_hci(one, pipeline, other) for one, other in zip(guidances, rest, strict=True)]
+    return pipeline.decode_batch(hcis, seeds, header.width, header.height, steps, conditioning)
+
+
+def _needs_fallback(guidance: Guidance) -> bool:
+    """Whether slices of the HCI were lost, and latent channels are all that shows what they held."""
+    return guidance.received is not None and guidance.base is None and guidance.latent is not None
+
+
+def _filled_hci(guidance: Guidance, pipeline: PocketPipeline, conditioning: Conditioning | None) -> NDArray[np.uint8]:
+    """Return the pixels of the HCI, lost slices filled from the fallback image where there is no base."""
+    from receiver.concealment import fill_lost  # noqa: PLC0415 - only lost slices need these
+    from shared.hci.stream import upsample  # noqa: PLC0415
+    from shared.pixels import to_pixels  # noqa: PLC0415
+
+    assert guidance.hci is not None
+    pixels, header = guidance.hci.pixels, guidance.header
+    if conditioning is None or guidance.received is None or not _needs_fallback(guidance):
+        return pixels
+    fallback = pipeline.fallback_images([conditioning], header.width, header.height)[0]
+    under = upsample(to_pixels(fallback, grey=header.grey), pixels.shape[1], pixels.shape[0])
+    return fill_lost(pixels, guidance.received[0, 0] > 0, under)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,8 @@ squares over its pixels and channels, in levels of 255:
     trust = (E + 2²) / (E + 2² + I²) · 8² / (8² + M²)
 
 E is the variance of U(H) in the block, the received detail: a sharpened edge keeps more trust than texture in a flat
-area. Detail of 2 levels is too faint to be visible. 8 levels are the coding error of an HCI at 30 dB: a contradiction
+area. In a slice of the HCI that was lost, all is invented: a block has the trust of the share of it that was received.
+Detail of 2 levels is too faint to be visible. 8 levels are the coding error of an HCI at 30 dB: a contradiction
 of that size, which coding alone no longer explains, halves the trust.
 """
 
@@ -30,10 +31,11 @@ FAINT_LEVELS = 2.0
 TOLERATED_LEVELS = 8.0
 
 
-def trust_map(picture: Tensor, hci: Tensor | None) -> Tensor:
+def trust_map(picture: Tensor, hci: Tensor | None, received: Tensor | None = None) -> Tensor:
     """Return the trust map ``[ceil(H / 16), ceil(W / 16)]``, uint8 from 0 (invented) to 255 (received).
 
     ``picture`` ``[3, H, W]`` and ``hci`` ``[3, h, w]`` are float32, 0 to 1. Without an HCI the trust is 0 everywhere.
+    ``received`` ``[1, h, w]`` is 0 where slices of the HCI were lost; None: none was.
     """
     height, width = picture.shape[-2:]
     if hci is None:
@@ -41,11 +43,14 @@ def trust_map(picture: Tensor, hci: Tensor | None) -> Tensor:
     evidence = resize(hci, width, height).clamp(0, 1) * 255
     departure = picture * 255 - evidence
     contradiction = resize(resize(departure, hci.shape[-1], hci.shape[-2]), width, height)
-    received = _block_mean(evidence.square()) - _block_mean(evidence).square()
-    received = received.clamp_min(0).mean(0) + FAINT_LEVELS**2
+    variance = _block_mean(evidence.square()) - _block_mean(evidence).square()
+    detail = variance.clamp_min(0).mean(0) + FAINT_LEVELS**2
     invented = _block_mean((departure - contradiction).square()).mean(0)
     agreement = TOLERATED_LEVELS**2 / (TOLERATED_LEVELS**2 + _block_mean(contradiction.square()).mean(0))
-    return (received / (received + invented) * agreement * 255).round().to(torch.uint8)
+    trust = detail / (detail + invented) * agreement
+    if received is not None:
+        trust = trust * _block_mean(functional.interpolate(received[None], (height, width), mode="nearest")[0])[0]
+    return (trust * 255).round().to(torch.uint8)
 
 
 def _block_mean(planes: Tensor) -> Tensor:

@@ -30,6 +30,15 @@ def encode(
     max_bytes: Annotated[
         int, typer.Option("--bytes", help="Maximum bytes of FILE.sem; 0: the codec's rate.", min=0, metavar="BYTES")
     ] = 0,
+    expected_loss: Annotated[
+        float,
+        typer.Option(
+            help="Share of packets that a link may lose, 0 to 1, for the codec 'resilient'.",
+            min=0,
+            max=1,
+            metavar="SHARE",
+        ),
+    ] = 0.0,
     levels: Levels = "full",
     sender: SenderAddress = "",
     timeout: Timeout = DEFAULT_TIMEOUT_S,
@@ -37,7 +46,7 @@ def encode(
 ) -> None:
     """Encode PICTURE into the container FILE.sem."""
     require_result(file, picture)
-    settings = options.settings(max_bytes)
+    settings = options.settings(max_bytes, expected_loss=expected_loss)
     given = read_picture(picture, levels)
     with (
         open_session(Addresses(sender=sender), timeout_s=timeout) as session,

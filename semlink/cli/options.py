@@ -144,7 +144,9 @@ class SenderOptions:
         ),
     ] = ""
 
-    def settings(self, max_bytes: int, packet_bytes: int = 0) -> sender_pb2.SendSettings:
+    def settings(
+        self, max_bytes: int, packet_bytes: int = 0, expected_loss: float | None = None
+    ) -> sender_pb2.SendSettings:
         """Return the settings of one picture whose container has at most ``max_bytes``; 0: the codec's rate.
 
         Raises:
@@ -161,6 +163,7 @@ class SenderOptions:
             latent_channels=self.latent_channels,
             trade_off=parse_trade_off(self.trade_off),
             packet_bytes=packet_bytes,
+            expected_loss=expected_loss,
         )
 
 

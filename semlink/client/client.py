@@ -150,6 +150,8 @@ class LinkClient:
             session = packet_pb2.Session(codec=send.codec, es_n0_db=described.es_n0_db, trace_parent=trace_parent)
             send, channel, receive = _with_session(session, send, channel, receive or receiver_pb2.ReceiveSettings())
             send.repair_overheads.update(described.repair_overheads)
+            if not send.HasField("expected_loss"):
+                send.expected_loss = described.packet_loss
             receive.picture_index = send.picture_index
             return await self._run_transfer(picture, send, channel, receive, on_stage, on_preview)
 

@@ -31,15 +31,22 @@ def send_settings(
     latent_channels: int | None,
     trade_off: tuple[float, float] | None,
     packet_bytes: int = 0,
+    expected_loss: float | None = None,
 ) -> sender_pb2.SendSettings:
     """Return the settings with which the sender encodes one picture.
 
-    None leaves the choice to the sender: a generated caption, the codec's own numbers, no ``trade_off`` (alpha, beta).
+    None leaves the choice to the sender: a generated caption, the codec's own numbers, no ``trade_off`` (alpha, beta),
+    no expected loss of packets.
 
     Raises:
         ConfigError: a value does not fit its field.
     """
-    chosen = {"caption": caption, "tokens": tokens, "latent_channels": latent_channels}
+    chosen = {
+        "caption": caption,
+        "tokens": tokens,
+        "latent_channels": latent_channels,
+        "expected_loss": expected_loss,
+    }
     settings = make_message(
         sender_pb2.SendSettings,
         codec=codec,

@@ -23,7 +23,7 @@ from receiver.rebuild import Rebuilt, rebuild
 from receiver.reception import Reception
 from semlink.encoder_search.hci import PocketDecoderInTheLoop
 from semlink.encoder_search.latent import PocketFeatureDistortion
-from sender.encode import encode_picture
+from sender.encode import NO_LOSS, ExpectedLoss, encode_picture
 from sender.extractors.extractors import Extractors
 from shared.devices import check_device
 from shared.lazy import Lazy
@@ -71,17 +71,24 @@ class Pipeline:
             PocketDecoderInTheLoop(trials), feature_distortion=PocketFeatureDistortion(trials)
         )
 
-    def encode(self, picture: Picture, codec: Codec, max_bytes: int = 0, caption: str | None = None) -> Bitstream:
+    def encode(
+        self,
+        picture: Picture,
+        codec: Codec,
+        max_bytes: int = 0,
+        caption: str | None = None,
+        loss: ExpectedLoss = NO_LOSS,
+    ) -> Bitstream:
         """Return the streams of ``picture`` whose container has at most ``max_bytes``; 0: the codec's default rate.
 
-        ``caption`` replaces the captioner's sentence.
+        ``caption`` replaces the captioner's sentence. A codec with parts prepares for ``loss``.
 
         Raises:
             BudgetError: not even the smallest encoding fits.
             ConfigError: a caption that the codec does not send, or that is too long.
             SetupError: weights are missing or damaged.
         """
-        return encode_picture(picture, codec, self._extractors, max_bytes, caption)
+        return encode_picture(picture, codec, self._extractors, max_bytes, caption, loss)
 
     def transmit(self, packets: Sequence[bytes], config: ChannelConfig, *, picture_index: int = 0) -> Transmitted:
         """Send ``packets`` over ``config``; noise follows from its run seed, the picture and the packet index.

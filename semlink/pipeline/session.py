@@ -12,15 +12,22 @@ from channel.service.loss_messages import predict_loss
 from channel.service.messages import arrival_message, describe_channel, list_channels, read_profile, report_message
 from receiver.decoder_registry import check_decoder
 from receiver.decoders.base import DecodeOptions, options_for
-from receiver.rebuild import check_reference, draft_decoders, make_report, measure_quality, rebuild, repair_report
+from receiver.rebuild import (
+    check_reference,
+    draft_decoders,
+    holds_picture,
+    make_report,
+    measure_quality,
+    rebuild,
+    repair_report,
+)
 from receiver.reception import Reception
 from semlink.pipeline.pipeline import Pipeline
 from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignore_preview, ignore_stage
-from sender.messages import list_codecs, requested_codec, requested_packets, send_report
+from sender.messages import list_codecs, requested_codec, requested_loss, requested_packets, send_report
 from shared.bitstream import Bitstream
 from shared.picture import load_picture
-from shared.rpc.semlink.v1 import channel_pb2, receiver_pb2
-from shared.streams import StreamKind
+from shared.rpc.semlink.v1 import channel_pb2, receiver_pb2, sender_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +38,7 @@ if TYPE_CHECKING:
     from semlink.pipeline.transfer import OnPreview, OnStage
     from shared.codecs.recipe import Codec
     from shared.picture import Picture
-    from shared.rpc.semlink.v1 import packet_pb2, sender_pb2
+    from shared.rpc.semlink.v1 import packet_pb2
 
     Settings = receiver_pb2.ReceiveSettings | receiver_pb2.DecodeSettings
 
@@ -121,6 +128,7 @@ class LocalSession:
         _check_settings(receive)
         codec, loaded, resolved = requested_codec(send), load_picture(picture), _resolve(channel)
         overheads = read_profile(channel).repair_overheads()
+        send = _with_expected_loss(send, channel)
         # Models load while the picture is encoded. A refusal during the encoding does not wait for them.
         threading.Thread(target=self._load, args=(receive.decoder,), daemon=True).start()
         bitstream, encode_s = self._encode(loaded, codec, send, on_stage)
@@ -187,7 +195,8 @@ class LocalSession:
         on_stage("encode", 0.0)
         started_s = time.perf_counter()
         caption = settings.caption if settings.HasField("caption") else None
-        bitstream = self.pipeline.encode(picture, codec, settings.max_bytes, caption)
+        loss = requested_loss(settings)
+        bitstream = self.pipeline.encode(picture, codec, settings.max_bytes, caption, loss)
         return bitstream, time.perf_counter() - started_s
 
 
@@ -225,9 +234,16 @@ def _number_previews(made: Sequence[Rebuilt], on_preview: OnPreview, count: int 
 
 def _drafts(bitstream: Bitstream, decoder: Decoder, options: DecodeOptions) -> Iterator[Rebuilt]:
     """Yield quick drafts; without an HCI there are none, since a fallback picture takes as long as the final one."""
-    if bitstream.stream(StreamKind.HCI) is not None:
+    if holds_picture(bitstream):
         for draft, draft_options in draft_decoders(decoder, options):
             yield rebuild(bitstream, draft, draft_options)
+
+
+def _with_expected_loss(send: sender_pb2.SendSettings, channel: channel_pb2.ChannelSettings) -> sender_pb2.SendSettings:
+    """Return ``send`` with the loss that the channel predicts, unless it states one."""
+    told = sender_pb2.SendSettings(expected_loss=describe_channel(channel).packet_loss)
+    told.MergeFrom(send)
+    return told
 
 
 def _resolve(settings: channel_pb2.ChannelSettings) -> ResolvedProfile:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from channel.link.expected_loss import expected_packet_loss
 from receiver.metrics.reporter import Measures
 from semlink.pipeline.channel_uses import fit_container
 from semlink.pipeline.coding_spec import ChannelCode
@@ -26,6 +27,7 @@ from semlink.sweep.row import (
     hash_pixels,
     make_row,
 )
+from sender.encode import NO_LOSS, ExpectedLoss
 from sender.packets import make_packets
 from shared.codecs.registry import get_codec
 from shared.errors import BudgetError
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from receiver.metrics.reporter import Reference
     from semlink.sweep.plan import Task
     from shared.bitstream import Bitstream
+    from shared.codecs.recipe import Codec
     from shared.picture import Picture
 
 INDEX_DIGITS: Final = 15
@@ -159,6 +162,7 @@ class Worker:
         point, config = task.point, channel.config
         key: tuple[Hashable, ...] = (task.picture.digest, point.codec.source, point.rate_kind, point.rate)
         key += (point.packet_bytes, tuple(sorted(channel.overheads.items())))
+        key += (_expected_loss(get_codec(point.codec.codec), config, point.packet_bytes),)
         if max_channel_uses(task):
             schemes = tuple(sorted(config.stream_mcs.items()))
             key += (config.mcs, schemes, config.propagation.model_dump_json())
@@ -167,9 +171,12 @@ class Worker:
     def _packetise(self, picture: Picture, task: Task, channel: _PointChannel) -> _EncodedPicture:
         codec = get_codec(task.point.codec.codec)
 
+        loss = _expected_loss(codec, channel.config, task.point.packet_bytes)
+
         def encode_at(budget: int) -> tuple[_EncodedPicture, tuple[bytes, ...]]:
             bitstream = self._bitstreams.get(
-                (task.picture.digest, codec.name, budget), lambda: self._pipeline.encode(picture, codec, budget)
+                (task.picture.digest, codec.name, budget, loss),
+                lambda: self._pipeline.encode(picture, codec, budget, loss=loss),
             )
             packets = make_packets(
                 bitstream,
@@ -269,3 +276,8 @@ def max_container_bytes(task: Task) -> int:
 def picture_index(task: Task) -> int:
     """Return the index with which the channel draws a picture's noise. It depends on the picture's file alone."""
     return int(task.picture.digest[:INDEX_DIGITS], 16)
+
+
+def _expected_loss(codec: Codec, config: ChannelConfig, packet_bytes: int) -> ExpectedLoss:
+    """Return what a codec with parts prepares for over ``config``."""
+    return ExpectedLoss(expected_packet_loss(config, packet_bytes), packet_bytes) if codec.parts else NO_LOSS

@@ -85,6 +85,17 @@ ADAPTIVE: Final = Codec(
 The decoder needs the other streams only when the HCI is lost (docs/results/adaptive.md).
 """
 
+RESILIENT: Final = Codec(
+    name="resilient",
+    summary="highly compressed image in slices that decode alone over a very small picture; whole without loss",
+    streams=(StreamKind.BASE, StreamKind.HCI, StreamKind.CAPTION),
+    parts=True,
+)
+"""Any packet makes a picture: a base, slices of the highly compressed image (HCI) that decode alone, and a caption.
+
+How many slices depends on the expected loss of packets; without loss it sends what ``hci`` sends.
+"""
+
 BUILTIN_CODECS: Final = {
-    codec.name: codec for codec in (HCI, HCI_AV1, HCI_LEARNED, MTGC, SDGIC, GSC, MISC, LAYERED, ADAPTIVE)
+    codec.name: codec for codec in (HCI, HCI_AV1, HCI_LEARNED, RESILIENT, MTGC, SDGIC, GSC, MISC, LAYERED, ADAPTIVE)
 }

@@ -59,6 +59,7 @@ class Codec(BaseModel):
         hci_coder: forces one coder of the highly compressed image (HCI); None takes the better one by the rate table.
         hci_choice: how the scale of the HCI is chosen. ``upsampled`` uses a measured table. ``decoder`` runs the pocket
             decoder at several scales.
+        parts: whether the HCI is sent as a base and slices where losses are expected.
         fills: whether the HCI may take all of the budget, and the other streams what is left.
         token_kind: kind of the tokens.
         tokens: the most tokens to send; a small budget holds fewer.
@@ -75,6 +76,7 @@ class Codec(BaseModel):
     streams: Annotated[tuple[StreamKind, ...], Field(min_length=1)] = (StreamKind.HCI,)
     hci_coder: Annotated[str, AfterValidator(_check_coder)] | None = None
     hci_choice: HciChoice = "upsampled"
+    parts: bool = False
     fills: bool = False
     token_kind: TokenKind = TokenKind.SPW
     tokens: Annotated[int, Field(ge=MIN_TOKENS, le=MAX_TOKENS)] = 16
@@ -90,6 +92,13 @@ class Codec(BaseModel):
             raise ValueError(
                 "a codec that fills a budget has an HCI to fill it with: add HCI to streams, or leave fills out"
             )
+        if self.parts and (self.fills or self.hci_choice != "upsampled" or StreamKind.HCI not in self.streams):
+            raise ValueError(
+                "a codec with parts cuts the HCI that measured best up-sampled: add HCI to streams, and leave fills "
+                "and hci_choice out"
+            )
+        if self.parts and StreamKind.TOKENS in self.streams:
+            raise ValueError("a codec with parts sends no tokens, which describe what a whole HCI leaves out")
         if self.trade_off is not None and (self.fills or StreamKind.LATENT not in self.streams):
             raise ValueError(
                 "a trade-off chooses latent channels: add LATENT to streams, and leave fills out, "

@@ -80,7 +80,7 @@ def downsample(picture: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     if scale == 1:
         return picture
     height, width = picture.shape[:2]
-    return np.asarray(Image.fromarray(picture).resize(_small_size(width, height, scale), Image.Resampling.LANCZOS))
+    return np.asarray(Image.fromarray(picture).resize(small_size(width, height, scale), Image.Resampling.LANCZOS))
 
 
 def upsample(small: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
@@ -99,7 +99,7 @@ def encode_hci_at(picture: NDArray[np.uint8], coder: str, scale: int, quality: i
     if scale not in HCI_SCALES:
         raise ConfigError(f"HCI scale {scale}; there are {', '.join(map(str, HCI_SCALES))}")
     made_by = get_coder(coder)
-    return _pack_params(coder, scale) + made_by.encode(downsample(picture, scale), quality)
+    return pack_params(coder, scale) + made_by.encode(downsample(picture, scale), quality)
 
 
 def encode_hci(picture: NDArray[np.uint8], max_bytes: int, *, coder: str | None = None) -> bytes:
@@ -121,7 +121,7 @@ def encode_hci(picture: NDArray[np.uint8], max_bytes: int, *, coder: str | None 
         payloads = _encode_side_by_side([(one, small) for one in _get_encoders(name)], max_bytes - HCI_HEADER_BYTES)
         fitting = [payload for payload in payloads if len(payload) + HCI_HEADER_BYTES <= max_bytes]
         if fitting:
-            return _pack_params(name, scale) + min(fitting, key=lambda payload: _squared_error(name, payload, small))
+            return pack_params(name, scale) + min(fitting, key=lambda payload: _squared_error(name, payload, small))
         fewest.extend(len(payload) + HCI_HEADER_BYTES for payload in payloads)
     raise BudgetError(
         f"{max_bytes} bytes are too few for the HCI of this {width}x{height} picture; it takes {min(fewest)} or more",
@@ -151,7 +151,7 @@ def hci_candidates(
     payloads = _encode_side_by_side(
         [(encoder, small[scale]) for _, scale, encoder in tasks], max_bytes - HCI_HEADER_BYTES
     )
-    made = [_pack_params(name, scale) + payload for (name, scale, _), payload in zip(tasks, payloads, strict=True)]
+    made = [pack_params(name, scale) + payload for (name, scale, _), payload in zip(tasks, payloads, strict=True)]
     return list(dict.fromkeys(payload for payload in made if len(payload) <= max_bytes))
 
 
@@ -162,15 +162,32 @@ def decode_hci(payload: bytes, width: int, height: int, *, grey: bool = False) -
         BitstreamError: the payload is damaged, or was not made for a picture of this size and kind.
         SetupError: the coder's library or weights are missing.
     """
+    name, scale = read_params(payload)
+    return HciImage(decode_small(payload, *small_size(width, height, scale), grey=grey), name, scale)
+
+
+def read_params(payload: bytes) -> tuple[str, int]:
+    """Return coder and scale of an HCI payload.
+
+    Raises:
+        BitstreamError: it is empty, or names no coder of this version.
+    """
     if not payload:
         raise BitstreamError("HCI payload is empty; it starts with one byte of coder and scale")
     number, code, reserved = payload[0] >> 6, payload[0] >> 3 & 7, payload[0] & 7
     if number >= len(CODER_NAMES) or reserved:
         raise BitstreamError(f"HCI payload starts with {payload[0]:#04x}, which names no coder of this version")
-    name, scale = CODER_NAMES[number], HCI_SCALES[code]
-    small_width, small_height = _small_size(width, height, scale)
-    pixels = get_coder(name).decode(payload[HCI_HEADER_BYTES:], small_width, small_height, grey=grey)
-    return HciImage(pixels, name, scale)
+    return CODER_NAMES[number], HCI_SCALES[code]
+
+
+def decode_small(payload: bytes, width: int, height: int, *, grey: bool = False) -> NDArray[np.uint8]:
+    """Return the pixels of an HCI payload whose small picture has ``width`` × ``height`` pixels.
+
+    Raises:
+        BitstreamError, SetupError: as ``decode_hci``.
+    """
+    name, _ = read_params(payload)
+    return get_coder(name).decode(payload[HCI_HEADER_BYTES:], width, height, grey=grey)
 
 
 def _check_picture(picture: NDArray[np.uint8]) -> None:
@@ -184,12 +201,12 @@ def _check_picture(picture: NDArray[np.uint8]) -> None:
         raise PictureError(f"a picture of {width}x{height}; the HCI takes sides of {MIN_SIDE} to {MAX_SIDE}")
 
 
-def _pack_params(coder: str, scale: int) -> bytes:
+def pack_params(coder: str, scale: int) -> bytes:
     """Return the first byte of an HCI payload."""
     return bytes([CODER_NAMES.index(coder) << 6 | HCI_SCALES.index(scale) << 3])
 
 
-def _small_size(width: int, height: int, scale: int) -> tuple[int, int]:
+def small_size(width: int, height: int, scale: int) -> tuple[int, int]:
     """Return width and height of the picture at 1/``scale``."""
     return -(-width // scale), -(-height // scale)
 
@@ -197,9 +214,9 @@ def _small_size(width: int, height: int, scale: int) -> tuple[int, int]:
 def _scales_to_try(width: int, height: int, max_bytes: int, coder: str | None) -> Iterator[tuple[str, int]]:
     """Yield (coder, scale) in the order of trials: measured best first, then smaller and smaller pictures."""
     bpp = 8 * max_bytes / (width * height)
-    for name in _installed_coders(coders_by_merit(max_bytes)) if coder is None else (coder,):
+    for name in installed_coders(coders_by_merit(max_bytes)) if coder is None else (coder,):
         get_coder(name)
-        fitting = _scales_of(name, width, height)
+        fitting = scales_of(name, width, height)
         # A small picture may not be able to shrink to the best scale. Then it starts with its smallest possible HCI.
         finest = min(best_scale(name, bpp), max(fitting, default=0))
         for scale in fitting:
@@ -209,17 +226,17 @@ def _scales_to_try(width: int, height: int, max_bytes: int, coder: str | None) -
 
 def _finer_scales(width: int, height: int, name: str, scale: int) -> list[tuple[str, int]]:
     """Return coder ``name`` with the scales that are finer than ``scale``, the finest first."""
-    return [(name, finer) for finer in _scales_of(name, width, height) if finer < scale]
+    return [(name, finer) for finer in scales_of(name, width, height) if finer < scale]
 
 
-def _scales_of(name: str, width: int, height: int) -> list[int]:
+def scales_of(name: str, width: int, height: int) -> list[int]:
     """Return the scales at which coder ``name`` can code a picture, the finest first."""
-    sizes = {scale: _small_size(width, height, scale) for scale in HCI_SCALES}
+    sizes = {scale: small_size(width, height, scale) for scale in HCI_SCALES}
     longest = _CODERS[name].max_side
     return [scale for scale, size in sizes.items() if min(size) >= MIN_SMALL_SIDE and max(size) <= longest]
 
 
-def _installed_coders(names: tuple[str, ...]) -> Iterator[str]:
+def installed_coders(names: tuple[str, ...]) -> Iterator[str]:
     """Yield the ``names`` of coders whose library and weights are installed."""
     for name in names:
         try:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import ConfigError, PacketError
-from shared.packets import APID_BASE, PICTURE_IDS, SEQUENCE_COUNTS, Packet, segment_flags, space_packet
+from shared.packets import APID_BASE, PICTURE_IDS, SEQUENCE_COUNTS, Packet, space_packet
 from shared.repair.packet import CONTENT_BYTES, ObjectHeader, RepairPacket, is_repair
 from shared.repair.symbols import decode_symbols, extract_content, object_digest, source_symbol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from spacepackets.ccsds.spacepacket import SequenceFlags  # type: ignore[import-untyped]
 
     from shared.streams import StreamKind
 
@@ -60,7 +63,7 @@ class _Object:
         # A longer content belongs to another picture with the same id.
         return self.header.position(*packet) if len(content) < self.symbol_bytes else None
 
-    def recover(self, contents: Mapping[tuple[StreamKind, int], bytes]) -> list[bytes]:
+    def recover(self, contents: Mapping[tuple[StreamKind, int], tuple[bytes, SequenceFlags]]) -> list[bytes]:
         """Return the missing source packets if there are enough symbols now, and set the state."""
         source_count = self.header.source_packets
         if self.state is not RepairState.WAITING or self.source_received + len(self.repairs) < source_count:
@@ -69,8 +72,8 @@ class _Object:
             self.state = RepairState.WHOLE
             return []
         received = {
-            position: source_symbol(content, self.symbol_bytes)
-            for packet, content in contents.items()
+            position: source_symbol(content, flags, self.symbol_bytes)
+            for packet, (content, flags) in contents.items()
             if (position := self.position(packet, content)) is not None
         }
         present = set(received)
@@ -97,12 +100,12 @@ class _Object:
         return [
             space_packet(
                 APID_BASE + run.kind,
-                segment_flags(first=place == 0, last=place == run.packets - 1),
+                flags,
                 (run.first_count + place) % SEQUENCE_COUNTS,
-                bytes([header.picture_id]) + next(rest),
+                bytes([header.picture_id]) + content,
             )
             for run in header.runs
-            for place in range(run.packets)
+            for place, (content, flags) in enumerate(islice(rest, run.packets))
         ]
 
     def status(self) -> RepairStatus:
@@ -124,7 +127,7 @@ class _Object:
 
 @dataclass(slots=True)
 class _Picture:
-    contents: dict[tuple[StreamKind, int], bytes] = field(default_factory=dict)
+    contents: dict[tuple[StreamKind, int], tuple[bytes, SequenceFlags]] = field(default_factory=dict)
     objects: dict[tuple[ObjectHeader, int], _Object] = field(default_factory=dict)
     held_bytes: int = 0
 
@@ -178,7 +181,7 @@ class RepairDecoder:
         if key not in picture.objects:
             picture.objects[key] = _Object(*key)
             picture.held_bytes += _BOOKKEEPING_BYTES
-            for place, content in picture.contents.items():
+            for place, (content, _) in picture.contents.items():
                 picture.objects[key].source_received += picture.objects[key].position(place, content) is not None
         one = picture.objects[key]
         if packet.index in one.repairs or one.state is not RepairState.WAITING:
@@ -193,7 +196,8 @@ class RepairDecoder:
         place = packet.kind, packet.sequence_count
         if place in picture.contents:
             return [data]
-        picture.contents[place] = content = data[CONTENT_BYTES]
+        content = data[CONTENT_BYTES]
+        picture.contents[place] = content, packet.sequence_flags
         picture.held_bytes += len(content) + _BOOKKEEPING_BYTES
         handed_on = [data]
         for one in picture.objects.values():

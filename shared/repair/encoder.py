@@ -88,7 +88,7 @@ class RepairEncoder:
         )
         runs = _runs([packet for packet, _ in by_kind])
         _require_short_enough(max(len(data) for data in packets), len(runs))
-        symbols = source_symbols([content for _, content in by_kind])
+        symbols = source_symbols([(content, packet.sequence_flags) for packet, content in by_kind])
         picture_id = by_kind[0][0].picture_id
         header = ObjectHeader(picture_id, runs, object_digest(picture_id, runs, symbols))
         return [
@@ -119,15 +119,10 @@ def _runs(packets: Sequence[Packet]) -> tuple[StreamRun, ...]:
         closes = position + 1 == len(packets) or packets[position + 1].kind != packet.kind
         previous = packets[position - 1]
         follows = opens or packet.sequence_count == (previous.sequence_count + 1) % SEQUENCE_COUNTS
-        if (
-            packet.picture_id != packets[0].picture_id
-            or not follows
-            or (opens, closes)
-            != (
-                packet.is_first,
-                packet.is_last,
-            )
-        ):
+        # A unit starts with the stream or after the end of another one.
+        starts = opens or previous.is_last
+        ends = not closes or packet.is_last
+        if packet.picture_id != packets[0].picture_id or not follows or packet.is_first != starts or not ends:
             raise ConfigError(
                 f"the packets of stream {packet.kind.name} do not make one complete stream of one picture: "
                 "give all packets that the packetiser returned"

@@ -22,9 +22,10 @@ from shared.packets import (
 )
 from shared.streams import StreamKind
 
-REPAIR_APID: Final = APID_BASE + 0x20
+REPAIR_APID: Final = APID_BASE + 0x21
+"""0x60 was the first version of repair packets, for streams of one unit; its packets count as not of this link."""
 MAX_SOURCE_PACKETS: Final = 1024  # 10 bits of a run; also bounds the time and memory of decoding
-MAX_REPAIR_PACKETS: Final = 2048  # 11 bits of the symbol's index
+MAX_REPAIR_PACKETS: Final = 1024  # 10 bits of the symbol's index
 DIGEST_BYTES: Final = 4
 END_MARK_BYTES: Final = 1
 CONTENT_BYTES: Final = slice(
@@ -35,7 +36,7 @@ _INDEX_AND_KINDS: Final = slice(7, 9)
 _RUNS_START: Final = 9
 _RUN_BYTES: Final = 3
 _COUNT_BITS: Final = 14
-_KIND_BITS: Final = 5
+_KIND_BITS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)

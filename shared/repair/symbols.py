@@ -1,8 +1,9 @@
 """Converts packets to RaptorQ symbols (RFC 6330) of one object, and back.
 
-A source symbol is the packet without primary header, picture id and CRC (the object's header gives those), then one
-byte 0x80, then zeros up to the longest symbol. The code is linear byte by byte, so trailing zeros that all source
-symbols share are zero in every repair symbol. The padding for the library's alignment is therefore not sent.
+A source symbol is the packet without primary header, picture id and CRC, then one byte 0x80 + sequence flags, then
+zeros up to the longest symbol. The object's header gives the rest of the primary header, and the picture id. The code
+is linear byte by byte, so trailing zeros that all source symbols share are zero in every repair symbol. The padding for
+the library's alignment is therefore not sent.
 
 Check all symbols before they reach the library: it returns wrong bytes for a damaged symbol, and panics (a
 ``BaseException``) on symbols of unequal length or of less than 8 bytes.
@@ -13,33 +14,37 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
-from shared.repair.packet import DIGEST_BYTES
+from spacepackets.ccsds.spacepacket import SequenceFlags  # type: ignore[import-untyped]
+
+from shared.repair.packet import DIGEST_BYTES, END_MARK_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from shared.repair.packet import StreamRun
 
-_END_MARK: Final = b"\x80"
+_END_MARK: Final = 0x80
 _ALIGNMENT: Final = 8  # of the library's symbols; with it and up to 1024 symbols it makes one block of one sub-block
 _PAYLOAD_ID_BYTES: Final = 4  # RFC 6330, 3.2: source block number (8 bits), encoding symbol id (24 bits)
 
 
-def source_symbols(contents: Sequence[bytes]) -> list[bytes]:
-    """Return one symbol per packet content. All are one byte longer than the longest content."""
-    length = max(map(len, contents)) + len(_END_MARK)
-    return [source_symbol(content, length) for content in contents]
+def source_symbols(contents: Sequence[tuple[bytes, SequenceFlags]]) -> list[bytes]:
+    """Return one symbol per packet content and its sequence flags. All are one byte longer than the longest content."""
+    length = max(len(content) for content, _ in contents) + END_MARK_BYTES
+    return [source_symbol(content, flags, length) for content, flags in contents]
 
 
-def source_symbol(content: bytes, length: int) -> bytes:
+def source_symbol(content: bytes, flags: SequenceFlags, length: int) -> bytes:
     """Return ``content``, end mark and zeros: ``length`` bytes, or more if ``content`` is longer."""
-    return (content + _END_MARK).ljust(length, b"\0")
+    return (content + bytes([_END_MARK | flags])).ljust(length, b"\0")
 
 
-def extract_content(symbol: bytes) -> bytes | None:
-    """Return the packet content in ``symbol``; None if it has no end mark."""
+def extract_content(symbol: bytes) -> tuple[bytes, SequenceFlags] | None:
+    """Return the packet content in ``symbol`` and its sequence flags; None if it has no end mark."""
     marked = symbol.rstrip(b"\0")
-    return marked[: -len(_END_MARK)] if marked.endswith(_END_MARK) else None
+    if not marked or not _END_MARK <= marked[-1] <= _END_MARK | max(SequenceFlags):
+        return None
+    return marked[:-END_MARK_BYTES], SequenceFlags(marked[-1] - _END_MARK)
 
 
 def object_digest(picture_id: int, runs: Sequence[StreamRun], symbols: Sequence[bytes]) -> bytes:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from spacepackets.ccsds.spacepacket import SequenceFlags
 
-from receiver.reassembly import Reassembler, StreamEvent
+from receiver.reassembly import Reassembler
 from shared.bitstream import Bitstream, PictureHeader
 from shared.errors import ConfigError
 from shared.packets import MAX_SEGMENTS, SEQUENCE_COUNTS, Packet, Packetiser
@@ -23,7 +23,9 @@ HEADER = PictureHeader(768, 512)
 def bitstreams(draw: st.DrawFn) -> Bitstream:
     header = PictureHeader(draw(st.integers(64, 8192)), draw(st.integers(64, 8192)), draw(st.booleans()))
     kinds = sorted(draw(st.sets(st.sampled_from(list(StreamKind)), min_size=1)))
-    return Bitstream(header, tuple(Stream(kind, draw(st.binary(max_size=200))) for kind in kinds))
+    units = st.lists(st.binary(min_size=1, max_size=80), min_size=2, max_size=20).map(tuple)
+    one_unit = st.tuples(st.binary(max_size=200))
+    return Bitstream(header, tuple(Stream.of_units(kind, draw(one_unit | units)) for kind in kinds))
 
 
 @st.composite
@@ -46,9 +48,28 @@ def hci(n_bytes: int, fill: int = 7, header: PictureHeader = HEADER) -> Bitstrea
     return Bitstream(header, (Stream(StreamKind.HCI, bytes([fill]) * n_bytes),))
 
 
+def _without_lost_units(bitstream: Bitstream, sent: list[bytes], lost: set[bytes]) -> Bitstream:
+    """Return what is left of ``bitstream`` when the packets ``lost`` are."""
+    broken, first = set(), None
+    for data in sent:
+        packet = Packet.unpack(data)
+        first = packet if packet.is_first else first
+        assert first is not None
+        if data in lost:
+            broken.add((packet.kind, first.unit.index))
+    left = [
+        (stream.kind, [b"" if (stream.kind, place) in broken else unit for place, unit in enumerate(stream.units)])
+        for stream in bitstream.streams
+    ]
+    whole_or_part = [
+        (kind, units) for kind, units in left if any(units) or not any(place == kind for place, _ in broken)
+    ]
+    return Bitstream(bitstream.header, tuple(Stream.of_units(kind, units) for kind, units in whole_or_part))
+
+
 @given(bitstreams(), packetisers(), st.integers(0, 255), st.data())
 @settings(deadline=None, max_examples=200)
-def test_a_stream_is_complete_exactly_if_all_its_packets_arrived(
+def test_a_unit_is_complete_exactly_if_all_its_packets_arrived(
     bitstream: Bitstream, packetiser: Packetiser, picture_id: int, data: st.DataObject
 ) -> None:
     sent = packetiser.packetise(bitstream, picture_id)
@@ -59,20 +80,21 @@ def test_a_stream_is_complete_exactly_if_all_its_packets_arrived(
     reassembler = Reassembler()
     events = [reassembler.push(packet) for packet in data.draw(st.permutations(arrived))]
 
-    lost_kinds = {Packet.unpack(packet).kind for packet in lost}
-    whole = tuple(stream for stream in bitstream.streams if stream.kind not in lost_kinds)
+    expected = _without_lost_units(bitstream, sent, lost)
     completed = [event for event in events if event is not None]
-    assert sorted(event.stream.kind for event in completed) == [stream.kind for stream in whole]
-    assert all(event == StreamEvent(picture_id, bitstream.header, event.stream) for event in completed)
-    assert {event.stream for event in completed} == set(whole)
+    assert {event.stream.kind for event in completed} == {stream.kind for stream in expected.streams}
+    assert all((event.picture_id, event.header) == (picture_id, bitstream.header) for event in completed)
+    newest = {event.stream.kind: event for event in completed}
+    assert {event.stream for event in newest.values()} == set(expected.streams)
+    assert all(event.whole == (event.stream in bitstream.streams) for event in newest.values())
 
     counts = reassembler.counts
     assert (counts.accepted, counts.damaged) == (len(sent) - len(lost), len(lost))
     assert counts.accepted + counts.duplicate + counts.damaged == len(arrived)
     _check_status(reassembler, picture_id, {Packet.unpack(p) for p in sent} - {Packet.unpack(p) for p in lost}, sent)
     received = reassembler.bitstream(picture_id)
-    if whole:
-        assert received == Bitstream(bitstream.header, whole)
+    if expected.streams:
+        assert received == expected
     if not lost:
         assert received is not None
         assert received.pack() == bitstream.pack()
@@ -156,8 +178,8 @@ class InterleavedPictures(RuleBasedStateMachine):
         sent.arrived.add(packet)
         kind = Packet.unpack(packet).kind
         complete = all(p in sent.arrived for p in sent.packets if Packet.unpack(p).kind == kind)
-        assert (event is not None) == (new and complete)
-        assert event is None or event.stream == sent.bitstream.stream(kind)
+        assert (event is not None and event.whole) == (new and complete)
+        assert event is None or not event.whole or event.stream == sent.bitstream.stream(kind)
 
     @invariant()
     def complete_streams_equal_the_sent_ones(self) -> None:
@@ -165,7 +187,10 @@ class InterleavedPictures(RuleBasedStateMachine):
             received = self.reassembler.bitstream(picture_id)
             if received is not None:
                 assert received.header == sent.bitstream.header
-                assert set(received.streams) <= set(sent.bitstream.streams)
+                for stream in received.streams:
+                    original = sent.bitstream.stream(stream.kind)
+                    assert original is not None
+                    assert all(unit in (b"", own) for unit, own in zip(stream.units, original.units, strict=True))
 
     @invariant()
     def every_packet_is_counted_once(self) -> None:

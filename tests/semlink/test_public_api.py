@@ -257,3 +257,19 @@ def test_saved_pictures_open_again(picture, tmp_path: Path):
         assert np.array_equal(np.asarray(image), rebuilt.pixels)
     assert rebuilt.trust_map is None
     assert rebuilt.quality(picture)["psnr_db"] > 15
+
+
+def test_a_link_that_loses_packets_gets_slices_and_every_packet_counts(picture):
+    link = semlink.Link("awgn", snr_db=20, settings={"erasure_rate": 0.3}, seed=2)
+    assert link.predict_loss() == pytest.approx(0.3, abs=0.01)
+    sent = semlink.send(picture, link, codec="resilient", max_bytes=500, decoder="hci")
+    assert len(sent.encoded.data) <= 500
+    assert 0 < sent.received.delivered < len(sent.received.packets)
+    assert sent.picture is not None
+    assert "slices" in sent.picture.contents["HCI"]
+
+
+def test_a_link_without_loss_gets_the_whole_image(picture):
+    link = semlink.Link("awgn", snr_db=20)
+    sent = semlink.send(picture, link, codec="resilient", max_bytes=300, decoder="hci")
+    assert sent.encoded.data == semlink.encode(picture, codec="hci", max_bytes=300).data

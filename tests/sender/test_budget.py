@@ -22,7 +22,7 @@ from shared.latent.coder import LatentChannels
 from shared.streams import StreamKind
 from shared.tokens.stream import MIN_TOKENS, TokenKind, Tokens, decode_tokens, encode_tokens, longest_payload_bytes
 
-HCI, CAPTION, TOKENS, LATENT, REGIONS = StreamKind
+HCI, CAPTION, TOKENS, LATENT, REGIONS, BASE = StreamKind
 HEADER = PictureHeader(256, 192)
 
 
@@ -200,3 +200,9 @@ def test_tokens_give_way_to_the_smallest_hci():
     assert set(sizes(candidates, 20)) == {HCI}
     assert_the_least_is_named(candidates, 16)
     assert_the_least_is_named(Candidates(codec(TOKENS), tokens=make_tokens(8)), 10)
+
+
+def test_a_base_takes_its_bytes_before_the_hci():
+    found = sizes(Candidates(codec(HCI), hci=hci_of_all_bytes, base=bytes(45)), 300)
+    assert found[BASE] == 45
+    assert found[HCI] > 240

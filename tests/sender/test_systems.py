@@ -16,7 +16,7 @@ from shared.picture import encode_png, load_picture
 from shared.streams import StreamKind
 from shared.tokens.stream import TokenKind
 
-HCI, CAPTION, TOKENS, LATENT, REGIONS = StreamKind
+HCI, CAPTION, TOKENS, LATENT, REGIONS, _ = StreamKind
 STREAMS = {
     "mtgc": {HCI, CAPTION, TOKENS},
     "sdgic": {HCI, CAPTION, TOKENS},

@@ -23,7 +23,9 @@ kinds = st.sets(st.sampled_from(list(StreamKind))).map(sorted)
 
 @st.composite
 def bitstreams(draw: st.DrawFn) -> Bitstream:
-    streams = tuple(Stream(kind, draw(st.binary(max_size=300))) for kind in draw(kinds))
+    one_unit, units = st.tuples(st.binary(max_size=300)), st.lists(st.binary(max_size=40), min_size=2, max_size=20)
+    several = units.filter(any)
+    streams = tuple(Stream.of_units(kind, draw(one_unit | several)) for kind in draw(kinds))
     return Bitstream(draw(headers), streams)
 
 
@@ -56,6 +58,7 @@ def test_any_bytes_give_a_bitstream_or_a_typed_error(data: bytes) -> None:
 def test_any_bytes_with_a_right_crc_give_a_bitstream_or_a_typed_error(body: bytes) -> None:
     # Behind the CRC the parser is on its own.
     _unpack_or_typed_error(_with_crc(b"\x20\x5f\xe1\xff" + body))
+    _unpack_or_typed_error(_with_crc(b"\x40\x5f\xe1\xff" + body))
 
 
 def _unpack_or_typed_error(data: bytes) -> None:
@@ -96,7 +99,7 @@ def test_every_truncation_and_appended_zeros_are_refused() -> None:
             Bitstream.unpack(packed + bytes(zeros))
 
 
-@pytest.mark.parametrize("name", ["one-stream", "two-streams", "all-kinds-grey", "no-stream"])
+@pytest.mark.parametrize("name", ["one-stream", "two-streams", "all-kinds-grey", "no-stream", "units", "many-units"])
 def test_golden_files_keep_their_bytes(name: str) -> None:
     packed = (GOLDEN / f"{name}.sem").read_bytes()
     expected = json.loads((GOLDEN / f"{name}.json").read_text())
@@ -121,7 +124,7 @@ def test_one_stream_costs_seven_bytes_of_overhead() -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("40000000", "version 2"),
+        ("60000000", "version 3"),
         ("245fe1ff", "reserved"),
         ("20000000", "1x1 pixels"),
         ("205fe1ff 00", "tag 0x00"),
@@ -134,6 +137,16 @@ def test_one_stream_costs_seven_bytes_of_overhead() -> None:
         ("205fe1ff 01 01 aa", "before a stream that is marked"),
         ("205fe1ff 01 01 aa 81", "at most once"),
         ("205fe1ff 02 01 aa 81", "ascending"),
+        ("405fe1ff 81 aa", "version 2 does not fit"),
+        ("205fe1ff 86 aa", "version 1 does not fit"),
+        ("205fe1ff c1 02 01 aa bb", "version 1 does not fit"),
+        ("485fe1ff c1 02 01 aa bb", "does not fit"),
+        ("445fe1ff c1 02 01 aa bb", "reserved"),
+        ("405fe1ff c1 01 aa", "1 units"),
+        ("405fe1ff c1 7f 01 aa", "127 units in 2 bytes"),
+        ("405fe1ff c1 02 03 aa bb", "claims 3 bytes, 2 are left"),
+        ("405fe1ff 41 01 02 02 aa bb 86", "claims 2 bytes"),
+        ("405fe1ff c1 02 00", "0 bytes in a payload of 0"),
     ],
 )
 def test_a_body_that_pack_never_writes_is_refused(body: str, message: str) -> None:

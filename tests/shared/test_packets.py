@@ -14,7 +14,7 @@ from spacepackets.ccsds.spacepacket import PacketType, SequenceFlags, SpacePacke
 
 from shared.bitstream import Bitstream, PictureHeader
 from shared.errors import ConfigError, PacketError
-from shared.packets import MAX_PACKET_BYTES, MAX_SEGMENTS, SEQUENCE_COUNTS, Packet, Packetiser
+from shared.packets import MAX_PACKET_BYTES, MAX_SEGMENTS, SEQUENCE_COUNTS, Packet, Packetiser, unit_room
 from shared.streams import Stream, StreamKind
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -133,7 +133,13 @@ def test_every_truncation_and_every_run_of_zeros_appended_is_refused() -> None:
         ("0040 c000 0006 00 205fe1ff", "APID 0x040 carries no stream"),
         ("07ff c000 0006 00 205fe1ff", "APID 0x7ff carries no stream"),
         ("0041 c000 0005 00 205fe1", "without a picture header"),
-        ("0041 c000 0006 00 405fe1ff", "version 2"),
+        ("0041 c000 0006 00 605fe1ff", "version 3"),
+        ("0041 c000 0006 00 285fe1ff", "reserved"),
+        ("0041 c000 0006 00 405fe1ff", "unit number none"),
+        ("0041 c000 0007 00 405fe1ff 00", "unit number 00"),
+        ("0041 c000 0007 00 405fe1ff 21", "unit number 21"),
+        ("0041 c000 0007 00 485fe1ff 01", "unit number 01"),
+        ("0041 c000 0009 00 485fe1ff 00000f", "unit number 00000f"),
         ("0041 c000 0007 00 205fe1ff", "header gives 14 bytes, but it has 13"),
     ],
 )
@@ -142,7 +148,7 @@ def test_a_packet_that_pack_never_writes_is_refused(primary_and_field: str, mess
         Packet.unpack(with_crc(bytes.fromhex(primary_and_field)))
 
 
-@pytest.mark.parametrize("name", ["one-stream", "two-streams", "all-kinds-grey", "no-stream"])
+@pytest.mark.parametrize("name", ["one-stream", "two-streams", "all-kinds-grey", "no-stream", "units", "many-units"])
 def test_golden_packets_keep_their_bytes(name: str) -> None:
     bitstream = Bitstream.unpack((GOLDEN / f"{name}.sem").read_bytes())
     expected = json.loads((GOLDEN / f"{name}.json").read_text())["packets_of_32_bytes_picture_7"]
@@ -170,6 +176,7 @@ def test_streams_are_sent_in_order_of_importance() -> None:
     bitstream = Bitstream(HEADER, tuple(Stream(kind, bytes(50)) for kind in StreamKind))
     kinds = [Packet.unpack(packet).kind for packet in Packetiser(32).packetise(bitstream, 0)]
     assert list(dict.fromkeys(kinds)) == [
+        StreamKind.BASE,
         StreamKind.HCI,
         StreamKind.CAPTION,
         StreamKind.TOKENS,
@@ -188,6 +195,7 @@ def test_a_codecs_order_comes_first() -> None:
     assert list(dict.fromkeys(kinds)) == [
         StreamKind.REGIONS,
         StreamKind.CAPTION,
+        StreamKind.BASE,
         StreamKind.HCI,
         StreamKind.LATENT,
     ]
@@ -227,3 +235,20 @@ def test_a_stream_of_too_many_packets_is_refused_and_leaves_no_gap() -> None:
     packets = packetiser.packetise(one_stream(longest), 0)
     assert len(packets) == MAX_SEGMENTS
     assert Packet.unpack(packets[0]).sequence_count == 0
+
+
+def test_every_packet_of_a_stream_of_units_gives_the_pictures_size_and_a_whole_unit() -> None:
+    units = [bytes([index]) * 10 for index in range(20)]
+    packets = Packetiser(32).packetise(Bitstream(HEADER, (Stream.of_units(StreamKind.HCI, units),)), 0)
+    read = [Packet.unpack(packet) for packet in packets]
+    assert [packet.header for packet in read] == [HEADER] * 20
+    assert [packet.data for packet in read] == units
+    assert [(packet.unit.index, packet.unit.count) for packet in read] == [(index, 20) for index in range(20)]
+
+
+def test_the_longest_unit_of_one_packet_is_known_beforehand() -> None:
+    for units in (1, 2, 16, 17):
+        room = unit_room(64, units)
+        for length, packets in ((room, 1), (room + 1, 2)):
+            stream = Stream.of_units(StreamKind.HCI, [bytes(length), *[b""] * (units - 1)])
+            assert len(Packetiser(64).packetise(Bitstream(HEADER, (stream,)), 0)) == packets

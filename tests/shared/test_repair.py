@@ -227,11 +227,12 @@ def test_every_change_of_every_byte_is_refused() -> None:
 @pytest.mark.parametrize(
     ("primary_and_field", "message"),
     [
-        ("0041 c000 0010 07 0001 000000 01020304 aaaaaaaaaa", "APID 0x041 is not 0x060"),
-        ("0060 4000 0010 07 0001 000000 01020304 aaaaaaaaaa", "sequence flags must be 11"),
-        ("0060 c000 0010 07 0000 000000 01020304 aaaaaaaaaa", "0 streams holds no repair symbol"),
-        ("0060 c000 000b 07 0001 000000 01020304", "1 streams holds no repair symbol"),
-        ("0060 c000 000f 07 0003 ffc000 000000 01020304 aa", "1025 packets in one object"),
+        ("0041 c000 0010 07 0001 000000 01020304 aaaaaaaaaa", "APID 0x041 is not 0x061"),
+        ("0060 c000 0010 07 0001 000000 01020304 aaaaaaaaaa", "APID 0x060 is not 0x061"),
+        ("0061 4000 0010 07 0001 000000 01020304 aaaaaaaaaa", "sequence flags must be 11"),
+        ("0061 c000 0010 07 0000 000000 01020304 aaaaaaaaaa", "0 streams holds no repair symbol"),
+        ("0061 c000 000b 07 0001 000000 01020304", "1 streams holds no repair symbol"),
+        ("0061 c000 000f 07 0003 ffc000 000000 01020304 aa", "1025 packets in one object"),
     ],
 )
 def test_a_packet_that_pack_never_writes_is_refused(primary_and_field: str, message: str) -> None:
@@ -302,8 +303,8 @@ def test_memory_is_bounded_and_the_oldest_picture_is_dropped_first() -> None:
         ),
         ([], 1, "0 packets to repair: one object has 1 to 1024"),
         (picture_packets({StreamKind.HCI: 20}) * 1025, 1, "1025 packets to repair"),
-        (picture_packets({StreamKind.HCI: 20}), -1, "-1 repair packets: give 0 to 2048"),
-        (picture_packets({StreamKind.HCI: 20}), 2049, "2049 repair packets: give 0 to 2048"),
+        (picture_packets({StreamKind.HCI: 20}), -1, "-1 repair packets: give 0 to 1024"),
+        (picture_packets({StreamKind.HCI: 20}), 1025, "1025 repair packets: give 0 to 1024"),
         (picture_packets({StreamKind.HCI: 2000}, 1024), 1, "make the picture's packets 10 bytes shorter"),
     ],
 )

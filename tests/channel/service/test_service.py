@@ -169,6 +169,7 @@ def test_channels_are_listed_and_described():
     assert parameters["snr_db"] == ("8.0", "dB")
     assert parameters["propagation.delay_spread_s"] == ("3.0e-07", "s")
     assert described.mcs == 14
+    assert 0 < described.packet_loss < 0.2
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         call("DescribeChannel", channel_pb2.DescribeChannelRequest(settings=settings(profile="telepathy")))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -184,7 +185,7 @@ def test_a_deep_space_channel_is_described_with_its_contact_and_budget():
     assert (found.body, found.behind_sun, found.HasField("rician_k_db")) == ("mars", True, False)
     assert found.departure_date == "2026-03-01T00:00:00.000Z"
     assert {line.name: line.value for line in found.budget}["Es/N0"] == described.es_n0_db
-    assert dict(described.repair_overheads) == dict.fromkeys(range(1, 6), 0.5)
+    assert dict(described.repair_overheads) == dict.fromkeys(map(int, StreamKind), 0.5)
 
 
 def test_a_profile_document_is_accepted_as_channel(transmit):
@@ -267,7 +268,7 @@ def test_the_largest_prediction_fits_into_a_message():
     ("streams", "changes", "words"),
     [
         ([], {}, "no stream"),
-        ([(0, [128])], {}, "stream kind 0: kinds are 1 to 5"),
+        ([(0, [128])], {}, "stream kind 0: kinds are 1 to 6"),
         ([(1, [128]), (1, [90])], {}, "stream HCI occurs twice"),
         ([(1, [])], {}, "0 packets in a stream"),
         ([(1, [2000])], {}, "packet_bytes = 2000"),

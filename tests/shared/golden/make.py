@@ -22,8 +22,21 @@ EXAMPLES = {
     "all-kinds-grey": Bitstream(
         PictureHeader(8192, 65, grey=True),
         tuple(
-            Stream(kind, bytes([kind]) * length) for kind, length in zip(StreamKind, (200, 0, 1, 127, 128), strict=True)
+            Stream(StreamKind(number), bytes([number]) * length)
+            for number, length in enumerate((200, 0, 1, 127, 128), start=1)
         ),
+    ),
+    "units": Bitstream(
+        PictureHeader(768, 512),
+        (
+            Stream.of_units(StreamKind.HCI, (b"\xa0" * 12, b"", b"\xa2" * 30)),
+            Stream(StreamKind.CAPTION, b"red barn"),
+            Stream(StreamKind.BASE, b"\xb0" * 9),
+        ),
+    ),
+    "many-units": Bitstream(
+        PictureHeader(64, 8192, grey=True),
+        (Stream.of_units(StreamKind.HCI, [bytes([index]) * (1 + index % 3) for index in range(17)]),),
     ),
     "no-stream": Bitstream(PictureHeader(64, 64), ()),
 }
@@ -34,7 +47,9 @@ def main() -> None:
         header = {"width": bitstream.header.width, "height": bitstream.header.height, "grey": bitstream.header.grey}
         streams = {stream.kind.name: stream.payload.hex() for stream in bitstream.streams}
         packets = [packet.hex() for packet in Packetiser(32).packetise(bitstream, picture_id=7)]
-        expected = {"header": header, "streams": streams, "packets_of_32_bytes_picture_7": packets}
+        lengths = {stream.kind.name: list(stream.lengths) for stream in bitstream.streams if stream.lengths}
+        expected = {"header": header, "streams": streams} | ({"unit_lengths": lengths} if lengths else {})
+        expected["packets_of_32_bytes_picture_7"] = packets
         (HERE / f"{name}.sem").write_bytes(bitstream.pack())
         (HERE / f"{name}.json").write_text(json.dumps(expected, indent=1) + "\n")
 

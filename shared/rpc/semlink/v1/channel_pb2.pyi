@@ -544,12 +544,15 @@ class DescribeChannelResponse(_message.Message):
     EB_N0_DB_FIELD_NUMBER: _builtins.int
     REPAIR_OVERHEADS_FIELD_NUMBER: _builtins.int
     CONTACT_FIELD_NUMBER: _builtins.int
+    PACKET_LOSS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     summary: _builtins.str
     mcs: _builtins.int
     """Row of TS 38.214 table 5.1.3.1-1 that results from these settings."""
     es_n0_db: _builtins.float
     eb_n0_db: _builtins.float
+    packet_loss: _builtins.float
+    """Predicted share of packets of the default size that are lost, before repair, for SendSettings.expected_loss."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Parameter]: ...
     @_builtins.property
@@ -571,10 +574,11 @@ class DescribeChannelResponse(_message.Message):
         eb_n0_db: _builtins.float = ...,
         repair_overheads: _abc.Mapping[_builtins.int, _builtins.float] | None = ...,
         contact: Global___Contact | None = ...,
+        packet_loss: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "eb_n0_db", b"eb_n0_db", "es_n0_db", b"es_n0_db", "mcs", b"mcs", "name", b"name", "parameters", b"parameters", "repair_overheads", b"repair_overheads", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "eb_n0_db", b"eb_n0_db", "es_n0_db", b"es_n0_db", "mcs", b"mcs", "name", b"name", "packet_loss", b"packet_loss", "parameters", b"parameters", "repair_overheads", b"repair_overheads", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

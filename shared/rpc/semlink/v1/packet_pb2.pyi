@@ -29,6 +29,8 @@ class _StreamKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StreamKind
     STREAM_KIND_TOKENS: _StreamKind.ValueType  # 3
     STREAM_KIND_LATENT: _StreamKind.ValueType  # 4
     STREAM_KIND_REGIONS: _StreamKind.ValueType  # 5
+    STREAM_KIND_BASE: _StreamKind.ValueType  # 6
+    """A very small picture that replaces lost units of the HCI."""
 
 class StreamKind(_StreamKind, metaclass=_StreamKindEnumTypeWrapper):
     """Kind of a guidance stream. The numbers equal those in the bitstream container and in the APIDs."""
@@ -39,6 +41,8 @@ STREAM_KIND_CAPTION: StreamKind.ValueType  # 2
 STREAM_KIND_TOKENS: StreamKind.ValueType  # 3
 STREAM_KIND_LATENT: StreamKind.ValueType  # 4
 STREAM_KIND_REGIONS: StreamKind.ValueType  # 5
+STREAM_KIND_BASE: StreamKind.ValueType  # 6
+"""A very small picture that replaces lost units of the HCI."""
 Global___StreamKind: _TypeAlias = StreamKind  # noqa: Y015
 
 class _Fate:

@@ -388,6 +388,8 @@ class StreamReport(_message.Message):
     BYTES_FIELD_NUMBER: _builtins.int
     PACKETS_RECEIVED_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    UNITS_RECEIVED_FIELD_NUMBER: _builtins.int
     kind: _packet_pb2.StreamKind.ValueType
     state: Global___StreamState.ValueType
     bytes: _builtins.int
@@ -395,6 +397,9 @@ class StreamReport(_message.Message):
     packets_received: _builtins.int
     content: _builtins.str
     """Content of a complete stream as text: the caption, the names of the regions, the number and kind of the tokens."""
+    units: _builtins.int
+    """Number of the stream's units, which decode without each other, and how many of them were received."""
+    units_received: _builtins.int
     def __init__(
         self,
         *,
@@ -403,10 +408,12 @@ class StreamReport(_message.Message):
         bytes: _builtins.int = ...,
         packets_received: _builtins.int = ...,
         content: _builtins.str = ...,
+        units: _builtins.int = ...,
+        units_received: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "content", b"content", "kind", b"kind", "packets_received", b"packets_received", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "content", b"content", "kind", b"kind", "packets_received", b"packets_received", "state", b"state", "units", b"units", "units_received", b"units_received"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -459,6 +466,7 @@ class ReceiveReport(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
     REPAIRS_FIELD_NUMBER: _builtins.int
+    HCI_RECEIVED_FIELD_NUMBER: _builtins.int
     decoder: _builtins.str
     rebuilt: _builtins.bool
     """False if the decoder could not start from the received streams; then no picture chunk was sent."""
@@ -479,6 +487,8 @@ class ReceiveReport(_message.Message):
     seed: _builtins.int
     device: _builtins.str
     """Where the decoder computed, such as "cpu" or "cuda"."""
+    hci_received: _builtins.float
+    """Share of the HCI's area that arrived as slices, 0 (only the base) to 1; absent if no slice was lost."""
     @_builtins.property
     def streams(self) -> _containers.RepeatedCompositeFieldContainer[Global___StreamReport]: ...
     @_builtins.property
@@ -506,13 +516,16 @@ class ReceiveReport(_message.Message):
         seed: _builtins.int | None = ...,
         device: _builtins.str = ...,
         repairs: _abc.Iterable[Global___RepairReport] | None = ...,
+        hci_received: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_seed", b"_seed", "_steps", b"_steps", "_trust", b"_trust", "fidelity", b"fidelity", "quality", b"quality", "seed", b"seed", "steps", b"steps", "trust", b"trust"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_hci_received", b"_hci_received", "_seed", b"_seed", "_steps", b"_steps", "_trust", b"_trust", "fidelity", b"fidelity", "hci_received", b"hci_received", "quality", b"quality", "seed", b"seed", "steps", b"steps", "trust", b"trust"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_seed", b"_seed", "_steps", b"_steps", "_trust", b"_trust", "decode_s", b"decode_s", "decoder", b"decoder", "device", b"device", "fidelity", b"fidelity", "height", b"height", "invented", b"invented", "packets_rejected", b"packets_rejected", "quality", b"quality", "reason", b"reason", "rebuilt", b"rebuilt", "repairs", b"repairs", "seed", b"seed", "steps", b"steps", "streams", b"streams", "trust", b"trust", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "_hci_received", b"_hci_received", "_seed", b"_seed", "_steps", b"_steps", "_trust", b"_trust", "decode_s", b"decode_s", "decoder", b"decoder", "device", b"device", "fidelity", b"fidelity", "hci_received", b"hci_received", "height", b"height", "invented", b"invented", "packets_rejected", b"packets_rejected", "quality", b"quality", "reason", b"reason", "rebuilt", b"rebuilt", "repairs", b"repairs", "seed", b"seed", "steps", b"steps", "streams", b"streams", "trust", b"trust", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fidelity: _TypeAlias = _typing.Literal["fidelity"]  # noqa: Y015
     _WhichOneofArgType__fidelity: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity"]  # noqa: Y015
+    _WhichOneofReturnType__hci_received: _TypeAlias = _typing.Literal["hci_received"]  # noqa: Y015
+    _WhichOneofArgType__hci_received: _TypeAlias = _typing.Literal["_hci_received", b"_hci_received"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     _WhichOneofReturnType__steps: _TypeAlias = _typing.Literal["steps"]  # noqa: Y015
@@ -521,6 +534,8 @@ class ReceiveReport(_message.Message):
     _WhichOneofArgType__trust: _TypeAlias = _typing.Literal["_trust", b"_trust"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fidelity) -> _WhichOneofReturnType__fidelity | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__hci_received) -> _WhichOneofReturnType__hci_received | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
     @_typing.overload

@@ -101,6 +101,7 @@ class SendSettings(_message.Message):
     LATENT_CHANNELS_FIELD_NUMBER: _builtins.int
     TRADE_OFF_FIELD_NUMBER: _builtins.int
     CONTAINER_FIELD_NUMBER: _builtins.int
+    EXPECTED_LOSS_FIELD_NUMBER: _builtins.int
     codec: _builtins.str
     max_bytes: _builtins.int
     """Upper limit of the container in bytes; 0 uses the codec's default rate."""
@@ -118,6 +119,10 @@ class SendSettings(_message.Message):
     """Most latent channels, 1, 2, 4, 8 or 16, for codecs that send them; absent: the codec's own number."""
     container: _builtins.bytes
     """A .sem container to packetise. No picture follows, and nothing is encoded; codec gives the order of the packets."""
+    expected_loss: _builtins.float
+    """Share of the packets that the channel is expected to lose, 0 to 1, for codecs that cut the HCI into slices; absent:
+    none.
+    """
     @_builtins.property
     def next_sequence_counts(self) -> _containers.ScalarMap[_builtins.int, _builtins.int]:
         """CCSDS sequence count of the next packet per stream kind, from the report of the previous picture. Absent kinds
@@ -154,19 +159,24 @@ class SendSettings(_message.Message):
         latent_channels: _builtins.int | None = ...,
         trade_off: Global___TradeOff | None = ...,
         container: _builtins.bytes = ...,
+        expected_loss: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_latent_channels", b"_latent_channels", "_tokens", b"_tokens", "caption", b"caption", "latent_channels", b"latent_channels", "session", b"session", "tokens", b"tokens", "trade_off", b"trade_off"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_expected_loss", b"_expected_loss", "_latent_channels", b"_latent_channels", "_tokens", b"_tokens", "caption", b"caption", "expected_loss", b"expected_loss", "latent_channels", b"latent_channels", "session", b"session", "tokens", b"tokens", "trade_off", b"trade_off"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_latent_channels", b"_latent_channels", "_tokens", b"_tokens", "caption", b"caption", "codec", b"codec", "container", b"container", "latent_channels", b"latent_channels", "max_bytes", b"max_bytes", "next_repair_count", b"next_repair_count", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index", "repair_overheads", b"repair_overheads", "session", b"session", "tokens", b"tokens", "trade_off", b"trade_off"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_expected_loss", b"_expected_loss", "_latent_channels", b"_latent_channels", "_tokens", b"_tokens", "caption", b"caption", "codec", b"codec", "container", b"container", "expected_loss", b"expected_loss", "latent_channels", b"latent_channels", "max_bytes", b"max_bytes", "next_repair_count", b"next_repair_count", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index", "repair_overheads", b"repair_overheads", "session", b"session", "tokens", b"tokens", "trade_off", b"trade_off"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__caption: _TypeAlias = _typing.Literal["caption"]  # noqa: Y015
     _WhichOneofArgType__caption: _TypeAlias = _typing.Literal["_caption", b"_caption"]  # noqa: Y015
+    _WhichOneofReturnType__expected_loss: _TypeAlias = _typing.Literal["expected_loss"]  # noqa: Y015
+    _WhichOneofArgType__expected_loss: _TypeAlias = _typing.Literal["_expected_loss", b"_expected_loss"]  # noqa: Y015
     _WhichOneofReturnType__latent_channels: _TypeAlias = _typing.Literal["latent_channels"]  # noqa: Y015
     _WhichOneofArgType__latent_channels: _TypeAlias = _typing.Literal["_latent_channels", b"_latent_channels"]  # noqa: Y015
     _WhichOneofReturnType__tokens: _TypeAlias = _typing.Literal["tokens"]  # noqa: Y015
     _WhichOneofArgType__tokens: _TypeAlias = _typing.Literal["_tokens", b"_tokens"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__caption) -> _WhichOneofReturnType__caption | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_loss) -> _WhichOneofReturnType__expected_loss | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__latent_channels) -> _WhichOneofReturnType__latent_channels | None: ...
     @_typing.overload
