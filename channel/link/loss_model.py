@@ -1,8 +1,9 @@
 """Predicted packet loss from measured SNR thresholds. Used to choose parameters, never to simulate.
 
 Over AWGN the block error rate is Q((Es/N0 - μ) / σ) in dB, with μ and σ from ``mcs_thresholds.json``. Under fading it
-is the mean of that over the effective SNR of a packet: the SNR of an AWGN channel with the same rate as the packet's
-fades together (``channel.phy.outage``). Nothing here imports torch.
+is the mean of that over the effective SNR of a packet: the SNR of an AWGN channel with the packet's mean mutual
+information (MIESM: Brueninghaus et al., "Link performance models for system level simulations of broadband radio
+access systems", PIMRC 2005). Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from functools import lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from channel.phy.capacity import required_es_n0_db
 from channel.phy.mcs import transport_block
 from channel.phy.mcs_selection import DEFAULT_MARGIN_DB, load_thresholds
-from channel.phy.outage import es_n0_db_at, mean_rate
+from channel.phy.outage import es_n0_db_at, mean_rate, rates_at
 
 if TYPE_CHECKING:
     from channel.config import ChannelConfig
@@ -30,23 +33,27 @@ _Z_1E1, _Z_1E3 = _NORMAL.inv_cdf(1 - 0.1), _NORMAL.inv_cdf(1 - 0.001)
 def predict_packet_loss(config: ChannelConfig, scheme: Mcs, packet_bytes: int) -> float:
     """Return the predicted probability that a packet of ``packet_bytes`` under ``scheme`` is lost over ``config``.
 
-    It includes block errors at ``DEFAULT_MARGIN_DB`` below the given SNR, independent erasures and the mean loss of
-    bursts. Outages, expiry and the gain of a Polar code are not modelled.
+    It includes block errors at ``DEFAULT_MARGIN_DB`` below the given SNR, independent erasures, the mean loss of bursts
+    and of periodic outages, and expiry. Outages at listed times and the gain of a Polar code are not modelled.
     """
     es_n0_db = config.es_n0_db - DEFAULT_MARGIN_DB
-    decoded = 1 - predict_block_error_rate(scheme, es_n0_db, config.propagation, packet_bytes)
-    bursts = config.impairments.bursts
-    return 1 - decoded * (1 - config.erasure_rate) * (1 - (bursts.loss_rate if bursts else 0.0))
+    symbol_rate_hz = config.symbol_rate_hz
+    decoded = 1 - predict_block_error_rate(scheme, es_n0_db, config.propagation, packet_bytes, symbol_rate_hz)
+    uses = config.propagation.channel_uses(transport_block(packet_bytes, scheme).channel_uses)
+    air_time_s = uses / symbol_rate_hz
+    bursts, outages = config.impairments.bursts, config.impairments.outages
+    kept = (1 - config.erasure_rate) * (1 - (bursts.loss_rate if bursts else 0.0))
+    kept *= 1 - (outages.loss_rate(air_time_s) if outages else 0.0)
+    return 1 - decoded * kept * (1 - _expiry_rate(config, air_time_s))
 
 
 @lru_cache(maxsize=4096)
 def predict_block_error_rate(
-    scheme: Mcs, es_n0_db: float, propagation: PropagationSettings, packet_bytes: int
+    scheme: Mcs, es_n0_db: float, propagation: PropagationSettings, packet_bytes: int, symbol_rate_hz: float = 1e6
 ) -> float:
     """Return the predicted block error rate of a packet of ``packet_bytes`` bytes at the mean ``es_n0_db``.
 
-    Several fades in a packet count by their mean mutual information, weighted by symbols. A tapped delay line counts as
-    one flat fade; its diversity over frequency is not modelled.
+    ``symbol_rate_hz`` sets the subcarrier spacing of a tapped delay line; other propagation does not depend on it.
     """
     block = transport_block(packet_bytes, scheme)
     at_1e1_db, at_1e3_db = _thresholds_db(scheme, block.payload_bytes)
@@ -55,10 +62,26 @@ def predict_block_error_rate(
     if math.isinf(propagation.k_ratio):
         return 0.5 * math.erfc((es_n0_db - middle_db) / (sigma_db * math.sqrt(2)))
     order = scheme.modulation_order
-    rate = mean_rate(es_n0_db, propagation.k_ratio, propagation.fades(block.channel_uses), order)
+    drawn = propagation.element_snr(es_n0_db, block.channel_uses, symbol_rate_hz)
+    if drawn is None:
+        found = mean_rate(es_n0_db, propagation.k_ratio, propagation.fades(block.channel_uses), order)
+        rates, masses = found.rates, found.masses
+    else:
+        rates, masses = rates_at(10 * np.log10(drawn[0]), order).mean(axis=1), drawn[1]
     from scipy.special import ndtr  # noqa: PLC0415 - keeps --help quick
 
-    return float(rate.masses @ ndtr((middle_db - es_n0_db_at(rate.rates, order)) / sigma_db))
+    return min(1.0, float(masses @ ndtr((middle_db - es_n0_db_at(rates, order)) / sigma_db)))
+
+
+def _expiry_rate(config: ChannelConfig, air_time_s: float) -> float:
+    """Return the probability that a packet arrives after its lifetime: propagation delay, air time and jitter."""
+    if config.lifetime_s is None:
+        return 0.0
+    left_s = config.lifetime_s - config.propagation_delay_s - air_time_s
+    if left_s < 0:
+        return 1.0
+    jitter = config.impairments.jitter
+    return math.exp(-left_s / jitter.mean_s) if jitter and jitter.mean_s else 0.0
 
 
 @lru_cache(maxsize=4096)

@@ -100,7 +100,12 @@ def rate_at(es_n0_db: float, modulation_order: int) -> float:
     """Return the bits per symbol of the Gaussian channel (order 0) or of QAM at ``es_n0_db``."""
     if modulation_order == 0:
         return awgn_capacity(es_n0_db)
-    return float(np.interp(es_n0_db, _TABLE_DB, _qam_rates(modulation_order)))
+    return float(rates_at(np.array(es_n0_db), modulation_order))
+
+
+def rates_at(es_n0_db: Array, modulation_order: int) -> Array:
+    """Return the bits per symbol of QAM at each ``es_n0_db``, of any shape."""
+    return np.asarray(np.interp(es_n0_db, _TABLE_DB, _qam_rates(modulation_order)), dtype=np.float64)
 
 
 def es_n0_db_at(rates: Array, modulation_order: int) -> Array:

@@ -15,7 +15,9 @@ from channel.rng import draw_noise
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
 
 class PropagationSettings(Settings):
@@ -38,16 +40,24 @@ class PropagationSettings(Settings):
 
     @property
     def k_ratio(self) -> float:
-        """Rician K factor as a ratio: line-of-sight power over scattered power; infinite without fading.
-
-        ``channel.link.loss_model`` predicts losses from this and from ``fades``.
-        """
+        """Rician K factor as a ratio: line-of-sight power over scattered power; infinite without fading."""
         return 0.0
 
     def fades(self, symbols: int) -> float:
         """Return the number of independent fades in ``symbols`` symbols; a shorter last fade counts as a fraction."""
         del symbols
         return 1.0
+
+    def element_snr(
+        self, es_n0_db: float, symbols: int, symbol_rate_hz: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Return SNRs as ratios ``[draws, elements]`` over a packet of ``symbols`` symbols, and probabilities.
+
+        ``channel.link.loss_model`` predicts losses from them; from None, as here, it takes ``fades`` independent fades
+        of K factor ``k_ratio``.
+        """
+        del es_n0_db, symbols, symbol_rate_hz
+        return None
 
     def check_against(self, symbol_rate_hz: float) -> None:
         """Check that the model holds at this symbol rate.

@@ -159,6 +159,12 @@ class Outages(Settings):
             raise ValueError(f"duration_s = {self.duration_s}: must be shorter than period_s = {self.period_s}")
         return self
 
+    def loss_rate(self, air_time_s: float) -> float:
+        """Return the mean share of receptions of ``air_time_s`` that overlap a periodic outage."""
+        if self.period_s is None or self.duration_s == 0:
+            return 0.0
+        return min(1.0, (self.duration_s + air_time_s) / self.period_s)
+
     def overlap(self, start_s: float, end_s: float) -> bool:
         """Return whether a reception from ``start_s`` to ``end_s`` overlaps an outage, in simulated seconds."""
         return self._overlap_listed(start_s, end_s) or self._overlap_periodic(start_s, end_s)

@@ -7,13 +7,19 @@ so ``snr_db`` of the channel is the mean SNR.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from channel.constants import SPEED_OF_LIGHT_M_S
 from channel.propagation.base import PropagationSettings
-from channel.propagation.tdl_parameters import FIRST_TAP_K_DB, LAST_TAP_DELAY, MAX_DOPPLER_PER_SPACING, OfdmGrid
+from channel.propagation.tdl_parameters import LAST_TAP_DELAY, MAX_DOPPLER_PER_SPACING, OfdmGrid
+from channel.propagation.tdl_taps import load_taps
+from channel.snr import snr_ratio
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MAX_K_FACTOR_DB = 100.0
 """Here the scattered part is below the rounding of float32."""
@@ -74,8 +80,8 @@ class Tdl(PropagationSettings):
 
     @property
     def k_ratio(self) -> float:
-        """K factor of the first tap."""
-        return math.pow(10.0, FIRST_TAP_K_DB[self.profile] / 10) if self.profile in FIRST_TAP_K_DB else 0.0
+        """Power of the line of sight over the scattered power of all taps."""
+        return load_taps(self.profile).k_ratio
 
     @property
     def max_doppler_hz(self) -> float:
@@ -89,6 +95,14 @@ class Tdl(PropagationSettings):
     def pilot_uses(self, symbols: int) -> int:
         """Return the pilots of these slots."""
         return self.grid.slots(symbols) * self.grid.pilot_elements
+
+    def element_snr(
+        self, es_n0_db: float, symbols: int, symbol_rate_hz: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the SNRs of data elements over the resource grid, with the loss by estimation, and probabilities."""
+        from channel.propagation.tdl_fading import element_snr  # noqa: PLC0415 - only predictions need it
+
+        return element_snr(self, symbols, symbol_rate_hz, snr_ratio(es_n0_db))
 
     def check_against(self, symbol_rate_hz: float) -> None:
         """Check that there is no interference between symbols, and little between carriers.

@@ -12,8 +12,6 @@ MAX_DOPPLER_PER_SPACING: Final = 0.05
 """Largest Doppler shift over the subcarrier spacing: interference between carriers then stays below -23.8 dB."""
 LAST_TAP_DELAY: Final = {"A": 9.6586, "B": 4.7834, "C": 8.6523, "D": 12.525, "E": 20.6519}
 """Largest tap delay over the delay spread, by profile: TR 38.901 V19.2.0, tables 7.7.2-1 to 7.7.2-5."""
-FIRST_TAP_K_DB: Final = {"D": 13.3, "E": 22.0}
-"""Rician K factor of the first tap in dB, of the profiles with a line of sight: tables 7.7.2-4 and 7.7.2-5."""
 
 
 class OfdmGrid(Settings):

@@ -4,6 +4,8 @@ import math
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import binomtest, norm, rice
 
@@ -14,7 +16,10 @@ from channel.link.outcome import PacketOutcome
 from channel.phy.mcs import mcs, transport_block
 from channel.phy.mcs_selection import load_thresholds
 from channel.profile.registry import load_profile
-from channel.propagation.kinds import Awgn, Rayleigh, Rician, Tdl
+from channel.propagation.impairments import apply_impairments
+from channel.propagation.kinds import Awgn, Rayleigh, Rician
+from channel.propagation.timing import schedule_packets
+from shared.validation import validate
 
 BYTES = 256
 PACKETS = 150
@@ -99,15 +104,32 @@ def test_a_line_of_sight_and_more_fades_in_a_packet_lose_fewer_packets() -> None
     assert rates[-1] == pytest.approx(predict_block_error_rate(mcs(8), 10.0, Awgn(), BYTES), abs=1e-9)
 
 
-def test_a_tapped_delay_line_counts_as_one_fade_with_the_k_factor_of_its_first_tap() -> None:
-    tdl_a = Tdl(profile="A", delay_spread_s=1e-7, carrier_frequency_hz=3.5e9)
-    tdl_d = Tdl(profile="D", delay_spread_s=1e-7, carrier_frequency_hz=3.5e9)
-    assert predict_block_error_rate(mcs(4), 5.0, tdl_a, BYTES) == predict_block_error_rate(
-        mcs(4), 5.0, Rayleigh(), BYTES
-    )
-    assert predict_block_error_rate(mcs(4), 5.0, tdl_d, BYTES) == predict_block_error_rate(
-        mcs(4), 5.0, Rician(k_factor_db=13.3), BYTES
-    )
+def test_a_tapped_delay_line_loses_as_many_packets_as_the_link_did() -> None:
+    """TDL-E, MCS 8, 6 dB: the link lost 23 of 500 packets. The first tap's K of 22 dB alone would give 0.00000."""
+    config = load_profile("tdl-e", {"snr_db": "6", "mcs": "8"}).config(run_seed=0)
+    predicted = predict_block_error_rate(mcs(8), 6.0, config.propagation, BYTES, config.symbol_rate_hz)
+    assert binomtest(23, 500, predicted).pvalue > 0.01
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.floats(0, 0.3), st.floats(0.001, 0.05), st.floats(0.02, 0.2))
+def test_outages_and_jitter_lose_the_share_that_the_link_loses(
+    mean_s: float, duration_s: float, lifetime_s: float
+) -> None:
+    losses = {
+        "impairments": {"outages": {"period_s": 0.0713, "duration_s": duration_s}, "jitter": {"mean_s": mean_s}},
+        "lifetime_s": lifetime_s,
+        "propagation_delay_s": 0.01,
+    }
+    config = validate(ChannelConfig, {"snr_db": 30.0, "mcs": 8} | losses)
+    uses = transport_block(BYTES, mcs(8)).channel_uses
+    times = schedule_packets([uses] * 2000, symbol_rate_hz=config.symbol_rate_hz, propagation_delay_s=0.01)
+    impaired = apply_impairments(config.impairments, times, run_seed=1, picture_index=0, first_index=0)
+    lost = [
+        one.lost or one.arrival_s > timing.departure_s + lifetime_s for one, timing in zip(impaired, times, strict=True)
+    ]
+    predicted = predict_packet_loss(config, mcs(8), BYTES)
+    assert sum(lost) / len(lost) == pytest.approx(predicted, abs=0.06)
 
 
 def test_erasures_add_to_block_errors() -> None:
