@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from shared.errors import InputError, PictureError
+from shared.errors import InputError, LinkError, PictureError
 from shared.files import read_file
 from shared.printable import printable
 
@@ -35,14 +35,14 @@ class PictureFile:
 
 
 @contextlib.contextmanager
-def name_picture(picture: object) -> Iterator[None]:
-    """Put the name of ``picture``, if it is a path, before the message of a ``PictureError`` that the block raises."""
+def name_picture(picture: object, kind: type[LinkError] = PictureError) -> Iterator[None]:
+    """Put the name of ``picture``, if it is a path, before the message of an error of ``kind`` in the block."""
     try:
         yield
-    except PictureError as error:
+    except kind as error:
         if not isinstance(picture, str | Path) or str(error).startswith(f"{printable(picture)}: "):
             raise
-        raise PictureError(f"{picture}: {error}") from error
+        raise kind(f"{picture}: {error}") from error
 
 
 def picture_file(picture: PictureInput, levels: str = "full") -> PictureFile:

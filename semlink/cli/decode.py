@@ -12,13 +12,14 @@ from semlink.cli.options import Json, ReceiverAddress, ReceiverOptions, Timeout
 from semlink.cli.output import print_json, print_line, print_notes, print_table
 from semlink.cli.output_files import OutputOptions, require_result
 from semlink.cli.picture_options import Levels, read_picture
+from semlink.cli.progress import progress_bar
 from semlink.cli.report_text import describe_contents, make_decoding_document
 from semlink.cli.standard_streams import print_beside, read_input, write_output
 from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
 from semlink.report.text import format_number
 from shared.bitstream import bpp
-from shared.errors import InputError
+from shared.errors import BitstreamError, InputError
 from shared.rpc.limits import DEFAULT_TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -50,8 +51,11 @@ def decode(
     with (
         open_session(Addresses(receiver=receiver), device=options.device, timeout_s=timeout) as session,
         name_picture(reference),
+        name_picture(file, BitstreamError),
         outputs.previews() as on_preview,
+        progress_bar(1, quiet=as_json) as on_stage,
     ):
+        on_stage("decode", 0.0)
         decoded = session.decode(container, settings, reference=original, on_preview=on_preview)
         report = decoded.report
         if not report.rebuilt:

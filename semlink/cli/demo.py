@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semlink.cli.options import MAX_SEED, ChannelName, Device, Json, Seed, ServiceOptions
-from semlink.cli.output import print_json, print_line, print_table, progress_bar
+from semlink.cli.output import print_json, print_line, print_table
 from semlink.cli.output_files import make_folder
+from semlink.cli.progress import progress_bar
 from semlink.cli.report_text import describe_streams, make_transfer_document
 from semlink.client.addresses import Addresses
 from semlink.client.session import open_session

@@ -9,9 +9,10 @@ import typer
 
 from semlink._inputs import name_picture
 from semlink.cli.options import Json, SenderAddress, SenderOptions, Timeout
-from semlink.cli.output import print_json, print_notes, print_table, progress_bar
+from semlink.cli.output import print_json, print_notes, print_table
 from semlink.cli.output_files import require_result
 from semlink.cli.picture_options import Levels, PicturePath, read_picture
+from semlink.cli.progress import progress_bar
 from semlink.cli.report_text import describe_streams, list_streams
 from semlink.cli.standard_streams import print_beside, write_output
 from semlink.client.addresses import Addresses

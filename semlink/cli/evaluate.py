@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semlink.cli.options import Device, Json
-from semlink.cli.output import print_json, print_line, print_notes, print_table, progress_bar
+from semlink.cli.output import print_json, print_line, print_notes, print_table
 from semlink.cli.picture_options import Levels
+from semlink.cli.progress import progress_bar
 from shared.printable import printable
 
 if TYPE_CHECKING:

@@ -65,7 +65,8 @@ Timeout = Annotated[
     float,
     typer.Option(
         "--timeout",
-        help="Time limit of each call to a service, 0.1 to 86400 seconds. A service ends a call after 900 seconds.",
+        help="Time limit of each call to a service elsewhere, 0.1 to 86400 seconds; work in this process has none. A "
+        "service ends a call after 900 seconds.",
         min=0.1,
         max=86400,
         metavar="SECONDS",

@@ -1,8 +1,7 @@
-"""What commands print: tables, notes and progress for people, or one JSON document with ``--json``."""
+"""What commands print: tables and notes for people, or one JSON document with ``--json``."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import sys
@@ -11,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 from shared.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
-
-    from semlink.pipeline.transfer import OnStage
 
 
 PIPE_COLUMNS = 160
@@ -90,31 +87,6 @@ def print_notes(notes: Iterable[str]) -> None:
 def print_line(text: str) -> None:
     """Print ``text``, whatever names it holds, on one line."""
     sys.stdout.write(f"{printable(text)}\n")
-
-
-@contextlib.contextmanager
-def progress_bar(total: int, *, quiet: bool) -> Iterator[OnStage]:
-    """Yield a callback that shows the stage of each of ``total`` pictures on standard error; nothing when ``quiet``.
-
-    The callback takes the stage's name and the share of the picture that is done; 1.0 of ``"done"`` ends a picture.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description:<10}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("start", total=total)
-
-        def on_stage(stage: str, done: float) -> None:
-            progress.update(task, description=stage, advance=1.0 if stage == "done" and done >= 1 else 0.0)
-
-        yield on_stage
 
 
 def _finite(value: Any) -> Any:

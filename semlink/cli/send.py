@@ -18,9 +18,10 @@ from semlink.cli.options import (
     ServiceOptions,
     Timeout,
 )
-from semlink.cli.output import print_json, print_notes, print_table, progress_bar
+from semlink.cli.output import print_json, print_notes, print_table
 from semlink.cli.output_files import OutputOptions, require_result
 from semlink.cli.picture_options import Levels, PicturePath, read_picture
+from semlink.cli.progress import progress_bar
 from semlink.cli.report_text import make_accounting_table, make_transfer_document, summarise_transfer
 from semlink.cli.standard_streams import STANDARD, print_beside, write_output
 from semlink.client.session import open_session

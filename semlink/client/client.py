@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc.aio
 
+from semlink.client.addresses import SERVICE_NAMES
 from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignore_preview, ignore_stage
 from shared.errors import ServiceError
 from shared.rpc.chunks import split_chunks
@@ -26,7 +27,7 @@ from shared.rpc.status import link_error_from_rpc
 from shared.telemetry.spans import NoSpans
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator, Sequence
+    from collections.abc import Awaitable, Collection, Iterator, Sequence
 
     from google.protobuf.message import Message
 
@@ -48,12 +49,20 @@ class LinkClient:
     Args:
         addresses: address of each service; a method needs those of the services that it calls.
         timeout_s: time limit of each call in seconds.
+        here: services that run in this process; calls of them have no time limit.
         spans: records each transfer as a trace that includes the services' spans.
     """
 
-    def __init__(self, addresses: Addresses, timeout_s: float = DEFAULT_TIMEOUT_S, spans: Spans | None = None) -> None:
+    def __init__(
+        self,
+        addresses: Addresses,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        spans: Spans | None = None,
+        here: Collection[str] = (),
+    ) -> None:
         self._addresses = addresses
         self._timeout_s = timeout_s
+        self._limits_s = {name: None if name in here else timeout_s for name in SERVICE_NAMES}
         self._spans: Spans = spans or NoSpans()
         self._channels: dict[str, grpc.aio.Channel] = {}
 
@@ -69,7 +78,7 @@ class LinkClient:
     ) -> sender_pb2.SendReport:
         """Encode a picture file at the sender; its report holds the container."""
         await self._reach("sender")
-        call = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(timeout=self._timeout_s)
+        call = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(timeout=self._limits_s["sender"])
         with self._translate_failures("sender"):
             await _upload(call, _send_requests(picture, settings))
             return await _pipe_packets(call, None, on_stage)
@@ -84,7 +93,9 @@ class LinkClient:
     ) -> Decoded:
         """Decode a ``.sem`` container at the receiver; with ``reference``, a picture file, it measures quality."""
         await self._reach("receiver")
-        call = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Decode(timeout=self._timeout_s)
+        call = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Decode(
+            timeout=self._limits_s["receiver"]
+        )
         with self._translate_failures("receiver"):
             await _upload(call, _decode_requests(container, settings, reference))
             return await _gather_picture(call, on_preview=on_preview)
@@ -94,13 +105,13 @@ class LinkClient:
         await self._reach("sender")
         with self._translate_failures("sender"):
             stub = sender_pb2_grpc.SenderServiceStub(self._channel("sender"))
-            return await stub.ListCodecs(sender_pb2.ListCodecsRequest(), timeout=self._timeout_s)
+            return await stub.ListCodecs(sender_pb2.ListCodecsRequest(), timeout=self._limits_s["sender"])
 
     async def channels(self) -> channel_pb2.ListChannelsResponse:
         """Return the channels of the channel service, by name."""
         with self._translate_failures("channel"):
             stub = channel_pb2_grpc.ChannelServiceStub(self._channel("channel"))
-            return await stub.ListChannels(channel_pb2.ListChannelsRequest(), timeout=self._timeout_s)
+            return await stub.ListChannels(channel_pb2.ListChannelsRequest(), timeout=self._limits_s["channel"])
 
     async def describe(self, settings: channel_pb2.ChannelSettings) -> channel_pb2.DescribeChannelResponse:
         """Return the channel that a transmission with ``settings`` would use."""
@@ -108,19 +119,19 @@ class LinkClient:
         with self._translate_failures("channel"):
             stub = channel_pb2_grpc.ChannelServiceStub(self._channel("channel"))
             request = channel_pb2.DescribeChannelRequest(settings=settings)
-            return await stub.DescribeChannel(request, timeout=self._timeout_s)
+            return await stub.DescribeChannel(request, timeout=self._limits_s["channel"])
 
     async def predict_loss(self, request: channel_pb2.PredictLossRequest) -> channel_pb2.PredictLossResponse:
         """Return the predicted loss and the channel uses of streams, for every MCS and number of repair packets."""
         await self._reach("channel")
         with self._translate_failures("channel"):
             stub = channel_pb2_grpc.ChannelServiceStub(self._channel("channel"))
-            return await stub.PredictLoss(request, timeout=self._timeout_s)
+            return await stub.PredictLoss(request, timeout=self._limits_s["channel"])
 
     async def transmit(self, packets: Sequence[bytes], settings: channel_pb2.ChannelSettings) -> Carried:
         """Send ``packets`` over the channel service; return their arrivals, delivered ones with their bytes."""
         await self._reach("channel")
-        call = channel_pb2_grpc.ChannelServiceStub(self._channel("channel")).Transmit(timeout=self._timeout_s)
+        call = channel_pb2_grpc.ChannelServiceStub(self._channel("channel")).Transmit(timeout=self._limits_s["channel"])
         with self._translate_failures("channel"):
             sending = asyncio.create_task(_upload(call, _transmit_requests(packets, settings)))
             try:
@@ -164,9 +175,13 @@ class LinkClient:
         on_stage: OnStage,
         on_preview: OnPreview,
     ) -> Transfer:
-        sending = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(timeout=self._timeout_s)
-        carrying = channel_pb2_grpc.ChannelServiceStub(self._channel("channel")).Transmit(timeout=self._timeout_s)
-        receiving = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Receive(timeout=self._timeout_s)
+        sending = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(timeout=self._limits_s["sender"])
+        carrying = channel_pb2_grpc.ChannelServiceStub(self._channel("channel")).Transmit(
+            timeout=self._limits_s["channel"]
+        )
+        receiving = receiver_pb2_grpc.ReceiverServiceStub(self._channel("receiver")).Receive(
+            timeout=self._limits_s["receiver"]
+        )
 
         async def send_picture() -> sender_pb2.SendReport:
             with self._translate_failures("sender"):

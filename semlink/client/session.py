@@ -208,7 +208,8 @@ class RemoteSession:
                 at = await self._stack.enter_async_context(starting)
                 self._addresses.update({name: getattr(at, name) for name in new})
                 spans = await self._stack.enter_async_context(open_client_spans())
-                client = LinkClient(Addresses(**self._addresses), self._timeout_s, spans)
+                here = [name for name in SERVICE_NAMES if not getattr(self._given, name)]
+                client = LinkClient(Addresses(**self._addresses), self._timeout_s, spans, here)
                 self._client = await self._stack.enter_async_context(client)
             return cast("LinkClient", self._client)
 

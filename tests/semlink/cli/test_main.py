@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,15 @@ def test_a_taken_port_is_reported():
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert re.fullmatch(rf"error: .*127.0.0.1:{port}.*\n", done.stderr)
+
+
+def test_the_version_is_that_of_the_package(semlink):
+    assert semlink("--version") == (0, f"semlink {version('semlink')}\n", "")
+
+
+def test_shells_can_complete_commands():
+    asked = {"_SEMLINK_COMPLETE": "complete_bash", "COMP_WORDS": "semlink dec", "COMP_CWORD": "1"}
+    code = "import sys; sys.argv = ['semlink']; from semlink.cli.main import main; main()"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["decode"])
