@@ -82,14 +82,9 @@ def encode_picture(
         InputError: ``caption`` is too long or not valid Unicode text.
         SetupError: weights of an extractor are missing or damaged, or the rate-task optimisation has no decoder.
     """
-    if caption and StreamKind.CAPTION not in codec.streams:
-        raise ConfigError(
-            f"codec '{codec.name}' sends no caption: leave the caption out, or choose one that does (misc)"
-        )
+    budget = check_request(picture, codec, max_bytes, caption)
     if codec.trade_off is not None and extractors.feature_distortion is None:
         raise SetupError("a trade-off needs a decoder at the sender: install the receiver beside it, or leave it out")
-    budget = Budget(picture.header, max_bytes or default_budget_bytes(picture, codec))
-    check_budget(budget, codec, encode_caption(caption) if caption else b"")
     plan = plan_parts(budget.header, budget.total_bytes, loss.packet_loss, loss.packet_bytes) if codec.parts else None
     if codec.parts and plan is None and not caption:
         codec = codec.model_copy(update={"streams": (StreamKind.HCI,)})
@@ -98,6 +93,21 @@ def encode_picture(
         with suppress(BudgetError):  # too few bytes for parts: the HCI is sent whole
             return _encode_parts(candidates, budget, PartsEncoder(picture.pixels, plan, codec.hci_coder))
     return budget.container(allocate(candidates, budget))
+
+
+def check_request(picture: Picture, codec: Codec, max_bytes: int = 0, caption: str | None = None) -> Budget:
+    """Check what needs no extractor and no encoding, before any model loads; return the budget.
+
+    Raises:
+        BudgetError, ConfigError, InputError: as ``encode_picture``.
+    """
+    if caption and StreamKind.CAPTION not in codec.streams:
+        raise ConfigError(
+            f"codec '{codec.name}' sends no caption: leave the caption out, or choose one that does (misc)"
+        )
+    budget = Budget(picture.header, max_bytes or default_budget_bytes(picture, codec))
+    check_budget(budget, codec, encode_caption(caption) if caption else b"")
+    return budget
 
 
 def _encode_parts(candidates: Candidates, budget: Budget, parts: PartsEncoder) -> Bitstream:

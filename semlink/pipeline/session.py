@@ -24,6 +24,7 @@ from receiver.rebuild import (
 from receiver.reception import Reception
 from semlink.pipeline.pipeline import Pipeline
 from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignore_preview, ignore_stage
+from sender.encode import check_request
 from sender.messages import list_codecs, requested_codec, requested_loss, requested_packets, send_report
 from shared.bitstream import Bitstream
 from shared.picture import load_picture
@@ -129,6 +130,8 @@ class LocalSession:
         codec, loaded, resolved = requested_codec(send), load_picture(picture), _resolve(channel)
         overheads = read_profile(channel).repair_overheads()
         send = _with_expected_loss(send, channel)
+        if not send.container:
+            check_request(loaded, codec, send.max_bytes, _caption(send))
         # Models load while the picture is encoded. A refusal during the encoding does not wait for them.
         threading.Thread(target=self._load, args=(receive.decoder,), daemon=True).start()
         bitstream, encode_s = self._encode(loaded, codec, send, on_stage)
@@ -194,9 +197,8 @@ class LocalSession:
             return Bitstream.unpack(settings.container), 0.0
         on_stage("encode", 0.0)
         started_s = time.perf_counter()
-        caption = settings.caption if settings.HasField("caption") else None
         loss = requested_loss(settings)
-        bitstream = self.pipeline.encode(picture, codec, settings.max_bytes, caption, loss)
+        bitstream = self.pipeline.encode(picture, codec, settings.max_bytes, _caption(settings), loss)
         return bitstream, time.perf_counter() - started_s
 
 
@@ -248,6 +250,10 @@ def _with_expected_loss(send: sender_pb2.SendSettings, channel: channel_pb2.Chan
 
 def _resolve(settings: channel_pb2.ChannelSettings) -> ResolvedProfile:
     return read_profile(settings).resolve(time_scale=settings.time_scale, run_seed=settings.run_seed, device="cpu")
+
+
+def _caption(settings: sender_pb2.SendSettings) -> str | None:
+    return settings.caption if settings.HasField("caption") else None
 
 
 def _check_settings(settings: Settings) -> None:
