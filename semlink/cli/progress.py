@@ -39,16 +39,17 @@ def progress_lines(
     The lines come from a thread of their own, since one stage of a large picture takes minutes.
     """
     started_s, ended = time.monotonic(), threading.Event()
-    now = {"stage": "start", "pictures": 0}
+    now, pictures = "start", 0
 
     def on_stage(stage: str, done: float) -> None:
-        now["stage"] = stage
-        now["pictures"] += stage == "done" and done >= 1
+        nonlocal now, pictures
+        now = stage
+        pictures += stage == "done" and done >= 1
 
     def write_lines() -> None:
         while not ended.wait(period_s):
-            counted = f"{now['pictures']} of {total} pictures done, " if total > 1 else ""
-            (write or sys.stderr.write)(f"{now['stage']}: {counted}{time.monotonic() - started_s:.0f} s\n")
+            counted = f"{pictures} of {total} pictures done, " if total > 1 else ""
+            (write or sys.stderr.write)(f"{now}: {counted}{time.monotonic() - started_s:.0f} s\n")
 
     thread = threading.Thread(target=write_lines, daemon=True)
     thread.start()
