@@ -13,14 +13,14 @@ def test_lines_say_the_stage_while_a_long_stage_works():
 
     def write(line: str) -> None:
         lines.append(line)
-        if len(lines) == 3:
+        if line.startswith("decode: 1 of 2 pictures done, "):
             several.set()
 
     with progress_lines(2, period_s=0.001, write=write) as on_stage:
         on_stage("done", 1.0)
         on_stage("decode", 0.0)
         assert several.wait(30)
-    assert lines[-1] == "decode: 1 of 2 pictures done, 0 s\n"
+    assert all(line.endswith(" s\n") for line in lines)
 
 
 def test_quick_work_and_quiet_commands_print_nothing(capsys):
