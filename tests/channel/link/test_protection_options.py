@@ -105,7 +105,7 @@ def test_options_hold_every_scheme_that_carries_the_packets():
     assert {3, 4, 10} == set(MCS_INDICES) - {one.scheme.index for one in long.schemes}
 
 
-@pytest.mark.parametrize(("lengths", "most"), [([128] * 1024, 2048), ([128] * 1025, 0), ([1020], 0), ([128] * 7, 2)])
+@pytest.mark.parametrize(("lengths", "most"), [([128] * 1024, 1024), ([128] * 1025, 0), ([1020], 0), ([128] * 7, 2)])
 def test_repair_stays_within_the_limits_of_one_repaired_object(lengths, most):
     options = predict_stream_options(lengths, config_at(3.0), 3.0 if most != 2 else 0.3)
     assert {len(one.loss_probability) for one in options.schemes} == {most + 1}
