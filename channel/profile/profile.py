@@ -65,7 +65,7 @@ class Profile(LinkSettings):
     propagation_delay_s: DelayS | None = None
     repair_overhead: Overhead = 0.0
     deep_space: DeepSpace | None = None
-    protection: dict[Literal["HCI", "CAPTION", "TOKENS", "LATENT", "REGIONS"], StreamProtection] = Field(
+    protection: dict[Literal["HCI", "CAPTION", "TOKENS", "LATENT", "REGIONS", "BASE"], StreamProtection] = Field(
         default_factory=dict
     )
 

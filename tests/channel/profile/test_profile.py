@@ -91,7 +91,7 @@ def test_protection_sets_mcs_and_repair_by_kind_of_stream():
         "protection": "{HCI: {mcs: 3, repair_overhead: 1}, TOKENS: {repair_overhead: 0}}",
     }
     profile = load_profile("awgn", changes)
-    quarter = dict.fromkeys((StreamKind.CAPTION, StreamKind.LATENT, StreamKind.REGIONS), 0.25)
+    quarter = dict.fromkeys(set(StreamKind) - {StreamKind.HCI, StreamKind.TOKENS}, 0.25)
     assert profile.repair_overheads() == {StreamKind.HCI: 1.0, **quarter}
     config = profile.config()
     assert (config.mcs, config.stream_mcs) == (4, {StreamKind.HCI: 3})
