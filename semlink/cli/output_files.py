@@ -63,10 +63,12 @@ def require_result(path: Path, *inputs: Path, png: bool = False) -> None:
     """Check that the result of a command can go to ``path``, which may be ``-`` for standard output.
 
     Raises:
-        InputError: as ``require_output`` or, with ``png``, ``require_png``; or standard output is a terminal.
+        InputError: as ``require_output`` or, with ``png``, ``require_png``; or standard output is closed or a terminal.
     """
     if path != STANDARD:
         (require_png if png else require_output)(path, *inputs)
+    elif sys.__stdout__ is None:
+        raise InputError("standard output is closed: redirect it, or give a file name")
     elif sys.stdout.isatty():
         raise InputError("standard output is a terminal, and the result is binary: redirect it, or give a file name")
 

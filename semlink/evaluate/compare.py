@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from receiver.metrics.names import PATCH_FID
 from receiver.metrics.tasks import Task, parse_tasks
+from semlink.baselines.vvc import VVC
 from semlink.evaluate.patch_fid import PatchFid
-from semlink.evaluate.pictures import find_pictures, load_original, parse_budgets
+from semlink.evaluate.pictures import MIN_FILE_BYTES, VvcBudgets, find_pictures, load_original, parse_budgets
 from semlink.evaluate.results import ResultFile
 from semlink.evaluate.run import EvaluationRun, parse_evaluated
 from semlink.evaluate.summary import average_rows, average_stream_bytes, compare_with_anchors, group_rows
-from semlink.pipeline.coding_spec import split_codec_names
+from semlink.pipeline.coding_spec import AUTOENCODER, split_codec_names
 from shared.devices import check_device
-from shared.errors import InputError, PictureError
+from shared.errors import BudgetError, InputError, PictureError
 from shared.imaging.levels import parse_levels
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from receiver.metrics.reporter import Measures
+    from semlink.evaluate.pictures import Budget
     from semlink.evaluate.run import EvaluationRows
     from semlink.evaluate.summary import Average, Difference
     from shared.imaging.levels import Levels
@@ -75,7 +77,7 @@ def compare_codecs(
         parse_evaluated(name)
     models = parse_tasks(tasks)
     check_device(device)
-    _require_a_picture(files, wanted_levels)
+    _require_a_picture(files, wanted_levels, [] if AUTOENCODER in names or VVC in names else wanted)
     from receiver.metrics.reporter import Measures  # noqa: PLC0415 - seconds to import; arguments are checked first
     from receiver.pocket.devices import select_device  # noqa: PLC0415
     from semlink.pipeline.pipeline import Pipeline  # noqa: PLC0415
@@ -91,21 +93,31 @@ def compare_codecs(
     return Comparison(found, averages, compare_with_anchors(found.rows, averages), results.path)
 
 
-def _require_a_picture(files: Sequence[Path], levels: Levels) -> None:
-    """Check that one of ``files`` is a picture, before the models load.
+def _require_a_picture(files: Sequence[Path], levels: Levels, budgets: Sequence[Budget] | VvcBudgets) -> None:
+    """Check, before the models load, that one of ``files`` is a picture for which one of ``budgets`` holds a file.
+
+    Empty ``budgets`` stand for codecs that need none.
 
     Raises:
         InputError: none is.
+        BudgetError: every budget of every picture is less than ``MIN_FILE_BYTES``.
     """
-    unreadable: list[InputError] = []
+    failures: list[InputError] = []
     for file in files:
         try:
-            load_original(file, levels)
+            original = load_original(file, levels)
+            if isinstance(budgets, VvcBudgets) or not budgets:
+                return
+            most = max(budgets, key=lambda budget: budget.size_for(original))
+            if most.bytes_for(original) >= MIN_FILE_BYTES:
+                return
+            width, height = original.size
+            reason = f"{most.bytes_for(original)} bytes are too few for {width}x{height} pixels"
+            raise BudgetError(f"--bytes {most.label}: {reason}: any file takes {MIN_FILE_BYTES} or more; give more")
         except InputError as error:
-            unreadable.append(error)
-        else:
-            return
-    raise PictureError(f"no picture can be read; first {unreadable[0]}")
+            failures.append(error)
+    small = next((error for error in failures if isinstance(error, BudgetError)), None)
+    raise small or PictureError(f"no picture can be read; first {failures[0]}")
 
 
 def _average(found: EvaluationRows, measures: Measures, folder: Path, levels: Levels) -> list[Average]:

@@ -48,6 +48,8 @@ STEM_BYTES = 150
 """Most bytes of a file's name in the names of results; a file system takes 255 with all that is added."""
 NAMED_FILES = 3
 """Files that a note names; it counts the others."""
+MIN_FILE_BYTES = 8
+"""Header, length, checksum and one byte of a stream in a container; files of other codecs take more."""
 QUANTIZER = re.compile(r"q\d+")
 
 
@@ -88,6 +90,11 @@ class Budget:
     bytes: int = 0
     bpp: float = 0.0
 
+    def size_for(self, original: Original) -> int:
+        """Return the bytes that the budget gives a file of ``original``; 0 if less than one."""
+        width, height = original.size
+        return self.bytes or int(self.bpp * width * height / 8)
+
     def bytes_for(self, original: Original) -> int:
         """Return the most bytes of a file of ``original``.
 
@@ -95,7 +102,7 @@ class Budget:
             BudgetError: it is less than one byte. A sender would take 0 for the codec's own rate.
         """
         width, height = original.size
-        size = self.bytes or int(self.bpp * width * height / 8)
+        size = self.size_for(original)
         if size < 1:
             raise BudgetError(f"{self.label} is less than a byte for {width}x{height} pixels; give more bits per pixel")
         return size

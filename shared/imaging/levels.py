@@ -164,6 +164,6 @@ def _describe(
         parts.append(f"{undefined} undefined values became black")
     if run[0] < limits[0] or run[1] > limits[1]:
         parts.append("those outside were cut off")
-    elif levels == FULL and run[1] - run[0] < DARK_SHARE * (limits[1] - limits[0]):
+    if levels == FULL and run[1] - run[0] < DARK_SHARE * (limits[1] - limits[0]):
         parts.append("levels auto would show more of them")
     return "; ".join(parts)

@@ -97,4 +97,14 @@ def test_without_standard_output_and_with_ascii_only(tmp_path, picture_png):
     )
     assert closed.returncode == 0
     assert (tmp_path / "out.sem").read_bytes() == expected
+    for arguments in (["encode", name, "-"], ["decode", "out.sem", "-"], ["send", name, "--out", "-"]):
+        closed = subprocess.run(
+            ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *command[:3], *arguments],
+            check=False,
+            cwd=tmp_path,
+            env=environment,
+            stderr=subprocess.PIPE,
+        )
+        assert (closed.returncode, closed.stderr.count(b"\n")) == (2, 1)
+        assert b"standard output is closed" in closed.stderr
     assert sorted(Path(tmp_path).iterdir()) == sorted([tmp_path / name, tmp_path / "out.sem"])

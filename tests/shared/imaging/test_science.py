@@ -122,6 +122,8 @@ def test_12_bits_in_a_16_bit_file_say_so_and_auto_shows_them():
     dark = load_picture(tiff_file(TWELVE_BITS))
     assert dark.pixels.max() == 15
     assert dark.notes[0].endswith("its values run from 0 to 3919; levels auto would show more of them")
+    signed = load_picture(tiff_file(TWELVE_BITS.astype(np.int16) - 1000))
+    assert signed.notes[0].endswith("those outside were cut off; levels auto would show more of them")
     bright = load_picture(tiff_file(TWELVE_BITS), parse_levels("0:4095"))
     assert np.array_equal(bright.pixels, np.rint(TWELVE_BITS * (255 / 4095)).astype(np.uint8))
     auto = load_picture(tiff_file(TWELVE_BITS), AUTO)
