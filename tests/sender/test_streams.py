@@ -54,7 +54,7 @@ def test_latent_channels_alone_fill_the_budget(picture, extractors):
     guidance = guidance_in(encode_picture(picture, codec, extractors, 2000))
     assert guidance.hci is None
     assert len(guidance.latent.ids) == 4
-    with pytest.raises(BudgetError, match="30 bytes hold no stream of four"):
+    with pytest.raises(BudgetError, match=r"30 bytes are too few .* give [0-9]+ or more"):
         encode_picture(picture, codec, extractors, 30)
 
 

@@ -39,7 +39,7 @@ def test_encode_and_decode_give_the_picture_of_a_lossless_link(photo, tmp_path, 
     assert (stream["kind"], stream["bytes"], stream["state"]) == (
         "HCI",
         sem.stat().st_size - 7,
-        "STREAM_STATE_COMPLETE",
+        "STREAM_STATE_WHOLE",
     )
     assert link["received"]["streams"][0]["content"] == decoded_report["streams"][0]["content"]
     assert link["received"]["decoder"] == "pocket"
