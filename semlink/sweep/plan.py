@@ -12,7 +12,7 @@ from channel.phy.mcs import MCS_INDICES
 from channel.profile.registry import load_profile, parse_profile
 from semlink.baselines.vvc import VVC
 from semlink.client.settings import FILE_ENDINGS, read_profile
-from semlink.evaluate.pictures import OriginalReader, find_pictures
+from semlink.evaluate.pictures import MIN_FILE_BYTES, OriginalReader, find_pictures
 from semlink.pipeline.coding_spec import (
     AUTOENCODER,
     REAL_ESRGAN,
@@ -152,6 +152,7 @@ def make_plan(sweep: Sweep) -> Plan:
     )
     if not pictures:
         raise PictureError(f"no picture can be read; first {next(iter(reader.unreadable.values()))}")
+    _require_room(sweep, pictures)
     code, weights = hash_code(), hash_weights()
     texts = {name: read_profile(Path(name)) if name.endswith(FILE_ENDINGS) else "" for name in sweep.channels}
     points = tuple(
@@ -162,6 +163,22 @@ def make_plan(sweep: Sweep) -> Plan:
         for snr_db in sweep.snr_db or (None,)
     )
     return Plan(sweep, points, pictures, code, weights, reader.unreadable, reader.notes)
+
+
+def _require_room(sweep: Sweep, pictures: Sequence[PictureFile]) -> None:
+    """Check that some rate gives some picture the bytes of the smallest container. Others count as lost.
+
+    Raises:
+        ConfigError: none does.
+    """
+    sizes = [
+        rate if kind == "max_bytes" else int(rate * one.width * one.height / 8)
+        for kind, rate in sweep.rates
+        for one in pictures
+        if kind in BYTE_RATES and (kind, rate) != ("max_bytes", 0)
+    ]
+    if len(sizes) == len(sweep.rates) * len(pictures) and max(sizes) < MIN_FILE_BYTES:
+        raise ConfigError(f"--bytes leaves {max(sizes):g} bytes at most: a container takes {MIN_FILE_BYTES} or more")
 
 
 def check_sweepable(codec: CodingSpec) -> None:

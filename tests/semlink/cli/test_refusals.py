@@ -98,6 +98,7 @@ REFUSED = [
     ("sweep a.png --codec hci@pocket:steps=9", "steps = 9"),
     ("sweep a.png --channel nope", "unknown channel 'nope'"),
     ("sweep a.png --snr nan", "snr_db"),
+    ("sweep a.png --bytes 3,0.0001bpp", "--bytes leaves 3 bytes at most: a container takes 8"),
     ("sweep a.png --seeds 0", "seeds"),
     ("sweep a.png --packet-bytes 1", "packet_bytes = 1"),
     ("sweep a.png --stop nope=1", "nope"),
