@@ -8,6 +8,8 @@ from copy import copy
 from dataclasses import MISSING, fields, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
+import typer
+
 from shared.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ def _require_text(parameter: inspect.Parameter, value: Any) -> None:
         if isinstance(text, str) and any("\ud800" <= character <= "\udfff" for character in text):
             _, option = get_args(parameter.annotation)
             given = (option.default, *(option.param_decls or ()))  # typer.Option("--set") takes its name for a default
-            own = f"--{parameter.name.replace('_', '-')}"
+            is_argument = isinstance(option, typer.models.ArgumentInfo)
+            own = option.metavar if is_argument else f"--{parameter.name.replace('_', '-')}"
             name = next((one for one in given if str(one).startswith("--")), own)
             raise ConfigError(f"{name} {text}: holds bytes that are not UTF-8; write it in UTF-8")
 

@@ -48,6 +48,13 @@ def test_an_option_that_is_not_utf8_is_refused(option, photo, semlink):
     assert err == f"error: {option} caf\\xe9: holds bytes that are not UTF-8; write it in UTF-8\n"
 
 
+@pytest.mark.parametrize(("command", "argument"), [("channels", "NAME|FILE.yaml"), ("probe", "HOST:PORT")])
+def test_an_argument_that_is_not_utf8_is_refused_by_its_name(command, argument, semlink):
+    status, _, err = semlink(command, "caf\udce9")
+    assert status == 2
+    assert err == f"error: {argument} caf\\xe9: holds bytes that are not UTF-8; write it in UTF-8\n"
+
+
 def test_encode_and_decode_work_in_a_pipe(tmp_path, picture_png, monkeypatch, capfdbinary):
     def run(given, *args):
         monkeypatch.setattr(sys, "argv", ["semlink", *map(str, args)])
