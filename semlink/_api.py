@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from semlink._client import DEFAULT_CHANNEL, DEFAULT_CODEC, default_client
+from semlink._client import DEFAULT_CHANNEL, FILE_CODEC, LINK_CODEC, default_client
 
 if TYPE_CHECKING:
     from semlink._client import Link
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 def encode(
     picture: PictureInput,
     *,
-    codec: str = DEFAULT_CODEC,
+    codec: str = FILE_CODEC,
     max_bytes: int | None = None,
     caption: str | None = None,
     tokens: int | None = None,
     latent_channels: int | None = None,
     trade_off: tuple[float, float] | None = None,
     levels: str = "full",
-    expected_loss: float = 0.0,
-    packet_bytes: int = 256,
+    link: Link | ChannelInput | None = None,
+    expected_loss: float | None = None,
 ) -> Encoded:
     """Encode a picture in this process; see ``Client.encode``.
 
@@ -41,8 +41,8 @@ def encode(
         latent_channels=latent_channels,
         trade_off=trade_off,
         levels=levels,
+        link=link,
         expected_loss=expected_loss,
-        packet_bytes=packet_bytes,
     )
 
 
@@ -68,7 +68,7 @@ def send(
     picture: PictureInput,
     link: Link | ChannelInput = DEFAULT_CHANNEL,
     *,
-    codec: str = DEFAULT_CODEC,
+    codec: str = LINK_CODEC,
     max_bytes: int | None = None,
     decoder: str = "pocket",
     levels: str = "full",

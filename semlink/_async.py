@@ -34,6 +34,7 @@ class AsyncClient:
 
     async def encode(self, picture: PictureInput, **options: Any) -> Encoded:
         """Encode a picture; options as ``Client.encode`` has them."""
+        options = {name: one.link if isinstance(one, AsyncLink) else one for name, one in options.items()}
         return await asyncio.to_thread(self._client.encode, picture, **options)
 
     def link(self, channel: ChannelInput = DEFAULT_CHANNEL, **options: Any) -> AsyncLink:

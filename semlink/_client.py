@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from semlink._inputs import ChannelInput, PictureInput
     from semlink._values import Received, Reconstruction, StreamInput
     from semlink.client.session import Session
-    from shared.rpc.semlink.v1 import channel_pb2
+    from shared.rpc.semlink.v1 import channel_pb2, sender_pb2
     from shared.streams import StreamKind
 
-DEFAULT_CODEC = "hci"
+FILE_CODEC, LINK_CODEC = "hci", "resilient"
+"""Default codecs of ``encode``, which makes a file, and of ``send``, which knows the link."""
 DEFAULT_CHANNEL = "awgn"
 
 
@@ -48,15 +49,15 @@ class Client:
         self,
         picture: PictureInput,
         *,
-        codec: str = DEFAULT_CODEC,
+        codec: str = FILE_CODEC,
         max_bytes: int | None = None,
         caption: str | None = None,
         tokens: int | None = None,
         latent_channels: int | None = None,
         trade_off: tuple[float, float] | None = None,
         levels: str = "full",
-        expected_loss: float = 0.0,
-        packet_bytes: int = 256,
+        link: Link | ChannelInput | None = None,
+        expected_loss: float | None = None,
     ) -> Encoded:
         """Encode a picture into the bytes of a ``.sem`` container (docs/bitstream.md).
 
@@ -71,13 +72,16 @@ class Client:
             trade_off: alpha and beta of GSC's equation (2), which then chooses the latent channels.
             levels: values that become black and white where there are more than 8 bits: "full", "auto" or "LOW:HIGH"
                 (docs/pictures.md).
-            expected_loss: share of packets that a link may lose, 0 to 1, for the codec ``resilient``.
-            packet_bytes: most bytes of one packet of that link.
+            link: for the codec ``resilient``, the link that the picture is for: a ``Link``, or a channel as ``Link``
+                takes it. Its size of packets, its repair packets and its predicted loss decide into how many slices
+                the picture is cut.
+            expected_loss: for the codec ``resilient``, the share of packets that are lost before repair, 0 to 1; None:
+                what ``link`` predicts, and none without a link.
 
         Raises:
             PictureError, InputError: the picture cannot be read or carried.
             BudgetError: not even the smallest encoding fits ``max_bytes``.
-            UnknownNameError, ConfigError: there is no such codec, or a setting is outside its rule.
+            UnknownNameError, ConfigError: there is no such codec or link, or a setting is outside its rule.
         """
         from semlink.client.settings import send_settings  # noqa: PLC0415 - imports protobuf
 
@@ -89,8 +93,9 @@ class Client:
             latent_channels=latent_channels,
             trade_off=None if trade_off is None else _check_trade_off(trade_off),
             expected_loss=expected_loss,
-            packet_bytes=_whole_number("packet_bytes", packet_bytes),
         )
+        if link is not None:
+            settings = self._over(link).prepare(settings)
         file = picture_file(picture, levels)
         with name_picture(picture):
             report = self._session.encode(file.data, settings)
@@ -99,6 +104,9 @@ class Client:
     def link(self, channel: ChannelInput = DEFAULT_CHANNEL, **options: Any) -> Link:
         """Return a ``Link`` over ``channel`` whose packets go through this client; options as ``Link`` has them."""
         return Link(channel, **options, client=self)
+
+    def _over(self, link: Link | ChannelInput) -> Link:
+        return link if isinstance(link, Link) else self.link(link)
 
     def decode(
         self,
@@ -141,7 +149,7 @@ class Client:
         picture: PictureInput,
         link: Link | ChannelInput = DEFAULT_CHANNEL,
         *,
-        codec: str = DEFAULT_CODEC,
+        codec: str = LINK_CODEC,
         max_bytes: int | None = None,
         decoder: str = "pocket",
         levels: str = "full",
@@ -151,7 +159,8 @@ class Client:
         Args:
             picture: as ``encode`` takes it.
             link: a ``Link``, or a channel as ``Link`` takes it.
-            codec: as ``encode`` takes it.
+            codec: one of ``codecs()``. ``resilient`` cuts the picture into slices that decode alone where the link
+                loses packets, and sends what ``hci`` sends where it loses none.
             max_bytes: as ``encode`` takes it.
             decoder: as ``decode`` takes it.
             levels: as ``encode`` takes them.
@@ -162,15 +171,8 @@ class Client:
         Raises:
             LinkError: as ``encode``, ``Link.send`` and ``decode``.
         """
-        over = link if isinstance(link, Link) else self.link(link)
-        encoded = self.encode(
-            picture,
-            codec=codec,
-            max_bytes=max_bytes,
-            levels=levels,
-            expected_loss=over.predict_loss(),
-            packet_bytes=over.packet_bytes,
-        )
+        over = self._over(link)
+        encoded = self.encode(picture, codec=codec, max_bytes=max_bytes, levels=levels, link=over)
         received = over.send(encoded)
         try:
             return Transfer(encoded, received, self.decode(received, decoder=decoder))
@@ -262,6 +264,14 @@ class Link:
     def packet_bytes(self) -> int:
         """Most bytes of one packet."""
         return self._packet_bytes
+
+    def prepare(self, settings: sender_pb2.SendSettings) -> sender_pb2.SendSettings:
+        """Return the sender's ``settings`` with what it should know of this link."""
+        from semlink.pipeline.transfer import settings_over  # noqa: PLC0415
+
+        told = settings_over(self._session.describe(self._channel_settings(0)), settings)
+        told.packet_bytes = self._packet_bytes
+        return told
 
     def predict_loss(self) -> float:
         """Return the predicted share of packets that the link loses, 0 to 1, before repair.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sender.budget import (
     MIN_DEFAULT_BUDGET_BYTES,
@@ -15,14 +15,14 @@ from sender.budget import (
     allocate,
     check_budget,
 )
-from sender.hci_parts import PartsEncoder, plan_parts
+from sender.expected_loss import NO_LOSS, ExpectedLoss
+from sender.hci_parts import PartsEncoder, PartsPlan, plan_parts
 from sender.hci_search import choose_hci
 from sender.rdo import latent_candidates
 from shared.bitstream import Bitstream
 from shared.caption.coder import encode_caption
 from shared.errors import BudgetError, ConfigError, SetupError
 from shared.hci.stream import decode_hci
-from shared.packets import DEFAULT_PACKET_BYTES
 from shared.regions.coder import encode_regions
 from shared.streams import Stream, StreamKind
 
@@ -35,25 +35,6 @@ if TYPE_CHECKING:
     from shared.codecs.recipe import Codec
     from shared.picture import Picture
     from shared.tokens.stream import Tokens
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectedLoss:
-    """What a recipe with ``parts`` prepares for: the share of packets that are lost, 0 to 1, and their size in bytes.
-
-    Raises:
-        ConfigError: the share is not 0 to 1.
-    """
-
-    packet_loss: float = 0.0
-    packet_bytes: int = DEFAULT_PACKET_BYTES
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.packet_loss <= 1:
-            raise ConfigError(f"expected loss {self.packet_loss:g}: give 0 (no packet is lost) to 1 (all are)")
-
-
-NO_LOSS: Final = ExpectedLoss()
 
 
 def default_budget_bytes(picture: Picture, codec: Codec) -> int:
@@ -85,7 +66,7 @@ def encode_picture(
     budget = check_request(picture, codec, max_bytes, caption)
     if codec.trade_off is not None and extractors.feature_distortion is None:
         raise SetupError("a trade-off needs a decoder at the sender: install the receiver beside it, or leave it out")
-    plan = plan_parts(budget.header, budget.total_bytes, loss.packet_loss, loss.packet_bytes) if codec.parts else None
+    plan = _plan_parts(budget, loss) if codec.parts else None
     if codec.parts and plan is None and not caption:
         codec = codec.model_copy(update={"streams": (StreamKind.HCI,)})
     candidates = extract(picture, codec, extractors, caption)
@@ -93,6 +74,11 @@ def encode_picture(
         with suppress(BudgetError):  # too few bytes for parts: the HCI is sent whole
             return _encode_parts(candidates, budget, PartsEncoder(picture.pixels, plan, codec.hci_coder))
     return budget.container(allocate(candidates, budget))
+
+
+def _plan_parts(budget: Budget, loss: ExpectedLoss) -> PartsPlan | None:
+    missing = loss.after_repair(budget.total_bytes)
+    return plan_parts(budget.header, budget.total_bytes, missing, loss.packet_bytes)
 
 
 def check_request(picture: Picture, codec: Codec, max_bytes: int = 0, caption: str | None = None) -> Budget:

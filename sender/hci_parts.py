@@ -68,7 +68,8 @@ class PartsPlan:
 def plan_parts(header: PictureHeader, max_bytes: int, expected_loss: float, packet_bytes: int) -> PartsPlan | None:
     """Return how to cut the HCI of a picture; None: send it whole.
 
-    ``max_bytes`` are those of the whole container. ``expected_loss`` is the share of packets that are lost, 0 to 1.
+    ``max_bytes`` are those of the whole container. ``expected_loss`` is the share of packets that are missing after
+    repair, 0 to 1.
     """
     if expected_loss < LEAST_LOSS:
         return None

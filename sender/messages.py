@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sender.encode import ExpectedLoss
+from sender.expected_loss import ExpectedLoss
 from sender.packets import make_packets
 from shared.bitstream import bpp
 from shared.codecs.recipe import change_recipe
 from shared.codecs.registry import codecs, get_codec
 from shared.packets import DEFAULT_PACKET_BYTES, Packetiser
 from shared.rpc.semlink.v1 import packet_pb2, sender_pb2
+from shared.streams import StreamKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from sender.packets import Packets
     from shared.bitstream import Bitstream
     from shared.codecs.recipe import Codec
-    from shared.streams import StreamKind
 
 
 def requested_packets(
     bitstream: Bitstream,
     codec: Codec,
     settings: sender_pb2.SendSettings,
-    repair_overheads: Mapping[StreamKind, float] | None = None,
 ) -> Packets:
-    """Return the packets of ``bitstream`` that ``settings`` ask for, with further ``repair_overheads``.
+    """Return the packets of ``bitstream`` that ``settings`` ask for.
 
     Raises:
         ConfigError: as ``make_packets``.
@@ -37,10 +36,7 @@ def requested_packets(
         packet_bytes=settings.packet_bytes or DEFAULT_PACKET_BYTES,
         picture_index=settings.picture_index,
         order=codec.streams,
-        repair_overheads={
-            **settings.repair_overheads,
-            **{int(kind): one for kind, one in (repair_overheads or {}).items()},
-        },
+        repair_overheads=settings.repair_overheads,
         counts=settings.next_sequence_counts,
         repair_count=settings.next_repair_count,
     )
@@ -50,9 +46,10 @@ def requested_loss(settings: sender_pb2.SendSettings) -> ExpectedLoss:
     """Return the losses that ``settings`` prepare for.
 
     Raises:
-        ConfigError: the share of lost packets is not 0 to 1.
+        ConfigError: the share of lost packets is not 0 to 1, or a repair overhead not 0 to 10.
     """
-    return ExpectedLoss(settings.expected_loss, settings.packet_bytes or DEFAULT_PACKET_BYTES)
+    overhead = settings.repair_overheads.get(StreamKind.HCI, 0.0)
+    return ExpectedLoss(settings.expected_loss, settings.packet_bytes or DEFAULT_PACKET_BYTES, overhead)
 
 
 def send_report(

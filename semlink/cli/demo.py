@@ -15,7 +15,7 @@ from semlink.cli.options import MAX_SEED, ChannelName, Device, Json, Seed, Servi
 from semlink.cli.output import print_json, print_line, print_table
 from semlink.cli.output_files import make_folder
 from semlink.cli.progress import progress_bar
-from semlink.cli.report_text import describe_streams, make_transfer_document
+from semlink.cli.report_text import describe_contents, describe_streams, make_transfer_document
 from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
 from semlink.report.text import format_number, markdown_table
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # Photographs that scikit-image ships: portrait, still life, fur, engineering, deep sky, and one grey picture.
 PICTURES = ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg", "hubble_deep_field.jpg", "camera.png")
 ES_N0_DB = (3.0, -1.7, -3.0)
-CODEC = "hci"
+CODEC = "resilient"
 COLUMNS = (
     "picture",
     "size",
@@ -42,6 +42,7 @@ COLUMNS = (
     "bpp",
     "Es/N0 dB",
     "arrived",
+    "received",
     "outcome",
     "PSNR dB",
     "MS-SSIM",
@@ -190,6 +191,7 @@ def _make_row(name: str, seed: int, transfer: Transfer) -> list[str]:
         f"{sent.bpp:.4f}",
         f"{link.es_n0_db:+.1f}",
         f"{link.delivered}/{link.packets}",
+        describe_contents(report) or "-",
         outcome_of(report),
         format_number(quality.psnr_db if quality else None, 2),
         format_number(quality.ms_ssim if quality and quality.HasField("ms_ssim") else None, 4),

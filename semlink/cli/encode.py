@@ -34,7 +34,7 @@ def encode(
     expected_loss: Annotated[
         float,
         typer.Option(
-            help="Share of packets that a link may lose, 0 to 1, for the codec 'resilient'.",
+            help="Share of packets that are lost, 0 to 1, for the codec 'resilient', which then sends slices.",
             min=0,
             max=1,
             metavar="SHARE",

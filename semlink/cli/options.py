@@ -36,6 +36,7 @@ class Protect(StrEnum):
     UNEQUAL = "unequal"
 
 
+CodecName = Annotated[str, typer.Option("--codec", help="Codec, one that 'semlink codecs' lists.", metavar="NAME")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 Seed = Annotated[
     int, typer.Option("--seed", help="Seed of the channel's noise and losses.", min=0, max=MAX_SEED, metavar="SEED")
@@ -110,9 +111,7 @@ class SenderOptions:
 
     PANEL: ClassVar = "Sender"
 
-    codec: Annotated[str, typer.Option("--codec", help="Codec, one that 'semlink codecs' lists.", metavar="NAME")] = (
-        "hci"
-    )
+    codec: CodecName = "hci"
     caption: Annotated[
         str | None,
         typer.Option(
@@ -166,6 +165,13 @@ class SenderOptions:
             packet_bytes=packet_bytes,
             expected_loss=expected_loss,
         )
+
+
+@dataclass(frozen=True)
+class LinkSenderOptions(SenderOptions):
+    """What the sender makes of a picture whose link is known: by default what suits the link's predicted loss."""
+
+    codec: CodecName = "resilient"
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from semlink._inputs import name_picture
 from semlink.cli.options import (
     ChannelOptions,
     Json,
+    LinkSenderOptions,
     Protect,
     ReceiverOptions,
-    SenderOptions,
     ServiceOptions,
     Timeout,
 )
@@ -32,7 +32,7 @@ from shared.rpc.limits import DEFAULT_TIMEOUT_S
 def send(
     picture: PicturePath,
     *,
-    sender: SenderOptions,
+    sender: LinkSenderOptions,
     max_bytes: Annotated[
         int,
         typer.Option(
@@ -40,13 +40,16 @@ def send(
             help="Maximum bytes of the container; 0: the codec's rate.",
             min=0,
             metavar="BYTES",
-            rich_help_panel=SenderOptions.PANEL,
+            rich_help_panel=LinkSenderOptions.PANEL,
         ),
     ] = 0,
     packet_bytes: Annotated[
         int,
         typer.Option(
-            help="Maximum bytes of one packet, 32 to 1024.", min=1, metavar="BYTES", rich_help_panel=SenderOptions.PANEL
+            help="Maximum bytes of one packet, 32 to 1024.",
+            min=1,
+            metavar="BYTES",
+            rich_help_panel=LinkSenderOptions.PANEL,
         ),
     ] = 256,
     levels: Levels = "full",
@@ -66,6 +69,8 @@ def send(
     as_json: Json = False,
 ) -> None:
     """Send PICTURE over the link and report what arrived.
+
+    The default codec cuts the picture into slices that decode alone where the channel is predicted to lose packets.
 
     A channel that loses the picture is a result, not an error: nothing is written, older files of the given names are
     removed, and the exit status is 0.

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import grpc.aio
 
 from semlink.client.addresses import SERVICE_NAMES
-from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignore_preview, ignore_stage
+from semlink.pipeline.transfer import (
+    Carried,
+    Decoded,
+    Preview,
+    Transfer,
+    ignore_preview,
+    ignore_stage,
+    settings_over,
+)
 from shared.errors import ServiceError
 from shared.rpc.chunks import split_chunks
 from shared.rpc.connect import connect, require_address
@@ -160,9 +168,7 @@ class LinkClient:
             described = await self.describe(channel)
             session = packet_pb2.Session(codec=send.codec, es_n0_db=described.es_n0_db, trace_parent=trace_parent)
             send, channel, receive = _with_session(session, send, channel, receive or receiver_pb2.ReceiveSettings())
-            send.repair_overheads.update(described.repair_overheads)
-            if not send.HasField("expected_loss"):
-                send.expected_loss = described.packet_loss
+            send = settings_over(described, send)
             receive.picture_index = send.picture_index
             return await self._run_transfer(picture, send, channel, receive, on_stage, on_preview)
 

@@ -8,11 +8,12 @@ from channel.service.loss_messages import loss_request, read_stream_options
 from semlink.pipeline.protection import (
     MAX_REPAIR_OVERHEAD,
     choose_unequal_protection,
+    count_shares,
     profile_changes,
     stream_lengths,
 )
 from semlink.pipeline.stream_importance import check_measured
-from semlink.pipeline.transfer import ignore_preview, ignore_stage
+from semlink.pipeline.transfer import ignore_preview, ignore_stage, settings_over
 from sender.packets import make_packets
 from shared.bitstream import Bitstream
 from shared.packets import DEFAULT_PACKET_BYTES
@@ -37,8 +38,9 @@ def transfer_unequally(
 ) -> Transfer:
     """Send a picture file over the link, with the channel uses divided among its streams by their importance.
 
-    The picture is encoded once. The channel predicts what each MCS and each number of repair packets costs and how
-    likely it loses a stream; the streams take no more channel uses than over ``channel`` as it is.
+    The picture is encoded once, for the loss that the channel predicts under its profile's own protection. The channel
+    predicts what each MCS and each number of repair packets costs and how likely it loses a stream; the streams take no
+    more channel uses than over ``channel`` as it is.
 
     Raises:
         ConfigError: the SNR is an Eb/N0, or the importance of a stream of the picture was not measured.
@@ -46,7 +48,7 @@ def transfer_unequally(
     """
     probe = {StreamKind.HCI: [DEFAULT_PACKET_BYTES]}
     session.predict_loss(loss_request(channel, probe, MAX_REPAIR_OVERHEAD))  # refuses a channel before the encoding
-    encoded = session.encode(picture, send, on_stage)
+    encoded = session.encode(picture, settings_over(session.describe(channel), send), on_stage)
     protected = protect_unequally(session, Bitstream.unpack(encoded.container), send.packet_bytes, channel)
     packetised = sender_pb2.SendSettings()
     packetised.CopyFrom(send)
@@ -62,14 +64,24 @@ def protect_unequally(
 ) -> channel_pb2.ChannelSettings:
     """Return ``channel`` with an MCS and a repair overhead for each stream of ``bitstream``.
 
+    The base is protected together with the HCI. Of streams in units, the expected share that arrives counts.
+
     Raises:
         ConfigError: as ``transfer_unequally``.
     """
     lengths = stream_lengths(make_packets(bitstream, packet_bytes=packet_bytes or DEFAULT_PACKET_BYTES).source)
+    base = lengths.pop(StreamKind.BASE, []) if StreamKind.HCI in lengths else []
+    lengths = {kind: sizes + base if kind is StreamKind.HCI else sizes for kind, sizes in lengths.items()}
     check_measured(lengths)
     prediction = session.predict_loss(loss_request(channel, lengths, MAX_REPAIR_OVERHEAD))
-    chosen = choose_unequal_protection(read_stream_options(prediction), prediction.channel_uses)
+    options = read_stream_options(prediction)
+    in_units = [stream.kind for stream in bitstream.streams if stream.lengths]
+    options |= {kind: count_shares(options[kind]) for kind in in_units}
+    chosen = choose_unequal_protection(options, prediction.channel_uses)
+    changes = profile_changes(chosen, {kind: len(sizes) for kind, sizes in lengths.items()})
+    if base:
+        changes |= {f"protection.BASE.{one}": changes[f"protection.HCI.{one}"] for one in ("mcs", "repair_overhead")}
     protected = channel_pb2.ChannelSettings()
     protected.CopyFrom(channel)
-    protected.changes.update(profile_changes(chosen, {kind: len(sizes) for kind, sizes in lengths.items()}))
+    protected.changes.update(changes)
     return protected

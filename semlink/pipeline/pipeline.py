@@ -23,7 +23,8 @@ from receiver.rebuild import Rebuilt, rebuild
 from receiver.reception import Reception
 from semlink.encoder_search.hci import PocketDecoderInTheLoop
 from semlink.encoder_search.latent import PocketFeatureDistortion
-from sender.encode import NO_LOSS, ExpectedLoss, encode_picture
+from sender.encode import encode_picture
+from sender.expected_loss import NO_LOSS, ExpectedLoss
 from sender.extractors.extractors import Extractors
 from shared.devices import check_device
 from shared.lazy import Lazy

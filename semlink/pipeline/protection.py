@@ -9,7 +9,7 @@ probability that exactly these are received, times their measured loss (``stream
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
@@ -76,6 +76,24 @@ def stream_lengths(packets: Sequence[bytes]) -> dict[StreamKind, list[int]]:
             raise PacketError("protection is chosen from the source packets of streams, without repair packets")
         lengths.setdefault(kinds[0], []).append(len(packet))
     return lengths
+
+
+def count_shares(options: StreamOptions) -> StreamOptions:
+    """Return ``options`` of a stream whose packets decode alone: the expected share of them that is missing.
+
+    It takes the place of the probability that any is missing. Of K packets and r repair packets, lost independently, a
+    lost one stays lost if r or more of the K + r - 1 others are lost too.
+    """
+    from scipy.stats import binom  # noqa: PLC0415 - takes a third of a second
+
+    packets = options.source_packets
+    shares = []
+    for one in options.schemes:
+        lost = 1 - (1 - one.loss_probability[0]) ** (1 / packets)
+        repairs = np.arange(len(one.loss_probability))
+        missing = lost * binom.sf(repairs - 1, packets + repairs - 1, lost)
+        shares.append(replace(one, loss_probability=missing))
+    return replace(options, schemes=tuple(shares))
 
 
 def predict_options(

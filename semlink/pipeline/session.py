@@ -23,7 +23,15 @@ from receiver.rebuild import (
 )
 from receiver.reception import Reception
 from semlink.pipeline.pipeline import Pipeline
-from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignore_preview, ignore_stage
+from semlink.pipeline.transfer import (
+    Carried,
+    Decoded,
+    Preview,
+    Transfer,
+    ignore_preview,
+    ignore_stage,
+    settings_over,
+)
 from sender.encode import check_request
 from sender.messages import list_codecs, requested_codec, requested_loss, requested_packets, send_report
 from shared.bitstream import Bitstream
@@ -128,14 +136,13 @@ class LocalSession:
         receive = receive or receiver_pb2.ReceiveSettings()
         _check_settings(receive)
         codec, loaded, resolved = requested_codec(send), load_picture(picture), _resolve(channel)
-        overheads = read_profile(channel).repair_overheads()
-        send = _with_expected_loss(send, channel)
+        send = settings_over(describe_channel(channel), send)
         if not send.container:
             check_request(loaded, codec, send.max_bytes, _caption(send))
         # Models load while the picture is encoded. A refusal during the encoding does not wait for them.
         threading.Thread(target=self._load, args=(receive.decoder,), daemon=True).start()
         bitstream, encode_s = self._encode(loaded, codec, send, on_stage)
-        packets = requested_packets(bitstream, codec, send, overheads)
+        packets = requested_packets(bitstream, codec, send)
         on_stage("transmit", 0.0)
         sent = self.pipeline.transmit(packets.all, resolved.config, picture_index=channel.picture_index)
         decoder = self.pipeline.decoder(receive.decoder)
@@ -239,13 +246,6 @@ def _drafts(bitstream: Bitstream, decoder: Decoder, options: DecodeOptions) -> I
     if holds_picture(bitstream):
         for draft, draft_options in draft_decoders(decoder, options):
             yield rebuild(bitstream, draft, draft_options)
-
-
-def _with_expected_loss(send: sender_pb2.SendSettings, channel: channel_pb2.ChannelSettings) -> sender_pb2.SendSettings:
-    """Return ``send`` with the loss that the channel predicts, unless it states one."""
-    told = sender_pb2.SendSettings(expected_loss=describe_channel(channel).packet_loss)
-    told.MergeFrom(send)
-    return told
 
 
 def _resolve(settings: channel_pb2.ChannelSettings) -> ResolvedProfile:

@@ -27,13 +27,14 @@ from semlink.sweep.row import (
     hash_pixels,
     make_row,
 )
-from sender.encode import NO_LOSS, ExpectedLoss
+from sender.expected_loss import NO_LOSS, ExpectedLoss
 from sender.packets import make_packets
 from shared.codecs.registry import get_codec
 from shared.errors import BudgetError
 from shared.outcome import INVENTED, LOST, REBUILT
 from shared.picture import load_picture
 from shared.pixels import grey_to_rgb
+from shared.streams import StreamKind
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -162,7 +163,7 @@ class Worker:
         point, config = task.point, channel.config
         key: tuple[Hashable, ...] = (task.picture.digest, point.codec.source, point.rate_kind, point.rate)
         key += (point.packet_bytes, tuple(sorted(channel.overheads.items())))
-        key += (_expected_loss(get_codec(point.codec.codec), config, point.packet_bytes),)
+        key += (_expected_loss(get_codec(point.codec.codec), channel, point.packet_bytes),)
         if max_channel_uses(task):
             schemes = tuple(sorted(config.stream_mcs.items()))
             key += (config.mcs, schemes, config.propagation.model_dump_json())
@@ -171,7 +172,7 @@ class Worker:
     def _packetise(self, picture: Picture, task: Task, channel: _PointChannel) -> _EncodedPicture:
         codec = get_codec(task.point.codec.codec)
 
-        loss = _expected_loss(codec, channel.config, task.point.packet_bytes)
+        loss = _expected_loss(codec, channel, task.point.packet_bytes)
 
         def encode_at(budget: int) -> tuple[_EncodedPicture, tuple[bytes, ...]]:
             bitstream = self._bitstreams.get(
@@ -278,6 +279,9 @@ def picture_index(task: Task) -> int:
     return int(task.picture.digest[:INDEX_DIGITS], 16)
 
 
-def _expected_loss(codec: Codec, config: ChannelConfig, packet_bytes: int) -> ExpectedLoss:
-    """Return what a codec with parts prepares for over ``config``."""
-    return ExpectedLoss(expected_packet_loss(config, packet_bytes), packet_bytes) if codec.parts else NO_LOSS
+def _expected_loss(codec: Codec, channel: _PointChannel, packet_bytes: int) -> ExpectedLoss:
+    """Return what a codec with parts prepares for over ``channel``."""
+    if not codec.parts:
+        return NO_LOSS
+    overhead = channel.overheads.get(StreamKind.HCI, 0.0)
+    return ExpectedLoss(expected_packet_loss(channel.config, packet_bytes), packet_bytes, overhead)

@@ -15,7 +15,8 @@ from receiver.decoders.upsample import UpsampleDecoder
 from receiver.metrics.pixel import quality
 from receiver.rebuild import make_report, rebuild
 from receiver.reception import Reception
-from sender.encode import ExpectedLoss, encode_picture
+from sender.encode import encode_picture
+from sender.expected_loss import ExpectedLoss
 from sender.extractors.extractors import Extractors
 from sender.packets import make_packets
 from shared.codecs.recipe import Codec

@@ -262,14 +262,28 @@ def test_saved_pictures_open_again(picture, tmp_path: Path):
 def test_a_link_that_loses_packets_gets_slices_and_every_packet_counts(picture):
     link = semlink.Link("awgn", snr_db=20, settings={"erasure_rate": 0.3}, seed=2)
     assert link.predict_loss() == pytest.approx(0.3, abs=0.01)
-    sent = semlink.send(picture, link, codec="resilient", max_bytes=500, decoder="hci")
+    sent = semlink.send(picture, link, max_bytes=500, decoder="hci")
     assert len(sent.encoded.data) <= 500
     assert 0 < sent.received.delivered < len(sent.received.packets)
     assert sent.picture is not None
     assert "slices" in sent.picture.contents["HCI"]
 
 
+def test_slices_follow_the_packets_and_the_repair_of_the_link(picture):
+    def slices_for(**options):
+        link = semlink.Link("awgn", snr_db=20, **options)
+        encoded = semlink.encode(picture, codec="resilient", max_bytes=500, caption="", link=link)
+        return len(semlink.Bitstream.unpack(encoded.data).streams[0].units)
+
+    losing = {"erasure_rate": 0.1}
+    assert slices_for(settings=losing) == 6
+    assert slices_for(settings=losing, packet_bytes=64) > 6
+    assert slices_for(settings=losing | {"repair_overhead": 3.0}) == slices_for() == 1
+    stated = semlink.encode(picture, codec="resilient", max_bytes=500, caption="", link="awgn", expected_loss=0.1)
+    assert stated.data == semlink.encode(picture, codec="resilient", max_bytes=500, caption="", expected_loss=0.1).data
+
+
 def test_a_link_without_loss_gets_the_whole_image(picture):
     link = semlink.Link("awgn", snr_db=20)
-    sent = semlink.send(picture, link, codec="resilient", max_bytes=300, decoder="hci")
+    sent = semlink.send(picture, link, max_bytes=300, decoder="hci")
     assert sent.encoded.data == semlink.encode(picture, codec="hci", max_bytes=300).data

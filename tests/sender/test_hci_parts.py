@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage import data
 
-from sender.encode import ExpectedLoss, encode_picture
+from sender.encode import encode_picture
+from sender.expected_loss import ExpectedLoss
 from sender.extractors.extractors import Extractors
 from sender.hci_parts import PartsEncoder, PartsPlan, plan_parts
 from shared.bitstream import PictureHeader

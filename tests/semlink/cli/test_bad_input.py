@@ -54,7 +54,7 @@ def test_a_bad_picture_is_reported_in_one_line(content, words, picture_png, tmp_
         (("send", "PHOTO", "--snr", "loud"), "Invalid value 'loud' for '--snr'"),
         (("demo", "--snr", "3,x"), "--snr 3,x: give numbers"),
         (("send", "PHOTO", "--codec", "telepathy"), "telepathy"),
-        (("send", "PHOTO", "--latent-channels", "4"), "codec 'hci' sends no latent channels"),
+        (("send", "PHOTO", "--latent-channels", "4"), "codec 'resilient' sends no latent channels"),
         (
             ("encode", "PHOTO", "OUT.sem", "--codec", "gsc", "--latent-channels", "3"),
             "latent_channels = 3: give 1, 2, 4, 8 or 16",
@@ -98,7 +98,10 @@ def test_a_bad_picture_is_reported_in_one_line(content, words, picture_png, tmp_
         (("send", "PHOTO", "--delay", "-1"), "propagation_delay_s"),
         (("send", "PHOTO", "--packet-bytes", "5"), "packet size 5"),
         (("send", "PHOTO", "--seed", str(2**64)), "--seed"),
-        (("send", "PHOTO", "--bytes", "12"), "12 bytes are too few for this 384x256 picture with codec 'hci': give "),
+        (
+            ("send", "PHOTO", "--bytes", "12"),
+            "12 bytes are too few for this 384x256 picture with codec 'resilient': give ",
+        ),
         (("encode", "PHOTO", "OUT.sem", "--bytes", "5"), "5 bytes"),
         (("send", "PHOTO", "--out", "picture.jpg"), ".png"),
         (("send", "PHOTO", "--out", "no/such/folder/x.png"), "folder"),

@@ -33,6 +33,9 @@ def test_demo_writes_a_grid_a_table_and_the_received_pictures(tmp_path, capsys):
     table = (tmp_path / "table.md").read_text().splitlines()
     assert table[0] == f"| {' | '.join(COLUMNS)} |"
     assert len(table) == 2 + len(ES_N0_DB)
+    assert {run["sent"]["codec"] for run in document} == {"resilient"}
+    assert " slices" in table[3]  # of a picture near the cliff some slices arrive
+    assert rebuilt[1]
     with Image.open(tmp_path / "grid.png") as grid:
         assert grid.width > 5 * 256
         colours = grid.convert("RGB").getcolors(maxcolors=1 << 24)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from semlink.client.addresses import Addresses
-from semlink.client.protected import transfer_unequally
+from semlink.client.protected import protect_unequally, transfer_unequally
 from semlink.client.session import RemoteSession
 from semlink.client.settings import channel_settings, send_settings
 from semlink.pipeline.session import LocalSession
+from shared.bitstream import Bitstream
 from shared.rpc.semlink.v1 import receiver_pb2
+from shared.streams import StreamKind
 
 
 class CountingSession:
@@ -39,6 +41,21 @@ def send_plain_and_protected(session, picture):
         return plain, transfer_unequally(counting, picture, send, channel, receive), counting.encoded
     finally:
         session.close()
+
+
+def test_slices_are_made_for_the_predicted_loss_and_the_base_is_protected_with_them(picture_png):
+    session = CountingSession(LocalSession())
+    send = send_settings("resilient", 500, caption="", tokens=None, latent_channels=None, trade_off=None)
+    channel = channel_settings("rayleigh", {"snr_db": 6.0, "mcs": 6}, run_seed=3)
+    plain = session.transfer(picture_png, send, channel, receiver_pb2.ReceiveSettings(decoder="hci"))
+    sent = transfer_unequally(session, picture_png, send, channel, receiver_pb2.ReceiveSettings(decoder="hci"))
+    assert sent.sent.container == plain.sent.container
+    bitstream = Bitstream.unpack(sent.sent.container)
+    assert {one.kind: len(one.units) for one in bitstream.streams} == {StreamKind.HCI: 6, StreamKind.BASE: 1}
+    assert sent.link.channel_uses <= plain.link.channel_uses
+    changes = protect_unequally(session, bitstream, 0, channel).changes
+    for setting in ("mcs", "repair_overhead"):
+        assert changes[f"protection.BASE.{setting}"] == changes[f"protection.HCI.{setting}"]
 
 
 def test_a_picture_is_encoded_once_and_protected_alike_in_process_and_over_services(picture_png):

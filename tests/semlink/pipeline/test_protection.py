@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+import math
 import re
 import time
 from pathlib import Path
@@ -10,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channel.link.channel_uses import count_channel_uses
+from channel.link.protection_options import predict_stream_options
 from channel.phy.mcs import mcs
 from channel.profile.registry import load_profile
 from semlink.pipeline.protection import (
     Protection,
     choose_equal_protection,
     choose_unequal_protection,
+    count_shares,
     predict_equal_protection,
     predict_options,
     predict_protection,
@@ -137,6 +141,21 @@ def test_the_profile_changes_result_in_exactly_the_chosen_repair_packets_and_use
     assert count_channel_uses([*packets, *made], profile.config()) == total_uses(chosen)
 
 
+@pytest.mark.parametrize("snr_db", [0.5, 5.0])
+def test_of_packets_that_decode_alone_the_expected_share_counts(snr_db: float) -> None:
+    options = predict_stream_options([100, 100, 100], config_at(snr_db, "rayleigh"), 1.0)
+    shares = count_shares(options)
+    for scheme, share in zip(options.schemes, shares.schemes, strict=True):
+        lost = 1 - (1 - scheme.loss_probability[0]) ** (1 / 3)
+        fates = list(itertools.product((0, 1), repeat=5))
+        with_two = sum(
+            math.prod(lost if one else 1 - lost for one in fate) * sum(fate[:3]) / 3 for fate in fates if sum(fate) > 2
+        )
+        assert share.loss_probability[0] == pytest.approx(lost)
+        assert share.loss_probability[2] == pytest.approx(with_two)
+        assert (share.loss_probability <= scheme.loss_probability + 1e-12).all()
+
+
 def test_too_few_channel_uses_are_refused() -> None:
     with pytest.raises(BudgetError, match="10 channel uses"):
         choose_unequal_protection(predict_options(LENGTHS, config_at(5.0)), 10, MOSTLY_HCI)
@@ -164,7 +183,7 @@ def test_the_documentation_lists_the_codecs_that_unequal_protection_accepts():
     assert refused | accepted == set(BUILTIN_CODECS)
     for name, codec in BUILTIN_CODECS.items():
         if name in accepted:
-            check_measured(codec.streams)
+            check_measured([kind for kind in codec.streams if kind is not StreamKind.BASE])  # protected with the HCI
         else:
             with pytest.raises(ConfigError, match="TOKENS"):
                 check_measured(codec.streams)
