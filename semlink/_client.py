@@ -267,7 +267,7 @@ class Link:
 
     def prepare(self, settings: sender_pb2.SendSettings) -> sender_pb2.SendSettings:
         """Return the sender's ``settings`` with what it should know of this link."""
-        from semlink.pipeline.transfer import settings_over  # noqa: PLC0415
+        from semlink.pipeline.settings_over import settings_over  # noqa: PLC0415
 
         told = settings_over(self._session.describe(self._channel_settings(0)), settings)
         told.packet_bytes = self._packet_bytes

@@ -168,13 +168,6 @@ class SenderOptions:
 
 
 @dataclass(frozen=True)
-class LinkSenderOptions(SenderOptions):
-    """What the sender makes of a picture whose link is known: by default what suits the link's predicted loss."""
-
-    codec: CodecName = "resilient"
-
-
-@dataclass(frozen=True)
 class ProfileOptions:
     """Changes to the settings of a channel profile; an option that is not given changes nothing."""
 

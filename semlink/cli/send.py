@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +12,11 @@ import typer
 from semlink._inputs import name_picture
 from semlink.cli.options import (
     ChannelOptions,
+    CodecName,
     Json,
-    LinkSenderOptions,
     Protect,
     ReceiverOptions,
+    SenderOptions,
     ServiceOptions,
     Timeout,
 )
@@ -27,6 +29,13 @@ from semlink.cli.standard_streams import STANDARD, print_beside, write_output
 from semlink.client.session import open_session
 from shared.files import remove_file
 from shared.rpc.limits import DEFAULT_TIMEOUT_S
+
+
+@dataclass(frozen=True)
+class LinkSenderOptions(SenderOptions):
+    """What the sender makes of a picture whose link is known: by default what suits the link's predicted loss."""
+
+    codec: CodecName = "resilient"
 
 
 def send(

@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import grpc.aio
 
 from semlink.client.addresses import SERVICE_NAMES
-from semlink.pipeline.transfer import (
-    Carried,
-    Decoded,
-    Preview,
-    Transfer,
-    ignore_preview,
-    ignore_stage,
-    settings_over,
-)
+from semlink.pipeline.settings_over import settings_over
+from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignore_preview, ignore_stage
 from shared.errors import ServiceError
 from shared.rpc.chunks import split_chunks
 from shared.rpc.connect import connect, require_address

@@ -12,8 +12,9 @@ from semlink.pipeline.protection import (
     profile_changes,
     stream_lengths,
 )
+from semlink.pipeline.settings_over import settings_over
 from semlink.pipeline.stream_importance import check_measured
-from semlink.pipeline.transfer import ignore_preview, ignore_stage, settings_over
+from semlink.pipeline.transfer import ignore_preview, ignore_stage
 from sender.packets import make_packets
 from shared.bitstream import Bitstream
 from shared.packets import DEFAULT_PACKET_BYTES

@@ -23,15 +23,8 @@ from receiver.rebuild import (
 )
 from receiver.reception import Reception
 from semlink.pipeline.pipeline import Pipeline
-from semlink.pipeline.transfer import (
-    Carried,
-    Decoded,
-    Preview,
-    Transfer,
-    ignore_preview,
-    ignore_stage,
-    settings_over,
-)
+from semlink.pipeline.settings_over import settings_over
+from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignore_preview, ignore_stage
 from sender.encode import check_request
 from sender.messages import list_codecs, requested_codec, requested_loss, requested_packets, send_report
 from shared.bitstream import Bitstream

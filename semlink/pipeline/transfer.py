@@ -53,16 +53,6 @@ class Transfer:
     arrivals: list[packet_pb2.Arrival] = field(default_factory=list)
 
 
-def settings_over(
-    channel: channel_pb2.DescribeChannelResponse, send: sender_pb2.SendSettings
-) -> sender_pb2.SendSettings:
-    """Return ``send`` with the repair packets of ``channel``, and its predicted loss unless ``send`` states one."""
-    told = type(send)(expected_loss=channel.packet_loss)
-    told.MergeFrom(send)
-    told.repair_overheads.update(channel.repair_overheads)
-    return told
-
-
 def ignore_stage(stage: str, done: float) -> None:
     """Ignore progress."""
 
