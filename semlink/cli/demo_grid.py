@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from semlink.cli.report_text import describe_decoder, describe_streams
+from semlink.cli.report_text import describe_decoder
 from semlink.report.picture_grid import Tile, draw_picture_grid
 from semlink.report.trust_map import colour_trust_map
 from shared.outcome import LOST
@@ -36,7 +36,7 @@ def _make_tile(transfer: Transfer) -> Tile:
     sent, report = transfer.sent, transfer.received.report
     fates = [arrival.fate for arrival in transfer.arrivals]
     lost = f"{len(fates) - fates.count(packet_pb2.FATE_DELIVERED)} of {len(fates)} packets lost"
-    cost = f"{describe_streams(sent)}; container {len(sent.container)} B, {sent.bpp:.4f} bpp"
+    cost = f"{len(sent.container)} bytes, {sent.bpp:.4f} bpp"
     if not report.rebuilt:
         return Tile(b"", (cost, lost), lost=f"{LOST}\n{lost}")
     outcome = f"PSNR {report.quality.psnr_db:.2f} dB; {lost}"
