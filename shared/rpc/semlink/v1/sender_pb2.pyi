@@ -120,8 +120,8 @@ class SendSettings(_message.Message):
     container: _builtins.bytes
     """A .sem container to packetise. No picture follows, and nothing is encoded; codec gives the order of the packets."""
     expected_loss: _builtins.float
-    """Share of the packets that the channel is expected to lose, 0 to 1, for codecs that cut the HCI into slices; absent:
-    none.
+    """Share of the packets that the channel is expected to lose before repair, 0 to 1, for codecs that cut the HCI into
+    slices; absent: none. The sender expects less with repair_overheads.
     """
     @_builtins.property
     def next_sequence_counts(self) -> _containers.ScalarMap[_builtins.int, _builtins.int]:
