@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from itertools import pairwise
 
@@ -9,12 +10,13 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import binomtest, norm, rice
 
+from benchmarks.common.paths import RESULTS
 from channel.config import ChannelConfig
 from channel.link.link import Link
 from channel.link.loss_model import predict_block_error_rate, predict_packet_loss
 from channel.link.outcome import PacketOutcome
 from channel.phy.mcs import mcs, transport_block
-from channel.phy.mcs_selection import load_thresholds
+from channel.phy.mcs_selection import DEFAULT_MARGIN_DB, load_thresholds
 from channel.profile.registry import load_profile
 from channel.propagation.impairments import apply_impairments
 from channel.propagation.kinds import Awgn, Rayleigh, Rician
@@ -136,3 +138,25 @@ def test_erasures_add_to_block_errors() -> None:
     config = ChannelConfig(snr_db=30.0, mcs=8, erasure_rate=0.25)
     assert predict_packet_loss(config, mcs(8), 256) == pytest.approx(0.25)
     assert predict_packet_loss(config.model_copy(update={"snr_db": -20.0}), mcs(8), 256) == pytest.approx(1.0)
+
+
+def test_predictions_are_within_one_db_of_the_simulated_losses() -> None:
+    """docs/results/loss-model.json holds losses of the link; the predicted curve moved by 1 dB encloses each."""
+    points = json.loads((RESULTS / "loss-model.json").read_text(encoding="utf-8"))["points"]
+    assert {point["channel"] for point in points} >= {"awgn", "rayleigh", "rician", "gilbert-elliott"} | {
+        f"tdl-{profile}" for profile in "abcde"
+    }
+    for point in points:
+        better, worse = (
+            predict_packet_loss(
+                load_profile(
+                    point["channel"],
+                    {"snr_db": str(point["es_n0_db"] + DEFAULT_MARGIN_DB + shift_db), "mcs": str(point["mcs"])},
+                ).config(run_seed=0),
+                mcs(point["mcs"]),
+                BYTES,
+            )
+            for shift_db in (1.0, -1.0)
+        )
+        assert better < point["high"], point
+        assert worse > point["low"], point
