@@ -22,7 +22,7 @@ def test_table_and_plot_hold_every_codec_and_what_is_missing(picture, tmp_path, 
     (tmp_path / "damaged.png").write_bytes(b"no picture")
     options = ("--codec", CODECS, "--bytes", "700", "--out", tmp_path / "out")
     status, out, err = semlink("evaluate", tmp_path, *options)
-    assert (status, err) == (0, "")
+    assert status == 0, err
     assert "is missing for hci-learned@hci:drop=HCI at 700: no picture" in out
     table = (tmp_path / "out" / "table.md").read_text()
     assert f"semlink evaluate {tmp_path} --codec {CODECS} --bytes 700" in table
