@@ -106,20 +106,3 @@ def tiny_pocket(tiny_pocket_folder, monkeypatch) -> Path:
     """Has the services of this test, and the processes that it starts, use those weights."""
     monkeypatch.setenv("SEMLINK_POCKET", str(tiny_pocket_folder))
     return tiny_pocket_folder
-
-
-KNOWN_FAILURES = (
-    "test_a_wrong_value_is_refused_before_a_model_loads[send a.png --caption hello]",
-    "test_a_documented_command_is_accepted[CHANGELOG.md: semlink --",
-    "test_the_gpu_receiver_starts_and_passes_its_health_check",
-    "test_several_processes_end_together_by_the_main_ones_clock",
-    "test_equal_pictures_have_no_distance_and_one_class",
-    "test_computing_stops_when_the_call_ends",
-)
-
-
-def pytest_collection_modifyitems(items):
-    """Mark tests that fail since the last changes; issue 15 stays open until this list is gone."""
-    for item in items:
-        if item.name.startswith(KNOWN_FAILURES):
-            item.add_marker(pytest.mark.xfail(reason="known failure, to be mended first (issue 15)", strict=False))

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 import yaml
 
@@ -183,14 +184,19 @@ def test_the_gpu_receiver_differs_from_the_cpu_receiver_only_in_its_device(compo
     assert gpu["build"]["args"] == receiver["build"]["args"] | override["build"]["args"]
 
 
-def test_the_gpu_receiver_starts_and_passes_its_health_check(deployment, compose, two_ports):
+def test_the_gpu_receiver_passes_its_health_check_or_says_that_there_is_no_cuda(deployment, compose, two_ports):
     port, metrics = two_ports
     variables = deployment.variables | {"SEMLINK_RECEIVER_PORT": port, "SEMLINK_RECEIVER_METRICS_PORT": metrics}
     gpu = replace(deployment, document=compose(**variables), variables=variables, processes={})
     try:
         gpu.start("receiver-gpu")
-        gpu.wait_for("receiver-gpu")
-        assert gpu.probe("receiver-gpu").stdout.endswith(" SERVING\n")
+        if torch.cuda.is_available():
+            gpu.wait_for("receiver-gpu")
+            assert gpu.probe("receiver-gpu").stdout.endswith(" SERVING\n")
+        else:
+            _, error = gpu.processes["receiver-gpu"].communicate(timeout=60)
+            assert (gpu.processes["receiver-gpu"].returncode, error.count("\n")) == (2, 1)
+            assert "device 'cuda' is not there" in error
     finally:
         gpu.stop()
 

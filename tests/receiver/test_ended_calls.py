@@ -33,7 +33,7 @@ class Endless:
 @pytest.mark.parametrize("how", ["cancelled", "late", "service stopped"])
 def test_computing_stops_when_the_call_ends(how, bitstream):
     service, endless = ReceiverService(), Endless()
-    service._decoders["endless"] = lambda: endless
+    service._decoders["hci"] = lambda: endless
     name = receiver_pb2.DESCRIPTOR.services_by_name["ReceiverService"].full_name
 
     def add(server):
@@ -45,7 +45,7 @@ def test_computing_stops_when_the_call_ends(how, bitstream):
             calls = []
             for _ in range(HEAVY_WORKERS):
                 call = receiver_pb2_grpc.ReceiverServiceStub(channel).Decode(timeout=1.0 if how == "late" else 60)
-                await call.write(receiver_pb2.DecodeRequest(settings=receiver_pb2.DecodeSettings(decoder="endless")))
+                await call.write(receiver_pb2.DecodeRequest(settings=receiver_pb2.DecodeSettings(decoder="hci")))
                 await call.write(receiver_pb2.DecodeRequest(container_chunk=bitstream.pack()))
                 await call.done_writing()
                 calls.append(call)

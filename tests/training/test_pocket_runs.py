@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -147,7 +148,9 @@ def test_several_processes_end_together_by_the_main_ones_clock(tmp_path):
     )
     (tmp_path / "recipes.py").write_text(Path(__file__).read_text())
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script, tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    # The installed package leaves training out; it is imported from the checkout.
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200, env=environment)
     assert done.returncode == 0, done.stderr
     assert [(tmp_path / f"drawn-{rank}").read_text() for rank in (0, 1)] == ["6", "6"]
     assert steps_logged(tmp_path / "out") == [1, 2, 3, 4, 5, 6]

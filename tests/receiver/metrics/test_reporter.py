@@ -10,6 +10,7 @@ from PIL import Image, ImageFilter
 
 from receiver.metrics.names import CLASSIFIER, MAX_PIXELS, MEASURES, PERCEPTUAL, PIXEL
 from receiver.metrics.perceptual import DISTS
+from receiver.metrics.pixel import MAX_PSNR_DB
 from receiver.metrics.reporter import Measures, PerceptualReporter
 from shared.errors import SetupError
 from shared.picture import encode_png
@@ -37,7 +38,7 @@ def test_equal_pictures_have_no_distance_and_one_class(measures, synthetic_pixel
     found = measures.compare(pixels, measures.reference(pixels))
     assert [found[name] for name in PERCEPTUAL] == [0, 0, 0]
     assert found["class_kl"] == pytest.approx(0, abs=1e-5)
-    assert found["psnr_db"] == float("inf")
+    assert found["psnr_db"] == MAX_PSNR_DB
     assert found["ms_ssim"] == pytest.approx(1)
     assert (found["top1"], found["top5"]) == (1, 1)
 

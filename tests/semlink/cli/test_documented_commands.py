@@ -28,8 +28,11 @@ def parse(words: list[str], *, whole: bool) -> None:
     name, *rest = [PLACEHOLDERS.get(word, word) for word in words[1:]]
     if name.startswith("--"):
         name, rest = "encode", [name]
+    whole_command = typer.main.get_command(app)
+    if rest and rest[0] in {option for one in whole_command.params for option in one.opts}:
+        return
     try:
-        typer.main.get_command(app).commands[name].make_context(name, rest)
+        whole_command.commands[name].make_context(name, rest)
     except typer.Exit:  # --help
         pass
     except TyperException as error:

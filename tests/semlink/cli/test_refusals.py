@@ -22,7 +22,7 @@ REFUSED = [
     ("send cut.png", "truncated"),
     ("send folder", "not a file"),
     ("send a.png --codec nope", "unknown codec 'nope'"),
-    ("send a.png --caption hello", "sends no caption"),
+    ("send a.png --codec hci --caption hello", "sends no caption"),
     (f"send a.png --codec misc --caption '{LONG}'", "caption takes"),
     ("send a.png --codec mtgc --tokens 7", "tokens = 7"),
     ("send a.png --codec gsc --latent-channels 3", "latent_channels = 3"),
