@@ -45,10 +45,12 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin semlink \
     && python -m venv /opt/semlink
 WORKDIR /src
 COPY constraints.txt ./
-# Package index of torch's wheels, by default those for CPUs. Empty: the default index, whose wheels include CUDA.
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# The build of torch, by default that for CPUs; uv knows where each build lies. Empty: the default build, with CUDA.
+ARG TORCH_BACKEND=cpu
 RUN --mount=type=cache,target=/tmp/.cache/pip \
-    pip install ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} -c constraints.txt torch
+    pip install uv==0.13.9 \
+    && uv pip install --no-cache --python /opt/semlink/bin/python ${TORCH_BACKEND:+--torch-backend "${TORCH_BACKEND}"} \
+        -c constraints.txt torch
 COPY deploy/docker/*.txt ./
 
 FROM run AS sender

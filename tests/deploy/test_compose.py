@@ -133,15 +133,15 @@ def test_each_service_has_a_stage_in_the_dockerfile_and_runs_without_root(compos
 
 def test_torch_is_one_layer_of_all_images_and_for_the_cpu(compose):
     text = (ROOT / compose()["services"]["sender"]["build"]["dockerfile"]).read_text()
-    (shared,) = [part for part in text.split("\nFROM ") if "TORCH_INDEX" in part]
+    (shared,) = [part for part in text.split("\nFROM ") if "TORCH_BACKEND" in part]
     assert " AS run\n" in shared
-    (default,) = re.findall(r"^ARG TORCH_INDEX=(\S+)$", shared, re.MULTILINE)
-    assert default.endswith("/cpu")
+    (default,) = re.findall(r"^ARG TORCH_BACKEND=(\S+)$", shared, re.MULTILINE)
+    assert default == "cpu"
     document = compose()
-    indices = {name: document["services"][name]["build"]["args"]["TORCH_INDEX"] for name in (*OURS, "receiver-gpu")}
+    indices = {name: document["services"][name]["build"]["args"]["TORCH_BACKEND"] for name in (*OURS, "receiver-gpu")}
     assert indices.pop("receiver-gpu") == ""
     assert set(indices.values()) == {default}
-    assert compose("docker-compose.gpu.yml")["services"]["receiver"]["build"]["args"] == {"TORCH_INDEX": ""}
+    assert compose("docker-compose.gpu.yml")["services"]["receiver"]["build"]["args"] == {"TORCH_BACKEND": ""}
 
 
 def test_the_senders_image_holds_the_weights_that_it_reads(compose):
@@ -170,7 +170,7 @@ def test_a_profile_chooses_the_receiver(compose):
 
 
 def test_the_gpu_receiver_differs_from_the_cpu_receiver_only_in_its_device(compose):
-    indices = {"TORCH_INDEX": "https://cpu", "TORCH_INDEX_GPU": "https://cuda"}
+    indices = {"TORCH_BACKEND": "cpu", "TORCH_BACKEND_GPU": "cu130"}
     services = compose(**indices)["services"]
     receiver, gpu = services["receiver"], services["receiver-gpu"]
     assert {name for name in gpu if gpu[name] != receiver.get(name)} == {
