@@ -247,3 +247,7 @@ def test_evidence_goes_on_where_it_was_and_is_made_anew_of_other_pairs(pairs, tm
     complete(Source("doubling", "2", doubled), many[4:], tmp_path)
     assert made[4:] == [0, 8, 16, 0, 8, 16]
     assert len(np.load(tmp_path / "twice.npy")) == 20
+    complete(Source("doubling", "3", doubled), many[:8], tmp_path)
+    complete(Source("doubling", "3", doubled), many, tmp_path)
+    assert made[10:] == [0, 8, 16]
+    assert np.array_equal(np.load(tmp_path / "twice.npy"), many.quarters[:, 0, 0].astype(np.uint16) * 2)

@@ -91,26 +91,45 @@ def prepare_precomputed(sources: Sequence[Source], pairs: Pairs, folder: Path, c
 
 
 def complete(source: Source, pairs: Pairs, folder: Path) -> None:
-    """Compute the columns of ``source`` for ``pairs`` into ``folder``, from the first row that is missing."""
+    """Compute the columns of ``source`` for ``pairs`` into ``folder``, from the first row that is missing.
+
+    Rows of an earlier run stay if its pairs are the first of ``pairs``.
+    """
     progress = folder / f"{source.name}.json"
+    done = _count_done(progress, source, pairs)
     said = {"of": source.fingerprint, "pairs": _compute_digest(pairs), "count": len(pairs)}
-    known = json.loads(progress.read_text()) if progress.exists() else {}
-    done = known["done"] if known.items() >= said.items() else 0
     while done < len(pairs):
         rows = slice(done, min(done + CHUNK, len(pairs)))
         for name, values in source.make(pairs[rows], rows.start).items():
-            path = folder / f"{name}.npy"
-            shape = (len(pairs), *values.shape[1:])
-            column = np.lib.format.open_memmap(path, "r+" if done else "w+", values.dtype, shape)
+            column = _open_column(folder / f"{name}.npy", done, values.dtype, (len(pairs), *values.shape[1:]))
             column[rows] = values
         done = rows.stop
         progress.write_text(json.dumps({**said, "done": done}))
 
 
+def _count_done(progress: Path, source: Source, pairs: Pairs) -> int:
+    known = json.loads(progress.read_text()) if progress.exists() else {}
+    first = pairs[: known.get("count", 0)]
+    same = known.items() >= {"of": source.fingerprint, "pairs": _compute_digest(first), "count": len(first)}.items()
+    return int(known["done"]) if same else 0
+
+
+def _open_column(path: Path, done: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return the column at ``path``, with its first ``done`` rows; a shorter one is made longer."""
+    if done and len(known := np.load(path, mmap_mode="r")) == shape[0]:
+        return np.load(path, mmap_mode="r+")
+    longer = path.with_suffix(".new.npy")
+    column = np.lib.format.open_memmap(longer, "w+", dtype, shape)
+    if done:
+        column[:done] = known[:done]
+    longer.replace(path)
+    return column
+
+
 def _compute_digest(pairs: Pairs) -> str:
     """Return a digest of eight of the pairs and of all captions, to recognise them by."""
     digest = hashlib.sha256("\n".join(pairs.captions).encode())
-    for index in range(0, len(pairs), -(-len(pairs) // 8)):
+    for index in range(0, len(pairs), max(1, -(-len(pairs) // 8))):
         digest.update(pairs.pictures[index].tobytes() + pairs.quarters[index].tobytes())
     return digest.hexdigest()
 
