@@ -117,7 +117,7 @@ def _count_done(progress: Path, source: Source, pairs: Pairs) -> int:
 def _open_column(path: Path, done: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Return the column at ``path``, with its first ``done`` rows; a shorter one is made longer."""
     if done and len(known := np.load(path, mmap_mode="r")) == shape[0]:
-        return np.load(path, mmap_mode="r+")
+        return np.lib.format.open_memmap(path, "r+")
     longer = path.with_suffix(".new.npy")
     column = np.lib.format.open_memmap(longer, "w+", dtype, shape)
     if done:
