@@ -13,7 +13,7 @@ from shared.bitstream import PictureHeader
 from shared.errors import PictureError
 from shared.imaging.checks import raise_picture_errors, silence_warnings
 from shared.imaging.colour import flatten_on_white
-from shared.imaging.decode import read_image
+from shared.imaging.decode import check_header, read_image
 from shared.imaging.levels import FULL
 
 if TYPE_CHECKING:
@@ -55,12 +55,22 @@ def load_picture(data: bytes, levels: Levels = FULL) -> Picture:
         PictureError: the file is not a picture, is truncated or damaged, has a side outside 64 to 8192, or has values
             without a fixed range and ``levels`` are ``full``.
     """
-    if not data:
-        raise PictureError("this file is empty (0 bytes); give a picture file")
+    _require_content(data)
     notes: list[str] = []
     with silence_warnings(), raise_picture_errors():
         pixels = _pixels(read_image(data, levels, notes), notes)
     return Picture(_drop_equal_channels(pixels), tuple(notes))
+
+
+def require_picture(data: bytes) -> None:
+    """Check what a picture file's header tells, without decoding its pixels.
+
+    Raises:
+        PictureError: the file is not a picture, or has a side outside 64 to 8192.
+    """
+    _require_content(data)
+    with silence_warnings(), raise_picture_errors():
+        check_header(data)
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
@@ -68,6 +78,11 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
     return out.getvalue()
+
+
+def _require_content(data: bytes) -> None:
+    if not data:
+        raise PictureError("this file is empty (0 bytes); give a picture file")
 
 
 def _pixels(image: Image.Image, notes: list[str]) -> NDArray[np.uint8]:

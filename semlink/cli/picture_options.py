@@ -30,11 +30,15 @@ LevelsOverFile = Annotated[str | None, typer.Option("--levels", show_default="fu
 
 
 def read_picture(path: Path, levels: str) -> PictureFile:
-    """Return the picture in ``path`` with ``levels``.
+    """Return the picture in ``path`` with ``levels``; a wrong file is refused before the link is imported.
 
     Raises:
         InputError: it cannot be read, or is not a picture.
         ConfigError: the levels are not ``full``, ``auto`` or ``LOW:HIGH``.
     """
+    from shared.picture import require_picture  # imports Pillow
+
     with name_picture(path):
-        return change_levels(read_input(path), levels)
+        data = read_input(path)
+        require_picture(data)
+        return change_levels(data, levels)

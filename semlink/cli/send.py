@@ -87,9 +87,9 @@ def send(
     if out is not None:
         require_result(out, picture, png=True)
     outputs.require(picture, out)
+    given = read_picture(picture, levels)
     send_settings, channel_settings = sender.settings(max_bytes, packet_bytes), channel.settings()
     receive_settings = receiver.receive_settings(progressive=outputs.progressive is not None)
-    given = read_picture(picture, levels)
 
     with open_session(services.addresses, device=receiver.device, timeout_s=timeout) as session:
         run_transfer = session.transfer

@@ -104,7 +104,9 @@ class Budget:
         width, height = original.size
         size = self.size_for(original)
         if size < 1:
-            raise BudgetError(f"{self.label} is less than a byte for {width}x{height} pixels; give more bits per pixel")
+            raise BudgetError(
+                f"--bytes {self.label} is less than a byte for {width}x{height} pixels; give more bits per pixel"
+            )
         return size
 
 
@@ -125,7 +127,7 @@ def find_pictures(paths: Sequence[Path]) -> list[Path]:
     In folders, names that begin with a dot are skipped: macOS writes ``._x.png`` beside ``x.png``.
 
     Raises:
-        InputError: a path does not exist, or a folder holds no picture.
+        InputError: a path does not exist or is ``-``, or a folder holds no picture.
     """
     files: list[Path] = []
     for path in paths:
@@ -136,6 +138,8 @@ def find_pictures(paths: Sequence[Path]) -> list[Path]:
             files += found
         elif path.is_file():
             files.append(path)
+        elif path.name == "-":
+            raise InputError("- (standard input) is not read here: results name pictures by their files")
         else:
             raise InputError(f"there is no file or folder {path}; give existing pictures")
     return list(dict.fromkeys(files))

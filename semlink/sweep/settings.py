@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -198,8 +199,15 @@ def load_sweep(file: Path | None, flags: Mapping[str, Any]) -> Sweep:
 
 
 def parse_bytes(text: str) -> dict[str, str]:
-    """Return the settings ``max_bytes`` and ``bpp`` of a text such as ``800,0.02bpp``, as texts."""
+    """Return the settings ``max_bytes`` and ``bpp`` of a text such as ``800,0.02bpp``, as texts.
+
+    Raises:
+        ConfigError: a part is not a number of bytes, or of bits per pixel.
+    """
     parts = _split_list(text)
+    for part in parts:
+        if not re.fullmatch(r"[0-9.:e+-]+(bpp)?", str(part).strip()):
+            raise ConfigError(f"--bytes {part}: give bytes or bits per pixel, as 800,0.02bpp")
     bpp = [part.removesuffix("bpp") for part in parts if part.endswith("bpp")]
     max_bytes = [part for part in parts if not part.endswith("bpp")]
     return {name: ",".join(values) for name, values in (("max_bytes", max_bytes), ("bpp", bpp)) if values}

@@ -37,6 +37,17 @@ def read_image(data: bytes, levels: Levels, notes: list[str]) -> Image.Image:
     return _read_by_pillow(data, levels, notes) if wide is None else _read_tiff(wide, levels, notes)
 
 
+def check_header(data: bytes) -> None:
+    """Open a file without decoding its pixels. FITS and TIFF are left to ``read_image``.
+
+    Raises:
+        Exception: as ``read_image``.
+    """
+    if not is_fits(data) and not is_tiff(data):
+        with _open(data) as image:
+            _require_bounded(image)
+
+
 def _read_tiff(page: WideTiff, levels: Levels, notes: list[str]) -> Image.Image:
     if page.several_pages:
         notes.append("first frame only")
@@ -48,9 +59,7 @@ def _read_tiff(page: WideTiff, levels: Levels, notes: list[str]) -> Image.Image:
 
 
 def _read_by_pillow(data: bytes, levels: Levels, notes: list[str]) -> Image.Image:
-    Image.init()
-    formats = [name for name in Image.OPEN if name not in _NOT_RASTER]
-    with Image.open(io.BytesIO(data), formats=formats) as image:
+    with _open(data) as image:
         _require_bounded(image)
         tiles = repr(getattr(image, "tile", ()))  # load() drops them
         if _is_animated(image):
@@ -71,6 +80,11 @@ def _read_by_pillow(data: bytes, levels: Levels, notes: list[str]) -> Image.Imag
             return _turn(_change_levels(convert_profile(image, notes), levels, exponent, notes), (stated, left), notes)
         eight.info["icc_profile"] = image.info.get("icc_profile")
         return _turn(convert_profile(eight, notes), (stated, left), notes)
+
+
+def _open(data: bytes) -> Image.Image:
+    Image.init()
+    return Image.open(io.BytesIO(data), formats=[name for name in Image.OPEN if name not in _NOT_RASTER])
 
 
 def _wide_grey(image: Image.Image) -> Values:

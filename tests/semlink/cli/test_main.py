@@ -76,6 +76,23 @@ def test_the_command_starts_without_the_code_of_any_service():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+@pytest.mark.parametrize("command", ["send", "encode"])
+def test_a_wrong_picture_is_refused_before_the_link_is_imported(command, tmp_path):
+    (tmp_path / "note.png").write_text("hello")
+    code = f"""
+import sys
+from semlink.cli.main import main
+sys.argv = ["semlink", "{command}", "note.png"] + ["x.sem"] * ("{command}" == "encode")
+try:
+    main()
+except SystemExit as ended:
+    print(ended.code, [m for m in ("torch", "channel", "sender", "receiver") if m in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout == "2 []\n"
+    assert done.stderr.startswith("error: note.png: this is not a picture")
+
+
 def test_doctor_finds_what_the_link_needs(semlink_json):
     report = semlink_json("doctor")
     found = {line["item"]: line["found"] for line in report}
