@@ -23,7 +23,7 @@ from semlink._neighbours import require_neighbours
 
 require_neighbours()
 
-from semlink._api import channels, codecs, decode, encode, send  # noqa: E402 - checked first
+from semlink._api import channels, codecs, decode, encode, previews, send  # noqa: E402 - checked first
 from semlink._async import AsyncClient, connect_async  # noqa: E402
 from semlink._client import Client, Link, connect  # noqa: E402
 from semlink._values import Encoded, Received, Reconstruction, Transfer  # noqa: E402
@@ -49,5 +49,6 @@ __all__ = [
     "connect_async",
     "decode",
     "encode",
+    "previews",
     "send",
 ]

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from semlink._client import DEFAULT_CHANNEL, FILE_CODEC, LINK_CODEC, default_client
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from semlink._client import Link
     from semlink._inputs import ChannelInput, PictureInput
-    from semlink._values import Encoded, Reconstruction, StreamInput, Transfer
+    from semlink._previews import Preview
+    from semlink._values import Encoded, Received, Reconstruction, StreamInput, Transfer
 
 
 def encode(
@@ -62,6 +65,23 @@ def decode(
     (600, 400)
     """
     return default_client().decode(stream, decoder=decoder, steps=steps, fidelity=fidelity, seed=seed)
+
+
+def previews(received: Received, *, decoder: str = "pocket", draft_decoder: str = "hci") -> Iterator[Preview]:
+    """Yield the picture after each packet that completed a part of it, in this process; see ``Client.previews``.
+
+    >>> import semlink, skimage
+    >>> link = semlink.Link("awgn", snr_db=20, settings={"erasure_rate": 0.25}, seed=3)
+    >>> encoded = semlink.encode(skimage.data.coffee(), codec="resilient", max_bytes=600, caption="", link=link)
+    >>> for preview in semlink.previews(link.send(encoded), decoder="hci"):
+    ...     print(preview.packet, preview.bytes_received < 600, preview.units, preview.image.size)
+    0 True ('BASE',) (600, 400)
+    1 True ('HCI 1 of 6',) (600, 400)
+    2 True ('HCI 2 of 6',) (600, 400)
+    3 True ('HCI 3 of 6',) (600, 400)
+    6 True ('HCI 6 of 6',) (600, 400)
+    """
+    return default_client().previews(received, decoder=decoder, draft_decoder=draft_decoder)
 
 
 def send(

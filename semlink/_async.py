@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 from semlink._client import DEFAULT_CHANNEL, Link, connect
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from semlink._client import Client
     from semlink._inputs import ChannelInput, PictureInput
+    from semlink._previews import Preview
     from semlink._values import Encoded, Received, Reconstruction, StreamInput, Transfer
     from shared.bitstream import Bitstream
 
@@ -44,6 +46,12 @@ class AsyncClient:
     async def decode(self, stream: StreamInput, **options: Any) -> Reconstruction:
         """Decode what was received, or an encoded picture; options as ``Client.decode`` has them."""
         return await asyncio.to_thread(self._client.decode, stream, **options)
+
+    async def previews(self, received: Received, **options: Any) -> AsyncIterator[Preview]:
+        """Yield the picture after each packet; options as ``Client.previews`` has them."""
+        previews = self._client.previews(received, **options)
+        while (preview := await asyncio.to_thread(next, previews, None)) is not None:
+            yield preview
 
     async def send(
         self, picture: PictureInput, link: AsyncLink | ChannelInput = DEFAULT_CHANNEL, **options: Any

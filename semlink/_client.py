@@ -8,14 +8,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 from semlink._inputs import name_picture, picture_file
+from semlink._previews import make_previews
 from semlink._values import Encoded, Transfer, container_bytes, encoded_from, received_from, reconstruction_from
 from shared.bitstream import Bitstream
 from shared.errors import BudgetError, ConfigError, NothingReceivedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from semlink._inputs import ChannelInput, PictureInput
+    from semlink._previews import Preview
     from semlink._values import Received, Reconstruction, StreamInput
     from semlink.client.session import Session
     from shared.rpc.semlink.v1 import channel_pb2, sender_pb2
@@ -143,6 +146,22 @@ class Client:
             **{name: value for name, value in chosen.items() if value is not None},
         )
         return reconstruction_from(self._session.decode(container_bytes(stream), settings))
+
+    def previews(self, received: Received, *, decoder: str = "pocket", draft_decoder: str = "hci") -> Iterator[Preview]:
+        """Yield the picture after each packet that completed a stream, or one unit of a stream in several units.
+
+        A preview has all that a decoded picture has, and ``packet``, ``arrival_s``, ``bytes_received`` and ``units``.
+        After a packet that leaves nothing to start from there is none, so a lost picture has no previews.
+
+        Args:
+            received: what ``Link.send`` returns.
+            decoder: as ``decode`` takes it, for the last preview, which is the picture that ``decode`` returns.
+            draft_decoder: decoder of the previews before. ``hci`` takes milliseconds and makes no trust map.
+
+        Raises:
+            InputError, UnknownNameError, SetupError: as ``decode``.
+        """
+        return make_previews(received, self.decode, decoder=decoder, draft_decoder=draft_decoder)
 
     def send(
         self,

@@ -69,13 +69,17 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One packet's way: ``outcome`` is delivered, fec_failed, erased or expired; times are simulated seconds."""
+    """One packet's way: ``outcome`` is delivered, fec_failed, erased or expired; times are simulated seconds.
+
+    ``data`` are its bytes as they arrived, empty unless it was delivered.
+    """
 
     index: int
     outcome: str
     departure_s: float
     arrival_s: float
     channel_uses: int
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ class Received:
         delay_s: simulated seconds from the first departure to the last arrival.
         es_n0_db: the channel's Es/N0 in dB, under fading its mean.
         mcs: row of TS 38.214 table 5.1.3.1-1.
+        picture_index: the picture's number in its run.
     """
 
     bitstream: Bitstream | None
@@ -97,6 +102,7 @@ class Received:
     delay_s: float
     es_n0_db: float
     mcs: int
+    picture_index: int
 
     @property
     def delivered(self) -> int:
@@ -254,11 +260,18 @@ def received_from(carried: Carried, picture_index: int) -> Received:
             arrival.departure_s,
             arrival.arrival_s,
             arrival.channel_uses,
+            arrival.packet.data,
         )
         for arrival in carried.arrivals
     )
     return Received(
-        reception.bitstream(), packets, report.channel_uses, report.last_arrival_s, report.es_n0_db, report.mcs
+        reception.bitstream(),
+        packets,
+        report.channel_uses,
+        report.last_arrival_s,
+        report.es_n0_db,
+        report.mcs,
+        picture_index,
     )
 
 

@@ -350,8 +350,8 @@ class ReceiverOptions:
     ] = 0
     device: Device = ""
 
-    def receive_settings(self, *, progressive: bool) -> receiver_pb2.ReceiveSettings:
-        """Return the settings of a picture that arrives in packets; ``progressive`` asks for previews.
+    def receive_settings(self) -> receiver_pb2.ReceiveSettings:
+        """Return the settings of a picture that arrives in packets.
 
         Raises:
             ConfigError: a number does not fit its field.
@@ -359,7 +359,7 @@ class ReceiverOptions:
         from shared.rpc.semlink.v1 import receiver_pb2
         from shared.rpc.wire import make_message
 
-        return make_message(receiver_pb2.ReceiveSettings, **self._fields(progressive=progressive))
+        return make_message(receiver_pb2.ReceiveSettings, **self._fields())
 
     def decode_settings(self, *, progressive: bool) -> receiver_pb2.DecodeSettings:
         """Return the settings of a picture in a container; ``progressive`` asks for previews.
@@ -370,14 +370,13 @@ class ReceiverOptions:
         from shared.rpc.semlink.v1 import receiver_pb2
         from shared.rpc.wire import make_message
 
-        return make_message(receiver_pb2.DecodeSettings, **self._fields(progressive=progressive))
+        return make_message(receiver_pb2.DecodeSettings, **self._fields(), progressive=progressive)
 
-    def _fields(self, *, progressive: bool) -> dict[str, object]:
+    def _fields(self) -> dict[str, object]:
         chosen = {"steps": self.steps, "fidelity": self.fidelity}  # None: the field stays unset
         return {
             "decoder": self.decoder,
             "seed": self.decode_seed,
-            "progressive": progressive,
             "trust_map": True,
             **{name: value for name, value in chosen.items() if value is not None},
         }

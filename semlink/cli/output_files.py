@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from semlink.cli.report_text import damaged_streams
 from semlink.cli.standard_streams import STANDARD
 from shared.errors import InputError
-from shared.files import remove_older, write_file, write_or_remove
+from shared.files import write_or_remove
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import re
 
-    from semlink.pipeline.transfer import Decoded, OnPreview, Preview
-
-PREVIEW_NAMES: Final = re.compile(r"preview-\d{3,}\.png")
+    from semlink.pipeline.transfer import Decoded
 
 
 def make_folder(path: Path, option: str) -> None:
     """Make the folder ``path`` that ``option`` names, if it is not there.
 
     Raises:
-        InputError: it cannot be made.
+        InputError: it cannot be made, takes no file, or is ``-``, which stands for standard output.
     """
+    if path == STANDARD:
+        raise InputError(f"{option} -: several files do not go to standard output; give the name of a folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {path}: {error.strerror}; choose another with {option}") from error
+    _require_room(path, f"cannot write to {path}", f"choose another with {option}")
+
+
+def _require_room(folder: Path, refusal: str, way_out: str) -> None:
+    """Check that ``folder`` takes a file: permission bits do not tell, for root and on read-only file systems.
+
+    Raises:
+        InputError: it does not.
+    """
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(f"{refusal}: {folder} takes no file ({error.strerror or error}); {way_out}") from error
 
 
 def require_output(path: Path, *inputs: Path) -> None:
@@ -45,13 +56,7 @@ def require_output(path: Path, *inputs: Path) -> None:
     """
     if not path.parent.is_dir():
         raise InputError(f"cannot write {path}: there is no folder {path.parent}; make it first")
-    try:
-        tempfile.TemporaryFile(dir=path.parent).close()  # permission bits do not tell: root, read-only file systems
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(
-            f"cannot write {path}: {path.parent} takes no file ({reason}); choose another folder"
-        ) from error
+    _require_room(path.parent, f"cannot write {path}", "choose another folder")
     if path.exists():
         if not path.is_file():
             raise InputError(f"cannot write {path}: it exists and is not a file; choose another name")
@@ -84,6 +89,20 @@ def require_png(path: Path, *inputs: Path) -> None:
     require_output(path, *inputs)
 
 
+def require_set(folder: Path, names: re.Pattern[str], option: str, *others: Path | None) -> None:
+    """Check that a set of files called ``names`` can go to ``folder``, and that none of ``others`` is such a file.
+
+    Raises:
+        InputError: the folder fails a check, or one of ``others`` would be overwritten or removed.
+    """
+    make_folder(folder, option)
+    for other in others:
+        if other is not None and names.fullmatch(other.name) and other.absolute().parent.samefile(folder):
+            raise InputError(
+                f"{other} has the name of a file that {option} writes in {folder}; choose another folder with {option}"
+            )
+
+
 @dataclass(frozen=True)
 class OutputOptions:
     """Files that a decoding command writes beside the picture."""
@@ -106,17 +125,9 @@ class OutputOptions:
             metavar="FILE.png",
         ),
     ] = None
-    progressive: Annotated[
-        Path | None,
-        typer.Option(
-            "--progressive",
-            help="Write the picture again whenever more of it has arrived: preview-001.png ...",
-            metavar="FOLDER",
-        ),
-    ] = None
 
     def require(self, *others: Path | None) -> None:
-        """Check that the outputs can be written and are none of ``others``; make the folder of the previews.
+        """Check that the outputs can be written and are none of ``others``.
 
         Raises:
             InputError: an output fails a check.
@@ -131,22 +142,6 @@ class OutputOptions:
             if any(path.absolute() == other.absolute() for other in given):
                 raise InputError(f"cannot write {path}: this command reads or writes it already; name another")
             given.append(path)
-        if self.progressive is not None:
-            make_folder(self.progressive, "--progressive")
-
-    @contextlib.contextmanager
-    def previews(self) -> Iterator[OnPreview]:
-        """Yield a function that writes a preview, if they were asked for. At the end, older ones are removed."""
-        written: set[str] = set()
-
-        def write(preview: Preview) -> None:
-            if self.progressive is not None:
-                written.add(f"preview-{preview.number:03d}.png")
-                write_file(self.progressive / f"preview-{preview.number:03d}.png", preview.png)
-
-        yield write
-        if self.progressive is not None:
-            remove_older(self.progressive, PREVIEW_NAMES, written)
 
     def write_trust(self, decoded: Decoded) -> None:
         """Write the trust map and its overlay, as asked for. Without a map, older files there are removed."""

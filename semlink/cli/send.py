@@ -26,6 +26,7 @@ from semlink.cli.picture_options import Levels, PicturePath, read_picture
 from semlink.cli.progress import progress_bar
 from semlink.cli.report_text import make_accounting_table, make_transfer_document, summarise_transfer
 from semlink.cli.standard_streams import STANDARD, print_beside, write_output
+from semlink.cli.watch import Watch, WatchOptions
 from semlink.client.session import open_session
 from shared.files import remove_file
 from shared.rpc.limits import DEFAULT_TIMEOUT_S
@@ -73,6 +74,7 @@ def send(
         ),
     ] = None,
     outputs: OutputOptions,
+    watching: WatchOptions,
     services: ServiceOptions,
     timeout: Timeout = DEFAULT_TIMEOUT_S,
     as_json: Json = False,
@@ -87,9 +89,10 @@ def send(
     if out is not None:
         require_result(out, picture, png=True)
     outputs.require(picture, out)
+    watching.require(picture, out, outputs.trust, outputs.trust_overlay)
     given = read_picture(picture, levels)
     send_settings, channel_settings = sender.settings(max_bytes, packet_bytes), channel.settings()
-    receive_settings = receiver.receive_settings(progressive=outputs.progressive is not None)
+    receive_settings = receiver.receive_settings()
 
     with open_session(services.addresses, device=receiver.device, timeout_s=timeout) as session:
         run_transfer = session.transfer
@@ -97,18 +100,15 @@ def send(
             from semlink.client.protected import transfer_unequally  # imports the channel and the sender
 
             run_transfer = partial(transfer_unequally, session)
-        with (
-            progress_bar(1, quiet=as_json) as on_stage,
-            name_picture(picture),
-            outputs.previews() as on_preview,
-        ):
+        watch = Watch(watching, session, given.data)
+        with progress_bar(1, quiet=as_json) as on_stage, name_picture(picture):
             transfer = run_transfer(
                 given.data,
                 send_settings,
                 channel_settings,
                 receive_settings,
                 on_stage=on_stage,
-                on_preview=on_preview,
+                on_arrival=watch.take,
             )
     transfer.sent.notes.extend(given.notes)
     if out is not None and transfer.received.png:
@@ -116,6 +116,7 @@ def send(
     elif out is not None and out != STANDARD:
         remove_file(out)
     outputs.write_trust(transfer.received)
+    watched = watch.finish(transfer)
     written = out if transfer.received.png else None
 
     with print_beside(out):
@@ -126,4 +127,4 @@ def send(
         print_table(*make_accounting_table(transfer.link.account))
         if out is not None and not written:
             print_notes([f"there is no picture: nothing was written to {out}; an older file there is removed"])
-        print_notes(outputs.notes(transfer.received))
+        print_notes([*outputs.notes(transfer.received), *watched])

@@ -10,7 +10,7 @@ import grpc.aio
 
 from semlink.client.addresses import SERVICE_NAMES
 from semlink.pipeline.settings_over import settings_over
-from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignore_preview, ignore_stage
+from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignore_arrival, ignore_preview, ignore_stage
 from shared.errors import ServiceError
 from shared.rpc.chunks import split_chunks
 from shared.rpc.connect import connect, require_address
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from semlink.client.addresses import Addresses
-    from semlink.pipeline.transfer import OnPreview, OnStage
+    from semlink.pipeline.transfer import OnArrival, OnPreview, OnStage
     from shared.telemetry.spans import Spans
 
 
@@ -148,13 +148,13 @@ class LinkClient:
         receive: receiver_pb2.ReceiveSettings | None = None,
         *,
         on_stage: OnStage = ignore_stage,
-        on_preview: OnPreview = ignore_preview,
+        on_arrival: OnArrival = ignore_arrival,
     ) -> Transfer:
         """Send a picture file over the whole link.
 
         Packets are piped from service to service while the sender makes them. The sender adds the repair packets of
         the channel's profile, and the receiver takes the picture index of ``send``. The result holds the outcome of
-        each packet, not its bytes.
+        each packet, not its bytes. ``on_arrival`` runs in a thread, one packet after the other.
         """
         await self._reach("sender", "channel", "receiver")
         with self._spans.span("transfer", attributes={"codec": send.codec, "channel": channel.profile}) as trace_parent:
@@ -163,7 +163,7 @@ class LinkClient:
             send, channel, receive = _with_session(session, send, channel, receive or receiver_pb2.ReceiveSettings())
             send = settings_over(described, send)
             receive.picture_index = send.picture_index
-            return await self._run_transfer(picture, send, channel, receive, on_stage, on_preview)
+            return await self._run_transfer(picture, send, channel, receive, on_stage, on_arrival)
 
     async def _run_transfer(
         self,
@@ -172,7 +172,7 @@ class LinkClient:
         channel: channel_pb2.ChannelSettings,
         receive: receiver_pb2.ReceiveSettings,
         on_stage: OnStage,
-        on_preview: OnPreview,
+        on_arrival: OnArrival,
     ) -> Transfer:
         sending = sender_pb2_grpc.SenderServiceStub(self._channel("sender")).Send(timeout=self._limits_s["sender"])
         carrying = channel_pb2_grpc.ChannelServiceStub(self._channel("channel")).Transmit(
@@ -193,11 +193,11 @@ class LinkClient:
                 await _write(receiving, receiver_pb2.ReceiveRequest(settings=receive))
                 for chunk in split_chunks(picture):
                     await _write(receiving, receiver_pb2.ReceiveRequest(reference_chunk=chunk))
-                return await _pipe_arrivals(carrying, receiving, on_stage)
+                return await _pipe_arrivals(carrying, receiving, on_stage, on_arrival)
 
         async def receive_picture() -> Decoded:
             with self._translate_failures("receiver"):
-                return await _gather_picture(receiving, on_stage, on_preview)
+                return await _gather_picture(receiving, on_stage)
 
         at_sender, at_channel, at_receiver = tasks = (
             asyncio.create_task(send_picture()),
@@ -337,7 +337,7 @@ async def _pipe_packets(sending: Any, carrying: Any | None, on_stage: OnStage) -
 
 
 async def _pipe_arrivals(
-    carrying: Any, receiving: Any, on_stage: OnStage
+    carrying: Any, receiving: Any, on_stage: OnStage, on_arrival: OnArrival
 ) -> tuple[list[packet_pb2.Arrival], channel_pb2.LinkReport]:
     """Pipe the channel's arrivals into the receiver; return them and the channel's report."""
     arrivals: list[packet_pb2.Arrival] = []
@@ -347,6 +347,7 @@ async def _pipe_arrivals(
         if kind == "arrival":
             on_stage("transmit", 1.0)
             await _write(receiving, receiver_pb2.ReceiveRequest(arrival=event.arrival))
+            await asyncio.to_thread(on_arrival, event.arrival)
             event.arrival.ClearField("packet")
             arrivals.append(event.arrival)
         elif kind == "report":

@@ -14,7 +14,7 @@ from semlink.pipeline.protection import (
 )
 from semlink.pipeline.settings_over import settings_over
 from semlink.pipeline.stream_importance import check_measured
-from semlink.pipeline.transfer import ignore_preview, ignore_stage
+from semlink.pipeline.transfer import ignore_arrival, ignore_stage
 from sender.packets import make_packets
 from shared.bitstream import Bitstream
 from shared.packets import DEFAULT_PACKET_BYTES
@@ -23,7 +23,7 @@ from shared.streams import StreamKind
 
 if TYPE_CHECKING:
     from semlink.client.session import Session
-    from semlink.pipeline.transfer import OnPreview, OnStage, Transfer
+    from semlink.pipeline.transfer import OnArrival, OnStage, Transfer
     from shared.rpc.semlink.v1 import receiver_pb2
 
 
@@ -35,7 +35,7 @@ def transfer_unequally(
     receive: receiver_pb2.ReceiveSettings | None = None,
     *,
     on_stage: OnStage = ignore_stage,
-    on_preview: OnPreview = ignore_preview,
+    on_arrival: OnArrival = ignore_arrival,
 ) -> Transfer:
     """Send a picture file over the link, with the channel uses divided among its streams by their importance.
 
@@ -54,7 +54,7 @@ def transfer_unequally(
     packetised = sender_pb2.SendSettings()
     packetised.CopyFrom(send)
     packetised.container = encoded.container
-    transfer = session.transfer(picture, packetised, protected, receive, on_stage=on_stage, on_preview=on_preview)
+    transfer = session.transfer(picture, packetised, protected, receive, on_stage=on_stage, on_arrival=on_arrival)
     transfer.sent.encode_s = encoded.encode_s
     transfer.sent.notes.extend(encoded.notes)
     return transfer

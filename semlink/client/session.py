@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from semlink.client.addresses import SERVICE_NAMES, Addresses
-from semlink.pipeline.transfer import ignore_preview, ignore_stage
+from semlink.pipeline.transfer import ignore_arrival, ignore_preview, ignore_stage
 from shared.errors import ConfigError, ServiceError
 from shared.rpc.limits import DEFAULT_TIMEOUT_S
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
 
     from semlink.client.client import LinkClient
-    from semlink.pipeline.transfer import Carried, Decoded, OnPreview, OnStage, Transfer
+    from semlink.pipeline.transfer import Carried, Decoded, OnArrival, OnPreview, OnStage, Transfer
     from shared.rpc.semlink.v1 import channel_pb2, receiver_pb2, sender_pb2
 
 T = TypeVar("T")
@@ -55,9 +55,9 @@ class Session(Protocol):
         receive: receiver_pb2.ReceiveSettings | None = None,
         *,
         on_stage: OnStage = ignore_stage,
-        on_preview: OnPreview = ignore_preview,
+        on_arrival: OnArrival = ignore_arrival,
     ) -> Transfer:
-        """Send a picture file over the whole link."""
+        """Send a picture file over the whole link; ``on_arrival`` takes each packet, with its bytes if delivered."""
         ...
 
     def codecs(self) -> sender_pb2.ListCodecsResponse:
@@ -152,12 +152,12 @@ class RemoteSession:
         receive: receiver_pb2.ReceiveSettings | None = None,
         *,
         on_stage: OnStage = ignore_stage,
-        on_preview: OnPreview = ignore_preview,
+        on_arrival: OnArrival = ignore_arrival,
     ) -> Transfer:
         """Send a picture file over the three services."""
         return self._call(
             ("sender", "channel", "receiver"),
-            lambda client: client.transfer(picture, send, channel, receive, on_stage=on_stage, on_preview=on_preview),
+            lambda client: client.transfer(picture, send, channel, receive, on_stage=on_stage, on_arrival=on_arrival),
         )
 
     def codecs(self) -> sender_pb2.ListCodecsResponse:

@@ -24,7 +24,7 @@ from receiver.rebuild import (
 from receiver.reception import Reception
 from semlink.pipeline.pipeline import Pipeline
 from semlink.pipeline.settings_over import settings_over
-from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignore_preview, ignore_stage
+from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignore_arrival, ignore_preview, ignore_stage
 from sender.encode import check_request
 from sender.messages import list_codecs, requested_codec, requested_loss, requested_packets, send_report
 from shared.bitstream import Bitstream
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from channel.profile.profile import ResolvedProfile
     from receiver.decoders.base import Decoder
     from receiver.rebuild import Rebuilt
-    from semlink.pipeline.transfer import OnPreview, OnStage
+    from semlink.pipeline.transfer import OnArrival, OnPreview, OnStage
     from shared.codecs.recipe import Codec
     from shared.picture import Picture
     from shared.rpc.semlink.v1 import packet_pb2
@@ -119,7 +119,7 @@ class LocalSession:
         receive: receiver_pb2.ReceiveSettings | None = None,
         *,
         on_stage: OnStage = ignore_stage,
-        on_preview: OnPreview = ignore_preview,
+        on_arrival: OnArrival = ignore_arrival,
     ) -> Transfer:
         """Send a picture file over the whole link, as ``LinkClient.transfer`` does over the services.
 
@@ -140,23 +140,16 @@ class LocalSession:
         sent = self.pipeline.transmit(packets.all, resolved.config, picture_index=channel.picture_index)
         decoder = self.pipeline.decoder(receive.decoder)
         options = _options(decoder, receive)
-        reception, shown = Reception(send.picture_index), _Previews(decoder, options, on_preview)
-        started_s, outdated = time.perf_counter(), False
+        reception, started_s = Reception(send.picture_index), time.perf_counter()
         for arrival in sent.arrivals:
-            wait_s = wall_wait_s(arrival.arrival_s, time.perf_counter() - started_s, resolved.config.time_scale)
-            if wait_s > 0 and outdated:  # nothing newer is due yet
-                shown.show(reception.bitstream())
-                outdated = False
-                wait_s = wall_wait_s(arrival.arrival_s, time.perf_counter() - started_s, resolved.config.time_scale)
-            time.sleep(wait_s)
+            time.sleep(wall_wait_s(arrival.arrival_s, time.perf_counter() - started_s, resolved.config.time_scale))
             on_stage("transmit", 1.0)
-            if arrival.packet is not None and reception.push(arrival.packet):
-                outdated = receive.progressive
-        if outdated:
-            shown.show(reception.bitstream())
+            if arrival.packet is not None:
+                reception.push(arrival.packet)
+            on_arrival(arrival_message(arrival))
         on_stage("decode", 1.0)
         received = reception.bitstream()
-        rebuilt = None if received is None else measure_quality(shown.rebuild(received), picture)
+        rebuilt = None if received is None else measure_quality(rebuild(received, decoder, options), picture)
         report = make_report(decoder, options, rebuilt, reception.status())
         report.packets_rejected = reception.rejected_packets
         report.repairs.extend(map(repair_report, reception.repairs()))
@@ -202,36 +195,13 @@ class LocalSession:
         return bitstream, time.perf_counter() - started_s
 
 
-class _Previews:
-    """Decodes what has arrived so far whenever a stream is complete, quick drafts first."""
-
-    def __init__(self, decoder: Decoder, options: DecodeOptions, on_preview: OnPreview) -> None:
-        self._decoder, self._options, self._on_preview = decoder, options, on_preview
-        self._count = 0
-        self._newest: Rebuilt | None = None
-
-    def rebuild(self, bitstream: Bitstream) -> Rebuilt:
-        """Return the picture of ``bitstream``, which may have been shown already."""
-        if self._newest is None or self._newest.bitstream != bitstream:
-            self._newest = rebuild(bitstream, self._decoder, self._options)
-        return self._newest
-
-    def show(self, bitstream: Bitstream | None) -> None:
-        """Hand out the drafts and the picture of ``bitstream``."""
-        if bitstream is not None:
-            made = [*_drafts(bitstream, self._decoder, self._options), self.rebuild(bitstream)]
-            self._count = _number_previews(made, self._on_preview, self._count)
-
-
-def _number_previews(made: Sequence[Rebuilt], on_preview: OnPreview, count: int = 0) -> int:
-    """Hand out the pictures among ``made``, numbered from ``count`` + 1; return the last number."""
-    for rebuilt in made:
-        if rebuilt.pixels is not None:
-            count += 1
-            streams = rebuilt.bitstream.streams
-            kinds = tuple(int(one.kind) for one in streams if one.kind not in rebuilt.guidance.damaged)
-            on_preview(Preview(count, rebuilt.png, kinds))
-    return count
+def _number_previews(made: Sequence[Rebuilt], on_preview: OnPreview) -> None:
+    """Hand out the pictures among ``made``, numbered from 1."""
+    pictures = [rebuilt for rebuilt in made if rebuilt.pixels is not None]
+    for number, rebuilt in enumerate(pictures, start=1):
+        streams = rebuilt.bitstream.streams
+        kinds = tuple(int(one.kind) for one in streams if one.kind not in rebuilt.guidance.damaged)
+        on_preview(Preview(number, rebuilt.png, kinds))
 
 
 def _drafts(bitstream: Bitstream, decoder: Decoder, options: DecodeOptions) -> Iterator[Rebuilt]:

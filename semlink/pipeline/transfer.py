@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     OnStage = Callable[[str, float], None]
     OnPreview = Callable[["Preview"], None]
+    OnArrival = Callable[[packet_pb2.Arrival], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +60,7 @@ def ignore_stage(stage: str, done: float) -> None:
 
 def ignore_preview(preview: Preview) -> None:
     """Ignore a preview."""
+
+
+def ignore_arrival(arrival: packet_pb2.Arrival) -> None:
+    """Ignore a packet's arrival."""

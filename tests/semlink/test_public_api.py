@@ -185,6 +185,11 @@ def test_nothing_received_is_one_error_and_no_picture(picture):
         (lambda picture: semlink.encode(3), "int is no picture"),
         (lambda picture: semlink.decode(b"abc"), "3 bytes"),
         (lambda picture: semlink.decode(3), "int is no stream"),
+        (lambda picture: semlink.previews(b"abc"), "bytes has no packets: give what Link.send returns"),
+        (
+            lambda picture: semlink.previews(semlink.Link().send(semlink.encode(picture)), draft_decoder="x"),
+            "unknown decoder 'x'",
+        ),
         (lambda picture: semlink.decode(semlink.encode(picture, max_bytes=300), fidelity=2), "fidelity = 2"),
         (lambda picture: semlink.decode(semlink.encode(picture, max_bytes=300), decoder="x"), "unknown decoder 'x'"),
         (lambda picture: semlink.encode(picture, max_bytes=0), "max_bytes = 0"),
@@ -221,7 +226,9 @@ def test_the_same_calls_over_services_give_the_same_results(picture):
                 encoded = await client.encode(picture, max_bytes=300)
                 received = await client.link("rayleigh", snr_db=20, seed=2).send(encoded)
                 decoded = await client.decode(received, decoder="hci")
+                shown = [one async for one in client.previews(received, decoder="hci")]
                 lost = await client.send(picture, client.link(snr_db=-20), max_bytes=300, decoder="hci")
+            assert shown[-1].png == decoded.png
             return received, decoded.png, lost
         finally:
             await asyncio.gather(*(service.stop(0) for service in running.values()))
@@ -257,6 +264,23 @@ def test_saved_pictures_open_again(picture, tmp_path: Path):
         assert np.array_equal(np.asarray(image), rebuilt.pixels)
     assert rebuilt.trust_map is None
     assert rebuilt.quality(picture)["psnr_db"] > 15
+
+
+def test_previews_show_the_picture_after_each_packet_that_adds_to_it(picture):
+    link = semlink.Link("awgn", snr_db=20, settings={"erasure_rate": 0.3}, seed=2)
+    encoded = semlink.encode(picture, codec="resilient", max_bytes=500, caption="", link=link)
+    received = link.send(encoded, picture_index=3)
+    previews = list(semlink.previews(received, decoder="hci"))
+    arrived = [packet for packet in received.packets if packet.outcome == "delivered"]
+    assert [one.packet for one in previews] == [packet.index for packet in arrived]
+    assert [one.bytes_received for one in previews] == [
+        sum(len(packet.data) for packet in arrived[: n + 1]) for n in range(len(arrived))
+    ]
+    qualities = [one.quality(picture)["psnr_db"] for one in previews]
+    assert qualities[-1] > qualities[0]
+    assert previews[-1].png == semlink.decode(received, decoder="hci").png
+    assert (previews[0].image.size, previews[0].trust) == ((192, 128), None)
+    assert list(semlink.previews(semlink.Link(snr_db=-20).send(encoded))) == []
 
 
 def test_a_link_that_loses_packets_gets_slices_and_every_packet_counts(picture):

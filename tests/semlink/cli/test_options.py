@@ -27,9 +27,10 @@ OPTIONS_OF_SEND = {
         "--decode-seed",
         "--device",
         "--out",
-        "--progressive",
         "--trust",
         "--trust-overlay",
+        "--watch",
+        "--watch-decoder",
     ),
     *("--sender", "--channel-at", "--receiver", "--timeout", "--json", "--help", "-h"),
 }
@@ -91,8 +92,9 @@ def test_options_reach_the_settings_of_the_three_services(run):
     over = channel.settings()
     assert (over.profile, over.run_seed) == ("rayleigh", 7)
     assert dict(over.changes) == {"snr_db": "4", "repair_overhead": "0.25"}
-    receive = receiver.receive_settings(progressive=True)
-    assert (receive.HasField("steps"), receive.steps, receive.seed, receive.progressive) == (True, 0, 9, True)
+    receive = receiver.receive_settings()
+    assert (receive.HasField("steps"), receive.steps, receive.seed, receive.progressive) == (True, 0, 9, False)
+    assert receiver.decode_settings(progressive=True).progressive
     assert not receive.HasField("fidelity")
     assert (at.addresses.sender, at.addresses.channel) == ("", "h:1")
 

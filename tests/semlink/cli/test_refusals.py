@@ -56,7 +56,7 @@ REFUSED = [
     ("send a.png --out nofolder/o.png", "nofolder"),
     ("send a.png --out /proc/o.png", "/proc/o.png"),
     ("send a.png --trust nofolder/t.png", "nofolder"),
-    ("send a.png --progressive note.txt", "note.txt"),
+    ("send a.png --watch note.txt", "note.txt"),
     ("send a.png --sender nonsense", "'nonsense' is not an address"),
     ("send a.png --timeout 0", "--timeout"),
     ("encode note.txt x.sem", "not a picture"),

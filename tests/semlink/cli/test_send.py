@@ -67,11 +67,9 @@ def test_the_same_seed_gives_the_same_report(photo, semlink_json):
 
 
 def test_a_channel_that_loses_everything_is_reported_and_no_picture_is_written(photo, tmp_path, semlink):
-    out, trust, overlay, previews = (tmp_path / name for name in ("out.png", "trust.png", "overlay.png", "previews"))
-    flags = ("--out", out, "--trust", trust, "--trust-overlay", overlay, "--progressive", previews)
-    previews.mkdir()
-    stale, kept = [out, trust, overlay, previews / "preview-007.png"], previews / "preview-of-mine.png"
-    for path in (*stale, kept):  # an older run, of which nothing may pass for a result
+    out, trust, overlay = stale = [tmp_path / name for name in ("out.png", "trust.png", "overlay.png")]
+    flags = ("--out", out, "--trust", trust, "--trust-overlay", overlay)
+    for path in stale:  # an older run, of which nothing may pass for a result
         path.write_bytes(b"older")
     status, text, _ = semlink("send", photo, "--snr", "-20", *flags)
     assert status == 0
@@ -79,7 +77,6 @@ def test_a_channel_that_loses_everything_is_reported_and_no_picture_is_written(p
     assert re.search(r"PSNR +│ +- dB", text)
     assert f"there is no picture: nothing was written to {out}; an older file there is removed" in text
     assert not [path for path in stale if path.exists()]
-    assert kept.exists()
 
 
 def test_a_command_that_fails_leaves_older_files_as_they_are(photo, tmp_path, semlink):
@@ -222,16 +219,29 @@ def test_decoding_options_change_the_picture_and_are_reported(photo, tmp_path, s
     assert len(set(files)) == 3
 
 
-def test_the_trust_map_and_the_previews_are_written(photo, tmp_path, semlink, semlink_json):
-    out, trust, folder = tmp_path / "out.png", tmp_path / "trust.png", tmp_path / "new" / "previews"
-    overlay = tmp_path / "overlay.png"
-    flags = ("--out", out, "--trust", trust, "--trust-overlay", overlay, "--progressive", folder)
+def test_previews_of_a_container_are_written_and_older_ones_removed(photo, tmp_path, semlink, semlink_json):
+    sem, folder = tmp_path / "a.sem", tmp_path / "new" / "previews"
+    semlink_json("encode", photo, sem, "--bytes", 700)
+    folder.mkdir(parents=True)
+    (folder / "preview-077.png").write_bytes(b"older")
+    (folder / "preview-of-mine.png").write_bytes(b"mine")
+    semlink_json("decode", sem, tmp_path / "a.png", "--progressive", folder)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == [*(f"preview-{number:03d}.png" for number in range(1, len(names))), "preview-of-mine.png"]
+    assert len(names) > 1
+    assert all(pixels_of(folder / name).shape == (256, 384, 3) for name in names[:-1])
+    status, _, err = semlink("decode", sem, folder / "preview-001.png", "--progressive", folder)
+    assert status == 2
+    assert "has the name of a file that --progressive writes" in err
+
+
+def test_the_trust_map_is_written(photo, tmp_path, semlink, semlink_json):
+    out, trust, overlay = (tmp_path / name for name in ("out.png", "trust.png", "overlay.png"))
+    flags = ("--out", out, "--trust", trust, "--trust-overlay", overlay)
     report = semlink_json("send", photo, "--snr", 30, *flags)["received"]
     assert pixels_of(trust).shape == (256, 384)
     assert pixels_of(overlay).shape == (256, 384, 3)
     assert report["trust"] == pytest.approx(pixels_of(trust).mean() / 255)
-    assert (folder / "preview-001.png").is_file()
-    assert all(pixels_of(path).shape == (256, 384, 3) for path in folder.iterdir())
     status, text, _ = semlink("send", photo, "--snr", 30, *flags, "--decoder", "hci")
     assert status == 0
     assert f"no trust map was written to {trust}: decoder 'hci' makes none" in text
