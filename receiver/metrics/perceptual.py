@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from receiver.convolution import Convolution
 from receiver.metrics.names import PERCEPTUAL
 from shared.errors import SetupError
 from shared.pixels import to_tensor
@@ -129,7 +130,11 @@ def _convolutions(arrays: Arrays, strides: Sequence[int], paddings: Sequence[int
     for index, (stride, padding) in enumerate(zip(strides, paddings, strict=True)):
         kernel, bias = (torch.from_numpy(np.asarray(arrays[f"Conv_{index}"][key])) for key in ("kernel", "bias"))
         height, width, inputs, outputs = kernel.shape
-        conv = nn.Conv2d(inputs, outputs, (height, width), stride, padding)
+        conv = (
+            Convolution(inputs, outputs)
+            if (height, width, stride, padding) == (3, 3, 1, 1)
+            else nn.Conv2d(inputs, outputs, (height, width), stride, padding)
+        )
         conv.weight = nn.Parameter(kernel.permute(3, 2, 0, 1).contiguous(), requires_grad=False)
         conv.bias = nn.Parameter(bias, requires_grad=False)
         made.append(conv)

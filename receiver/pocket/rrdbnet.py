@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from receiver.convolution import Convolution
 from receiver.pocket.diffusers_import import ConfigMixin, ModelMixin, register_to_config
 
 RESIDUAL_SCALE = 0.2
@@ -21,7 +22,7 @@ class DenseBlock(nn.Module):
         super().__init__()
         outputs = (growth, growth, growth, growth, width)
         self.convs = nn.ModuleList(
-            nn.Conv2d(width + index * growth, channels, 3, padding=1) for index, channels in enumerate(outputs)
+            Convolution(width + index * growth, channels) for index, channels in enumerate(outputs)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,13 +51,13 @@ class RRDBNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is un
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self, width: int = 64, growth: int = 32, depth: int = 23) -> None:
         super().__init__()
-        self.first = nn.Conv2d(3, width, 3, padding=1)
+        self.first = Convolution(3, width)
         self.body = nn.Sequential(*(ResidualInResidual(width, growth) for _ in range(depth)))
-        self.body_end = nn.Conv2d(width, width, 3, padding=1)
-        self.up1 = nn.Conv2d(width, width, 3, padding=1)
-        self.up2 = nn.Conv2d(width, width, 3, padding=1)
-        self.high = nn.Conv2d(width, width, 3, padding=1)
-        self.last = nn.Conv2d(width, 3, 3, padding=1)
+        self.body_end = Convolution(width, width)
+        self.up1 = Convolution(width, width)
+        self.up2 = Convolution(width, width)
+        self.high = Convolution(width, width)
+        self.last = Convolution(width, 3)
 
     def forward(self, small: Tensor) -> Tensor:
         """Return ``[B, 3, 4h, 4w]`` for ``small`` ``[B, 3, h, w]``, both 0 to 1 (not clamped)."""
