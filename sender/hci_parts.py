@@ -6,7 +6,9 @@ gives the measurements.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -127,8 +129,11 @@ class PartsEncoder:
                 except BitstreamError:
                     continue
                 parts = [np.ascontiguousarray(cell.cut(small)) for cell in cells]
-                encodings = _Encodings(get_coder(name), parts, self.plan.longest_slice_bytes - HCI_HEADER_BYTES)
-                coded = encodings.best_within(room - HCI_HEADER_BYTES * count)
+                with ThreadPoolExecutor(os.cpu_count()) as threads:
+                    encodings = _Encodings(
+                        get_coder(name), parts, self.plan.longest_slice_bytes - HCI_HEADER_BYTES, threads
+                    )
+                    coded = encodings.best_within(room - HCI_HEADER_BYTES * count)
                 if coded is not None:
                     return tuple(pack_params(name, scale) + payload for payload in coded)
         return (encode_hci(self.pixels, max_bytes, coder=self.coder),)
@@ -155,21 +160,25 @@ def _is_compact(count: int, width: int, height: int) -> bool:
     return max(aspect, 1 / aspect) <= MOST_OBLONG
 
 
-@dataclass
 class _Encodings:
-    """The payloads of ``parts`` by quality. Each is coded once. A part longer than ``longest`` bytes gets coarser."""
+    """The payloads of ``parts`` by quality, each coded once, side by side in ``threads``.
 
-    coder: HciCoder
-    parts: Sequence[NDArray[np.uint8]]
-    longest: int
-    _made: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    A part longer than ``longest`` bytes gets coarser.
+    """
+
+    def __init__(
+        self, coder: HciCoder, parts: Sequence[NDArray[np.uint8]], longest: int, threads: ThreadPoolExecutor
+    ) -> None:
+        self._qualities, self._longest, self._threads = coder.qualities, longest, threads
+        self._encoders = list(threads.map(coder.prepare, parts))
+        self._made: dict[tuple[int, int], bytes] = {}
 
     def best_within(self, max_bytes: int) -> list[bytes] | None:
         """Return the payloads at the best common quality within ``max_bytes``; None if nothing fits.
 
         What is left of the bytes raises as many parts as possible by one step.
         """
-        low, high = -1, len(self.coder.qualities)
+        low, high = -1, len(self._qualities)
         while high - low > 1:
             middle = (low + high) // 2
             if sum(map(len, self._at(middle))) <= max_bytes:
@@ -179,7 +188,7 @@ class _Encodings:
         if low < 0:
             return None
         chosen = self._at(low)
-        if high < len(self.coder.qualities):
+        if high < len(self._qualities):
             finer, left = self._at(high), max_bytes - sum(map(len, chosen))
             for index in sorted(range(len(chosen)), key=lambda one: len(finer[one]) - len(chosen[one])):
                 more = len(finer[index]) - len(chosen[index])
@@ -189,12 +198,12 @@ class _Encodings:
 
     def _at(self, quality: int) -> list[bytes]:
         """Return the payloads at this position of the coder's qualities, those too long at a coarser one."""
-        return [self._coded(part, quality) for part in range(len(self.parts))]
+        return list(self._threads.map(lambda part: self._coded(part, quality), range(len(self._encoders))))
 
     def _coded(self, part: int, quality: int) -> bytes:
         if (part, quality) not in self._made:
-            payload = self.coder.encode(self.parts[part], self.coder.qualities[quality])
-            if len(payload) > self.longest and quality > 0:
+            payload = self._encoders[part](self._qualities[quality])
+            if len(payload) > self._longest and quality > 0:
                 payload = self._coded(part, quality - 1)
             self._made[part, quality] = payload
         return self._made[part, quality]

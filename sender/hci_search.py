@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from shared.hci.stream import HCI_SCALES, encode_hci, hci_candidates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -54,7 +55,7 @@ def choose_hci(
     if loop is not None:
         candidates = hci_candidates(pixels, max_bytes, coder=codec.hci_coder, steps=STEPS_TRIED)
         if candidates:
-            return candidates[0] if len(candidates) == 1 else min(candidates, key=loop(pixels))
+            return _choose(candidates, partial(loop, pixels))
     return encode_hci(pixels, max_bytes, coder=codec.hci_coder)
 
 
@@ -70,7 +71,7 @@ def _choose_filling_hci(
     If none of the usual scales for this rate is accepted, finer scales are tried one by one. A picture that takes fewer
     bytes at full quality is accepted at no scale.
     """
-    distance = None if loop is None else loop(pixels)
+    distance = None if loop is None else partial(loop, pixels)
     if distance is None and fills(up_sampled := encode_hci(pixels, max_bytes, coder=codec.hci_coder)):
         return up_sampled
     candidates: list[bytes] = []
@@ -78,12 +79,15 @@ def _choose_filling_hci(
         here = hci_candidates(pixels, max_bytes, coder=codec.hci_coder, steps=steps)
         filling = [payload for payload in here if fills(payload)]
         if filling:
-            return min(filling, key=distance or _prefer_longest)
+            return _choose(filling, distance)
         candidates += here
     if not candidates:
         return encode_hci(pixels, max_bytes, coder=codec.hci_coder)
-    return min(candidates, key=distance or _prefer_longest)
+    return _choose(candidates, distance)
 
 
-def _prefer_longest(payload: bytes) -> float:
-    return -len(payload)
+def _choose(payloads: Sequence[bytes], make_distance: Callable[[], Callable[[bytes], float]] | None) -> bytes:
+    """Return the payload of the least distance, or without one the longest. A single payload needs no decoding."""
+    if len(payloads) == 1:
+        return payloads[0]
+    return max(payloads, key=len) if make_distance is None else min(payloads, key=make_distance())

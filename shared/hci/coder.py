@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -26,6 +28,10 @@ class HciCoder(Protocol):
 
     def encode(self, small: NDArray[np.uint8], quality: int) -> bytes:
         """Code ``small`` (``[h, w, 3]`` RGB or ``[h, w]`` grey, uint8) at ``quality`` and return its payload."""
+        ...
+
+    def prepare(self, small: NDArray[np.uint8]) -> Callable[[int], bytes]:
+        """Return ``encode`` of ``small`` as a function of the quality; what any quality needs is computed once."""
         ...
 
     def encode_within(self, small: NDArray[np.uint8], max_bytes: int) -> bytes:

@@ -28,7 +28,7 @@ from shared.pixels import grey_to_rgb, to_tensor
 from shared.range_coding import RangeReader, RangeWriter, table_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -193,13 +193,17 @@ class Encoder:
         inner = self._conv(F.leaky_relu(x, 0.125), f"{name}.first")
         return x + self._conv(F.leaky_relu(inner, 0.125), f"{name}.second")
 
-    def latents(self, picture: Tensor, quality: int) -> tuple[Tensor, Tensor]:
-        """Map a picture ``[1, 3, 16h, 16w]`` (0..1) to the latent ``[1, C, h, w]`` in steps and the hyper-latent."""
+    def analyse(self, picture: Tensor) -> Tensor:
+        """Map a picture ``[1, 3, 16h, 16w]`` (0..1) to ``[1, C, h, w]``, which is the same at every quality."""
         block = self._conv(F.pixel_unshuffle(picture - 0.5, STRIDE), "analysis_skip")
         x = self._conv(F.pixel_unshuffle(picture - 0.5, 4), "analysis.1")
         x = self._conv(self._residual(x, "analysis.2"), "analysis.3", 2)
         x = self._residual(self._residual(x, "analysis.4"), "analysis.5")
-        y = (self._conv(x, "analysis.6", 2) + block) * self.gain[quality]
+        return self._conv(x, "analysis.6", 2) + block
+
+    def latents(self, analysed: Tensor, quality: int) -> tuple[Tensor, Tensor]:
+        """Return the latent ``[1, C, h, w]`` in steps and the hyper-latent of an ``analysed`` picture."""
+        y = analysed * self.gain[quality]
         z = F.leaky_relu(self._conv(y, "hyper_analysis.0"), 0.125)
         z = F.leaky_relu(self._conv(z, "hyper_analysis.2", 2), 0.125)
         return y, self._conv(z, "hyper_analysis.4", 2)
@@ -233,7 +237,17 @@ class LearnedHciCoder:
             PictureError: a side outside 8..2048 or another kind of array.
             ConfigError: a quality outside 0..31.
         """
-        return self._encode(small, quality)[0]
+        return self.prepare(small)(quality)
+
+    @torch.no_grad()
+    def prepare(self, small: NDArray[np.uint8]) -> Callable[[int], bytes]:
+        """Return ``encode`` of ``small`` as a function of the quality; the analysis is computed once.
+
+        Raises:
+            PictureError: as ``encode``.
+        """
+        analysed = self._analyse(small)
+        return lambda quality: self._encode(analysed, quality)[0]
 
     def encode_within(self, small: NDArray[np.uint8], max_bytes: int) -> bytes:
         """Return the payload of the highest quality within ``max_bytes``, or that of the lowest if none fits.
@@ -241,12 +255,12 @@ class LearnedHciCoder:
         Raises:
             PictureError: as ``encode``.
         """
-        return find_highest_within(self.qualities, max_bytes, lambda quality: self.encode(small, quality))
+        return find_highest_within(self.qualities, max_bytes, self.prepare(small))
 
     @torch.no_grad()
     def encode_with_picture(self, small: NDArray[np.uint8], quality: int) -> tuple[bytes, NDArray[np.uint8]]:
         """Return what ``encode`` returns and the picture that ``decode`` will return for it."""
-        payload, latent = self._encode(small, quality)
+        payload, latent = self._encode(self._analyse(small), quality)
         height, width = small.shape[:2]
         return payload, crop(self.decoder.picture(latent, quality), width, height, grey=small.ndim == 2)
 
@@ -270,11 +284,8 @@ class LearnedHciCoder:
         receiver.reader.finish()
         return crop(self.decoder.picture(latent, payload[0]), width, height, grey=grey)
 
-    @torch.no_grad()
-    def _encode(self, small: NDArray[np.uint8], quality: int) -> tuple[bytes, Tensor]:
-        """Return the payload, and the latent in units as the decoder will read it."""
-        if quality not in self.qualities:
-            raise ConfigError(f"quality {quality} of the learned HCI coder: must be 0 to {self.qualities[-1]}")
+    def _analyse(self, small: NDArray[np.uint8]) -> Tensor:
+        """Return the part of the encoding that is the same at every quality."""
         if small.dtype != np.uint8 or (small.ndim != 2 and small.shape[2:] != (3,)):
             raise PictureError(f"a small picture of {small.dtype} {small.shape}: must be uint8 [h, w, 3] or [h, w]")
         height, width = small.shape[:2]
@@ -282,7 +293,14 @@ class LearnedHciCoder:
             raise PictureError(
                 f"a small picture of {width}x{height}: sides must be {MIN_SMALL_SIDE} to {LEARNED_MAX_SIDE}"
             )
-        latent, hyper = self.encoder.latents(pad_to_stride(small).to(self.device), quality)
+        return self.encoder.analyse(pad_to_stride(small).to(self.device))
+
+    @torch.no_grad()
+    def _encode(self, analysed: Tensor, quality: int) -> tuple[bytes, Tensor]:
+        """Return the payload, and the latent in units as the decoder will read it."""
+        if quality not in self.qualities:
+            raise ConfigError(f"quality {quality} of the learned HCI coder: must be 0 to {self.qualities[-1]}")
+        latent, hyper = self.encoder.latents(analysed, quality)
         sender = Sender(hyper, latent, self.tables)
         agreed = self._code_latent(sender, quality, latent.shape[2], latent.shape[3])
         return bytes([quality]) + sender.writer.to_bytes(), agreed

@@ -15,6 +15,9 @@ FULL_SHARE: Final = 0.985
 """A payload of this share of the budget ends the search: the next quality takes about 3 % more bytes."""
 TOLERANCE: Final = 1.04
 """Once a payload fits, a quality is also tried whose predicted size is above the budget by up to this factor."""
+ENOUGH: Final = 3
+ENOUGH_SHARE: Final = 0.95
+"""After ``ENOUGH`` payloads this share of the budget ends the search: further ones gain little."""
 MOST_STEPS: Final = 6
 """Most drafts to guess a quality; fewer where they settle."""
 NEIGHBOURS: Final = 3
@@ -43,19 +46,25 @@ def find_highest_within(qualities: range, max_bytes: int, encode: Callable[[int]
 
 
 def find_by_drafts(
-    qualities: range, max_bytes: int, draft_bytes: Callable[[int], int], encode: Callable[[int], bytes]
+    qualities: range,
+    max_bytes: int,
+    draft_bytes: Callable[[int], int],
+    encode: Callable[[int], bytes],
+    usual_ratio: float = 1.0,
 ) -> list[int]:
     """Return the qualities found whose payloads keep ``max_bytes``, highest first; the lowest quality if none does.
 
-    ``draft_bytes`` returns the size of a quick encoding. Its ratio to the last real payload predicts the real sizes of
-    the qualities nearby, so that two or three calls of ``encode`` are usually enough.
+    ``draft_bytes`` returns the size of a quick encoding. A real payload takes about ``usual_ratio`` times as many
+    bytes, which gives the first quality. The ratio at the last real payload predicts the real sizes of the qualities
+    nearby, so that two or three calls of ``encode`` are usually enough.
     """
     draft = cache(draft_bytes)
     sizes: dict[int, int] = {}
-    quality: int | None = _guess(qualities, max_bytes, draft, len(qualities) // 3)
+    quality: int | None = _guess(qualities, max_bytes / usual_ratio, draft, len(qualities) // 3)
     while quality is not None:
         sizes[quality] = len(encode(quality))
-        if FULL_SHARE * max_bytes <= sizes[quality] <= max_bytes:
+        share = FULL_SHARE if len(sizes) < ENOUGH else ENOUGH_SHARE
+        if any(share * max_bytes <= size <= max_bytes for size in sizes.values()):
             break
         quality = _next_quality(qualities, max_bytes, draft, sizes, quality)
     return sorted((one for one, size in sizes.items() if size <= max_bytes), reverse=True) or [qualities[0]]
@@ -83,9 +92,9 @@ def _next_quality(
     near = qualities[max(0, middle - NEIGHBOURS) : middle + NEIGHBOURS + 1]
     untried = [one for one in near if one not in sizes and (best is None or one > best)]
     allowed_bytes = max_bytes * (1 if best is None else TOLERANCE)
-    fitting = [one for one in untried if draft(one) * ratio <= allowed_bytes]
-    if fitting:
-        return max(fitting)
+    highest = next((one for one in reversed(untried) if draft(one) * ratio <= allowed_bytes), None)
+    if highest is not None:
+        return highest
     if best is not None or qualities[0] in sizes:
         return None
     return qualities[max(0, qualities.index(min(*near, *sizes)) - 1)]

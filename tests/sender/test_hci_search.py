@@ -46,6 +46,20 @@ def test_the_hci_of_the_least_distance_is_sent(sign, picture):
     assert scale_of(payload, picture) == (min(scales) if sign > 0 else max(scales))
 
 
+def test_a_single_choice_is_sent_without_decoding_it(picture):
+    chosen, decoded = [], []
+
+    def fills(payload):
+        return chosen[0] == payload if chosen else not chosen.append(payload)
+
+    def loop(pixels):
+        return decoded.append
+
+    payload = choose_hci(get_codec("adaptive"), picture.pixels, loop, BUDGET_BYTES, fills)
+    assert payload == chosen[0]
+    assert decoded == []
+
+
 def test_without_a_decoder_the_hci_is_the_one_of_codec_hci(picture):
     with_adaptive, with_hci = (
         choose_hci(get_codec(name), picture.pixels, None, BUDGET_BYTES) for name in ("adaptive", "hci")

@@ -60,6 +60,12 @@ def test_decoder_finds_what_the_encoder_expects(coder, width, height, quality):
     assert np.array_equal(decoded, expected)
 
 
+def test_a_prepared_picture_is_coded_at_any_quality(coder):
+    prepared = coder.prepare(picture(48, 31))
+    for quality in (31, 0, 13):
+        assert prepared(quality) == coder.encode(picture(48, 31), quality)
+
+
 def test_decoded_picture_resembles_the_original(coder):
     small = picture(96, 64)
     decoded = coder.decode(coder.encode(small, 31), 96, 64, grey=False)

@@ -51,6 +51,25 @@ def test_drafts_find_a_quality_that_fills_the_budget_in_few_encodings(first, slo
         assert len(encoded) <= 6
 
 
+@pytest.mark.parametrize("ratio", [0.8, 1.25])
+def test_a_known_ratio_of_payloads_to_drafts_saves_encodings(ratio):
+    real = sizes(10, 0.05, 0, 0.01)
+    drafts = [round(size / ratio) for size in real]
+
+    def count_encodings(usual_ratio):
+        encoded = []
+
+        def encode(quality):
+            encoded.append(quality)
+            return bytes(real[quality])
+
+        found, *_ = find_by_drafts(QUALITIES, 300, lambda quality: drafts[quality], encode, usual_ratio)
+        assert 0.95 * 300 <= real[found] <= 300
+        return len(encoded)
+
+    assert count_encodings(ratio) < count_encodings(1)
+
+
 @given(st.integers(4, 200), st.floats(0.01, 0.07), st.floats(0.001, 1.2))
 def test_without_drafts_the_highest_quality_that_fits_is_found(first, slope, share):
     real = sizes(first, slope, 0, 0)
