@@ -54,7 +54,7 @@ CODES = {"fixed": f"+ldpc:mcs={FIXED_MCS}", "best": "+ldpc:best", "ideal": "+ide
 OURS = "hci"
 COHERENCE_SYMBOLS = 1024
 SNRS_DB = {"awgn": (-3, 0, 3, 6, 9, 12, 15, 18), "rayleigh": (0, 6, 12, 18, 24)}
-SHOWN = {"psnr_db": "PSNR dB", "ms_ssim": "MS-SSIM", "lpips_alex": "LPIPS-Alex ↓"}
+SHOWN = {"psnr_db": "PSNR dB", "ms_ssim": "MS-SSIM"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,6 @@ class Point:
     complete: float
     psnr_db: float
     ms_ssim: float
-    lpips_alex: float
 
 
 def make_config(channel: str, es_n0_db: float, seed: int) -> ChannelConfig:
@@ -89,7 +88,7 @@ class Run:
         self._measures = Measures(tuple(SHOWN))
         self._chains, self._files, self._extractors = ChainCache(), FileCache(), Extractors()
         self._ours: dict[tuple[bytes, int], Bitstream | None] = {}
-        self._measured: dict[tuple[bytes, bytes], tuple[float, float, float]] = {}
+        self._measured: dict[tuple[bytes, bytes], tuple[float, float]] = {}
 
     def measure_point(
         self, originals: Sequence[NDArray[np.uint8]], channel: str, es_n0_db: float, codec: str, code: str
@@ -151,12 +150,12 @@ class Run:
                 self._ours[key] = None
         return self._ours[key]
 
-    def _measure(self, made: NDArray[np.uint8], original: NDArray[np.uint8]) -> tuple[float, float, float]:
+    def _measure(self, made: NDArray[np.uint8], original: NDArray[np.uint8]) -> tuple[float, float]:
         key = (made.tobytes(), original.tobytes())
         if key not in self._measured:
             found = self._measures.compare(made, self._measures.reference(original))
-            psnr_db, ms_ssim, lpips_alex = (float(found[name] or 0.0) for name in SHOWN)
-            self._measured[key] = psnr_db, ms_ssim, lpips_alex
+            psnr_db, ms_ssim = (float(found[name] or 0.0) for name in SHOWN)
+            self._measured[key] = psnr_db, ms_ssim
         return self._measured[key]
 
 
@@ -216,7 +215,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    figure, panels = plt.subplots(len(SHOWN), len(SNRS_DB), figsize=(11, 10), sharex="col", layout="constrained")
+    figure, panels = plt.subplots(len(SHOWN), len(SNRS_DB), figsize=(11, 8), sharex="col", layout="constrained")
     colours = {codec: f"C{number}" for number, codec in enumerate((OURS, *CODECS))}
     for row, (measure, name) in zip(panels, SHOWN.items(), strict=True):
         for axes, channel in zip(row, SNRS_DB, strict=True):

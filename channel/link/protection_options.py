@@ -87,15 +87,16 @@ def predict_scheme_options(
     Raises:
         ConfigError: a source or repair packet is longer than ``scheme`` carries.
     """
-    from scipy.stats import binom  # noqa: PLC0415 - slow to import, and only predictions need it
+    from scipy.special import bdtr  # noqa: PLC0415 - keeps --help quick
 
     repairs = np.arange(max_repair_packets + 1)
     longest = max(lengths)
+    lost = predict_packet_loss(config, scheme, longest)
     return SchemeOptions(
         scheme,
         source_uses=sum(packet_uses(size, scheme, config) * count for size, count in Counter(lengths).items()),
         repair_packet_uses=packet_uses(repair_packet_bytes(longest, 1), scheme, config) if max_repair_packets else 0,
-        loss_probability=1 - binom.cdf(repairs, len(lengths) + repairs, predict_packet_loss(config, scheme, longest)),
+        loss_probability=1 - bdtr(repairs, len(lengths) + repairs, lost),
     )
 
 

@@ -45,7 +45,11 @@ def predict_loss(request: channel_pb2.PredictLossRequest) -> channel_pb2.Predict
     lengths = _read_lengths(request.streams)
     return channel_pb2.PredictLossResponse(
         streams=[
-            _stream_message(kind, predict_stream_options(sizes, config, request.max_repair_overhead))
+            _stream_message(
+                kind,
+                predict_stream_options(sizes, config, request.max_repair_overhead),
+                config.stream_scheme(kind).index,
+            )
             for kind, sizes in lengths.items()
         ],
         channel_uses=predict_channel_uses(lengths, config, profile.repair_overheads()),
@@ -71,6 +75,11 @@ def read_stream_options(response: channel_pb2.PredictLossResponse) -> dict[Strea
     }
 
 
+def read_profile_mcs(response: channel_pb2.PredictLossResponse) -> dict[StreamKind, int]:
+    """Return the MCS of every stream in ``response`` with the settings as they are, by stream kind."""
+    return {StreamKind(stream.kind): stream.profile_mcs for stream in response.streams}
+
+
 def _read_lengths(streams: Iterable[channel_pb2.StreamPackets]) -> dict[StreamKind, list[int]]:
     known = {int(kind) for kind in StreamKind}
     lengths: dict[StreamKind, list[int]] = {}
@@ -86,9 +95,10 @@ def _read_lengths(streams: Iterable[channel_pb2.StreamPackets]) -> dict[StreamKi
     return lengths
 
 
-def _stream_message(kind: StreamKind, options: StreamOptions) -> channel_pb2.StreamPrediction:
+def _stream_message(kind: StreamKind, options: StreamOptions, profile_mcs: int) -> channel_pb2.StreamPrediction:
     return channel_pb2.StreamPrediction(
         kind=packet_pb2.StreamKind.ValueType(kind),
+        profile_mcs=profile_mcs,
         source_packets=options.source_packets,
         schemes=[
             channel_pb2.SchemePrediction(

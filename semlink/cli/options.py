@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from semlink.client.addresses import Addresses
+from semlink.pipeline.transfer import Protect
 
 if TYPE_CHECKING:
     from shared.rpc.semlink.v1 import channel_pb2, receiver_pb2, sender_pb2
@@ -27,13 +28,6 @@ class SnrKind(StrEnum):
 
     ESN0 = "esn0"
     EBN0 = "ebn0"
-
-
-class Protect(StrEnum):
-    """How the streams of a picture are protected."""
-
-    EQUAL = "equal"
-    UNEQUAL = "unequal"
 
 
 CodecName = Annotated[str, typer.Option("--codec", help="Codec, one that 'semlink codecs' lists.", metavar="NAME")]
@@ -297,10 +291,10 @@ class ChannelOptions:
         Protect,
         typer.Option(
             "--protect",
-            help="Protection of the streams: equal, or unequal: better for streams that matter more, at the same "
-            "number of channel uses.",
+            help="Protection of the streams in the profile's channel uses: none (the profile as it is), equal (one MCS "
+            "and share of repair packets), unequal (by worth), auto (the least predicted loss).",
         ),
-    ] = Protect.EQUAL
+    ] = Protect.AUTO
     time_scale: Annotated[
         float,
         typer.Option("--time-scale", help="Wall-clock seconds per simulated second; 0 does not wait.", metavar="RATIO"),

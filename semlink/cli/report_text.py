@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from semlink.report.text import format_number
@@ -13,18 +14,18 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from semlink.pipeline.transfer import Transfer
+    from semlink.pipeline.transfer import ChosenProtection, Transfer
     from shared.rpc.semlink.v1 import channel_pb2, receiver_pb2, sender_pb2
 
 
 def make_transfer_document(transfer: Transfer) -> dict[str, Any]:
-    """Return the three reports on one picture, ready for JSON."""
+    """Return the three reports on one picture and its protection, ready for JSON."""
     sent, link, received = map(message_to_dict, (transfer.sent, transfer.link, transfer.received.report))
     sent["container_bytes"] = len(transfer.sent.container)
     for field in ("container", "next_sequence_counts"):
         sent.pop(field, None)
     received["outcome"] = outcome_of(transfer.received.report)
-    return {"sent": sent, "link": link, "received": received}
+    return {"sent": sent, "link": link, "received": received, "protection": asdict(transfer.protection)}
 
 
 def make_decoding_document(report: receiver_pb2.ReceiveReport) -> dict[str, Any]:
@@ -74,6 +75,7 @@ def summarise_transfer(transfer: Transfer) -> list[tuple[str, str]]:
         ("container", f"{len(sent.container)} bytes, {sent.bpp:.4f} bpp"),
         ("streams", describe_streams(sent)),
         ("packets", _describe_packets(sent)),
+        ("protection", describe_protection(transfer.protection)),
         ("arrived", describe_delivery(link)),
         *[("repair", _describe_repair(one)) for one in report.repairs],
         ("Es/N0, Eb/N0", f"{link.es_n0_db:.2f} dB, {link.eb_n0_db:.2f} dB"),
@@ -150,6 +152,19 @@ def describe_delivery(link: channel_pb2.LinkReport) -> str:
     rare = {"expired": link.expired, "out of order": link.reordered}
     text = f"{link.delivered} of {link.packets}; FEC failed {link.fec_failed}, erased {link.erased}"
     return text + "".join(f", {name} {count}" for name, count in rare.items() if count)
+
+
+def describe_protection(chosen: ChosenProtection) -> str:
+    """Return the protection, as in ``equal (auto): LPIPS-Alex 0.310 expected, none 0.552; HCI MCS 9 + 2 repair``."""
+    losses = {str(name): f"{loss:.3f}" for name, loss in chosen.expected_lpips_alex.items()}
+    parts = [str(chosen.chosen) if chosen.chosen is chosen.asked else f"{chosen.chosen} ({chosen.asked})"]
+    if losses:
+        others = [f"{name} {loss}" for name, loss in losses.items() if name != chosen.chosen]
+        parts[0] += f": LPIPS-Alex {', '.join([losses[chosen.chosen] + ' expected', *others])}"
+    if chosen.streams:
+        repair = {one.kind: f" + {one.repair_packets} repair" if one.repair_packets else "" for one in chosen.streams}
+        parts.append(", ".join(f"{one.kind} MCS {one.mcs}{repair[one.kind]}" for one in chosen.streams))
+    return "; ".join([*parts, *([chosen.reason] if chosen.reason else [])])
 
 
 def describe_contents(report: receiver_pb2.ReceiveReport) -> str:

@@ -14,7 +14,6 @@ from semlink.cli.options import (
     ChannelOptions,
     CodecName,
     Json,
-    Protect,
     ReceiverOptions,
     SenderOptions,
     ServiceOptions,
@@ -28,6 +27,7 @@ from semlink.cli.report_text import make_accounting_table, make_transfer_documen
 from semlink.cli.standard_streams import STANDARD, print_beside, write_output
 from semlink.cli.watch import Watch, WatchOptions
 from semlink.client.session import open_session
+from semlink.pipeline.transfer import Protect
 from shared.files import remove_file
 from shared.rpc.limits import DEFAULT_TIMEOUT_S
 
@@ -96,10 +96,10 @@ def send(
 
     with open_session(services.addresses, device=receiver.device, timeout_s=timeout) as session:
         run_transfer = session.transfer
-        if channel.protect is Protect.UNEQUAL:
-            from semlink.client.protected import transfer_unequally  # imports the channel and the sender
+        if channel.protect is not Protect.NONE:
+            from semlink.client.protected import transfer_protected
 
-            run_transfer = partial(transfer_unequally, session)
+            run_transfer = partial(transfer_protected, session, protect=channel.protect)
         watch = Watch(watching, session, given.data)
         with progress_bar(1, quiet=as_json) as on_stage, name_picture(picture):
             transfer = run_transfer(

@@ -1,88 +1,72 @@
-"""A transfer with unequal protection: an MCS and a repair overhead for each stream, chosen for this picture."""
+"""A transfer whose protection is chosen for its picture: an MCS and a repair overhead for each stream."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from channel.service.loss_messages import loss_request, read_stream_options
-from semlink.pipeline.protection import (
-    MAX_REPAIR_OVERHEAD,
-    choose_unequal_protection,
-    count_shares,
-    profile_changes,
-    stream_lengths,
-)
 from semlink.pipeline.settings_over import settings_over
-from semlink.pipeline.stream_importance import check_measured
-from semlink.pipeline.transfer import ignore_arrival, ignore_stage
-from sender.packets import make_packets
-from shared.bitstream import Bitstream
-from shared.packets import DEFAULT_PACKET_BYTES
-from shared.rpc.semlink.v1 import channel_pb2, sender_pb2
-from shared.streams import StreamKind
+from semlink.pipeline.transfer import ChosenProtection, Protect, ignore_arrival, ignore_stage
+from shared.rpc.semlink.v1 import receiver_pb2
 
 if TYPE_CHECKING:
     from semlink.client.session import Session
     from semlink.pipeline.transfer import OnArrival, OnStage, Transfer
-    from shared.rpc.semlink.v1 import receiver_pb2
+    from shared.rpc.semlink.v1 import channel_pb2, sender_pb2
+
+LEAST_LOSS: Final = 0.001
+"""Below this predicted loss of packets ``auto`` leaves the profile as it is, and predicts nothing else."""
+STATED: Final = ("mcs", "repair_overhead", "protection.")
+"""Changes of a profile, or how they start, that state the protection: ``auto`` leaves them as they are."""
 
 
-def transfer_unequally(
+def transfer_protected(
     session: Session,
     picture: bytes,
     send: sender_pb2.SendSettings,
     channel: channel_pb2.ChannelSettings,
     receive: receiver_pb2.ReceiveSettings | None = None,
     *,
+    protect: Protect,
     on_stage: OnStage = ignore_stage,
     on_arrival: OnArrival = ignore_arrival,
 ) -> Transfer:
-    """Send a picture file over the link, with the channel uses divided among its streams by their importance.
+    """Send a picture file over the link with the protection ``protect``, in the channel uses of the profile as it is.
 
     The picture is encoded once, for the loss that the channel predicts under its profile's own protection. The channel
-    predicts what each MCS and each number of repair packets costs and how likely it loses a stream; the streams take no
-    more channel uses than over ``channel`` as it is.
+    predicts what each MCS and each number of repair packets costs and how likely it loses a stream. With ``auto``, what
+    cannot be predicted leaves the profile as it is.
 
     Raises:
-        ConfigError: the SNR is an Eb/N0, or the importance of a stream of the picture was not measured.
+        ConfigError: not with ``auto``: the SNR is an Eb/N0, or the streams of the picture were not measured together.
+        BudgetError: not with ``auto``: the channel uses of the profile are too few.
         LinkError: the picture, the codec or the channel is refused.
     """
-    probe = {StreamKind.HCI: [DEFAULT_PACKET_BYTES]}
-    session.predict_loss(loss_request(channel, probe, MAX_REPAIR_OVERHEAD))  # refuses a channel before the encoding
-    encoded = session.encode(picture, settings_over(session.describe(channel), send), on_stage)
-    protected = protect_unequally(session, Bitstream.unpack(encoded.container), send.packet_bytes, channel)
-    packetised = sender_pb2.SendSettings()
+    described = session.describe(channel)
+    kept = _reason_to_keep(channel, described) if protect is Protect.AUTO else ""
+    if kept or protect is Protect.NONE:
+        transfer = session.transfer(picture, send, channel, receive, on_stage=on_stage, on_arrival=on_arrival)
+        transfer.protection = ChosenProtection(protect, Protect.NONE, reason=kept)
+        return transfer
+    from semlink.client.protection import check_predictable, choose_protection  # noqa: PLC0415 - imports the channel
+
+    if protect is not Protect.AUTO:
+        check_predictable(session, channel)
+    session.prepare(receive or receiver_pb2.ReceiveSettings())
+    encoded = session.encode(picture, settings_over(described, send), on_stage)
+    chosen, protected = choose_protection(session, encoded.container, send.packet_bytes, channel, described, protect)
+    packetised = type(send)()
     packetised.CopyFrom(send)
     packetised.container = encoded.container
     transfer = session.transfer(picture, packetised, protected, receive, on_stage=on_stage, on_arrival=on_arrival)
     transfer.sent.encode_s = encoded.encode_s
     transfer.sent.notes.extend(encoded.notes)
+    transfer.protection = chosen
     return transfer
 
 
-def protect_unequally(
-    session: Session, bitstream: Bitstream, packet_bytes: int, channel: channel_pb2.ChannelSettings
-) -> channel_pb2.ChannelSettings:
-    """Return ``channel`` with an MCS and a repair overhead for each stream of ``bitstream``.
-
-    The base is protected together with the HCI. Of streams in units, the expected share that arrives counts.
-
-    Raises:
-        ConfigError: as ``transfer_unequally``.
-    """
-    lengths = stream_lengths(make_packets(bitstream, packet_bytes=packet_bytes or DEFAULT_PACKET_BYTES).source)
-    base = lengths.pop(StreamKind.BASE, []) if StreamKind.HCI in lengths else []
-    lengths = {kind: sizes + base if kind is StreamKind.HCI else sizes for kind, sizes in lengths.items()}
-    check_measured(lengths)
-    prediction = session.predict_loss(loss_request(channel, lengths, MAX_REPAIR_OVERHEAD))
-    options = read_stream_options(prediction)
-    in_units = [stream.kind for stream in bitstream.streams if stream.lengths]
-    options |= {kind: count_shares(options[kind]) for kind in in_units}
-    chosen = choose_unequal_protection(options, prediction.channel_uses)
-    changes = profile_changes(chosen, {kind: len(sizes) for kind, sizes in lengths.items()})
-    if base:
-        changes |= {f"protection.BASE.{one}": changes[f"protection.HCI.{one}"] for one in ("mcs", "repair_overhead")}
-    protected = channel_pb2.ChannelSettings()
-    protected.CopyFrom(channel)
-    protected.changes.update(changes)
-    return protected
+def _reason_to_keep(channel: channel_pb2.ChannelSettings, described: channel_pb2.DescribeChannelResponse) -> str:
+    """Return why ``auto`` leaves the profile as it is before anything is encoded; empty if it need not."""
+    stated = [name for name in sorted(channel.changes) if name.startswith(STATED)]
+    if stated:
+        return f"{', '.join(stated)} as given"
+    return "hardly a packet is predicted to be lost" if described.packet_loss < LEAST_LOSS else ""

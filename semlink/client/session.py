@@ -76,6 +76,10 @@ class Session(Protocol):
         """Return the predicted loss and the channel uses of streams, for every MCS and number of repair packets."""
         ...
 
+    def prepare(self, receive: receiver_pb2.ReceiveSettings) -> None:
+        """Check ``receive``, and start to load what it needs, where the receiver runs in this process."""
+        ...
+
     def close(self) -> None:
         """Close connections, if there are any."""
         ...
@@ -119,6 +123,9 @@ class RemoteSession:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
         self._loop.close()
+
+    def prepare(self, receive: receiver_pb2.ReceiveSettings) -> None:
+        """Do nothing: a service checks its settings in each call, and loads at its first use."""
 
     def encode(
         self, picture: bytes, settings: sender_pb2.SendSettings, on_stage: OnStage = ignore_stage

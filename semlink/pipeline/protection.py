@@ -2,14 +2,14 @@
 
 The channel predicts what each option costs and how likely the stream is lost
 (``channel.link.protection_options``). The expected loss of quality is the sum over all subsets of streams of the
-probability that exactly these are received, times their measured loss (``stream_importance.py``). See
-``docs/protection.md``.
+probability that exactly these are received, times their measured loss (``stream_importance.py``). Of slices, which
+decode alone, each that arrives counts (``received_slices.py``). See ``docs/protection.md``.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
@@ -39,7 +39,10 @@ _LEAST_GAIN: Final = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """Protection of one stream, its channel uses, and the probability that the stream is complete."""
+    """Protection of one stream, its channel uses, and the probability that the stream is complete.
+
+    For slices, the expected part of what they improve takes the place of the probability.
+    """
 
     scheme: Mcs
     repair_packets: int
@@ -76,24 +79,6 @@ def stream_lengths(packets: Sequence[bytes]) -> dict[StreamKind, list[int]]:
             raise PacketError("protection is chosen from the source packets of streams, without repair packets")
         lengths.setdefault(kinds[0], []).append(len(packet))
     return lengths
-
-
-def count_shares(options: StreamOptions) -> StreamOptions:
-    """Return ``options`` of a stream whose packets decode alone: the expected share of them that is missing.
-
-    It takes the place of the probability that any is missing. Of K packets and r repair packets, lost independently, a
-    lost one stays lost if r or more of the K + r - 1 others are lost too.
-    """
-    from scipy.stats import binom  # noqa: PLC0415 - takes a third of a second
-
-    packets = options.source_packets
-    shares = []
-    for one in options.schemes:
-        lost = 1 - (1 - one.loss_probability[0]) ** (1 / packets)
-        repairs = np.arange(len(one.loss_probability))
-        missing = lost * binom.sf(repairs - 1, packets + repairs - 1, lost)
-        shares.append(replace(one, loss_probability=missing))
-    return replace(options, schemes=tuple(shares))
 
 
 def predict_options(
@@ -172,7 +157,7 @@ def choose_unequal_protection(
     ends = [
         _improve(start, candidates, channel_uses, importance) for start in starts if total_uses(start) <= channel_uses
     ]
-    return min(ends, key=lambda one: (_loss(one, importance), total_uses(one)))
+    return min(ends, key=lambda one: (expected_loss(one, importance), total_uses(one)))
 
 
 def total_uses(protections: Mapping[StreamKind, Protection]) -> int:
@@ -260,7 +245,7 @@ def _improve(
         improved = False
         for first, second in pairs:
             better = _exchange(chosen, first, second, candidates, channel_uses, importance)
-            gain = _loss(chosen, importance) - _loss(better, importance)
+            gain = expected_loss(chosen, importance) - expected_loss(better, importance)
             if gain > _LEAST_GAIN or (gain > -_LEAST_GAIN and total_uses(better) < total_uses(chosen)):
                 chosen, improved = better, True
     return chosen
@@ -298,5 +283,6 @@ def _exchange(
     return {**chosen, first: one.pick(i), second: other.pick(j)}
 
 
-def _loss(protections: Mapping[StreamKind, Protection], importance: Importance) -> float:
+def expected_loss(protections: Mapping[StreamKind, Protection], importance: Importance) -> float:
+    """Return the expected loss of quality under ``protections``."""
     return float(importance.expected_loss({kind: one.complete for kind, one in protections.items()}))

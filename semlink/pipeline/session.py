@@ -58,6 +58,17 @@ class LocalSession:
     def close(self) -> None:
         """Do nothing: there is no connection to close."""
 
+    def prepare(self, receive: receiver_pb2.ReceiveSettings) -> None:
+        """Check ``receive``, and start to load its decoder and the channel's codes in a thread.
+
+        A refusal of something else does not wait for them.
+
+        Raises:
+            LinkError: the decoder or an option is refused.
+        """
+        _check_settings(receive)
+        threading.Thread(target=self._load, args=(receive.decoder,), daemon=True).start()
+
     def encode(
         self, picture: bytes, settings: sender_pb2.SendSettings, on_stage: OnStage = ignore_stage
     ) -> sender_pb2.SendReport:
@@ -132,8 +143,7 @@ class LocalSession:
         send = settings_over(describe_channel(channel), send)
         if not send.container:
             check_request(loaded, codec, send.max_bytes, _caption(send))
-        # Models load while the picture is encoded. A refusal during the encoding does not wait for them.
-        threading.Thread(target=self._load, args=(receive.decoder,), daemon=True).start()
+        self.prepare(receive)
         bitstream, encode_s = self._encode(loaded, codec, send, on_stage)
         packets = requested_packets(bitstream, codec, send)
         on_stage("transmit", 0.0)
@@ -154,7 +164,9 @@ class LocalSession:
         report.packets_rejected = reception.rejected_packets
         report.repairs.extend(map(repair_report, reception.repairs()))
         return Transfer(
-            sent=send_report(codec, bitstream, packets, notes=loaded.notes, encode_s=encode_s),
+            sent=send_report(
+                codec, bitstream, packets, notes=() if send.container else loaded.notes, encode_s=encode_s
+            ),
             link=report_message(resolved, sent.report),
             received=Decoded(rebuilt.png, report, rebuilt.trust_png) if rebuilt else Decoded(b"", report),
             arrivals=[_without_packet(arrival_message(one)) for one in sent.arrivals],

@@ -3,16 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from shared.rpc.semlink.v1 import channel_pb2, packet_pb2, receiver_pb2, sender_pb2
 
     OnStage = Callable[[str, float], None]
     OnPreview = Callable[["Preview"], None]
     OnArrival = Callable[[packet_pb2.Arrival], None]
+
+
+class Protect(StrEnum):
+    """How the streams of a picture are protected: ``none`` is the channel's profile as it is (docs/protection.md)."""
+
+    AUTO = "auto"
+    NONE = "none"
+    EQUAL = "equal"
+    UNEQUAL = "unequal"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamProtection:
+    """MCS and number of repair packets of the stream kind called ``kind``."""
+
+    kind: str
+    mcs: int
+    repair_packets: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenProtection:
+    """How the streams of one picture were protected: what was ``asked`` for, and what was ``chosen``.
+
+    ``expected_lpips_alex`` is the predicted loss of quality of each protection that was compared. ``streams`` are empty
+    where the profile stays as it is. ``reason`` says why it does, or what limits the prediction.
+    """
+
+    asked: Protect
+    chosen: Protect
+    expected_lpips_alex: Mapping[Protect, float] = field(default_factory=dict)
+    streams: tuple[StreamProtection, ...] = ()
+    reason: str = ""
+
+
+AS_THE_PROFILE: Final = ChosenProtection(Protect.NONE, Protect.NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +89,7 @@ class Transfer:
     link: channel_pb2.LinkReport
     received: Decoded
     arrivals: list[packet_pb2.Arrival] = field(default_factory=list)
+    protection: ChosenProtection = AS_THE_PROFILE
 
 
 def ignore_stage(stage: str, done: float) -> None:

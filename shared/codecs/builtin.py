@@ -48,7 +48,7 @@ Version 1 of the same article is ``MTGC``. The tokens are reconstruction-aware s
 GSC: Final = Codec(
     name="gsc",
     summary="caption and up to sixteen channels of a learned latent, chosen by structural similarity",
-    streams=(StreamKind.CAPTION, StreamKind.LATENT),
+    streams=(StreamKind.LATENT, StreamKind.CAPTION),
     latent_channels=16,
 )
 """Generative semantic coding (Chen et al., arXiv 2510.27324)."""
@@ -63,7 +63,7 @@ MISC: Final = Codec(
 LAYERED: Final = Codec(
     name="layered",
     summary="highly compressed image over a base layer of two latent channels and a caption, which may survive it",
-    streams=(StreamKind.LATENT, StreamKind.CAPTION, StreamKind.HCI),
+    streams=(StreamKind.LATENT, StreamKind.HCI, StreamKind.CAPTION),
     latent_channels=2,
 )
 """A small base layer under a highly compressed image: two latent channels and a caption.

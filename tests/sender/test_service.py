@@ -80,7 +80,7 @@ def test_sequence_counts_continue_from_the_previous_picture(picture_png, sent):
 @pytest.mark.parametrize(
     ("codec", "kinds"),
     [
-        ("layered", [StreamKind.LATENT, StreamKind.CAPTION, StreamKind.HCI]),
+        ("layered", [StreamKind.LATENT, StreamKind.HCI, StreamKind.CAPTION]),
         ("misc", [StreamKind.HCI, StreamKind.CAPTION]),
     ],
 )
@@ -105,7 +105,7 @@ def test_codecs_are_listed():
     assert {codec.name for codec in reply.codecs} == set(codecs())
     assert all(codec.summary for codec in reply.codecs)
     streams = {codec.name: list(codec.streams) for codec in reply.codecs}
-    assert streams["layered"] == [StreamKind.LATENT, StreamKind.CAPTION, StreamKind.HCI]
+    assert streams["layered"] == [StreamKind.LATENT, StreamKind.HCI, StreamKind.CAPTION]
 
 
 @pytest.mark.parametrize("codec", ["hci", "hci-av1", "hci-learned"])

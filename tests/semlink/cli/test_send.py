@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -131,11 +132,20 @@ def test_channels_are_listed_shown_and_read_from_files(photo, tmp_path, semlink,
 def test_unequal_protection_spends_the_same_channel_uses_on_repair(photo, semlink, semlink_json):
     args = ("send", photo, "--codec", "hci-learned", "--bytes", 300, "--packet-bytes", 64, "--decoder", "hci")
     faded = (*args, "--channel", "rayleigh", "--snr", 12, "--seed", 3)
-    equal, unequal = semlink_json(*faded), semlink_json(*faded, "--protect", "unequal")
-    uses = [sum(charge["channel_uses"] for charge in one["link"]["account"]["charges"]) for one in (equal, unequal)]
+    plain, unequal = (semlink_json(*faded, "--protect", name) for name in ("none", "unequal"))
+    uses = [sum(charge["channel_uses"] for charge in one["link"]["account"]["charges"]) for one in (plain, unequal)]
     assert 0 < uses[1] <= uses[0]
-    assert equal["sent"]["repair_packets"] == 0 < unequal["sent"]["repair_packets"]
+    assert plain["sent"]["repair_packets"] == 0 < unequal["sent"]["repair_packets"]
     assert unequal["received"]["rebuilt"]
+    assert plain["protection"] == {
+        "asked": "none",
+        "chosen": "none",
+        "expected_lpips_alex": {},
+        "streams": [],
+        "reason": "",
+    }
+    (stream,) = unequal["protection"]["streams"]
+    assert stream == {"kind": "HCI", "mcs": ANY, "repair_packets": unequal["sent"]["repair_packets"]}
     status, _, err = semlink(*args, "--channel", "awgn", "--set", "snr_kind=ebn0", "--protect", "unequal")
     assert status == 2
     assert "esn0" in err
@@ -144,7 +154,13 @@ def test_unequal_protection_spends_the_same_channel_uses_on_repair(photo, semlin
 def test_repair_packets_recover_lost_packets(photo, semlink, semlink_json):
     args = ("send", photo, "--codec", "hci-av1", "--bytes", 500, "--packet-bytes", 64, "--decoder", "hci", "--snr", 9)
     lossy = (*args, "--erasure", 0.25, "--seed", 3)
-    assert not semlink_json(*lossy)["received"]["rebuilt"]
+    assert not semlink_json(*lossy, "--protect", "none")["received"]["rebuilt"]
+    chosen = semlink_json(*lossy)
+    assert chosen["received"]["rebuilt"]
+    assert chosen["sent"]["repair_packets"] > 0
+    losses = chosen["protection"]["expected_lpips_alex"]
+    assert losses[chosen["protection"]["chosen"]] == min(losses.values()) < losses["none"]
+    assert re.search(r"protection +│ +(un)?equal \(auto\): LPIPS-Alex 0\.\d+ expected, none 0", semlink(*lossy)[1])
     document = semlink_json(*lossy, "--repair", 1)
     assert document["received"]["rebuilt"]
     (repair,) = document["received"]["repairs"]
@@ -195,6 +211,7 @@ def test_an_invented_picture_is_reported_as_invented(photo, tmp_path, semlink, s
     assert report["invented"]
     assert report["trust"] == 0
     whole = ("send", photo, "--codec", "hci", "--bytes", "500", "--packet-bytes", "64", "--erasure", "0.6")
+    whole = (*whole, "--protect", "none")
     # At some seed the first packet arrives, and others do not.
     link = next(
         run

@@ -704,8 +704,11 @@ class StreamPrediction(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     SOURCE_PACKETS_FIELD_NUMBER: _builtins.int
     SCHEMES_FIELD_NUMBER: _builtins.int
+    PROFILE_MCS_FIELD_NUMBER: _builtins.int
     kind: _packet_pb2.StreamKind.ValueType
     source_packets: _builtins.int
+    profile_mcs: _builtins.int
+    """Row of the MCS table that the stream has with the settings as they are; it may be missing among schemes."""
     @_builtins.property
     def schemes(self) -> _containers.RepeatedCompositeFieldContainer[Global___SchemePrediction]:
         """Every MCS that carries the stream's longest packet and a repair packet for it, in order of the MCS table."""
@@ -716,10 +719,11 @@ class StreamPrediction(_message.Message):
         kind: _packet_pb2.StreamKind.ValueType = ...,
         source_packets: _builtins.int = ...,
         schemes: _abc.Iterable[Global___SchemePrediction] | None = ...,
+        profile_mcs: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "schemes", b"schemes", "source_packets", b"source_packets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "profile_mcs", b"profile_mcs", "schemes", b"schemes", "source_packets", b"source_packets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
