@@ -17,13 +17,13 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.common.arguments import make_parser
+from benchmarks.common.erasures import draw_arrivals, receive
 from benchmarks.common.pictures import load_bsds500_pictures
 from benchmarks.common.report import describe_machine, make_table, write_report
 from receiver.decoders.base import DecodeOptions
 from receiver.decoders.upsample import UpsampleDecoder
 from receiver.metrics.pixel import quality
 from receiver.rebuild import rebuild
-from receiver.reception import Reception
 from sender.encode import encode_picture
 from sender.expected_loss import NO_LOSS, ExpectedLoss
 from sender.extractors.extractors import Extractors
@@ -99,12 +99,7 @@ def _count_slices(bitstream: Bitstream) -> int:
 
 def psnr_db(packets: tuple[bytes, ...], pixels: NDArray[np.uint8], loss: float, draw: int, index: int) -> float:
     """Return the PSNR of what is left of ``packets`` when each is lost with probability ``loss``."""
-    arrived = np.random.default_rng((draw, index)).random(len(packets)) >= loss
-    reception = Reception(0)
-    for packet, received in zip(packets, arrived, strict=True):
-        if received:
-            reception.push(packet)
-    bitstream = reception.bitstream()
+    bitstream = receive(packets, draw_arrivals(draw, index, len(packets), loss))
     rebuilt = rebuild(bitstream, UpsampleDecoder(), DecodeOptions()) if bitstream else None
     if rebuilt is None or rebuilt.pixels is None:
         mean = pixels.mean((0, 1), keepdims=True).round().astype(np.uint8)

@@ -297,7 +297,7 @@ def make_loss_targets(rows: Sequence[Row], decoder: str) -> list[tuple[str, str,
     gain_db = ours.mean("psnr_db", MADE_FOR) - whole.mean("psnr_db", MADE_FOR)
     percent = 100 * (ours.mean("lpips_alex", MADE_FOR) / whole.mean("lpips_alex", MADE_FOR) - 1)
     total, rebuilt = ours.count(MADE_FOR, lambda *_: True), ours.count(MADE_FOR, lambda ending, _: ending == REBUILT)
-    loss = f"25 %, decoder `{decoder}`, {total} pictures and seeds"
+    loss = f"25 %, decoder `{decoder}`, {total} transmissions"
     return [
         (f"{loss}: every picture rebuilt", f"{rebuilt} of {total}", rebuilt == total),
         (f"{loss}: PSNR 3 dB above whole `hci`", f"{gain_db:+.2f} dB", gain_db >= LEAST_GAIN_DB),
