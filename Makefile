@@ -24,7 +24,7 @@ $(VENV)/ready: pyproject.toml constraints.txt requirements-no-deps.txt
 
 setup: $(VENV)/ready ## Create .venv with pinned versions, for use, tests and training
 
-demo: setup ## Send photographs over the link at three SNRs; writes out/demo/grid.png and a table
+demo: setup ## Send photographs over a fading link, by Semlink and by HEVC; writes out/demo/grid.png and a table
 	$(BIN)/semlink demo --out out/demo
 
 test: setup check proto-check ## Check style, types, layers and contracts, then run the fast tests on two cores

@@ -14,7 +14,9 @@ from PIL import Image
 
 from benchmarks.common.arguments import make_parser
 from benchmarks.common.paths import RESULTS, SCRATCH
-from semlink.cli.demo import run_demo
+from semlink.cli.demo import SEEDS, run_demo
+from semlink.demo.pictures import SIDE
+from semlink.demo.runs import CHART_DECODER, MAX_BYTES
 from shared.files import write_file
 from training.data import REPOSITORY
 
@@ -24,15 +26,27 @@ if TYPE_CHECKING:
 PAGE = RESULTS / "demo.md"
 GRID = REPOSITORY / "docs" / "images" / "demo-grid.jpg"
 FILES = SCRATCH / "demo"
-HEAD = """# What the demo measures
+HEAD = f"""# What the demo measures
 
-`python -m benchmarks.system.demo`: additive white Gaussian noise (AWGN), row 4 of the table of modulation and coding
-schemes (QPSK at rate 0.30). Streams and container are in bytes; bpp is 8 times the container's bytes over the number
-of pixels. `semlink send` with a row's picture, SNR and seed gives the row again; a lost picture has no measures
-([losses.md](../losses.md#what-is-left-of-a-picture)). The same seed gives the same bytes and packets on any machine;
-the last digit of a measure may depend on the processor, because the decoder computes in floating point.
+`python -m benchmarks.system.demo`: three photographs of {SIDE} pixels on the longer side, the channel `rayleigh` (each
+packet has a fade of its own), five signal-to-noise ratios (Es/N0), {SEEDS} seeds for each picture. Every picture goes
+over the link twice:
 
-![The pictures](../images/demo-grid.jpg)
+- **Semlink**: the codec `resilient` with at most {MAX_BYTES} bytes, at the channel's modulation and coding scheme
+  (MCS), row 4 of the table (QPSK at rate 0.30).
+- **HEVC + LDPC**: one file of High Efficiency Video Coding (HEVC) under low-density parity-check codes (LDPC), as
+  `hevc+ldpc:best` in [comparison.md](../comparison.md). The file gets as many channel uses (complex symbols) as
+  Semlink's packets take, at the one MCS that is best for the SNR. It is lost if one of its packets is lost.
+
+The grid shows the first seed of each picture, whatever it gives. There Semlink's pictures are decoded by the default
+decoder, without protection. `semlink send out/demo/coffee.png --bytes {MAX_BYTES} --channel rayleigh --protect none`
+with SNR and seed of a row of the first table gives the row again. The chart and the other two tables are of all seeds.
+There Semlink's decoder is `{CHART_DECODER}`, because the default one would take minutes for so many pictures. A lost
+picture counts as the original's mean colour, for both systems ([losses.md](../losses.md#what-is-left-of-a-picture)); in
+the first table it has no measures. The same seed gives the same bytes and packets on any machine; the last digit of a
+measure may depend on the processor, because decoders compute in floating point.
+
+![The pictures and the chart](../images/demo-grid.jpg)
 
 """
 

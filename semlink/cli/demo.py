@@ -1,17 +1,15 @@
-"""``semlink demo``: photographs over the link at several SNRs."""
+"""``semlink demo``: photographs over a fading link, by Semlink and by a classical codec."""
 
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from importlib.resources import files
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semlink.cli.options import MAX_SEED, ChannelName, Device, Json, Seed, ServiceOptions
+from semlink.cli.options import ChannelName, Device, Json, Seed, ServiceOptions
 from semlink.cli.output import print_json, print_line, print_table
 from semlink.cli.output_files import make_folder
 from semlink.cli.progress import progress_bar
@@ -19,28 +17,27 @@ from semlink.cli.report_text import describe_contents, describe_streams, make_tr
 from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
 from semlink.report.text import format_number, markdown_table
-from shared.errors import ConfigError, SetupError
+from shared.errors import ConfigError
 from shared.files import remove_older, write_file
 from shared.outcome import outcome_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from semlink.client.session import Session
-    from semlink.pipeline.transfer import OnStage, Transfer
+    from semlink.demo.chart import Point
+    from semlink.demo.runs import Run
+    from semlink.demo.story import Shown, Story
 
-# Photographs that scikit-image ships: portrait, still life, and one grey picture.
-PICTURES = ("astronaut.png", "coffee.png", "camera.png")
-ES_N0_DB = (3.0, -1.7, -3.0)
-CODEC = "resilient"
-COLUMNS = (
+ES_N0_DB = (18.0, 13.0, 8.0, 3.0, -2.0)
+SEEDS = 16
+SHOWN_COLUMNS = (
     "picture",
     "size",
     "seed",
+    "Es/N0 dB",
     "streams (bytes)",
     "container",
     "bpp",
-    "Es/N0 dB",
     "arrived",
     "received",
     "outcome",
@@ -48,27 +45,35 @@ COLUMNS = (
     "MS-SSIM",
     "trust",
 )
+POINT_COLUMNS = ("system", "Es/N0 dB", "pictures", "lost", "mean PSNR dB", "standard deviation dB")
+RUN_COLUMNS = ("picture", "Es/N0 dB", "seed", "system", "packets arrived", "outcome", "PSNR dB")
 
 
 def demo(
     out: Annotated[
-        Path, typer.Option(help="Folder for the grid, the table and the received pictures.", metavar="FOLDER")
+        Path, typer.Option(help="Folder for the grid, the table and the pictures.", metavar="FOLDER")
     ] = Path("out/demo"),
-    channel: ChannelName = "awgn",
+    channel: ChannelName = "rayleigh",
     snr: Annotated[
         str, typer.Option("--snr", help="Signal-to-noise ratios in dB, with commas between.", metavar="DB,...")
-    ] = "3,-1.7,-3",
+    ] = "18,13,8,3,-2",
     seed: Seed = 0,
     device: Device = "",
     *,
     services: ServiceOptions,
     as_json: Json = False,
 ) -> None:
-    """Send three photographs over the link at several SNRs, and write a picture grid and a table."""
+    """Send three photographs at several SNRs over a fading channel, by Semlink and by a classical codec.
+
+    Writes a grid of pictures with a chart beneath, and a table. The classical file gets the channel uses of Semlink's
+    packets.
+    """
     try:
         snrs_db = [float(one) for one in snr.split(",")]
     except ValueError:
-        raise ConfigError(f"--snr {snr}: give numbers with commas between, such as 3,-1.7,-3") from None
+        raise ConfigError(f"--snr {snr}: give numbers with commas between, such as 18,13,8,3,-2") from None
+    if len(set(snrs_db)) < len(snrs_db):
+        raise ConfigError(f"--snr {snr}: one number is there twice; leave it out")
     run_demo(
         out, seed=seed, device=device, as_json=as_json, channel=channel, snrs_db=snrs_db, addresses=services.addresses
     )
@@ -80,120 +85,107 @@ def run_demo(
     seed: int,
     as_json: bool,
     device: str = "",
-    channel: str = "awgn",
+    channel: str = "rayleigh",
     snrs_db: Sequence[float] = ES_N0_DB,
-    pictures: Sequence[str] = PICTURES,
+    seeds: int = SEEDS,
+    pictures: Sequence[str] = (),
     addresses: Addresses | None = None,
 ) -> None:
-    """Send every picture over ``channel`` at every SNR; write grid, table and the received pictures to ``out``.
+    """Send every picture over ``channel`` at every SNR with ``seeds`` seeds; write grid, table and pictures to ``out``.
 
-    Services without an address run in this process.
+    ``pictures`` are files that scikit-image ships; empty: the demo's own. Services without an address run in this
+    process.
 
     Raises:
         InputError: ``out`` cannot be made.
-        SetupError: scikit-image's pictures are not installed.
+        SetupError: scikit-image's pictures or matplotlib are not installed.
     """
-    from semlink.cli.demo_grid import draw_grid
+    from semlink.demo.pictures import PICTURES, read_pictures
+    from semlink.demo.sheet import draw_sheet
+    from semlink.demo.story import run_story
 
     make_folder(out, "--out")
-    originals = {name: _read_shipped_picture(name) for name in pictures}
+    originals = read_pictures(pictures or PICTURES)
     with (
         open_session(addresses or Addresses(), device=device) as session,
         progress_bar(len(originals) * len(snrs_db), quiet=as_json) as on_stage,
     ):
-        transfers = _send_all(session, originals, channel, snrs_db, seed, on_stage)
+        story = run_story(session, originals, channel, snrs_db, seed=seed, seeds=seeds, on_stage=on_stage)
 
-    _write_pictures(out, transfers, snrs_db)
-    write_file(out / "grid.png", draw_grid(originals, transfers))
-    runs = [
-        (name, row_seed(seed, row), transfer)
-        for row, (name, at_snrs) in enumerate(transfers.items())
-        for transfer in at_snrs
+    _write_pictures(out, story)
+    write_file(out / "grid.png", draw_sheet(story, channel))
+    _report(out, story, channel, as_json=as_json)
+
+
+def _report(out: Path, story: Story, channel: str, *, as_json: bool) -> None:
+    """Write the tables to ``out``, and print them or a JSON document."""
+    from semlink.demo.chart import summarise_runs
+
+    points = list(map(_point_row, summarise_runs(story.runs)))
+    shown = list(map(_shown_row, story.shown))
+    tables = [
+        ("Semlink's pictures of the grid", SHOWN_COLUMNS, shown),
+        ("The chart", POINT_COLUMNS, points),
+        ("Every run of the chart", RUN_COLUMNS, list(map(_run_row, story.runs))),
     ]
-    rows = [_make_row(*run) for run in runs]
-    write_file(out / "table.md", markdown_table(COLUMNS, rows).encode())
+    text = "\n".join(f"## {title}\n\n{markdown_table(columns, rows)}" for title, columns, rows in tables)
+    write_file(out / "table.md", text.encode())
     if as_json:
-        print_json([{"picture": name, "seed": of_row, **make_transfer_document(one)} for name, of_row, one in runs])
-    else:
-        print_table(f"channel {channel}, MCS {runs[0][2].link.mcs}, codec {CODEC}", COLUMNS, rows)
-        print_line(f"Look at {out / 'grid.png'}")
+        pictures = [
+            {"picture": one.picture, "seed": one.seed, **make_transfer_document(one.semlink)} for one in story.shown
+        ]
+        print_json({"pictures": pictures, "runs": [asdict(run) for run in story.runs]})
+        return
+    for title, columns, rows in tables[:2]:
+        print_table(f"{title}, channel {channel}", columns, rows)
+    print_line(f"Look at {out / 'grid.png'}; {out / 'table.md'} lists every run")
 
 
-def row_seed(seed: int, row: int) -> int:
-    """Return the seed of the picture in ``row``: ``semlink send --seed`` with it gives the row again."""
-    return (seed + row) % (MAX_SEED + 1)
-
-
-def _write_pictures(out: Path, transfers: Mapping[str, Sequence[Transfer]], snrs_db: Sequence[float]) -> None:
-    """Write the received pictures, and remove those of an earlier demo."""
-    pictures = {
-        f"{Path(name).stem}_{snr_db:+}dB.png": transfer.received.png
-        for name, at_snrs in transfers.items()
-        for snr_db, transfer in zip(snrs_db, at_snrs, strict=True)
-        if transfer.received.png
-    }
+def _write_pictures(out: Path, story: Story) -> None:
+    """Write originals and received pictures, and remove those of an earlier demo."""
+    pictures = dict(story.originals)
+    for one in story.shown:
+        name = f"{Path(one.picture).stem}_{one.snr_db:+}dB"
+        files = {f"{name}.png": one.semlink.received.png, f"{name}_hevc.png": one.classical.png}
+        pictures |= {file: png for file, png in files.items() if png}
     for name, png in pictures.items():
         write_file(out / name, png)
-    stems = "|".join(re.escape(Path(name).stem) for name in PICTURES)
-    remove_older(out, re.compile(rf"(?:{stems})_[+-][0-9.e+-]+dB\.png"), pictures)
+    stems = "|".join(re.escape(Path(name).stem) for name in story.originals)
+    remove_older(out, re.compile(rf"(?:{stems})_[+-][0-9.e+-]+dB(?:_hevc)?\.png"), pictures)
 
 
-def _send_all(
-    session: Session,
-    originals: Mapping[str, bytes],
-    channel: str,
-    snrs_db: Sequence[float],
-    seed: int,
-    on_stage: OnStage,
-) -> dict[str, list[Transfer]]:
-    """Return a transfer of each picture at each SNR, as ``semlink send`` makes it with the seed of the picture's row.
-
-    A thread for each SNR keeps several cores busy.
-    """
-    send = partial(_send_at_snr, session, originals, channel, seed, on_stage)
-    with ThreadPoolExecutor(len(snrs_db)) as threads:
-        by_snr = list(threads.map(send, snrs_db))
-    return {name: list(of_picture) for name, *of_picture in zip(originals, *by_snr, strict=True)}
-
-
-def _send_at_snr(
-    session: Session, originals: Mapping[str, bytes], channel: str, seed: int, on_stage: OnStage, snr_db: float
-) -> list[Transfer]:
-    """Send all pictures at one SNR, the first with ``seed``, each further one with the next."""
-    from semlink.client.settings import channel_settings
-    from shared.rpc.semlink.v1 import receiver_pb2, sender_pb2
-
-    transfers: list[Transfer] = []
-    for row, data in enumerate(originals.values()):
-        over = channel_settings(channel, {"snr_db": snr_db}, run_seed=row_seed(seed, row))
-        send, receive = sender_pb2.SendSettings(codec=CODEC), receiver_pb2.ReceiveSettings(trust_map=True)
-        transfers.append(session.transfer(data, send, over, receive))
-        on_stage("done", 1.0)
-    return transfers
-
-
-def _read_shipped_picture(name: str) -> bytes:
-    try:
-        return (files("skimage.data") / name).read_bytes()
-    except (OSError, ModuleNotFoundError) as error:
-        raise SetupError(f"scikit-image's picture {name} is not installed: pip install scikit-image") from error
-
-
-def _make_row(name: str, seed: int, transfer: Transfer) -> list[str]:
-    sent, link, report = transfer.sent, transfer.link, transfer.received.report
+def _shown_row(shown: Shown) -> list[str]:
+    sent, link, report = shown.semlink.sent, shown.semlink.link, shown.semlink.received.report
     quality = report.quality if report.HasField("quality") else None
     return [
-        name,
+        shown.picture,
         f"{sent.width}x{sent.height}",
-        str(seed),
+        str(shown.seed),
+        f"{link.es_n0_db:+.1f}",
         describe_streams(sent),
         str(len(sent.container)),
         f"{sent.bpp:.4f}",
-        f"{link.es_n0_db:+.1f}",
         f"{link.delivered}/{link.packets}",
         describe_contents(report) or "-",
         outcome_of(report),
         format_number(quality.psnr_db if quality else None, 2),
         format_number(quality.ms_ssim if quality and quality.HasField("ms_ssim") else None, 4),
         format_number(report.trust if report.HasField("trust") else None, 2),
+    ]
+
+
+def _point_row(point: Point) -> list[str]:
+    numbers = f"{point.psnr_db:.2f}", f"{point.spread_db:.2f}"
+    return [point.system, f"{point.snr_db:+.1f}", str(point.runs), str(point.lost), *numbers]
+
+
+def _run_row(run: Run) -> list[str]:
+    return [
+        run.picture,
+        f"{run.snr_db:+.1f}",
+        str(run.seed),
+        run.system,
+        f"{run.arrived}/{run.packets}",
+        run.outcome,
+        f"{run.psnr_db:.2f}",
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 
 BLOCK: Final = 16
+KEPT_SLICES: Final = 64
+"""Number of decoded slices that are kept: those of a few pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ def decode_slices(slices: Sequence[bytes], width: int, height: int, *, grey: boo
             coder, scale = read_params(data)
             across, down = small_size(width, height, scale)
             cell = grid_cells(len(slices), across, down)[index]
-            pixels = decode_small(data, cell.width, cell.height, grey=grey)
+            pixels = _decode_slice(data, cell.width, cell.height, grey)
         except BitstreamError:
             damaged = True
             continue
@@ -119,6 +122,14 @@ def decode_slices(slices: Sequence[bytes], width: int, height: int, *, grey: boo
         cell.cut(found.image.pixels)[...] = pixels
         found.received[cell.top : cell.bottom, cell.left : cell.right] = True
     return None if found is None else SlicedImage(found.image, found.received, damaged)
+
+
+@lru_cache(maxsize=KEPT_SLICES)
+def _decode_slice(data: bytes, width: int, height: int, grey: bool) -> NDArray[np.uint8]:
+    """Return the pixels of a slice. While a picture arrives, its slices are asked for after every packet."""
+    pixels = decode_small(data, width, height, grey=grey)
+    pixels.flags.writeable = False  # shared by all who ask
+    return pixels
 
 
 def _edges(parts: int, size: int) -> list[int]:

@@ -53,6 +53,7 @@ def test_a_bad_picture_is_reported_in_one_line(content, words, picture_png, tmp_
         (("send", "PHOTO", "--snr", "nan"), "snr_db"),
         (("send", "PHOTO", "--snr", "loud"), "Invalid value 'loud' for '--snr'"),
         (("demo", "--snr", "3,x"), "--snr 3,x: give numbers"),
+        (("demo", "--snr", "3,3.0"), "--snr 3,3.0: one number is there twice"),
         (("send", "PHOTO", "--codec", "telepathy"), "telepathy"),
         (("send", "PHOTO", "--latent-channels", "4"), "codec 'resilient' sends no latent channels"),
         (

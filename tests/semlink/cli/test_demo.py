@@ -1,16 +1,18 @@
-"""The demo with one of its pictures."""
+"""The demo with one picture, two SNRs and two seeds."""
 
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 
 import pytest
 from PIL import Image
 
-from semlink.cli.demo import COLUMNS, ES_N0_DB, PICTURES, row_seed, run_demo
-from semlink.cli.options import MAX_SEED
+from semlink.cli.demo import RUN_COLUMNS, SHOWN_COLUMNS, run_demo
+from semlink.demo.runs import MAX_BYTES
 from shared.errors import InputError
+
+SNRS_DB = (8.0, -2.0)
+SEEDS = 2
 
 
 @pytest.fixture(autouse=True)
@@ -18,57 +20,54 @@ def _quick_decoder(tiny_pocket):
     """Decode with miniature weights."""
 
 
-def test_demo_writes_a_grid_a_table_and_the_received_pictures(tmp_path, capsys):
-    stale, kept = tmp_path / "astronaut_+9.0dB.png", tmp_path / "astronaut_mine.png"
+def test_demo_writes_grid_table_and_pictures_and_send_gives_a_picture_again(tmp_path, capfd, semlink_json):
+    stale, kept = tmp_path / "coffee_+9.0dB.png", tmp_path / "coffee_mine.png"
     for path in (stale, kept):
         path.write_bytes(b"older")
-    run_demo(tmp_path, seed=0, as_json=True, pictures=["camera.png"])
-    document = json.loads(capsys.readouterr().out)
-    assert [run["link"]["es_n0_db"] for run in document] == list(ES_N0_DB)
-    rebuilt = [run["received"]["rebuilt"] for run in document]
-    assert rebuilt[0]
-    assert not rebuilt[-1]
-    assert document[0]["received"]["decoder"] == "pocket"
-    assert 0 <= document[0]["received"]["trust"] <= 1
+    run_demo(tmp_path, seed=5, as_json=True, snrs_db=SNRS_DB, seeds=SEEDS, pictures=["coffee.png"])
+    document = json.loads(capfd.readouterr().out)
+
+    shown, runs = document["pictures"], document["runs"]
+    assert [(one["picture"], one["seed"], one["link"]["es_n0_db"]) for one in shown] == [
+        ("coffee.png", 5, snr_db) for snr_db in SNRS_DB
+    ]
+    assert {one["sent"]["codec"] for one in shown} == {"resilient"}
+    assert {one["received"]["decoder"] for one in shown} == {"pocket"}
+    expected = {
+        (snr_db, seed, system) for snr_db in SNRS_DB for seed in (5, 6) for system in ("HEVC + LDPC", "Semlink")
+    }
+    assert {(run["snr_db"], run["seed"], run["system"]) for run in runs} == expected
+    assert len(runs) == len(expected)
+
     table = (tmp_path / "table.md").read_text().splitlines()
-    assert table[0] == f"| {' | '.join(COLUMNS)} |"
-    assert len(table) == 2 + len(ES_N0_DB)
-    assert {run["sent"]["codec"] for run in document} == {"resilient"}
-    assert " slices" in table[3]  # of a picture near the cliff some slices arrive
-    assert rebuilt[1]
+    for columns, rows in ((SHOWN_COLUMNS, len(shown)), (RUN_COLUMNS, len(runs))):
+        place = table.index(f"| {' | '.join(columns)} |")
+        assert [line.startswith("| coffee.png") for line in table[place + 2 : place + 2 + rows]] == [True] * rows
     with Image.open(tmp_path / "grid.png") as grid:
-        assert grid.width > 5 * 256
-        colours = grid.convert("RGB").getcolors(maxcolors=1 << 24)
-    assert len(colours) > 100
-    received = sorted(path.name for path in tmp_path.glob("camera_*.png"))
-    assert len(received) == sum(rebuilt)
+        assert grid.width > 3 * 256
+        assert grid.height > 2 * 170 + 500  # two rows of pictures, and the chart
+    received = {path.name for path in tmp_path.glob("coffee_*dB.png")}
+    assert len(received) == sum(one["received"]["rebuilt"] for one in shown) > 0
     assert not stale.exists()
     assert kept.exists()
-    with Image.open(tmp_path / received[0]) as picture:
-        assert (picture.size, picture.mode) == ((512, 512), "L")
 
-
-def test_send_gives_a_row_of_the_demo_again(tmp_path, capfd, semlink_json):
-    run_demo(tmp_path, seed=5, as_json=True, snrs_db=(-1.7,), pictures=["chelsea.png"])
-    (row,) = json.loads(capfd.readouterr().out)
-    picture = tmp_path / "chelsea.png"
-    picture.write_bytes((files("skimage.data") / "chelsea.png").read_bytes())
-    sent = semlink_json("send", picture, "--snr", -1.7, "--seed", row["seed"], "--protect", "none")
-    for document in (row, sent):
-        del document["sent"]["encode_s"], document["received"]["decode_s"]
+    again = [tmp_path / "coffee.png", "--bytes", MAX_BYTES, "--channel", "rayleigh", "--seed", 5, "--protect", "none"]
+    sent = semlink_json("send", *again, "--snr", SNRS_DB[1])
+    row = shown[1]
+    for one in (row, sent):
+        del one["sent"]["encode_s"], one["received"]["decode_s"]
     assert {name: row[name] for name in ("sent", "link", "received")} == {
         name: sent[name] for name in ("sent", "link", "received")
     }
-    assert [row_seed(MAX_SEED, row) for row in (0, 1)] == [MAX_SEED, 0]
 
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_files(tmp_path):
     for name in ("first", "second"):
-        run_demo(tmp_path / name, seed=0, as_json=True)
+        run_demo(tmp_path / name, seed=0, as_json=True, snrs_db=SNRS_DB, seeds=SEEDS)
     first, second = (sorted((tmp_path / name).iterdir()) for name in ("first", "second"))
     assert [path.name for path in first] == [path.name for path in second]
-    assert len(first) > len(PICTURES)
+    assert len(first) > len(SNRS_DB) * 3
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes(), one.name
 
@@ -77,4 +76,4 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_bytes(b"")
     with pytest.raises(InputError, match="file"):
-        run_demo(blocked, seed=0, as_json=True, pictures=["camera.png"])
+        run_demo(blocked, seed=0, as_json=True, pictures=["coffee.png"])

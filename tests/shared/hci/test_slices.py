@@ -60,6 +60,19 @@ def test_a_lost_slice_leaves_the_others_as_they_are(picture: np.ndarray) -> None
     assert np.array_equal(part.image.pixels[part.received], whole.image.pixels[part.received])
 
 
+def test_who_changes_a_decoded_picture_changes_no_later_one() -> None:
+    slices = slices_of(data.coffee()[:HEIGHT, :WIDTH], 4)
+    first, second = (decode_slices(slices, WIDTH, HEIGHT) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    kept = second.image.pixels.copy()
+    first.image.pixels[...] = 0
+    again = decode_slices(slices, WIDTH, HEIGHT)
+    assert again is not None
+    assert np.array_equal(again.image.pixels, kept)
+    assert np.array_equal(second.image.pixels, kept)
+
+
 def test_a_slice_decodes_to_the_picture_of_its_cell() -> None:
     slices = slices_of(PICTURE, 2)
     found = decode_slices(slices, WIDTH, HEIGHT)
