@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SLICED = ("--bytes", 500, "--caption", "", "--erasure", 0.25, "--snr", 20, "--seed", 2, "--decoder", "hci")
-"""A link that loses some packets, so that the picture comes in slices."""
+SLICED = (
+    *("--bytes", 500, "--caption", "", "--erasure", 0.25, "--snr", 20, "--seed", 2, "--protect", "none"),
+    *("--decoder", "hci"),
+)
+"""A link that loses some packets and repairs none, so that the picture comes in slices."""
 
 
 @contextmanager
