@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 import receiver.convolution
-from receiver.convolution import Convolution
+from receiver.convolution import Convolution, has_nnpack
 
 SHAPE = 2, 3, 61, 77
 
@@ -15,7 +15,7 @@ SHAPE = 2, 3, 61, 77
 @pytest.fixture
 def conv(monkeypatch):
     """A convolution that NNPACK computes on any CPU that it knows."""
-    if not torch._nnpack_available():
+    if not has_nnpack():
         pytest.skip("NNPACK does not know this CPU")
     monkeypatch.setattr(receiver.convolution, "_nnpack_is_faster", lambda: True)
     torch.manual_seed(0)
