@@ -100,9 +100,8 @@ def run_demo(
         InputError: ``out`` cannot be made.
         SetupError: scikit-image's pictures or matplotlib are not installed.
     """
+    from semlink.client.settings import channel_settings
     from semlink.demo.pictures import PICTURES, read_pictures
-    from semlink.demo.sheet import draw_sheet
-    from semlink.demo.story import run_story
 
     make_folder(out, "--out")
     originals = read_pictures(pictures or PICTURES)
@@ -110,6 +109,11 @@ def run_demo(
         open_session(addresses or Addresses(), device=device) as session,
         progress_bar(len(originals) * len(snrs_db), quiet=as_json) as on_stage,
     ):
+        for snr_db in snrs_db:  # a wrong channel is refused before torch is imported
+            session.describe(channel_settings(channel, {"snr_db": snr_db}))
+        from semlink.demo.sheet import draw_sheet
+        from semlink.demo.story import run_story
+
         story = run_story(session, originals, channel, snrs_db, seed=seed, seeds=seeds, on_stage=on_stage)
 
     _write_pictures(out, story)

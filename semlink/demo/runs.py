@@ -25,6 +25,7 @@ from shared.rpc.semlink.v1 import channel_pb2, receiver_pb2, sender_pb2
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from channel.config import ChannelConfig
     from semlink.client.session import Session
 
 CODEC: Final = "resilient"
@@ -69,6 +70,22 @@ class Sent:
         over.CopyFrom(self.channel)
         over.run_seed = seed
         return over
+
+    def as_file(self) -> FileSent:
+        """Return what the classical codec needs of it."""
+        config = read_profile(self.channel).resolve(run_seed=0, device="cpu").config
+        return FileSent(self.picture, self.data, self.snr_db, config, count_channel_uses(self.packets, config))
+
+
+@dataclass(frozen=True, slots=True)
+class FileSent:
+    """A picture for the classical codec at one SNR, in plain values that go to another process."""
+
+    picture: str
+    data: bytes
+    snr_db: float
+    config: ChannelConfig
+    channel_uses: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +135,7 @@ def run_semlink(session: Session, sent: Sequence[Sent], seeds: Sequence[int]) ->
     return runs
 
 
-def run_classical(sent: Sequence[Sent], seeds: Sequence[int]) -> list[ClassicalRun]:
+def run_classical(sent: Sequence[FileSent], seeds: Sequence[int]) -> list[ClassicalRun]:
     """Send one picture as a classical file at each SNR with each seed, in the channel uses of Semlink's packets.
 
     Raises:
@@ -129,9 +146,8 @@ def run_classical(sent: Sequence[Sent], seeds: Sequence[int]) -> list[ClassicalR
     runs = []
     for one in sent:
         for seed in seeds:
-            config = read_profile(one.channel).resolve(run_seed=seed, device="cpu").config
-            uses = count_channel_uses(one.packets, config)
-            file = send_file(pixels, spec, config, channel_uses=uses, chains=chains, files=files)
+            config = one.config.model_copy(update={"run_seed": seed})
+            file = send_file(pixels, spec, config, channel_uses=one.channel_uses, chains=chains, files=files)
             packets = file.cost.total.packets if file.cost else 0
             arrived = file.packet_outcomes.get(PacketOutcome.DELIVERED, 0)
             outcome = REBUILT if file.complete else LOST

@@ -161,11 +161,11 @@ def test_training_learns_to_read_the_codes(pairs, tmp_path):
 
     held_out = RestoredPairs(pairs.picture[:1], pairs.restored[:1], pairs.codes[:1])
     recipe = RefinerRecipe(pairs, held_out, make_refiner())
-    plan = Plan(steps=30, batch=4, side=32, rate=5e-3, ema_decay=0.7, log_every=10, sample_every=30, precision="no")
+    plan = Plan(steps=40, batch=4, side=32, rate=3e-3, ema_decay=0.7, log_every=10, sample_every=40, precision="no")
     train(recipe, plan, tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     measures = rows[-1]["validation"]
-    assert measures["psnr_db"] > measures["bare_psnr_db"] + 0.5
-    assert measures["psnr_db"] > measures["restored_psnr_db"] + 0.5
-    with Image.open(tmp_path / "samples-000030.png") as grid:
+    assert measures["psnr_db"] > measures["bare_psnr_db"] + 3
+    assert measures["psnr_db"] > measures["restored_psnr_db"] + 3
+    with Image.open(tmp_path / "samples-000040.png") as grid:
         assert grid.size == (4 * SIDE, SIDE)

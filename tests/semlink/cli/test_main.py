@@ -138,7 +138,7 @@ def health_of(address: str) -> str:
 
 def test_codecs_lists_those_of_the_sender_at_the_address(tmp_path, monkeypatch, semlink, semlink_json):
     ours = {one["name"]: one for one in semlink_json("codecs")}
-    assert ours["gsc"]["streams"] == [{"kind": "CAPTION"}, {"kind": "LATENT"}]
+    assert ours["gsc"]["streams"] == [{"kind": "LATENT"}, {"kind": "CAPTION"}]
     assert all(one["summary"] for one in ours.values())
     (tmp_path / "sketch_codec.py").write_text(
         "from shared.codecs.recipe import Codec\nSKETCH = Codec(name='sketch', summary='image alone')\n"

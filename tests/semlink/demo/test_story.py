@@ -77,7 +77,7 @@ def test_what_arrives_whole_twice_is_decoded_once(originals, tiny_pocket):
 
 def test_a_lost_picture_counts_as_its_mean_colour(sent):
     noisy = replace(sent, snr_db=-20.0, channel=channel_settings("awgn", {"snr_db": -20}))
-    (streams, arrived), file = run_semlink(LocalSession(), [noisy], [4])[0], run_classical([noisy], [4])[0]
+    (streams, arrived), file = run_semlink(LocalSession(), [noisy], [4])[0], run_classical([noisy.as_file()], [4])[0]
     assert (arrived, file.png) == (frozenset(), b"")
     pixels = load_picture(sent.data).pixels
     for run in (streams, file.run):
@@ -89,7 +89,7 @@ def test_the_classical_file_takes_no_more_channel_uses_than_semlinks_packets(sen
     files = []
     send = runs.send_file
     monkeypatch.setattr(runs, "send_file", lambda *args, **kwargs: files.append(send(*args, **kwargs)) or files[-1])
-    run_classical([sent], [0])
+    run_classical([sent.as_file()], [0])
     most = count_channel_uses(sent.packets, load_profile("awgn", {"snr_db": "6"}).config())
     assert 0.8 * most < files[0].channel_uses <= most
     assert files[0].complete
@@ -98,4 +98,4 @@ def test_the_classical_file_takes_no_more_channel_uses_than_semlinks_packets(sen
 def test_the_best_mcs_needs_an_snr_per_symbol(sent):
     channel = channel_settings("awgn", {"snr_db": 6, "snr_kind": "ebn0"})
     with pytest.raises(ConfigError, match="esn0"):
-        run_classical([replace(sent, channel=channel)], [0])
+        run_classical([replace(sent, channel=channel).as_file()], [0])

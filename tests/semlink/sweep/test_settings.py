@@ -57,7 +57,7 @@ def test_bytes_are_given_as_in_an_evaluation():
     assert rates("0") == (("max_bytes", 0),)
     for text, words in (
         ("0bpp", r"bpp\.0 = 0"),
-        ("xbpp", "'x' is not a number"),
+        ("xbpp", "--bytes xbpp: give bytes or bits per pixel"),
         ("0.02bpp,0.02bpp", "bpp holds 0.02 twice"),
     ):
         with pytest.raises(ConfigError, match=words):
