@@ -12,6 +12,7 @@ import typer
 from semlink.cli.exit import exit_now
 from semlink.cli.options import CUDA_OR_CPU, DEVICES, Json
 from semlink.cli.output import print_json
+from shared.address import split_port
 from shared.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 Host = Annotated[
     str | None,
     typer.Option(
-        "--host", help="Address to listen on; variable SEMLINK_HOST.", metavar="ADDRESS", show_default="127.0.0.1"
+        "--host",
+        help="Address to listen on: a host, an IPv4 or IPv6 address, or unix:PATH; variable SEMLINK_HOST.",
+        metavar="ADDRESS",
+        show_default="127.0.0.1",
     ),
 ]
 ServiceDevice = Annotated[
@@ -97,6 +101,7 @@ def serve(
         for option, value in (("--device", device), ("--perceptual", perceptual)):
             if value:
                 raise ConfigError(f"{option}: only the receiver has a decoder; leave it out")
+    host, port = _read_host(host, port)
     name = service.value.upper()
     options = {
         "SEMLINK_HOST": host,
@@ -110,6 +115,20 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     asyncio.run(_serve(service.value, deployment.run_settings(), as_json=as_json))
     exit_now(0)
+
+
+def _read_host(host: str | None, port: int | None) -> tuple[str | None, int | None]:
+    """Return ``host`` and ``port``, the port of ``--host HOST:PORT`` if there is one.
+
+    Raises:
+        ConfigError: two ports are given.
+    """
+    if host is None:
+        return host, port
+    alone, its_port = split_port(host)
+    if its_port is not None and port not in {None, its_port}:
+        raise ConfigError(f"--host {host} and --port {port} name two ports; give one of them")
+    return alone, port if its_port is None else its_port
 
 
 async def _serve(name: str, run: RunSettings, *, as_json: bool) -> None:

@@ -13,8 +13,8 @@ from semlink.pipeline.settings_over import settings_over
 from semlink.pipeline.transfer import Carried, Decoded, Preview, Transfer, ignore_arrival, ignore_preview, ignore_stage
 from shared.errors import ServiceError
 from shared.rpc.chunks import split_chunks
-from shared.rpc.connect import connect, require_address
-from shared.rpc.limits import DEFAULT_TIMEOUT_S, MESSAGE_SIZE_OPTIONS
+from shared.rpc.connect import connect, open_channel
+from shared.rpc.limits import DEFAULT_TIMEOUT_S
 from shared.rpc.semlink.v1 import (
     channel_pb2,
     channel_pb2_grpc,
@@ -210,9 +210,7 @@ class LinkClient:
 
     def _channel(self, service: str) -> grpc.aio.Channel:
         if service not in self._channels:
-            address = getattr(self._addresses, service)
-            require_address(f"the {service}", address)
-            self._channels[service] = grpc.aio.insecure_channel(address, options=list(MESSAGE_SIZE_OPTIONS))
+            self._channels[service] = open_channel(f"the {service}", getattr(self._addresses, service))
         return self._channels[service]
 
     async def _reach(self, *services: str) -> None:

@@ -12,8 +12,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from semlink.client.addresses import SERVICE_NAMES
 from semlink.client.local_services import TRACES_VARIABLE, RunSettings
+from shared.address import HOST_RULE, parse_host
 from shared.devices import check_device_name
 from shared.errors import ConfigError, InputError, SetupError
+from shared.rpc.connect import PROXY_VARIABLE
 from shared.validation import hint, validate
 
 if TYPE_CHECKING:
@@ -32,6 +34,15 @@ def _check_device(name: str) -> str:
     return name
 
 
+def _check_host(text: str) -> str:
+    """Return ``text`` if a service can listen there."""
+    try:
+        parse_host(text)
+    except ConfigError:
+        raise ValueError(HOST_RULE) from None
+    return text
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Device = Annotated[str, AfterValidator(_check_device)]
 
@@ -44,7 +55,7 @@ class Deployment(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    host: Annotated[str, Field(alias="SEMLINK_HOST")] = "127.0.0.1"
+    host: Annotated[str, AfterValidator(_check_host), Field(alias="SEMLINK_HOST")] = "127.0.0.1"
     sender_port: Annotated[Port, Field(alias="SEMLINK_SENDER_PORT")] = 50051
     channel_port: Annotated[Port, Field(alias="SEMLINK_CHANNEL_PORT")] = 50052
     receiver_port: Annotated[Port, Field(alias="SEMLINK_RECEIVER_PORT")] = 50053
@@ -85,7 +96,7 @@ VARIABLES: Final = tuple(str(field.alias) for field in Deployment.model_fields.v
 OTHER_VARIABLES: Final = (
     *("SEMLINK_PUBLISH", "SEMLINK_EXPERIMENT", "SEMLINK_INPUT", "SEMLINK_MEMORY", "SEMLINK_CPUS", "SEMLINK_TAG"),
     "SEMLINK_GPU_DEVICE",
-    *("SEMLINK_SENDER", "SEMLINK_CHANNEL", "SEMLINK_RECEIVER", "SEMLINK_POCKET"),
+    *("SEMLINK_SENDER", "SEMLINK_CHANNEL", "SEMLINK_RECEIVER", "SEMLINK_POCKET", PROXY_VARIABLE),
 )
 """Further variables that start with ``SEMLINK_``: docker compose, clients and the pocket decoder read them."""
 

@@ -8,7 +8,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from shared.errors import ServiceError
-from shared.rpc.connect import connect, require_address
+from shared.rpc.connect import connect, open_channel
 from shared.rpc.status import link_error_from_rpc
 
 
@@ -19,9 +19,8 @@ async def check_serving(address: str, timeout_s: float) -> None:
         ConfigError: ``address`` is not an address.
         ServiceError: the service cannot be reached, or does not serve.
     """
-    require_address("a service", address)
     service = f"the service at {address}"
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with open_channel("a service", address) as channel:
         await connect(channel, service, timeout_s)
         try:
             stub: Any = health_pb2_grpc.HealthStub(channel)

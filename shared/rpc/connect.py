@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-import re
+import os
 import time
+from typing import Final
 
 import grpc
 import grpc.aio
 
+from shared.address import require_address
 from shared.errors import ConfigError, ServiceError
-from shared.printable import printable
+from shared.rpc.limits import MESSAGE_SIZE_OPTIONS
 
 RETRY_S = 3.0
 """Shortest time for further attempts after the first one failed; it fails at once if nothing listens."""
 RETRY_FACTOR = 2.0
 """Time for further attempts over the time of the first one: the first attempt at a busy service fails late."""
 
-_HOST_AND_PORT = re.compile(r"([^\s:/\[\]]+|\[[0-9a-fA-F:.%\w]+\]):(\d{1,5})")
-_GRPC_SCHEMES = ("unix:", "unix-abstract:", "dns:", "ipv4:", "ipv6:")
-MAX_PORT = 65535
+PROXY_VARIABLE: Final = "SEMLINK_USE_PROXY"
+"""Environment variable that lets clients of the services use the proxy of the environment."""
+_BOOLEANS: Final = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
 
-def require_address(service: str, address: str) -> None:
-    """Check that ``address`` is ``host:port`` or has a scheme of gRPC. gRPC would accept a URL and never connect.
+def open_channel(service: str, address: str) -> grpc.aio.Channel:
+    """Return a channel to ``service`` at ``address``, which connects at its first use.
+
+    It ignores ``http_proxy`` and the like: the services are near, and containers inherit the proxy of their host. The
+    variable ``SEMLINK_USE_PROXY`` asks for the proxy.
 
     Raises:
-        ConfigError: ``address`` is neither.
+        ConfigError: ``address`` is not an address, or the variable is not a boolean.
     """
-    if address.startswith(_GRPC_SCHEMES):
-        return
-    found = _HOST_AND_PORT.fullmatch(address)
-    if found is None or printable(address) != address or not 0 < int(found[2]) <= MAX_PORT:
-        raise ConfigError(f"{address!r} is not an address of {service}: give HOST:PORT, as 127.0.0.1:50051")
+    require_address(service, address)
+    proxy = ("grpc.enable_http_proxy", int(_wants_proxy()))
+    return grpc.aio.insecure_channel(address, options=[*MESSAGE_SIZE_OPTIONS, proxy])
+
+
+def _wants_proxy() -> bool:
+    text = os.environ.get(PROXY_VARIABLE, "").lower()
+    if text not in _BOOLEANS:
+        raise ConfigError(f"{PROXY_VARIABLE} = {text!r}: give 1 to reach services by the proxy, 0 or nothing to not")
+    return _BOOLEANS[text]
 
 
 async def connect(channel: grpc.aio.Channel, service: str, timeout_s: float) -> None:

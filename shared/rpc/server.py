@@ -14,6 +14,7 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
+from shared.address import MAX_PORT, Host, parse_host
 from shared.errors import ConfigError, ServiceError
 from shared.rpc.limits import GRACE_S, MAX_CONCURRENT_CALLS, MESSAGE_SIZE_OPTIONS
 from shared.rpc.status import UnknownMethods
@@ -22,6 +23,8 @@ from shared.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+LOOPBACK = Host("127.0.0.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,8 @@ class ServiceSpec:
 class RunningServer:
     """A started server.
 
-    ``address`` is ``host:port``, with the port that the system chose for port 0. ``metrics_url`` is empty if no metrics
-    are served.
+    ``address`` is ``host:port``, with the port that the system chose for port 0, or ``unix:PATH``. ``metrics_url`` is
+    empty if no metrics are served.
     """
 
     def __init__(
@@ -69,14 +72,18 @@ async def start_server(
 ) -> RunningServer:
     """Start ``spec`` on ``host:port`` (port 0: any free one) and return when it serves.
 
-    Its metrics are served on ``metrics_port``; None: not served.
+    ``host`` is a name, an IPv4 or IPv6 address, or ``unix:PATH``, which has no port. Metrics are served on
+    ``metrics_port`` of the same host, of loopback for a Unix socket; None: not served.
 
     Raises:
-        ConfigError: a port is not between 0 and 65535.
+        ConfigError: a port is not between 0 and 65535, or ``host`` is not a host.
         ServiceError: an address cannot be bound.
     """
-    if not 0 <= port <= 65535:
-        raise ConfigError(f"port {port} is not between 0 and 65535; 0 takes any free port")
+    if not 0 <= port <= MAX_PORT:
+        raise ConfigError(f"port {port} is not between 0 and {MAX_PORT}; 0 takes any free port")
+    at = parse_host(host)
+    if at.is_unix and at.is_taken():
+        raise ServiceError(f"cannot listen on {host}: another process listens there; choose another path")
     server = grpc.aio.server(
         options=[*MESSAGE_SIZE_OPTIONS, ("grpc.so_reuseport", 0)],
         maximum_concurrent_rpcs=MAX_CONCURRENT_CALLS,
@@ -88,14 +95,17 @@ async def start_server(
     reflection.enable_server_reflection((spec.full_name, HEALTH_NAME, reflection.SERVICE_NAME), server)
     server.add_generic_rpc_handlers((UnknownMethods(),))
     try:
-        bound = server.add_insecure_port(f"{host}:{port}")
+        bound = server.add_insecure_port(at.with_port(port))
     except RuntimeError as error:
-        raise ServiceError(f"cannot listen on {host}:{port}: choose a free port or another host") from error
-    metrics = None if metrics_port is None else MetricsEndpoint(spec.telemetry.registry, host, metrics_port)
+        another = "give a path in a folder that exists" if at.is_unix else "choose a free port or another host"
+        raise ServiceError(f"cannot listen on {at.with_port(port)}: {another}") from error
+    metrics = None
+    if metrics_port is not None:
+        metrics = MetricsEndpoint(spec.telemetry.registry, LOOPBACK if at.is_unix else at, metrics_port)
     await server.start()
     for name in (spec.full_name, ""):
         await health.set(name, health_pb2.HealthCheckResponse.SERVING)
-    return RunningServer(server, health, f"{host}:{bound}", spec.telemetry, metrics)
+    return RunningServer(server, health, at.with_port(bound), spec.telemetry, metrics)
 
 
 async def stop_on_signal(servers: Sequence[RunningServer]) -> None:

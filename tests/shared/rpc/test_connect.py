@@ -11,7 +11,7 @@ import pytest
 
 from sender.service import sender_spec
 from shared.errors import ConfigError, ServiceError
-from shared.rpc.connect import RETRY_S, connect, require_address
+from shared.rpc.connect import PROXY_VARIABLE, RETRY_S, connect, open_channel
 from shared.rpc.server import start_server
 
 
@@ -49,14 +49,32 @@ def test_a_service_that_does_not_run_is_reported_within_seconds(free_port, timeo
     assert time.monotonic() - started_s < 60 + RETRY_S
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:50051", "localhost:1", "[::1]:50051", "unix:/run/semlink.sock"])
-def test_an_address_is_host_and_port_or_has_a_scheme_of_grpc(address):
-    require_address("the sender", address)
+DEAD_PROXY = "http://127.0.0.1:9"
 
 
-@pytest.mark.parametrize(
-    "address", ["", "127.0.0.1", "http://localhost:50051", "host:0", "host:65536", "host:port", ":50051", "::1:50051"]
-)
-def test_anything_else_is_refused_as_an_address(address):
-    with pytest.raises(ConfigError, match=r"is not an address of the sender: give HOST:PORT, as 127\.0\.0\.1:50051$"):
-        require_address("the sender", address)
+async def _reach(host: str = "127.0.0.1") -> None:
+    server = await start_server(sender_spec(), host)
+    try:
+        async with open_channel("the sender", server.address) as channel:
+            await connect(channel, "the sender", 20)
+    finally:
+        await server.stop(0)
+
+
+def test_services_are_reached_without_the_proxy_of_the_environment(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, DEAD_PROXY)
+    for name in ("no_proxy", "no_grpc_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    asyncio.run(_reach())
+    monkeypatch.setenv(PROXY_VARIABLE, "1")
+    with pytest.raises(ServiceError, match="cannot be reached"):
+        asyncio.run(_reach())
+    monkeypatch.setenv(PROXY_VARIABLE, "perhaps")
+    with pytest.raises(ConfigError, match="SEMLINK_USE_PROXY = 'perhaps': give 1"):
+        asyncio.run(_reach())
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", "localhost", "unix:{}/sender.sock"])
+def test_a_service_is_reached_where_it_says_that_it_listens(host, tmp_path):
+    asyncio.run(_reach(host.format(tmp_path)))
