@@ -113,7 +113,8 @@ class Link:
             first_index=first_index,
         )
         lost = [one.lost for one in impaired]
-        received = self._send_over_physical_layer(packets, codes, lost, picture_index, first_index)
+        departures_s = [timing.departure_s for timing in times]
+        received = self._send_over_physical_layer(packets, codes, lost, departures_s, picture_index, first_index)
         lifetime_s = math.inf if config.lifetime_s is None else config.lifetime_s
         deliveries = [
             Delivery(first_index + position, one.arrival_s, on_arrival, timing.departure_s + lifetime_s)
@@ -138,6 +139,7 @@ class Link:
         packets: Sequence[bytes],
         codes: Sequence[tuple[Mcs, TransportBlock]],
         lost: Sequence[bool],
+        departures_s: Sequence[float],
         picture_index: int,
         first_index: int,
     ) -> list[tuple[PacketOutcome, bytes | None]]:
@@ -155,7 +157,12 @@ class Link:
             step = min(config.batch_size, chain.batch_limit)
             for start in range(0, len(positions), step):
                 batch = positions[start : start + step]
-                keys = PacketKeys(config.run_seed, picture_index, [first_index + position for position in batch])
+                keys = PacketKeys(
+                    config.run_seed,
+                    picture_index,
+                    [first_index + position for position in batch],
+                    [departures_s[position] for position in batch],
+                )
                 received = self._send_batch(chain, [packets[position] for position in batch], keys)
                 for position, packet in zip(batch, received, strict=True):
                     outcome = PacketOutcome.FEC_FAILED if packet is None else PacketOutcome.DELIVERED

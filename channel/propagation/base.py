@@ -69,11 +69,15 @@ class PropagationSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class PacketKeys:
-    """The packets of a batch by their indices. The random draws of a packet depend on these keys alone."""
+    """The packets of a batch by their indices. The random draws of a packet depend on these keys alone.
+
+    ``departures_s`` are the simulated seconds at which the packets leave, for channels that change with time.
+    """
 
     run_seed: int
     picture_index: int
     packet_indices: Sequence[int]
+    departures_s: Sequence[float] = ()
 
     def noise(self, samples: int, variance: float) -> torch.Tensor:
         """Return white Gaussian noise ``[packets, samples]``, complex64, of ``variance`` per complex sample."""
