@@ -8,9 +8,13 @@ import io
 import os
 import platform
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.resources import files
+from typing import Annotated
 
+import typer
+
+from semlink.cli.finding import Finding
 from semlink.cli.options import Json
 from semlink.cli.output import print_json, print_table
 from shared.errors import LinkError
@@ -53,22 +57,28 @@ WEIGHTS = {
 """Functions that load the weights that come with packages, and their arguments."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report; ``remedy`` is empty where nothing is missing."""
-
-    item: str
-    found: str
-    ok: bool = True
-    remedy: str = ""
-
-
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    profile: Annotated[
+        str,
+        typer.Option(
+            "--profile",
+            help="Examine this model profile instead: one that 'semlink models' lists, or a YAML file.",
+            metavar="NAME|FILE.yaml",
+            show_default=False,
+        ),
+    ] = "",
+    as_json: Json = False,
+) -> None:
     """Report versions, devices and weights: what is there, what is missing, and how to get it.
 
-    The exit status is 1 if something is missing that the link needs.
+    The exit status is 1 if something is missing that the link needs, or that the profile needs.
     """
-    findings = examine()
+    if profile:
+        from semlink.cli.doctor_profile import examine_profile
+
+        findings = examine_profile(profile)
+    else:
+        findings = examine()
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:

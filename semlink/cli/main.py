@@ -21,6 +21,7 @@ from semlink.cli.doctor import doctor
 from semlink.cli.encode import encode
 from semlink.cli.evaluate import evaluate
 from semlink.cli.exit import exit_now
+from semlink.cli.models import models
 from semlink.cli.option_groups import expand_groups
 from semlink.cli.plot import plot
 from semlink.cli.probe import probe
@@ -38,7 +39,7 @@ BROKEN_PIPE_STATUS = 141
 COMMANDS = {
     command.__name__: command
     for command in (
-        *(demo, send, channels, codecs, encode, decode),
+        *(demo, send, channels, codecs, models, encode, decode),
         *(serve, up, probe, doctor),
         *(evaluate, sweep, plot, report),
     )

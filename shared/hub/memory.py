@@ -1,0 +1,164 @@
+"""Number types and memory of large models: what a profile's ``dtype`` and ``memory`` mean on a device.
+
+| setting | what it does | needs |
+| --- | --- | --- |
+| ``offload: model`` | a network is on the GPU only while it runs | a GPU and accelerate |
+| ``offload: sequential`` | each layer is on the GPU only while it runs; slow | a GPU and accelerate |
+| ``attention_slicing`` | attention of one head at a time | - |
+| ``vae_slicing`` | the autoencoder takes one picture of a batch at a time | - |
+| ``vae_tiling`` | the autoencoder takes tiles of its own within a tile of the picture | - |
+| ``quantisation`` | linear layers in 8 or 4 bits (LLM.int8, NF4), as diffusers configures it | CUDA, bitsandbytes |
+
+On the CPU offload does nothing, since the networks are in main memory already, and quantisation is refused.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from shared.errors import LimitError, SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.hub.files import FoundPart
+    from shared.hub.profile import ModelProfile
+
+DTYPES: Final = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+QUANTISED_BYTES: Final = {"8bit": 1.0, "4bit": 0.5}
+HEADROOM: Final = 1.1
+"""Memory over that of the weights alone."""
+MEMINFO: Final = Path("/proc/meminfo")
+
+
+def choose_dtype(profile: ModelProfile, device: torch.device) -> torch.dtype:
+    """Return the number type of the networks on ``device``; float16 is computed as float32 on a CPU.
+
+    Few CPUs compute float16, and their convolutions in it take many times longer.
+    """
+    dtype = DTYPES[profile.dtype]
+    return torch.float32 if device.type == "cpu" and dtype is torch.float16 else dtype
+
+
+def quantisation_config(profile: ModelProfile, device: torch.device, library: str = "diffusers") -> Any:
+    """Return the configuration with which ``from_pretrained`` of ``library`` quantises; None without quantisation.
+
+    Raises:
+        SetupError: the device is not a CUDA GPU, or a package is missing.
+    """
+    wanted = profile.memory.quantisation
+    if wanted == "none":
+        return None
+    what = f"model profile {profile.name}: memory.quantisation = {wanted}"
+    if device.type != "cuda":
+        raise SetupError(
+            f"{what} needs a CUDA GPU, and the device is {device.type}; set it to none, or use --device cuda"
+        )
+    for package in ("bitsandbytes", "accelerate"):
+        _require(package, what)
+    if library == "transformers":
+        from transformers import BitsAndBytesConfig  # noqa: PLC0415 - seconds to import
+    else:
+        from diffusers import BitsAndBytesConfig  # noqa: PLC0415
+    if wanted == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=choose_dtype(profile, device)
+    )
+
+
+def check_memory(profile: ModelProfile, found: Sequence[FoundPart], device: torch.device) -> None:
+    """Check that the weights of ``found`` fit into the free memory of ``device``.
+
+    Raises:
+        LimitError: they do not.
+    """
+    needed = needed_bytes(profile, found, device)
+    free = free_bytes(device)
+    if free is not None and needed > free:
+        raise LimitError(
+            f"model profile {profile.name} needs {needed / 1e9:.1f} GB of memory and {device} has {free / 1e9:.1f} GB "
+            f"free: {_way_out(profile, device)}"
+        )
+
+
+def needed_bytes(profile: ModelProfile, found: Sequence[FoundPart], device: torch.device) -> int:
+    """Return the memory that the weights of ``found`` take on ``device``, from the headers of their files."""
+    each = QUANTISED_BYTES.get(profile.memory.quantisation) or choose_dtype(profile, device).itemsize
+    parts = [one.values for one in found]
+    values = sum(parts)
+    if device.type != "cpu" and profile.memory.offload == "sequential":
+        values = 0  # a layer at a time
+    elif device.type != "cpu" and profile.memory.offload == "model":
+        values = max(parts, default=0)
+    return int(values * each * HEADROOM)
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Return the free memory of ``device`` in bytes; None where nothing says it."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        lines = MEMINFO.read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        pass
+    if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
+def place(profile: ModelProfile, networks: Sequence[Any], device: torch.device) -> None:
+    """Move ``networks`` to ``device``, or leave them in main memory with hooks that offload them.
+
+    Raises:
+        SetupError: accelerate is not installed.
+    """
+    offload = profile.memory.offload if device.type != "cpu" else "none"
+    if offload != "none":
+        _require("accelerate", f"model profile {profile.name}: memory.offload = {offload}")
+        add_offload(networks, device, sequential=offload == "sequential")
+        return
+    for network in networks:
+        if not getattr(network, "quantization_method", None):  # a quantised network is where it belongs
+            network.to(device)
+
+
+def add_offload(networks: Sequence[Any], device: torch.device, *, sequential: bool) -> None:
+    """Have each of ``networks``, or each of their layers, move to ``device`` while it runs."""
+    from accelerate import cpu_offload, cpu_offload_with_hook  # noqa: PLC0415 - optional
+
+    before = None
+    for network in networks:
+        if sequential:
+            cpu_offload(network, device, offload_buffers=True)
+        else:
+            _, before = cpu_offload_with_hook(network, device, prev_module_hook=before)
+
+
+def save_memory(profile: ModelProfile, denoiser: Any, autoencoder: Any) -> None:
+    """Switch on the slicing and tiling that ``profile`` asks for."""
+    if profile.memory.attention_slicing:
+        # Networks whose attention is always computed as a whole have no such method.
+        getattr(denoiser, "set_attention_slice", lambda _: None)("auto")
+    if profile.memory.vae_slicing:
+        autoencoder.enable_slicing()
+    if profile.memory.vae_tiling:
+        autoencoder.enable_tiling()
+
+
+def _require(package: str, what: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise SetupError(f"{what} needs the package {package}: pip install {package}")
+
+
+def _way_out(profile: ModelProfile, device: torch.device) -> str:
+    if device.type == "cpu":
+        return "free some, or use --decoder pocket"
+    saving = "free some" if profile.memory.offload == "sequential" else "set memory.offload to model or sequential"
+    return f"{saving}, set memory.quantisation to 4bit, or use --decoder pocket"
