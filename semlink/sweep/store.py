@@ -9,34 +9,44 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import os
+import platform
 import secrets
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from receiver.metrics.pixel import MAX_PSNR_DB
 from semlink.sweep.row import COUNT_COLUMNS, NUMBER_COLUMNS, TEXT_COLUMNS
 from shared.errors import DataError, InputError, SetupError
 from shared.files import write_file
+from shared.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
+    from filelock import FileLock
 
+LOCK, WRITER = "sweep.lock", "writer.txt"
 FLUSH_S: Final = 5.0
 """Seconds between two files. A killed run loses at most the rows of this time and those in work."""
 
 
 class RowStore:
-    """The rows in ``folder``. As a context manager it writes the rows in memory at its end, even after an error."""
+    """The rows in ``folder``. As a context manager it writes the rows in memory at its end, even after an error.
+
+    Two runs that write into one folder would make every row twice, so a second one is refused. The lock ends with the
+    process that holds it, however that ends.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Make the folder and read its rows.
+        """Make the folder, lock it and read its rows.
 
         Raises:
             SetupError: pyarrow is not installed.
-            InputError: the folder cannot be made.
+            InputError: the folder cannot be made, or another run writes into it.
             DataError: a file in it is not a Parquet file of rows.
         """
         check_pyarrow()
@@ -46,6 +56,7 @@ class RowStore:
                 part.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot make the folder {folder}: {error.strerror}; choose another with --out") from error
+        self._lock = _lock(folder)
         self.known = {row["key"]: row for row in read_rows([folder])}
         self._unwritten: list[dict[str, Any]] = []
         self._written_s = -FLUSH_S
@@ -54,7 +65,10 @@ class RowStore:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self.flush()
+        try:
+            self.flush()
+        finally:
+            self._lock.release()
 
     def add(self, rows: Sequence[dict[str, Any]], pictures: Mapping[str, bytes]) -> None:
         """Add ``rows``, and the WebP files ``pictures`` by hash. Rows are written every ``FLUSH_S`` seconds.
@@ -96,6 +110,31 @@ class RowStore:
         runs = self.folder / "runs"
         runs.mkdir(exist_ok=True)
         write_file(runs / f"{document['id']}.json", json.dumps(document, indent=2, sort_keys=True).encode())
+
+
+def _lock(folder: Path) -> FileLock:
+    """Return the lock of ``folder``, held by this process."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - only a run needs it
+
+    lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        (folder / WRITER).write_text(f"process {os.getpid()} on {platform.node()}, started {started}")
+    except Timeout:
+        raise InputError(
+            f"another sweep writes into {folder} ({_read_writer(folder)}): wait for its end, or choose another --out"
+        ) from None
+    except OSError as error:
+        raise InputError(f"cannot write into {folder}: {error.strerror}; choose another with --out") from error
+    return lock
+
+
+def _read_writer(folder: Path) -> str:
+    try:
+        return printable((folder / WRITER).read_text(encoding="utf-8")[:200])
+    except (OSError, UnicodeDecodeError):
+        return "it does not say which"
 
 
 def read_rows(folders: Sequence[Path]) -> list[dict[str, Any]]:

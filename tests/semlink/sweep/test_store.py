@@ -1,8 +1,10 @@
 """Rows on disk: complete files or none, merged by key."""
 
+import os
 import resource
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -44,6 +46,33 @@ def test_a_full_disk_is_reported_and_leaves_no_partial_file(tmp_path, rows):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert read_rows([tmp_path]) == sorted(rows[:5], key=lambda row: row["key"])
     assert len(list(rows_folder(tmp_path).iterdir())) == 1
+
+
+def test_a_second_run_in_the_same_folder_is_refused_and_names_the_first(tmp_path, rows):
+    with RowStore(tmp_path) as store:
+        with pytest.raises(
+            InputError, match=rf"another sweep writes .* \(process {os.getpid()} on .*choose another"
+        ):
+            RowStore(tmp_path)
+        store.add(rows, {})
+    with RowStore(tmp_path) as store:
+        assert len(store.known) == len(rows)
+
+
+def test_a_killed_run_leaves_the_folder_free(tmp_path):
+    code = "import pathlib, sys, time; from semlink.sweep.store import RowStore as R; s = R(pathlib.Path(sys.argv[1]))"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", f"{code}; print('held', flush=True); sys.stdin.read()", tmp_path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with holder:
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(InputError, match=f"process {holder.pid} on"):
+            RowStore(tmp_path)
+        holder.kill()
+    with RowStore(tmp_path):
+        pass
 
 
 @pytest.fixture
