@@ -50,9 +50,7 @@ def test_a_full_disk_is_reported_and_leaves_no_partial_file(tmp_path, rows):
 
 def test_a_second_run_in_the_same_folder_is_refused_and_names_the_first(tmp_path, rows):
     with RowStore(tmp_path) as store:
-        with pytest.raises(
-            InputError, match=rf"another sweep writes .* \(process {os.getpid()} on .*choose another"
-        ):
+        with pytest.raises(InputError, match=rf"another sweep writes .* \(process {os.getpid()} on .*choose another"):
             RowStore(tmp_path)
         store.add(rows, {})
     with RowStore(tmp_path) as store:
