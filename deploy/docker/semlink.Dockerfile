@@ -83,3 +83,10 @@ RUN --mount=type=cache,target=/tmp/.cache/pip \
 RUN --mount=type=bind,from=wheel-experiment,source=/wheels,target=/wheels pip install --no-deps /wheels/*.whl
 WORKDIR /out
 USER 10001:10001
+
+# The experiment with Ray, for deploy/kubernetes/sweep.
+FROM experiment AS sweep
+USER 0
+RUN --mount=type=cache,target=/tmp/.cache/pip \
+    pip install -c /src/constraints.txt "ray[default]"
+USER 10001:10001

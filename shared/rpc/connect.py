@@ -21,6 +21,8 @@ RETRY_FACTOR = 2.0
 
 PROXY_VARIABLE: Final = "SEMLINK_USE_PROXY"
 """Environment variable that lets clients of the services use the proxy of the environment."""
+SPREAD_CALLS: Final = (("grpc.lb_policy_name", "round_robin"),)
+"""A name that resolves to several copies of a service is called in turn; gRPC's default is the first one alone."""
 _BOOLEANS: Final = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
 
@@ -35,7 +37,7 @@ def open_channel(service: str, address: str) -> grpc.aio.Channel:
     """
     require_address(service, address)
     proxy = ("grpc.enable_http_proxy", int(_wants_proxy()))
-    return grpc.aio.insecure_channel(address, options=[*MESSAGE_SIZE_OPTIONS, proxy])
+    return grpc.aio.insecure_channel(address, options=[*MESSAGE_SIZE_OPTIONS, *SPREAD_CALLS, proxy])
 
 
 def _wants_proxy() -> bool:
