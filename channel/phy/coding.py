@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from channel.phy.demapper import AxisDemapper
 from channel.phy.ldpc import LdpcCode
 from channel.phy.polar import PolarCode
-from channel.phy.sionna_import import Constellation, CRCDecoder, CRCEncoder, Demapper, Mapper
+from channel.phy.sionna_import import Constellation, CRCDecoder, CRCEncoder, Mapper
 from shared.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Chain:
         self._crc = CRCEncoder("CRC24A", k=8 * block.payload_bytes, **where)
         self._crc_check = CRCDecoder(self._crc, **where)
         self._mapper = Mapper(constellation=constellation, **where)
-        self._demapper = Demapper("app", constellation=constellation, **where)
+        self._demapper = AxisDemapper(constellation.points, device)
         self.code: LdpcCode | PolarCode = (
             PolarCode(block, where) if polar else LdpcCode(block, order, iterations=bp_iterations, where=where)
         )
@@ -71,8 +72,7 @@ class Chain:
 
         ``variance`` is that of their noise, one value for all symbols or one per symbol.
         """
-        llrs: torch.Tensor = self._demapper(received, variance)
-        return llrs
+        return self._demapper(received, variance)
 
     def decode(self, llrs: torch.Tensor) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Return the payloads ``[packets, payload_bytes]`` for ``llrs`` and whether each one's CRC-24A holds."""

@@ -14,13 +14,12 @@ with TORCH_IMPORTS, defer(*NOT_RUN), replace({"torch._dynamo": stand_in_compiler
     from sionna.phy.fec.crc import CRCDecoder, CRCEncoder
     from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
     from sionna.phy.fec.polar import Polar5GDecoder, Polar5GEncoder
-    from sionna.phy.mapping import Constellation, Demapper, Mapper
+    from sionna.phy.mapping import Constellation, Mapper
 
 __all__ = [
     "CRCDecoder",
     "CRCEncoder",
     "Constellation",
-    "Demapper",
     "LDPC5GDecoder",
     "LDPC5GEncoder",
     "Mapper",

@@ -17,28 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sionna.phy.channel import cir_to_ofdm_channel, subcarrier_frequencies
 from sionna.phy.channel.tr38901 import TDL
-from sionna.phy.mimo import StreamManagement
-from sionna.phy.ofdm import (
-    LMMSEChannelEstimator,
-    LMMSEEqualizer,
-    LSChannelEstimator,
-    PilotPattern,
-    ResourceGrid,
-    ResourceGridMapper,
-    tdl_freq_cov_mat,
-    tdl_time_cov_mat,
-)
 
-from channel.propagation.base import PacketKeys
-from channel.rng import Purpose, packet_generator
+from channel.propagation.tdl_statistics import carrier_frequencies_hz, pilot_filter, symbol_s
+from channel.rng import Purpose, draw_noise, packet_generator
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from channel.propagation.base import PacketKeys
     from channel.propagation.kinds import Tdl
-    from channel.propagation.tdl_parameters import OfdmGrid
 
 _WHERE: dict[str, Any] = {"precision": "double", "device": "cpu"}
+_PILOT = (1 + 1j) / np.sqrt(2)
 _SMALLEST_VARIANCE = 1e-12  # of an equalised symbol; below it LLRs overflow float32
 
 
@@ -79,100 +70,67 @@ def tdl_seed(run_seed: int, picture_index: int, packet_index: int) -> int:
     return int(generator.integers(2**64, dtype=np.uint64))
 
 
-def resource_grid(grid: OfdmGrid, subcarrier_spacing_hz: float) -> ResourceGrid:
-    """Return Sionna's resource grid of one slot.
-
-    Pilots fill their OFDM symbols and are all (1 + j) / sqrt 2. Sionna's own Kronecker pattern would draw them from its
-    process-wide generator. In this model, one stream without peak-power limits, their phases make no difference.
-    """
-    shape = (1, 1, grid.slot_symbols, grid.effective_carriers)
-    mask = np.zeros(shape, dtype=np.int32)
-    mask[:, :, list(grid.pilot_symbols)] = 1
-    pilots = np.full((1, 1, grid.pilot_elements), (1 + 1j) / np.sqrt(2))
-    return ResourceGrid(
-        num_ofdm_symbols=grid.slot_symbols,
-        fft_size=grid.fft_size,
-        subcarrier_spacing=subcarrier_spacing_hz,
-        cyclic_prefix_length=grid.cyclic_prefix,
-        num_guard_carriers=(grid.guard_carriers_low, grid.guard_carriers_high),
-        dc_null=grid.dc_null,
-        pilot_pattern=PilotPattern(mask, pilots, **_WHERE),
-        **_WHERE,
-    )
-
-
 class OfdmChannel:
-    """y = h x + n on every resource element: h is estimated from the pilots, x by LMMSE equalisation.
+    """y = h x + n on every resource element: h is estimated from the pilots, and x is y / h.
 
-    LMMSE: linear minimum mean square error. LS: least squares.
+    Pilots are all (1 + j) / sqrt 2: in this model, one stream without peak-power limits, their phases make no
+    difference. With one antenna, unbiased equalisation by the least mean square error is division by the estimate; the
+    error of the estimate counts as noise.
     """
 
     def __init__(self, settings: Tdl, variance: float, symbol_rate_hz: float) -> None:
-        self._settings = settings
+        grid = settings.grid
+        self._grid = grid
         self._variance = variance
-        self._noise = torch.tensor(variance, dtype=torch.float64)
-        self._grid = resource_grid(settings.grid, symbol_rate_hz / settings.grid.fft_size)
+        self._symbol_s = symbol_s(settings, symbol_rate_hz)
         self._tdl = KeyedTdl(settings)
-        self._frequencies = subcarrier_frequencies(self._grid.fft_size, self._grid.subcarrier_spacing, **_WHERE)
-        self._mapper = ResourceGridMapper(self._grid, **_WHERE)
-        self._carriers = torch.from_numpy(self._grid.effective_subcarrier_ind)
-        self._estimator = self._pilot_estimator()
-        self._equalizer = LMMSEEqualizer(self._grid, StreamManagement(np.ones((1, 1)), 1), **_WHERE)
+        self._frequencies_hz = carrier_frequencies_hz(settings, symbol_rate_hz)
+        self._filter = pilot_filter(settings, symbol_rate_hz, variance)
+        self._pilots = list(grid.pilot_symbols)
+        self._data = np.setdiff1d(np.arange(grid.slot_symbols), self._pilots)
 
     def apply(self, symbols: torch.Tensor, keys: PacketKeys) -> tuple[torch.Tensor, torch.Tensor]:
         """See ``channel.propagation.base.ChannelModel``; the variance is that of each symbol after equalisation."""
-        sent = symbols.to("cpu", torch.complex128)
+        sent = symbols.cpu().numpy().astype(np.complex128)
         packets = [self._packet(row, keys, index) for row, index in zip(sent, keys.packet_indices, strict=True)]
-        equalised = torch.stack([symbols for symbols, _ in packets])
-        variances = torch.stack([variance for _, variance in packets])
-        return equalised.to(symbols.device, torch.complex64), variances.to(symbols.device, torch.float32)
+        equalised = np.stack([symbols for symbols, _ in packets]).astype(np.complex64)
+        variances = np.stack([variance for _, variance in packets]).astype(np.float32)
+        return torch.from_numpy(equalised).to(symbols.device), torch.from_numpy(variances).to(symbols.device)
 
-    def frequency_response(self, slots: int, run_seed: int, picture_index: int, packet_index: int) -> torch.Tensor:
-        """Return one packet's channel ``[slots, slot_symbols, fft_size]``, complex128."""
-        steps = slots * self._grid.num_ofdm_symbols
+    def frequency_response(
+        self, slots: int, run_seed: int, picture_index: int, packet_index: int
+    ) -> NDArray[np.complex128]:
+        """Return one packet's channel ``[slots, slot_symbols, carriers]`` on the used carriers."""
+        steps = slots * self._grid.slot_symbols
         coefficients, delays = self._tdl.draw(
-            tdl_seed(run_seed, picture_index, packet_index), steps, 1 / self._grid.ofdm_symbol_duration
+            tdl_seed(run_seed, picture_index, packet_index), steps, 1 / self._symbol_s
         )
-        response: torch.Tensor = cir_to_ofdm_channel(self._frequencies, coefficients, delays)
-        return response.reshape(slots, self._grid.num_ofdm_symbols, self._grid.fft_size)
+        turned = np.exp(-2j * np.pi * np.outer(delays.numpy().ravel(), self._frequencies_hz))
+        response = coefficients.numpy().reshape(-1, steps).T @ turned
+        return response.reshape(slots, self._grid.slot_symbols, -1)
 
-    def _packet(self, symbols: torch.Tensor, keys: PacketKeys, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def _packet(
+        self, symbols: NDArray[np.complex128], keys: PacketKeys, index: int
+    ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
         """Return the equalised ``symbols`` ``[symbols]`` of one packet and the variance of each."""
-        slots = self._settings.grid.slots(len(symbols))
-        data = torch.zeros(slots * self._grid.num_data_symbols, dtype=torch.complex128)
-        data[: len(symbols)] = symbols
-        elements = self._mapper(data.reshape(slots, 1, 1, -1))[:, 0, 0]
+        grid, count = self._grid, len(symbols)
+        slots = grid.slots(count)
+        data = np.zeros(slots * grid.data_elements, dtype=np.complex128)
+        data[:count] = symbols
+        elements = np.full((slots, grid.slot_symbols, grid.effective_carriers), _PILOT)
+        elements[:, self._data] = data.reshape(slots, len(self._data), -1)
         response = self.frequency_response(slots, keys.run_seed, keys.picture_index, index)
-        noise = PacketKeys(keys.run_seed, keys.picture_index, [index]).noise(elements.numel(), self._variance)
-        observed = (response * elements + noise.reshape(elements.shape))[:, None, None]
-        equalised, variance = self._equalizer(observed, *self._estimate(observed, response), self._noise)
-        count = len(symbols)
-        return equalised.flatten()[:count], variance.flatten()[:count].clamp(min=_SMALLEST_VARIANCE)
+        noise = draw_noise(keys.run_seed, keys.picture_index, [index], elements.size, self._variance)
+        observed = response * elements + noise.reshape(elements.shape)
+        known, error = self._estimate(observed, response)
+        equalised = (observed[:, self._data] / known[:, self._data]).ravel()[:count]
+        variance = ((self._variance + error) / np.abs(known) ** 2)[:, self._data].ravel()[:count]
+        return equalised, np.maximum(variance, _SMALLEST_VARIANCE)
 
-    def _estimate(self, observed: torch.Tensor, response: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the channel ``[slots, 1, 1, 1, 1, slot_symbols, carriers]`` and the variance of its error."""
-        if self._estimator is None:
-            known = response[:, None, None, None, None][..., self._carriers]
-            return known, torch.zeros((), dtype=torch.float64)
-        estimate: tuple[torch.Tensor, torch.Tensor] = self._estimator(observed, self._noise)
-        return estimate
-
-    def _pilot_estimator(self) -> LSChannelEstimator | LMMSEChannelEstimator | None:
-        settings, grid = self._settings, self._grid
-        if settings.estimation == "perfect":
-            return None
-        if settings.estimation == "ls":
-            return LSChannelEstimator(grid, interpolation_type="lin", **_WHERE)
-        frequency = tdl_freq_cov_mat(
-            settings.profile, grid.subcarrier_spacing, grid.fft_size, settings.delay_spread_s, **_WHERE
-        )
-        time = tdl_time_cov_mat(
-            settings.profile,
-            settings.speed_m_s,
-            settings.carrier_frequency_hz,
-            grid.ofdm_symbol_duration,
-            grid.num_ofdm_symbols,
-            **_WHERE,
-        )
-        used = frequency[self._carriers][:, self._carriers]
-        return LMMSEChannelEstimator(grid, time, used, order="f-t", **_WHERE)
+    def _estimate(
+        self, observed: NDArray[np.complex128], response: NDArray[np.complex128]
+    ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+        """Return the channel ``[slots, slot_symbols, carriers]`` that the receiver assumes, and its error's variance."""
+        if self._filter is None:
+            return response, np.zeros(response.shape[1:])
+        return self._filter.estimate(observed[:, self._pilots] / _PILOT), self._filter.error

@@ -11,19 +11,24 @@ torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from channel.propagation.tdl_taps import LINE_OF_SIGHT_DOPPLER, load_taps
+from channel.propagation.pilot_filter import linear_weights
+from channel.propagation.tdl_statistics import (
+    TdlSettings,
+    carrier_frequencies_hz,
+    mean_and_covariance,
+    pilot_filter,
+    symbol_s,
+    time_covariance,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from channel.propagation.tdl_parameters import OfdmGrid
 
     Array = NDArray[np.float64]
 
@@ -34,35 +39,6 @@ _SEED: Final = 38_901
 _WEAK_SHARE: Final = 0.05  # mean power of the draws that lie where the channel is weak, over the mean power
 _LEAST_EIGENVALUE: Final = 1e-5  # of the scattered power of all elements; weaker modes are left out
 _GOLDEN_RATIO: Final = (math.sqrt(5) - 1) / 2
-
-
-class TdlSettings(Hashable, Protocol):
-    """What is used of ``channel.propagation.kinds.Tdl``."""
-
-    @property
-    def profile(self) -> str:
-        """Letter of the profile, "A" to "E"."""
-        ...
-
-    @property
-    def delay_spread_s(self) -> float:
-        """Factor of the tap delays."""
-        ...
-
-    @property
-    def max_doppler_hz(self) -> float:
-        """Largest Doppler shift."""
-        ...
-
-    @property
-    def estimation(self) -> str:
-        """How the channel is estimated: "perfect", "ls" or "lmmse"."""
-        ...
-
-    @property
-    def grid(self) -> OfdmGrid:
-        """The resource grid."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +75,9 @@ def draw_powers(settings: TdlSettings, symbols: int, symbol_rate_hz: float) -> P
     row, carriers = np.divmod(chosen, grid.effective_carriers)
     slot, place = np.divmod(row, len(data_symbols))
     times = data_symbols[place]
-    spacing_hz = symbol_rate_hz / grid.fft_size
-    seconds = _symbol_s(settings, symbol_rate_hz) * (slot * grid.slot_symbols + times).astype(np.float64)
-    frequencies_hz = spacing_hz * _used_carriers(settings)[carriers].astype(np.float64)
-    sight, covariance = _mean_and_covariance(settings, frequencies_hz, seconds)
+    seconds = symbol_s(settings, symbol_rate_hz) * (slot * grid.slot_symbols + times).astype(np.float64)
+    frequencies_hz = carrier_frequencies_hz(settings, symbol_rate_hz)[carriers]
+    sight, covariance = mean_and_covariance(settings, frequencies_hz, seconds)
     powers, masses = _draw_gaussian(sight, covariance)
     return PowerDraws(powers, masses, carriers, times)
 
@@ -111,51 +86,20 @@ def draw_powers(settings: TdlSettings, symbols: int, symbol_rate_hz: float) -> P
 def error_variance(settings: TdlSettings, symbol_rate_hz: float, noise: float) -> Array:
     """Return the error variance of the channel estimate ``[slot_symbols, carriers]`` at the noise variance ``noise``.
 
-    ``lmmse``: first over the carriers of each OFDM symbol with pilots, then over time, as Sionna's estimator.
-    ``ls``: the pilots' noise and the channel's change in time, interpolated linearly between two pilots.
+    ``lmmse``: what the estimator states. ``ls``: the pilots' noise and the channel's change in time, interpolated
+    linearly between two pilots.
     """
     grid = settings.grid
     shape = grid.slot_symbols, grid.effective_carriers
-    if settings.estimation == "perfect":
-        return np.zeros(shape)
-    seconds = _symbol_s(settings, symbol_rate_hz) * np.arange(grid.slot_symbols, dtype=np.float64)
-    time = _time_covariance(settings, seconds)
-    pilots = list(grid.pilot_symbols)
     if settings.estimation == "ls":
-        weights = _linear_weights(grid.slot_symbols, pilots)
-        between = time[np.ix_(pilots, pilots)]
+        time, pilots = time_covariance(settings, symbol_rate_hz), list(grid.pilot_symbols)
+        weights = linear_weights(grid.slot_symbols, pilots)
         change = 1 - 2 * (weights * time[:, pilots].conj()).sum(1).real
-        change += np.einsum("tp,pq,tq->t", weights, between, weights).real
+        change += np.einsum("tp,pq,tq->t", weights, time[np.ix_(pilots, pilots)], weights).real
         error = np.maximum(change, 0.0) + noise * (weights**2).sum(1)
         return np.broadcast_to(error[:, None], shape)
-    frequencies_hz = symbol_rate_hz / grid.fft_size * _used_carriers(settings).astype(np.float64)
-    frequency = _frequency_covariance(settings, frequencies_hz)
-    values, modes = np.linalg.eigh(frequency)
-    values = np.maximum(values, 0.0)
-    after_frequency = (np.abs(modes) ** 2) @ (values * noise / (values + noise))
-    return np.stack([_error_over_time(time, pilots, float(one)) for one in after_frequency], axis=1)
-
-
-def _error_over_time(time: NDArray[np.complex128], pilots: list[int], pilot_error: float) -> Array:
-    """Return the LMMSE error ``[slot_symbols]`` from pilots whose estimates have the error ``pilot_error``."""
-    pilot_noise = pilot_error / max(1 - pilot_error, 1e-9)
-    inverse = np.linalg.inv(time[np.ix_(pilots, pilots)] + pilot_noise * np.eye(len(pilots)))
-    known = np.einsum("tp,pq,tq->t", time[:, pilots], inverse, time[:, pilots].conj()).real
-    error: Array = np.clip(1 - known, 0.0, 1.0)
-    return error
-
-
-def _linear_weights(slot_symbols: int, pilots: list[int]) -> Array:
-    """Return the weights ``[slot_symbols, pilots]`` of linear interpolation in time; outside it goes on as a line."""
-    weights = np.zeros((slot_symbols, len(pilots)))
-    for time, row in enumerate(weights):
-        after = min(max(int(np.searchsorted(pilots, time)), 1), len(pilots) - 1)
-        if len(pilots) == 1:
-            row[0] = 1.0
-            continue
-        share = (time - pilots[after - 1]) / (pilots[after] - pilots[after - 1])
-        row[after - 1], row[after] = 1 - share, share
-    return weights
+    found = pilot_filter(settings, symbol_rate_hz, noise)
+    return np.zeros(shape) if found is None else found.error
 
 
 def _spread(symbols: int) -> NDArray[np.int64]:
@@ -163,45 +107,6 @@ def _spread(symbols: int) -> NDArray[np.int64]:
     count = min(symbols, MOST_ELEMENTS)
     offsets = np.arange(count) * _GOLDEN_RATIO % 1 if symbols > count else np.zeros(count)
     return np.floor((np.arange(count) + offsets) * symbols / count).astype(np.int64)
-
-
-def _used_carriers(settings: TdlSettings) -> NDArray[np.int64]:
-    """Return the used subcarriers' numbers, 0 for DC."""
-    grid = settings.grid
-    numbers = np.arange(grid.fft_size) - grid.fft_size // 2
-    numbers = numbers[grid.guard_carriers_low : grid.fft_size - grid.guard_carriers_high]
-    return numbers[numbers != 0] if grid.dc_null else numbers
-
-
-def _symbol_s(settings: TdlSettings, symbol_rate_hz: float) -> float:
-    """Return the duration of an OFDM symbol with its cyclic prefix."""
-    return (settings.grid.fft_size + settings.grid.cyclic_prefix) / symbol_rate_hz
-
-
-def _mean_and_covariance(
-    settings: TdlSettings, frequencies_hz: Array, seconds: Array
-) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
-    """Return the line of sight ``[elements]`` and the covariance of the scattered part ``[elements, elements]``."""
-    from scipy.special import j0  # noqa: PLC0415 - keeps --help quick
-
-    taps = load_taps(settings.profile)
-    doppler = 2 * np.pi * settings.max_doppler_hz
-    sight = math.sqrt(taps.line_of_sight_power) * np.exp(1j * doppler * LINE_OF_SIGHT_DOPPLER * seconds)
-    phases = np.exp(-2j * np.pi * np.outer(frequencies_hz, taps.delays * settings.delay_spread_s))
-    covariance = (phases * taps.powers) @ phases.conj().T * j0(doppler * (seconds[:, None] - seconds[None, :]))
-    return sight, covariance
-
-
-def _frequency_covariance(settings: TdlSettings, frequencies_hz: Array) -> NDArray[np.complex128]:
-    """Return the covariance of the channel over frequency, line of sight included, as the estimator takes it."""
-    sight, covariance = _mean_and_covariance(settings, frequencies_hz, np.zeros(len(frequencies_hz)))
-    return np.asarray(covariance + np.outer(sight, sight.conj()))
-
-
-def _time_covariance(settings: TdlSettings, seconds: Array) -> NDArray[np.complex128]:
-    """Return the covariance of the channel over time, line of sight included, as the estimator takes it."""
-    sight, covariance = _mean_and_covariance(settings, np.zeros(len(seconds)), seconds)
-    return np.asarray(covariance + np.outer(sight, sight.conj()))
 
 
 def _draw_gaussian(sight: NDArray[np.complex128], covariance: NDArray[np.complex128]) -> tuple[Array, Array]:

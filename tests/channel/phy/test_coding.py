@@ -12,12 +12,13 @@ from scipy.stats import binomtest, fisher_exact
 from sionna.phy.channel import AWGN
 from sionna.phy.fec.crc import CRCDecoder, CRCEncoder
 from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
-from sionna.phy.mapping import Demapper, Mapper
+from sionna.phy.mapping import Constellation, Demapper, Mapper
 
 from channel.config import ChannelConfig
 from channel.link.link import Link
 from channel.link.outcome import PacketOutcome
 from channel.phy.coding import ChainCache
+from channel.phy.demapper import AxisDemapper
 from channel.phy.mcs import mcs, transport_block
 from channel.rng import draw_noise
 from channel.snr import noise_variance
@@ -61,6 +62,15 @@ def test_symbols_have_unit_energy(chains, index, order):
     symbols = chain.modulate(torch.from_numpy(every_point))
     assert len(set(symbols.ravel().tolist())) == 2**order
     assert float(symbols.abs().square().mean()) == pytest.approx(1.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("order", [2, 4, 6])
+@pytest.mark.parametrize("variance", [torch.tensor(0.05), torch.tensor(10.0), torch.rand(2, 900) + 0.01])
+def test_llrs_are_those_of_sionnas_demapper(order, variance):
+    points = Constellation("qam", order, device="cpu").points
+    received = torch.from_numpy(draw_noise(3, 0, range(2), 900, 1.5))
+    expected = Demapper("app", "qam", order, device="cpu")(received, variance)
+    assert torch.allclose(AxisDemapper(points, "cpu")(received, variance), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("index", "es_n0_db"), [(4, -2.0), (8, 2.0), (13, 6.5), (20, 12.0), (28, 19.0)])

@@ -11,6 +11,16 @@ from scipy.special import j0
 from scipy.stats import chi2, kstest
 from sionna.phy import config as sionna_config
 from sionna.phy.channel.tr38901 import TDL
+from sionna.phy.mimo import StreamManagement
+from sionna.phy.ofdm import (
+    LMMSEChannelEstimator,
+    LMMSEEqualizer,
+    LSChannelEstimator,
+    PilotPattern,
+    ResourceGrid,
+    tdl_freq_cov_mat,
+    tdl_time_cov_mat,
+)
 
 from channel.config import ChannelConfig
 from channel.link.link import Link
@@ -22,12 +32,14 @@ from channel.propagation.factory import build_channel_model
 from channel.propagation.kinds import Tdl
 from channel.propagation.ofdm import KeyedTdl, OfdmChannel
 from channel.propagation.tdl_parameters import LAST_TAP_DELAY, OfdmGrid
+from channel.propagation.tdl_statistics import pilot_filter
 from channel.snr import noise_variance
 from shared.errors import ConfigError
 from shared.validation import validate
 
 URBAN = {"kind": "tdl", "profile": "A", "delay_spread_s": 3e-7, "carrier_frequency_hz": 3.5e9, "speed_m_s": 10.0}
 PACKET_BYTES = 32
+DOUBLE = {"precision": "double", "device": "cpu"}
 
 
 def config(**values):
@@ -40,6 +52,58 @@ def model_for(settings: ChannelConfig):
 
 def ofdm(snr_db=10.0, **propagation):
     return OfdmChannel(validate(Tdl, URBAN | propagation), noise_variance(snr_db), 1e6)
+
+
+def sionna_grid(grid):
+    """Sionna's resource grid of one slot with the pilots of the link."""
+    mask = np.zeros((1, 1, grid.slot_symbols, grid.effective_carriers), dtype=np.int32)
+    mask[:, :, list(grid.pilot_symbols)] = 1
+    pilots = np.full((1, 1, grid.pilot_elements), (1 + 1j) / np.sqrt(2))
+    return ResourceGrid(
+        num_ofdm_symbols=grid.slot_symbols,
+        fft_size=grid.fft_size,
+        subcarrier_spacing=1e6 / grid.fft_size,
+        cyclic_prefix_length=grid.cyclic_prefix,
+        num_guard_carriers=(grid.guard_carriers_low, grid.guard_carriers_high),
+        dc_null=grid.dc_null,
+        pilot_pattern=PilotPattern(mask, pilots, **DOUBLE),
+        **DOUBLE,
+    )
+
+
+def sionna_estimator(settings, grid):
+    if settings.estimation == "ls":
+        return LSChannelEstimator(grid, interpolation_type="lin", **DOUBLE)
+    spacing_hz, symbol_s = grid.subcarrier_spacing, grid.ofdm_symbol_duration
+    over_frequency = tdl_freq_cov_mat(settings.profile, spacing_hz, grid.fft_size, settings.delay_spread_s, **DOUBLE)
+    motion = settings.speed_m_s, settings.carrier_frequency_hz
+    over_time = tdl_time_cov_mat(settings.profile, *motion, symbol_s, grid.num_ofdm_symbols, **DOUBLE)
+    used = torch.from_numpy(grid.effective_subcarrier_ind)
+    return LMMSEChannelEstimator(grid, over_time, over_frequency[used][:, used], order="f-t", **DOUBLE)
+
+
+@pytest.mark.parametrize(
+    ("profile", "estimation", "noise"),
+    [("A", "lmmse", 0.06), ("D", "lmmse", 1e-4), ("E", "lmmse", 10.0), ("A", "ls", 0.1)],
+)
+def test_estimates_and_equalised_symbols_are_those_of_sionnas_blocks(profile, estimation, noise):
+    settings = validate(Tdl, URBAN | {"profile": profile, "estimation": estimation})
+    grid = sionna_grid(settings.grid)
+    random = np.random.default_rng(1)
+    seen = random.standard_normal((3, 14, 64, 2)).view(np.complex128)[..., 0]
+    used, pilots = grid.effective_subcarrier_ind, list(settings.grid.pilot_symbols)
+    learned = pilot_filter(settings, 1e6, noise)
+    ours = learned.estimate(seen[:, pilots][..., used] / np.sqrt(1j))
+    observed = torch.from_numpy(seen)[:, None, None]
+    theirs = sionna_estimator(settings, grid)(observed, torch.tensor(noise, dtype=torch.float64))
+    assert np.allclose(ours, theirs[0][:, 0, 0, 0, 0].numpy(), rtol=1e-9, atol=1e-9)
+    assert np.allclose(learned.error, theirs[1][:, 0, 0, 0, 0].numpy(), rtol=1e-9, atol=1e-12)
+    equalise = LMMSEEqualizer(grid, StreamManagement(np.ones((1, 1)), 1), **DOUBLE)
+    symbols, variance = equalise(observed, *theirs, torch.tensor(noise, dtype=torch.float64))
+    data = np.setdiff1d(np.arange(14), pilots)
+    assert np.allclose((seen[..., used] / ours)[:, data].ravel(), symbols.numpy().ravel(), rtol=1e-6)
+    stated = ((noise + learned.error) / np.abs(ours) ** 2)[:, data]
+    assert np.allclose(stated.ravel(), variance.numpy().ravel(), rtol=1e-6)
 
 
 @pytest.mark.usefixtures("seeded_sionna")
@@ -64,19 +128,20 @@ def test_power_delay_and_correlations_are_those_of_the_profile(profile):
     """Mean power 1; over frequency Σ P exp(-j 2π τ Δf), over time J0(2π f_D Δt) and the line of sight's rotation."""
     packets = 600
     air = ofdm(profile=profile, delay_spread_s=2e-7, speed_m_s=60.0)
-    tdl, grid = air._tdl, air._grid
-    h = torch.stack([air.frequency_response(1, 1, 2, packet) for packet in range(packets)])[:, 0].numpy()
+    tdl, grid = air._tdl, OfdmGrid()
+    h = np.stack([air.frequency_response(1, 1, 2, packet) for packet in range(packets)])[:, 0]
     power = np.mean(np.abs(h) ** 2, axis=(1, 2))
     assert abs(np.mean(power) - 1) < 4 * np.std(power) / math.sqrt(packets)
     assert float(tdl.delays.max()) == pytest.approx(LAST_TAP_DELAY[profile] * 2e-7)
 
     powers, delays = tdl.mean_powers.numpy(), tdl.delays.numpy()
-    apart_hz = 20 * grid.subcarrier_spacing
-    sampled = np.mean(h[:, :, 20:] * np.conj(h[:, :, :-20]))
+    half = h[:, :, grid.effective_carriers // 2 :]  # above the empty centre carrier
+    apart_hz = 20 * 1e6 / grid.fft_size
+    sampled = np.mean(half[:, :, 20:] * np.conj(half[:, :, :-20]))
     assert sampled == pytest.approx(np.sum(powers * np.exp(-2j * math.pi * delays * apart_hz)), abs=0.1)
 
     doppler_hz = 60.0 / 299_792_458.0 * 3.5e9
-    apart_s = 10 * grid.ofdm_symbol_duration
+    apart_s = 10 * (grid.fft_size + grid.cyclic_prefix) / 1e6
     line_of_sight = float(tdl.mean_power_los) if tdl.los else 0.0
     turned = np.exp(2j * math.pi * doppler_hz * 0.7 * apart_s)
     expected = (1 - line_of_sight) * j0(2 * math.pi * doppler_hz * apart_s) + line_of_sight * turned
@@ -85,7 +150,7 @@ def test_power_delay_and_correlations_are_those_of_the_profile(profile):
 
 def test_without_delay_spread_and_speed_the_channel_is_flat_rayleigh():
     air = ofdm(delay_spread_s=1e-12, speed_m_s=0.0)
-    h = torch.stack([air.frequency_response(1, 1, 2, packet) for packet in range(600)])[:, 0].numpy()
+    h = np.stack([air.frequency_response(1, 1, 2, packet) for packet in range(600)])[:, 0]
     assert np.allclose(h, h[:, :1, :1], atol=1e-4)
     assert kstest(np.abs(h[:, 0, 0]) ** 2, "expon").pvalue > 1e-3
 
@@ -162,14 +227,14 @@ def test_pilots_guard_carriers_and_cyclic_prefixes_count_as_channel_uses(chains,
     assert total.grid_uses == total.channel_uses - total.pilot_uses - total.bits_on_air // 2
 
 
-def test_grid_arithmetic_agrees_with_sionna():
-    for values in ({}, {"dc_null": False, "guard_carriers_low": 0, "pilot_symbols": [0]}, {"fft_size": 128}):
-        grid = validate(OfdmGrid, values)
-        theirs = ofdm(grid=values)._grid
-        assert grid.effective_carriers == theirs.num_effective_subcarriers
-        assert grid.data_elements == theirs.num_data_symbols
-        assert grid.pilot_elements == theirs.num_pilot_symbols
-        assert grid.slot_channel_uses == theirs.num_time_samples
+@pytest.mark.parametrize("values", [{}, {"dc_null": False, "guard_carriers_low": 0}, {"fft_size": 128}])
+def test_grid_arithmetic_agrees_with_sionna(values):
+    grid = validate(OfdmGrid, values)
+    theirs = sionna_grid(grid)
+    assert grid.effective_carriers == theirs.num_effective_subcarriers
+    assert grid.data_elements == theirs.num_data_symbols
+    assert grid.pilot_elements == theirs.num_pilot_symbols
+    assert grid.slot_channel_uses == theirs.num_time_samples
 
 
 @pytest.mark.parametrize(
