@@ -69,8 +69,7 @@ def plot_response(axes: Axes, config: ChannelConfig) -> None:
     assert isinstance(config.propagation, Tdl)
     grid = config.propagation.grid
     model = OfdmChannel(config.propagation, noise_variance(config.es_n0_db), config.symbol_rate_hz)
-    h = model.frequency_response(2, config.run_seed, 0, 0).numpy()
-    used = h.reshape(-1, grid.fft_size)[:, grid.guard_carriers_low : grid.fft_size - grid.guard_carriers_high]
+    used = model.frequency_response(2, config.run_seed, 0, 0).reshape(-1, grid.effective_carriers)
     shown = axes.imshow(20 * np.log10(np.abs(used).T), aspect="auto", origin="lower", vmin=-25, vmax=8, cmap="viridis")
     plt.colorbar(shown, ax=axes, label="|H|² dB")
     axes.set(xlabel="OFDM symbol (2 slots)", ylabel="used carrier")

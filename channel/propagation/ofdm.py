@@ -130,7 +130,7 @@ class OfdmChannel:
     def _estimate(
         self, observed: NDArray[np.complex128], response: NDArray[np.complex128]
     ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
-        """Return the channel ``[slots, slot_symbols, carriers]`` that the receiver assumes, and its error's variance."""
+        """Return the channel ``[slots, slot_symbols, carriers]`` that the receiver assumes and its error variance."""
         if self._filter is None:
             return response, np.zeros(response.shape[1:])
         return self._filter.estimate(observed[:, self._pilots] / _PILOT), self._filter.error

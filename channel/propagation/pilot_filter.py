@@ -71,7 +71,7 @@ def ls_filter(slot_symbols: int, pilot_symbols: Sequence[int], carriers: int, no
 
 
 def linear_weights(slot_symbols: int, pilot_symbols: Sequence[int]) -> Array:
-    """Return the weights ``[slot_symbols, pilots]`` of linear interpolation; outside the pilots it goes on as a line."""
+    """Return the weights ``[slot_symbols, pilots]`` of linear interpolation, beyond the pilots as a line."""
     pilots = list(pilot_symbols)
     weights = np.zeros((slot_symbols, len(pilots)))
     if len(pilots) == 1:
