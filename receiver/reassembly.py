@@ -17,7 +17,7 @@ from shared.errors import BitstreamError, ConfigError, PacketError
 from shared.packets import PICTURE_IDS, Packet
 
 if TYPE_CHECKING:
-    from shared.streams import Stream, StreamKind
+    from shared.streams import StreamKind
 
 # Memory of Python for one segment beside its payload, rounded up: max_bytes then also bounds many tiny packets.
 _BOOKKEEPING_BYTES: Final = 256
@@ -25,11 +25,11 @@ _BOOKKEEPING_BYTES: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """What has arrived of a stream after one more unit of it is complete. ``whole``: no unit is missing any more."""
+    """One more unit of a stream is complete. ``whole``: no unit is missing any more."""
 
     picture_id: int
     header: PictureHeader
-    stream: Stream
+    kind: StreamKind
     whole: bool
 
 
@@ -140,7 +140,7 @@ class Reassembler:
         return sum(picture.held_bytes for picture in self._pictures.values())
 
     def push(self, data: bytes) -> StreamEvent | None:
-        """Take one received packet; return what has arrived of its stream if it completed a unit, else None.
+        """Take one received packet; return an event if it completed a unit, else None.
 
         Any bytes may be pushed: bytes that are not a packet of this link are counted as damaged.
         """
@@ -164,10 +164,9 @@ class Reassembler:
         picture.held_bytes += len(packet.data) + _BOOKKEEPING_BYTES
         completes = run.add(packet)
         self._evict()
-        stream = run.stream(packet.kind) if completes else None
-        if picture.header is None or stream is None:
+        if picture.header is None or not completes:
             return None
-        return StreamEvent(packet.picture_id, picture.header, stream, whole=run.complete)
+        return StreamEvent(packet.picture_id, picture.header, packet.kind, whole=run.complete)
 
     def status(self, picture_id: int) -> PictureStatus | None:
         """Return the progress of a picture, or None if it is not held."""

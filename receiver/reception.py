@@ -23,7 +23,7 @@ class Reception:
         self._repair = RepairDecoder()
         self._reassembler = Reassembler()
         self.received_packets = 0
-        self.complete: list[StreamKind] = []
+        self._complete: dict[StreamKind, None] = {}  # in the order of completion
 
     def push(self, packet: bytes) -> bool:
         """Take one received packet; return whether it completed a unit of a stream.
@@ -32,8 +32,13 @@ class Reception:
         """
         self.received_packets += 1
         events = [event for one in self._repair.push(packet) if (event := self._reassembler.push(one)) is not None]
-        self.complete += [event.stream.kind for event in events if event.whole]
+        self._complete |= dict.fromkeys(event.kind for event in events if event.whole)
         return bool(events)
+
+    @property
+    def complete(self) -> list[StreamKind]:
+        """The streams that are complete, each once, in the order in which they became so."""
+        return list(self._complete)
 
     @property
     def rejected_packets(self) -> int:

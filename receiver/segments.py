@@ -29,6 +29,10 @@ class Segments:
     _high: int = 0
     _conflicts: set[int] = field(default_factory=set)
     _complete: dict[int, range] = field(default_factory=dict)  # unit's index: places of its segments
+    _unit_at: dict[int, int] = field(default_factory=dict)  # place of a segment of a complete unit: the unit's index
+    # Segments that follow each other within a unit form a piece: the place of each end of a piece is mapped to that of
+    # its other end. One look at both neighbours is thus enough for a new segment, however many have arrived.
+    _other_end: dict[int, int] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -99,7 +103,8 @@ class Segments:
         """Note that a packet contradicts the held segment: nothing shows which is right, so their unit is lost."""
         place = self._place(packet)
         self._conflicts.add(place)
-        self._complete = {index: places for index, places in self._complete.items() if place not in places}
+        for lost in self._complete.pop(self._unit_at.get(place, -1), ()):
+            del self._unit_at[lost]
 
     def stream(self, kind: StreamKind) -> Stream | None:
         """Return the complete units, a missing one as b""; None if there is none."""
@@ -117,20 +122,24 @@ class Segments:
         return (packet.sequence_count - self.anchor + half) % SEQUENCE_COUNTS - half
 
     def _complete_unit(self, place: int) -> bool:
-        """Note the unit around ``place`` if all of its segments have arrived."""
-        if self.units == 1 and not (self._lasts == 1 and len(self._held) == self.span):
-            return False  # the usual case of a long unit, without a walk over its segments
-        first = last = place
-        while not self._held[first].is_first:
-            first -= 1
-            if first not in self._held or self._held[first].is_last:
-                return False
-        while not self._held[last].is_last:
-            last += 1
-            if last not in self._held or self._held[last].is_first:
-                return False
+        """Join the segment at ``place`` to its neighbours, and note their unit if all of its segments have arrived."""
+        first, last = self._join(place)
+        if not (self._held[first].is_first and self._held[last].is_last):
+            return False
         places = range(first, last + 1)
         if not self._conflicts.isdisjoint(places):
             return False
-        self._complete[self._held[first].unit.index] = places
+        index = self._held[first].unit.index
+        self._complete[index] = places
+        self._unit_at.update(dict.fromkeys(places, index))
         return True
+
+    def _join(self, place: int) -> tuple[int, int]:
+        """Join the segment at ``place`` with the pieces before and after it; return the ends of the new piece."""
+        here, before, after = self._held[place], self._held.get(place - 1), self._held.get(place + 1)
+        joins_before = before is not None and not (here.is_first or before.is_last)
+        joins_after = after is not None and not (here.is_last or after.is_first)
+        first = self._other_end[place - 1] if joins_before else place
+        last = self._other_end[place + 1] if joins_after else place
+        self._other_end[first], self._other_end[last] = last, first
+        return first, last

@@ -7,6 +7,8 @@ from enum import Enum
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from shared.errors import ConfigError, PacketError
 from shared.packets import APID_BASE, PICTURE_IDS, SEQUENCE_COUNTS, Packet, space_packet
 from shared.repair.packet import CONTENT_BYTES, ObjectHeader, RepairPacket, is_repair
@@ -15,11 +17,17 @@ from shared.repair.symbols import decode_symbols, extract_content, object_digest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
     from spacepackets.ccsds.spacepacket import SequenceFlags  # type: ignore[import-untyped]
 
     from shared.streams import StreamKind
 
 _BOOKKEEPING_BYTES: Final = 512  # what Python spends on one packet beside its bytes, rounded up
+MAX_OBJECTS: Final = 8
+"""Most objects of a picture that are held. A sender makes at most one for each kind of stream."""
+MAX_DECODINGS: Final = 32
+"""Most attempts to decode objects of a picture. As many symbols as packets do in 99 of 100 cases, one more in nearly
+all others; forged packets must not cost more."""
 
 
 class RepairState(Enum):
@@ -63,18 +71,32 @@ class _Object:
         # A longer content belongs to another picture with the same id.
         return self.header.position(*packet) if len(content) < self.symbol_bytes else None
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the repair symbols, bookkeeping included."""
+        return _BOOKKEEPING_BYTES + len(self.repairs) * (self.symbol_bytes + _BOOKKEEPING_BYTES)
+
+    @property
+    def needs_decoding(self) -> bool:
+        """Whether source packets are missing."""
+        return self.source_received < self.header.source_packets
+
+    @property
+    def has_enough_symbols(self) -> bool:
+        """Whether the object waits and has as many symbols as source packets."""
+        enough = self.source_received + len(self.repairs) >= self.header.source_packets
+        return enough and self.state is RepairState.WAITING
+
     def recover(self, contents: Mapping[tuple[StreamKind, int], tuple[bytes, SequenceFlags]]) -> list[bytes]:
-        """Return the missing source packets if there are enough symbols now, and set the state."""
-        source_count = self.header.source_packets
-        if self.state is not RepairState.WAITING or self.source_received + len(self.repairs) < source_count:
-            return []
-        if self.source_received == source_count:
+        """Return the missing source packets of an object that has enough symbols, and set the state."""
+        if not self.needs_decoding:
             self.state = RepairState.WHOLE
             return []
+        source_count = self.header.source_packets
         received = {
-            position: source_symbol(content, flags, self.symbol_bytes)
-            for packet, (content, flags) in contents.items()
-            if (position := self.position(packet, content)) is not None
+            position: source_symbol(*contents[place], self.symbol_bytes)
+            for position, place in enumerate(self.header.places())
+            if place in contents and len(contents[place][0]) < self.symbol_bytes
         }
         present = set(received)
         received |= {source_count + index: symbol for index, symbol in self.repairs.items()}
@@ -127,9 +149,56 @@ class _Object:
 
 @dataclass(slots=True)
 class _Picture:
+    """Source packets and objects of one picture.
+
+    ``lengths`` has, for each stream and sequence count, one more than the bytes of the packet's content; 0 for a packet
+    that has not arrived.
+    """
+
     contents: dict[tuple[StreamKind, int], tuple[bytes, SequenceFlags]] = field(default_factory=dict)
     objects: dict[tuple[ObjectHeader, int], _Object] = field(default_factory=dict)
+    lengths: dict[StreamKind, NDArray[np.uint16]] = field(default_factory=dict)
+    decodings_left: int = MAX_DECODINGS
     held_bytes: int = 0
+
+    def add(self, place: tuple[StreamKind, int], content: bytes, flags: SequenceFlags) -> None:
+        """Hold the content of a source packet."""
+        kind, count = place
+        self.contents[place] = content, flags
+        if kind not in self.lengths:
+            self.lengths[kind] = np.zeros(SEQUENCE_COUNTS, np.uint16)
+            self.held_bytes += self.lengths[kind].nbytes
+        self.lengths[kind][count] = len(content) + 1
+        self.held_bytes += len(content) + _BOOKKEEPING_BYTES
+
+    def object_of(self, packet: RepairPacket) -> _Object:
+        """Return the object of ``packet``. A new one replaces the one with the fewest repair symbols of too many."""
+        key = packet.header, len(packet.symbol)
+        if key not in self.objects:
+            if len(self.objects) >= MAX_OBJECTS:
+                least, dropped = min(self.objects.items(), key=lambda one: len(one[1].repairs))
+                self.held_bytes -= dropped.held_bytes
+                del self.objects[least]
+            self.objects[key] = _Object(*key, source_received=self._count_received(*key))
+            self.held_bytes += _BOOKKEEPING_BYTES
+        return self.objects[key]
+
+    def recover(self, one: _Object) -> list[bytes]:
+        """Return the missing packets of an object if it has enough symbols now, and attempts are left."""
+        if not one.has_enough_symbols or self.decodings_left < one.needs_decoding:
+            return []
+        self.decodings_left -= one.needs_decoding
+        return one.recover(self.contents)
+
+    def _count_received(self, header: ObjectHeader, symbol_bytes: int) -> int:
+        """Return how many source packets of the object have arrived."""
+        received = 0
+        for run in header.runs:
+            if run.kind in self.lengths:
+                counts = np.arange(run.first_count, run.first_count + run.packets) % SEQUENCE_COUNTS
+                lengths = self.lengths[run.kind][counts]
+                received += int(np.count_nonzero((lengths > 0) & (lengths <= symbol_bytes)))
+        return received
 
 
 class RepairDecoder:
@@ -177,18 +246,12 @@ class RepairDecoder:
 
     def _push_repair(self, packet: RepairPacket) -> list[bytes]:
         picture = self._picture(packet.header.picture_id)
-        key = packet.header, len(packet.symbol)
-        if key not in picture.objects:
-            picture.objects[key] = _Object(*key)
-            picture.held_bytes += _BOOKKEEPING_BYTES
-            for place, (content, _) in picture.contents.items():
-                picture.objects[key].source_received += picture.objects[key].position(place, content) is not None
-        one = picture.objects[key]
+        one = picture.object_of(packet)
         if packet.index in one.repairs or one.state is not RepairState.WAITING:
             return []
         one.repairs[packet.index] = packet.symbol
         picture.held_bytes += len(packet.symbol) + _BOOKKEEPING_BYTES
-        return one.recover(picture.contents)
+        return picture.recover(one)
 
     def _push_source(self, data: bytes) -> list[bytes]:
         packet = Packet.unpack(data)
@@ -197,12 +260,12 @@ class RepairDecoder:
         if place in picture.contents:
             return [data]
         content = data[CONTENT_BYTES]
-        picture.contents[place] = content, packet.sequence_flags
-        picture.held_bytes += len(content) + _BOOKKEEPING_BYTES
+        picture.add(place, content, packet.sequence_flags)
         handed_on = [data]
         for one in picture.objects.values():
-            one.source_received += one.position(place, content) is not None
-            handed_on += one.recover(picture.contents)
+            if one.position(place, content) is not None:
+                one.source_received += 1
+                handed_on += picture.recover(one)
         return handed_on
 
     def _picture(self, picture_id: int) -> _Picture:

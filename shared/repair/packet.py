@@ -6,7 +6,7 @@ Every repair packet describes its object in full, so that a receiver can use any
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from spacepackets.ccsds.spacepacket import SequenceFlags  # type: ignore[import-untyped]
 
@@ -21,6 +21,9 @@ from shared.packets import (
     space_packet,
 )
 from shared.streams import StreamKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 REPAIR_APID: Final = APID_BASE + 0x21
 """0x60 was the first version of repair packets, for streams of one unit; its packets count as not of this link."""
@@ -73,6 +76,12 @@ class ObjectHeader:
     def source_packets(self) -> int:
         """Number of source symbols K: packets of all runs together."""
         return sum(run.packets for run in self.runs)
+
+    def places(self) -> Iterator[tuple[StreamKind, int]]:
+        """Yield stream kind and sequence count of each source packet, in the order of the symbols."""
+        for run in self.runs:
+            for place in range(run.packets):
+                yield run.kind, (run.first_count + place) % SEQUENCE_COUNTS
 
     def position(self, kind: StreamKind, sequence_count: int) -> int | None:
         """Return the number of a packet's source symbol; None if the object does not hold it."""
