@@ -79,7 +79,11 @@ def new_refiner_unet(widths: Sequence[int] = WIDTHS) -> UNet2DConditionModel:
 
 
 def new_refiner_control(unet: UNet2DConditionModel) -> ControlNetModel:
-    """Return the ControlNet for ``unet``: a copy of its encoder with outputs at zero."""
+    """Return the ControlNet for ``unet``: its encoder's shape, with weights of its own.
+
+    Zhang et al. begin with outputs at zero, and with the control picture at zero too, so as not to disturb a trained
+    network. Ours is untrained and its last layer is zero. Both zeros together kept the codes unread for 500 steps.
+    """
     control: ControlNetModel = ControlNetModel.from_unet(
         unet,
         conditioning_embedding_out_channels=(unet.config.block_out_channels[0],),
@@ -89,6 +93,9 @@ def new_refiner_control(unet: UNet2DConditionModel) -> ControlNetModel:
     prepare_for_tiles(control)
     for own, its in ((control.conv_in, unet.conv_in), (control.time_embedding, unet.time_embedding)):
         own.load_state_dict(its.state_dict())
+    outputs = [*control.controlnet_down_blocks, control.controlnet_mid_block]
+    for convolution in (control.controlnet_cond_embedding.conv_out, *outputs):
+        convolution.reset_parameters()
     return control
 
 
