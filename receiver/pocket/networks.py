@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn import functional
 
 from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
+from receiver.pocket.prompt import limit_regions
 from shared.latent.layout import LATENT_CHANNELS
 from shared.regions.region import REGIONS_MAX
 from shared.text import TEXT_WIDTH
@@ -123,16 +123,9 @@ def control_image(hci_latent: Tensor, channels: Tensor, regions: Tensor, given: 
 
 
 def attention_mask(given: Tensor, control: Tensor) -> Tensor:
-    """Return ``[B, Q, T]``: 1 if position q, at 1/32 of the picture's size, may attend to prompt token t.
-
-    ``given`` ``[B, T]`` is that of the prompt. The prompt token of a region acts where its mask in ``control`` covers
-    half of a position; every other one acts everywhere.
-    """
+    """Return the result of ``limit_regions`` at 1/32 of the picture's size for the masks in ``control``."""
     first = AUTOENCODER_CHANNELS + LATENT_CHANNELS
-    covered = functional.avg_pool2d(control[:, first : first + REGIONS_MAX].float(), LATENT_MULTIPLE) >= 0.5
-    inside = covered.flatten(2).transpose(1, 2).to(given.dtype)
-    everywhere = given[:, None].expand(-1, inside.shape[1], -1)
-    return torch.cat([everywhere[..., :-REGIONS_MAX], everywhere[..., -REGIONS_MAX:] * inside], 2)
+    return limit_regions(given, control[:, first : first + REGIONS_MAX], LATENT_MULTIPLE)
 
 
 def velocity(

@@ -69,6 +69,19 @@ def _pad(rows: Sequence[Tensor], length: int) -> tuple[Tensor, Tensor]:
     return values, given
 
 
+def limit_regions(given: Tensor, masks: Tensor, cell: int) -> Tensor:
+    """Return ``[B, Q, T]``: 1 if position q of an attention may attend to prompt token t.
+
+    ``given`` ``[B, T]`` is that of the prompt. ``masks`` ``[B, 3, h, w]`` are those of the regions, and a position
+    covers ``cell`` × ``cell`` of their places. The prompt token of a region acts where its mask covers half of a
+    position; every other one acts everywhere.
+    """
+    covered = functional.avg_pool2d(masks.float(), cell) >= 0.5
+    inside = covered.flatten(2).transpose(1, 2).to(given.dtype)
+    everywhere = given[:, None].expand(-1, inside.shape[1], -1)
+    return torch.cat([everywhere[..., :-REGIONS_MAX], everywhere[..., -REGIONS_MAX:] * inside], 2)
+
+
 def new_places(*shape: int) -> nn.Parameter:
     """Return untrained vectors for positions; without values on the device "meta", where weights are loaded later."""
     places = torch.empty(*shape)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from receiver.pocket.conditioning import region_text, scale_latent
 from sender.extractors.features import FeatureExtractor, resize_to_square
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from sender.extractors.token_network import TokenNetwork
     from training.pocket.pairs import Pairs
 
 
@@ -43,13 +45,29 @@ class FrozenExtractors:
 
     def make_sources(self) -> list[Source]:
         """Return a source for each extractor."""
+        return [Source("features", "EfficientNet-Lite2", self._extract_features), *self.make_stream_sources()]
+
+    def make_stream_sources(self) -> list[Source]:
+        """Return the sources of captions, latent channels and regions."""
         weights = Path(str(resources.files("models") / "latent" / WEIGHTS_NAME)).read_bytes()
         return [
-            Source("features", "EfficientNet-Lite2", self._extract_features),
             Source("captions", f"MiniLM {CAPTION_WORDS}", self._embed_captions),
             Source("latent", hashlib.sha256(weights).hexdigest(), self._encode_latent),
             Source("regions", "1", self._find_regions),
         ]
+
+    def make_pseudo_word_source(self, network: TokenNetwork) -> Source:
+        """Return the source of the numbers ``pseudo_words`` ``[N, 64, 3]`` that ``network`` makes of the pictures."""
+        digest = hashlib.sha256(b"EfficientNet-Lite2")
+        for value in network.state_dict().values():
+            digest.update(value.half().numpy().tobytes())
+
+        @torch.inference_mode()
+        def make(pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
+            seen = torch.from_numpy(self._see_pictures(pairs.pictures)).float()
+            return {"pseudo_words": network(seen)[0].half().numpy()}
+
+        return Source("pseudo_words", digest.hexdigest(), make)
 
     def _extract_features(self, pairs: Pairs, _first: int) -> dict[str, NDArray[Any]]:
         return {"seen": self._see_pictures(pairs.pictures), "seen_hci": self._see_pictures(pairs.quarters)}

@@ -1,4 +1,4 @@
-"""The refiner's recipe: from the restored picture to the picture, with the semantic tokens' codes in their places."""
+"""The refiner's recipe: from the restored picture to the picture, with any subset of the streams."""
 
 from __future__ import annotations
 
@@ -11,64 +11,78 @@ from torch import Tensor, nn
 from receiver.metrics.names import PERCEPTUAL
 from receiver.metrics.perceptual import load_distance
 from receiver.pocket.devices import autocast
+from receiver.pocket.prompt import Prompt, limit_regions
 from receiver.pocket.refiner import BLOCK, MULTIPLE, Places, Refiner
 from shared.latent.layout import LATENT_CHANNELS
 from shared.regions.region import REGIONS_MAX
 from shared.text import TEXT_WIDTH
+from shared.tokens.stream import TokenKind
 from training.pocket.losses import psnr_db
-from training.report import draw_grid
+from training.pocket.refiner_validation import validate
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from receiver.metrics.perceptual import Dists, Lpips
-    from training.pocket.restored import RestoredPairs
+    from receiver.pocket.prompt import PromptEmbedding
+    from training.pocket.losses import Weights
+    from training.pocket.refiner_pairs import RefinerPairs
 
 SIGMA = 0.05
-AT_RESTORED = 0.85
+AT_START = 0.85
 """Share of the crops whose time is 1, where every decoding starts."""
-TOKENS_KEPT = 0.75
-"""Share of the crops whose tokens were received."""
-PIXEL, LPIPS_ALEX, LPIPS_VGG = 1.0, 0.4, 0.5
-VGG_SIDE = 64
-"""Side of the window on which LPIPS-VGG is computed, at full resolution; at half, the network games it."""
-VGG_EVERY = 2
-"""LPIPS-VGG sees every second crop of a batch: it takes a third of the time of a step even so."""
-SHOWN = 8
+WINDOW = 64
+"""Side of the window on which VGG16's distances are computed, at full resolution; at half, the network games them."""
+WINDOW_EVERY = 2
+"""VGG16's distances see every second crop of a batch: they take a third of the time of a step even so."""
 
 
 class RefinerNetwork(nn.Module):
-    """The refiner and its loss."""
+    """The refiner, the prompt embedding that ships (frozen: the attention's own maps follow it), and the loss."""
 
-    def __init__(self, refiner: Refiner) -> None:
+    def __init__(self, refiner: Refiner, prompt_embedding: PromptEmbedding, weights: Weights) -> None:
         super().__init__()
         self.refiner = refiner
+        self.prompt_embedding = prompt_embedding.requires_grad_(requires_grad=False)
+        self.weights = weights
         for network in (refiner.unet, refiner.control):
             network.to(memory_format=torch.channels_last)
-        self.alex = cast("Lpips", load_distance("lpips_alex"))
-        self.vgg = cast("Lpips", load_distance("lpips_vgg"))
+        wanted = [name for name in PERCEPTUAL if getattr(weights, name)]
+        self.distances = nn.ModuleDict({name: load_distance(name) for name in wanted})
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the measures of one batch; ``loss`` is the one to minimise."""
-        picture, restored, time = batch["picture"], batch["restored"], batch["time"]
+        picture, start, time = batch["picture"], batch["start"], batch["time"]
         share = time[:, None, None, None]
-        state = (1 - share) * picture + share * (restored + SIGMA * batch["noise"])
-        prompt, given = null_prompt(restored)
-        control = self.refiner.control_image(places_of(batch["codes"], restored))
-        predicted = self.refiner(state, restored, time, prompt, given, control).float()
-        pixel = (predicted - picture).abs().mean()
-        alex = _distance(self.alex, predicted, picture)
+        state = (1 - share) * picture + share * (start + SIGMA * batch["noise"])
+        predicted = self.refiner(state, start, time, *self.make_conditions(batch)).float()
+        measures = {"pixel": (predicted - picture).abs().mean()}
         top, left = batch["corner"].tolist()
-        window = slice(top, top + VGG_SIDE), slice(left, left + VGG_SIDE)
-        vgg = _distance(self.vgg, predicted[::VGG_EVERY, :, *window], picture[::VGG_EVERY, :, *window])
-        loss = PIXEL * pixel + LPIPS_ALEX * alex + LPIPS_VGG * vgg
-        return {
-            "loss": loss,
-            "pixel": pixel,
-            "lpips_alex": alex,
-            "lpips_vgg": vgg,
-            "psnr_db": psnr_db(predicted, picture),
-        }
+        window = slice(None, None, WINDOW_EVERY), slice(None), slice(top, top + WINDOW), slice(left, left + WINDOW)
+        for name, module in self.distances.items():
+            parts = (predicted, picture)
+            if name != "lpips_alex":
+                parts = predicted[window], picture[window]
+            measures[name] = _distance(cast("Lpips | Dists", module), *parts)
+        loss = torch.stack([getattr(self.weights, name) * value for name, value in measures.items()]).sum()
+        return {"loss": loss, **measures, "psnr_db": psnr_db(predicted, picture)}
+
+    def make_conditions(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the embedded prompt ``[B, T, 384]``, where it acts ``[B, Q, T]``, and the ControlNet's input."""
+        given, regions = batch["given"], batch["regions"]
+        kinds = torch.full((len(given),), int(TokenKind.SPW), device=given.device)
+        prompt = self.prompt_embedding(Prompt(batch["caption"], batch["pseudo_words"], kinds, batch["region"], given))
+        places = Places(batch["codes"], batch["latent"], batch["received"], regions, batch["hci"])
+        return prompt, limit_regions(given, regions, MULTIPLE // BLOCK), self.refiner.control_image(places)
+
+    @torch.inference_mode()
+    def rebuild(self, one: dict[str, Tensor], seed: int) -> Tensor:
+        """Return what the receiver makes of ``one`` in one step, ``[B, 3, H, W]``, clamped to 0 to 1."""
+        start = one["start"]
+        noise = torch.randn(start.shape, generator=torch.Generator().manual_seed(seed)).to(start.device)
+        with autocast(start.device):
+            refined = self.refiner.refine(start, noise, SIGMA, 1, *self.make_conditions(one))
+        return refined.float().clamp(0, 1)
 
 
 def places_of(codes: Tensor, restored: Tensor) -> Places:
@@ -93,64 +107,43 @@ def null_prompt(like: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def _distance(distance: Lpips, output: Tensor, target: Tensor) -> Tensor:
+def _distance(distance: Lpips | Dists, output: Tensor, target: Tensor) -> Tensor:
     with torch.no_grad():
         references = distance.features(target)
     return distance.distance(distance.features(output), references).mean()
 
 
 class RefinerRecipe:
-    """Crops of restored pictures; tokens are missing from a quarter of them."""
+    """Crops of restored pictures and fallback images, each with a random subset of the streams."""
 
     name = "refiner"
 
-    def __init__(self, pairs: RestoredPairs, held_out: RestoredPairs, refiner: Refiner) -> None:
-        self.network: nn.Module = RefinerNetwork(refiner)
+    def __init__(
+        self,
+        pairs: RefinerPairs,
+        held_out: RefinerPairs,
+        refiner: Refiner,
+        prompt_embedding: PromptEmbedding,
+        weights: Weights,
+    ) -> None:
+        self.network: nn.Module = RefinerNetwork(refiner, prompt_embedding, weights)
         self._pairs, self._held_out = pairs, held_out
-        self._distances: dict[str, Lpips | Dists] = {name: load_distance(name) for name in PERCEPTUAL}
 
     def batch(self, rng: np.random.Generator, count: int, side: int) -> dict[str, Tensor]:
-        """Draw ``count`` crops of ``side`` pixels with noise, times and a window."""
+        """Draw ``count`` crops of ``side`` pixels with their streams, noise, times and a window."""
         crops = self._pairs.draw(rng, count, side)
-        lost = torch.from_numpy(rng.random(count) >= TOKENS_KEPT)
-        crops["codes"][lost] = -1
-        time = np.where(rng.random(count) < AT_RESTORED, 1.0, rng.uniform(0.2, 1.0, count))
+        time = np.where(rng.random(count) < AT_START, 1.0, rng.uniform(0.2, 1.0, count))
         return {
             **crops,
             "time": torch.from_numpy(time.astype(np.float32)),
-            "noise": torch.from_numpy(rng.standard_normal(crops["restored"].shape, dtype="float32")),
-            "corner": torch.from_numpy(rng.integers(max(1, side - VGG_SIDE + 1), size=2)),
+            "noise": torch.from_numpy(rng.standard_normal(crops["start"].shape, dtype="float32")),
+            "corner": torch.from_numpy(rng.integers(max(1, side - WINDOW + 1), size=2)),
         }
 
     def validation(self, network: nn.Module) -> tuple[dict[str, float], Image.Image]:
-        """Return the measures over held-out pairs after one step, and a grid: restored, no tokens, tokens, original.
-
-        ``restored_`` measures are those of the restored picture, ``bare_`` those without tokens.
-        """
-        refiner = cast("RefinerNetwork", network).refiner
-        device = next(refiner.parameters()).device
-        sums: dict[str, float] = {}
-        shown: list[Tensor] = []
-        for index in range(len(self._held_out)):
-            one = {name: value.to(device) for name, value in self._held_out.whole(index).items()}
-            pictures = {
-                "restored_": one["restored"],
-                "bare_": refine_crop(refiner, one["restored"], torch.full_like(one["codes"], -1), index),
-                "": refine_crop(refiner, one["restored"], one["codes"], index),
-            }
-            for prefix, picture in pictures.items():
-                for name, value in self._measure(picture, one["picture"]).items():
-                    sums[prefix + name] = sums.get(prefix + name, 0.0) + value / len(self._held_out)
-            if index < SHOWN:
-                shown.append(torch.cat([*pictures.values(), one["picture"]], 3).cpu())
-        return {name: round(value, 4) for name, value in sums.items()}, draw_grid([torch.cat(shown)])
-
-    @torch.inference_mode()
-    def _measure(self, picture: Tensor, original: Tensor) -> dict[str, float]:
-        measures = {
-            name: float(one.to(picture.device)(picture, original).mean()) for name, one in self._distances.items()
-        }
-        return {**measures, "psnr_db": float(psnr_db(picture, original))}
+        """Return the measures of some subsets of streams over held-out pairs, and a grid."""
+        device = next(network.parameters()).device
+        return validate(cast("RefinerNetwork", network).rebuild, self._held_out, device)
 
 
 @torch.inference_mode()

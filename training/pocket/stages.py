@@ -29,7 +29,8 @@ from training.pocket.pairs import Pairs, prepare_choices, prepare_pairs, to_batc
 from training.pocket.precomputed import make_network_source, prepare_precomputed
 from training.pocket.pseudo_words import PseudoWordRecipe
 from training.pocket.refiner import RefinerRecipe
-from training.pocket.restored import CODEBOOK, prepare_restored
+from training.pocket.refiner_sources import prepare_refiner_pairs
+from training.pocket.restored import CODEBOOK
 from training.pocket.restorer import RestorerRecipe
 from training.pocket.token_counts import TABLE, count_tokens, measure_bits_per_token
 from training.report import draw_loss, read_log
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from receiver.pocket.rrdbnet import RRDBNet
     from sender.extractors.token_network import TokenNetwork
     from training.pocket.frozen_extractors import FrozenExtractors
     from training.pocket.precomputed import Precomputed
@@ -66,7 +66,11 @@ WEIGHTS = {
     "autoencoder": Weights(lpips_alex=0.0, lpips_vgg=0.1, dists=0.2),
     "flow": Weights(),
     "finetune": Weights(),
+    # LPIPS-Alex rewards etched strokes on even areas, so it weighs less.
+    "refiner": Weights(lpips_alex=0.25),
 }
+TRAINED_STRIDE, HELD_OUT_STRIDE = 4, 2
+"""Of the refiner's pairs, one in so many has a fallback image, and as many lose slices of their HCI."""
 
 
 def load_pairs(data: Path, runs: Path, count: int, workers: int = 1) -> tuple[Pairs, Pairs]:
@@ -97,7 +101,7 @@ def make_recipe(stage: str, pairs: Pairs, held_out: Pairs, runs: Path, shipped: 
     if stage == "autoencoder":
         return AutoencoderRecipe(pairs, held_out, networks.autoencoder, WEIGHTS[stage])
     if stage == "refiner":
-        return make_refiner_recipe(pairs, held_out, networks.restorer, runs, count)
+        return make_refiner_recipe(pairs[:count], held_out, networks, runs, shipped)
     return _make_precomputed_recipe(stage, pairs, held_out, networks, runs, shipped, count)
 
 
@@ -117,14 +121,20 @@ def _make_precomputed_recipe(
     return FlowRecipe(precomputed, validation, networks, tokens, WEIGHTS[stage], end_to_end=stage == "finetune")
 
 
-def make_refiner_recipe(pairs: Pairs, held_out: Pairs, restorer: RRDBNet, runs: Path, count: int) -> RefinerRecipe:
-    """Return the refiner's recipe on restored pairs, which are cached in ``runs``."""
-    restorer = restorer.to(memory_format=torch.channels_last).eval()
+def make_refiner_recipe(
+    pairs: Pairs, held_out: Pairs, networks: PocketNetworks, runs: Path, shipped: Path
+) -> RefinerRecipe:
+    """Return the refiner's recipe; what the frozen networks make of the pairs is cached in ``runs``."""
+    from training.pocket.frozen_extractors import FrozenExtractors  # noqa: PLC0415
+
+    networks.restorer.to(memory_format=torch.channels_last).eval()
+    extractors, words = FrozenExtractors(), load_token_networks(runs, shipped.parent / "tokens")[TokenKind.SPW]
+    streams = [*extractors.make_stream_sources(), extractors.make_pseudo_word_source(words)]
     codebook = runs / CODEBOOK
-    trained = prepare_restored(restorer, pairs, runs / "restored", count, codebook)
-    validation = prepare_restored(restorer, held_out, runs / "restored-val", len(held_out), codebook)
+    trained = prepare_refiner_pairs(networks, streams, pairs, runs / "restored", codebook, TRAINED_STRIDE)
+    validation = prepare_refiner_pairs(networks, streams, held_out, runs / "restored-val", codebook, HELD_OUT_STRIDE)
     with _fix_seed():
-        return RefinerRecipe(trained, validation, Refiner())
+        return RefinerRecipe(trained, validation, Refiner(), networks.prompt_embedding, WEIGHTS["refiner"])
 
 
 def load_precomputed(
