@@ -1,27 +1,71 @@
-"""The decoders by name."""
+"""The decoders by name: the pocket decoder, the plain enlargement, and one per model profile."""
 
 from __future__ import annotations
 
+import threading
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from receiver.decoders.base import DecodeOptions, check_steps
 from receiver.decoders.upsample import UpsampleDecoder
-from shared.errors import UnknownNameError
+from shared.errors import InputError, UnknownNameError
+from shared.hub.registry import is_file_name, load_profile, profile_names
+from shared.lazy import Lazy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from receiver.decoders.base import Decoder
 
-DECODER_NAMES: Final = ("pocket", UpsampleDecoder.name)
-DEFAULT_DECODER: Final = DECODER_NAMES[0]
+DEFAULT_DECODER: Final = "pocket"
+POCKET_STEPS: Final = 4
+
+
+def decoder_names() -> list[str]:
+    """Return the names of all decoders, the default one first.
+
+    Raises:
+        SetupError: the folder of the user's profiles cannot be read.
+    """
+    return [DEFAULT_DECODER, UpsampleDecoder.name, *(name for name in profile_names() if name != DEFAULT_DECODER)]
 
 
 def check_decoder(name: str) -> None:
-    """Check that ``name`` is a decoder's, or empty, without loading anything.
+    """Check that ``name`` is a decoder's, a profile's YAML file, or empty, without loading anything.
 
     Raises:
         UnknownNameError: there is no such decoder.
+        InputError, ConfigError: the file cannot be read, or is no profile.
     """
-    if name and name not in DECODER_NAMES:
-        raise UnknownNameError(f"unknown decoder '{name}'; known are {', '.join(DECODER_NAMES)}")
+    _max_steps(name)
+
+
+def check_decoding(name: str, steps: int | None = None, fidelity: float | None = None) -> None:
+    """Check a request for the decoder ``name`` without loading it: its name, ``steps`` and ``fidelity``.
+
+    Raises:
+        UnknownNameError, InputError, ConfigError: as ``check_decoder``; or an option is out of range.
+    """
+    check_steps(steps or 0, _max_steps(name))
+    DecodeOptions(fidelity=fidelity)
+
+
+def check_name(name: str) -> None:
+    """Check that ``name`` is not that of a file. A service takes names alone: files are its operator's.
+
+    Raises:
+        InputError: it is a file's.
+    """
+    if is_file_name(name):
+        raise InputError(
+            f"decoder {name}: a service takes the name of a profile, not a file; put the file into the folder "
+            "SEMLINK_PROFILES of the receiver, or decode without services"
+        )
+
+
+def takes_options(name: str) -> bool:
+    """Whether the decoder ``name``, one that ``check_decoder`` accepts, takes steps, fidelity and a seed."""
+    return name != UpsampleDecoder.name
 
 
 def load_decoder(name: str, device: str = "") -> Decoder:
@@ -30,15 +74,51 @@ def load_decoder(name: str, device: str = "") -> Decoder:
     ``device`` is where it computes; the empty text leaves that to the decoder.
 
     Raises:
-        UnknownNameError: there is no such decoder.
+        UnknownNameError, InputError, ConfigError: as ``check_decoder``.
         SetupError: its weights or the device are missing.
         LimitError: the memory of the device is too small.
     """
     check_decoder(name)
     if name == UpsampleDecoder.name:
         return UpsampleDecoder()
-    from receiver.pocket.decoder import PocketDecoder  # noqa: PLC0415 - the other decoder needs no torch
+    if name in ("", DEFAULT_DECODER):
+        from receiver.pocket.decoder import PocketDecoder  # noqa: PLC0415 - the other decoder needs no torch
 
-    pocket = PocketDecoder(device)
-    pocket.load()
-    return pocket
+        pocket = PocketDecoder(device)
+        pocket.load()
+        return pocket
+    from receiver.hub.decoder import HubDecoder  # noqa: PLC0415 - likewise
+
+    decoder = HubDecoder(load_profile(name), device)
+    decoder.load()
+    return decoder
+
+
+class LoadedDecoders:
+    """Decoders that load at their first use and stay loaded. Several threads may call.
+
+    Args:
+        load: loads a decoder by its name.
+    """
+
+    def __init__(self, load: Callable[[str], Decoder]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._decoders: dict[str, Lazy[Decoder]] = {}
+
+    def lazy(self, name: str = "") -> Lazy[Decoder]:
+        """Return the decoder ``name``, which loads when it is called; empty: the default one."""
+        name = name or DEFAULT_DECODER
+        with self._lock:
+            if name not in self._decoders:
+                self._decoders[name] = Lazy(partial(self._load, name))
+            return self._decoders[name]
+
+
+def _max_steps(name: str) -> int:
+    """Return the most steps of the decoder ``name``."""
+    if name in ("", DEFAULT_DECODER, UpsampleDecoder.name):
+        return POCKET_STEPS
+    if not is_file_name(name) and name not in (known := decoder_names()):
+        raise UnknownNameError(f"unknown decoder '{name}'; known are {', '.join(known)}")
+    return load_profile(name).max_steps

@@ -37,7 +37,8 @@ class Guidance:
     small picture sent with it, or else from the slices around them; if all of them were lost, it is the base itself.
     ``received`` uint8 ``[1, 1, h, w]`` is 1 where the pixels of ``hci`` arrived as slices and 0 where they were filled;
     it is None if there is no HCI, or all of it arrived. ``slices`` are how many of the HCI's slices arrived, of how
-    many. ``damaged`` names the streams of which something was received that does not decode.
+    many. ``hci_bytes`` are the received bytes of HCI and base. ``damaged`` names the streams of which something was
+    received that does not decode.
     """
 
     header: PictureHeader
@@ -50,6 +51,7 @@ class Guidance:
     base: HciImage | None = None
     received: NDArray[np.uint8] | None = None
     slices: tuple[int, int] = (0, 0)
+    hci_bytes: int = 0
 
     @property
     def is_empty(self) -> bool:
@@ -84,7 +86,9 @@ def guidance_in(bitstream: Bitstream) -> Guidance:
         found |= _join_slices(sliced, header, found.get("base"), damaged)
     elif "base" in found and "hci" not in found:
         found |= {"hci": found["base"], "received": _mask(np.zeros(found["base"].pixels.shape[:2], bool))}
-    return Guidance(header, **found, damaged=tuple(damaged))
+    pictures = (bitstream.stream(kind) for kind in (StreamKind.HCI, StreamKind.BASE))
+    hci_bytes = sum(len(stream.payload) for stream in pictures if stream is not None)
+    return Guidance(header, **found, damaged=tuple(damaged), hci_bytes=hci_bytes)
 
 
 def _require_slices(stream: Stream) -> tuple[bytes, ...]:

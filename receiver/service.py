@@ -6,11 +6,10 @@ import asyncio
 import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from receiver.decoder_registry import DECODER_NAMES, DEFAULT_DECODER, check_decoder, load_decoder
-from receiver.decoders.base import DecodeOptions, Decoder, options_for
+from receiver.decoder_registry import LoadedDecoders, check_decoding, check_name, load_decoder
+from receiver.decoders.base import options_for
 from receiver.guidance import Guidance
 from receiver.metrics.reporter import PerceptualReporter
 from receiver.previews import Previews
@@ -29,7 +28,6 @@ from receiver.telemetry import ReceiverMetrics
 from shared.bitstream import Bitstream
 from shared.devices import check_device
 from shared.errors import InputError
-from shared.lazy import Lazy
 from shared.rpc.chunks import ChunkBuffer, split_chunks
 from shared.rpc.limits import HEAVY_WORKERS
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2, receiver_pb2_grpc
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
+    from receiver.decoders.base import DecodeOptions, Decoder
     from shared.streams import StreamKind
     from shared.telemetry.telemetry import CallTelemetry
 
@@ -142,7 +141,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         self._telemetry = telemetry = telemetry or Telemetry()
         self._metrics = ReceiverMetrics(telemetry.registry)
         self._perceptual = PerceptualReporter(telemetry.loading) if perceptual else None
-        self._decoders = {name: Lazy(partial(self._load_decoder, name)) for name in DECODER_NAMES}
+        self._decoders = LoadedDecoders(self._load_decoder)
         self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="decode")
         telemetry.watch("decode", self._workers._work_queue.qsize)  # noqa: SLF001 - the executor has no public queue
 
@@ -269,11 +268,10 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
     async def _prepare_decoding(self, settings: Settings) -> _Decoding:
         """Load the decoder in ``settings`` and build its options."""
         loop = asyncio.get_running_loop()
-        check_decoder(settings.decoder)
         chosen = {name: getattr(settings, name) for name in ("steps", "fidelity") if settings.HasField(name)}
-        DecodeOptions(**chosen)  # refused before anything loads
-        name = settings.decoder or DEFAULT_DECODER
-        decoder = await loop.run_in_executor(self._workers, self._decoders[name])
+        check_name(settings.decoder)
+        check_decoding(settings.decoder, **chosen)  # refused before anything loads
+        decoder = await loop.run_in_executor(self._workers, self._decoders.lazy(settings.decoder))
         options = options_for(decoder, **chosen, seed=settings.seed, trust=settings.trust_map)
         return _Decoding(self._workers, decoder, options)
 

@@ -124,8 +124,9 @@ class Client:
 
         Args:
             stream: what ``Link.send`` or ``encode`` returns, a ``Bitstream``, the bytes of a container, or its path.
-            decoder: ``pocket`` (diffusion) or ``hci`` (the image up-sampled, nothing added).
-            steps: steps of the decoder's flow, 0 to 4; None: the decoder's default.
+            decoder: ``pocket`` (diffusion), ``hci`` (the image up-sampled, nothing added), or a model profile, by its
+                name or YAML file.
+            steps: steps of the decoder, 0 to 4 for ``pocket``; None: the decoder's default.
             fidelity: how far the picture is pulled back to the received image, 0 to 1; None: the decoder's choice.
             seed: seed of the decoder's noise.
 

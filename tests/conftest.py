@@ -106,3 +106,15 @@ def tiny_pocket(tiny_pocket_folder, monkeypatch) -> Path:
     """Has the services of this test, and the processes that it starts, use those weights."""
     monkeypatch.setenv("SEMLINK_POCKET", str(tiny_pocket_folder))
     return tiny_pocket_folder
+
+
+@pytest.fixture(scope="session")
+def tiny_hub(tmp_path_factory) -> dict[str, Path]:
+    """Folders of tiny random models: a base by family, and ``controlnet`` and ``adapters`` for stable-diffusion."""
+    from tests.hub import tiny
+
+    folder = tmp_path_factory.mktemp("hub")
+    found = {family: build(folder / family) for family, build in tiny.BUILDERS.items()}
+    found["controlnet"] = tiny.build_controlnet(folder / "controlnet", found["stable-diffusion"])
+    found["adapters"] = tiny.build_adapters(folder / "adapters")
+    return found

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from receiver.guidance import Guidance
 
-MAX_STEPS: Final = 4
+MAX_STEPS: Final = 50
+"""Most steps of any decoder; ``Decoder.max_steps`` are those of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class DecodeOptions:
     """Options of one reconstruction.
 
     Args:
-        steps: Euler steps of the flow, 1 to 4; 0 skips the flow.
+        steps: steps of the decoder's flow or diffusion; 0 skips it.
         fidelity: strength of the data consistency with the received HCI (highly compressed image), 0 (none) to 1
             (full); None leaves it to the decoder, which may depend on the scale of the HCI.
         seed: seed of the decoder's noise.
@@ -40,8 +41,7 @@ class DecodeOptions:
     trust: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.steps <= MAX_STEPS:
-            raise ConfigError(f"steps = {self.steps}: give 0 (no flow) to {MAX_STEPS}")
+        check_steps(self.steps, MAX_STEPS)
         if self.fidelity is not None and (math.isnan(self.fidelity) or not 0 <= self.fidelity <= 1):
             raise ConfigError(
                 f"fidelity = {self.fidelity:g}: give 0 (no data consistency) to 1 (as near to the HCI as possible)"
@@ -75,7 +75,12 @@ class Decoder(Protocol):
 
     @property
     def default_steps(self) -> int | None:
-        """Flow steps if the caller names none; None for a decoder that takes no options."""
+        """Steps if the caller names none; None for a decoder that takes no options."""
+        ...
+
+    @property
+    def max_steps(self) -> int:
+        """Most steps that it takes."""
         ...
 
     def reconstruct(
@@ -89,6 +94,16 @@ class Decoder(Protocol):
         ...
 
 
+def check_steps(steps: int, most: int) -> None:
+    """Check that a decoder which takes up to ``most`` steps can take ``steps``.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if not 0 <= steps <= most:
+        raise ConfigError(f"steps = {steps}: give 0 (no flow) to {most}")
+
+
 def options_for(
     decoder: Decoder, *, steps: int | None = None, fidelity: float | None = None, seed: int = 0, trust: bool = False
 ) -> DecodeOptions:
@@ -97,6 +112,7 @@ def options_for(
     Raises:
         ConfigError: a value is out of range.
     """
+    check_steps(steps or 0, decoder.max_steps)
     return DecodeOptions(
         steps=(decoder.default_steps or 0) if steps is None else steps,
         fidelity=fidelity,

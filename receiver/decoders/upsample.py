@@ -20,6 +20,7 @@ class UpsampleDecoder:
     name = "hci"
     device = "cpu"
     default_steps = None
+    max_steps = 4
 
     def reconstruct(
         self, guidance: Guidance, options: DecodeOptions, stop: Event | None = None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from receiver.decoders.base import Reconstruction
+from receiver.decoders.out_of_memory import report_out_of_memory
 from receiver.pocket.config import read_config, weights_folder, weights_hint
-from shared.errors import LimitError, SetupError
+from shared.errors import SetupError
 from shared.lazy import Lazy
 
 if TYPE_CHECKING:
@@ -19,15 +19,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from receiver.decoders.base import DecodeOptions
+    from receiver.decoders.base import DecodeOptions, Reconstruction
     from receiver.guidance import Guidance
     from receiver.pocket.conditioning import Conditioning
     from receiver.pocket.pipeline import PocketPipeline
     from shared.text import TextEncoder
 
     Request = tuple[Guidance, DecodeOptions]
-
-OUT_OF_MEMORY_MESSAGES = ("out of memory", "not enough memory", "allocate memory", "could not create a memory")
 
 
 class PocketDecoder:
@@ -38,6 +36,7 @@ class PocketDecoder:
     """
 
     name = "pocket"
+    max_steps = 4
 
     def __init__(self, device: str = "", folder: Path | None = None) -> None:
         """Use the weights in ``folder`` on ``device``: "cpu", "cuda", "cuda:N"; "" is CUDA if there is a GPU.
@@ -96,6 +95,8 @@ class PocketDecoder:
         Raises:
             SetupError, LimitError, ServiceError: as ``reconstruct``.
         """
+        from receiver.pocket.finish import finish  # noqa: PLC0415 - imports torch
+
         pipeline = self.load().with_stop(stop)
         groups: dict[object, list[int]] = {}
         for index, (guidance, options) in enumerate(requests):
@@ -109,37 +110,14 @@ class PocketDecoder:
             for start in range(0, len(members), batch):
                 indices = members[start : start + batch]
                 with (
-                    _report_out_of_memory(f"a picture of {header.width}x{header.height}", str(pipeline.device)),
+                    report_out_of_memory(f"a picture of {header.width}x{header.height}", str(pipeline.device)),
                     self._report_damaged_weights(),
                 ):
                     chosen = [requests[index] for index in indices]
                     pictures = _decode_batch(pipeline, self._text_encoder, chosen)
-                    finished = [self._finish(*one) for one in zip(pictures, chosen, strict=True)]
+                    finished = [finish(*one, self._fidelity) for one in zip(pictures, chosen, strict=True)]
                     done.update(zip(indices, finished, strict=True))
         return [done[index] for index in range(len(requests))]
-
-    def _finish(self, picture: Tensor, request: Request) -> Reconstruction:
-        import torch  # noqa: PLC0415
-
-        from receiver.pocket.data_consistency import default_fidelity, project_to_hci  # noqa: PLC0415 - these import torch
-        from receiver.pocket.trust import trust_map  # noqa: PLC0415
-        from shared.pixels import to_pixels, to_tensor  # noqa: PLC0415
-
-        guidance, options = request
-        hci, fidelity, received = None, None, None
-        if guidance.hci is not None:
-            hci = to_tensor(guidance.hci.pixels).to(picture.device)
-            fidelity = (
-                default_fidelity(guidance.hci.scale, self._fidelity) if options.fidelity is None else options.fidelity
-            )
-            if guidance.received is not None:
-                received = torch.from_numpy(guidance.received[0]).to(picture.device, picture.dtype)
-            picture = project_to_hci(picture, hci, fidelity, received)
-        pixels = to_pixels(picture, grey=guidance.header.grey)
-        if not options.trust:
-            return Reconstruction(pixels, fidelity=fidelity)
-        trust = trust_map(to_tensor(pixels).to(picture.device), hci, received).cpu().numpy()
-        return Reconstruction(pixels, trust, float(trust.mean()) / 255, fidelity)
 
     @contextlib.contextmanager
     def _report_damaged_weights(self) -> Iterator[None]:
@@ -156,7 +134,7 @@ class PocketDecoder:
         from receiver.pocket.weights import load_networks  # noqa: PLC0415
 
         device = select_device(self._device_name)
-        with _report_out_of_memory("the pocket decoder", str(device)):
+        with report_out_of_memory("the pocket decoder", str(device)):
             return PocketPipeline(load_networks(self._folder, device), device)
 
 
@@ -204,17 +182,3 @@ def _filled_hci(guidance: Guidance, pipeline: PocketPipeline, conditioning: Cond
     fallback = pipeline.fallback_images([conditioning], header.width, header.height)[0]
     under = upsample(to_pixels(fallback, grey=header.grey), pixels.shape[1], pixels.shape[0])
     return fill_lost(pixels, guidance.received[0, 0] > 0, under)
-
-
-@contextlib.contextmanager
-def _report_out_of_memory(what: str, device: str) -> Iterator[None]:
-    """Turn an out-of-memory error of torch, of any type, into a ``LimitError`` that names ``what``."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not any(words in str(error).lower() for words in OUT_OF_MEMORY_MESSAGES):
-            raise
-        raise LimitError(
-            f"{what} does not fit into the memory of {device}: free some, send a smaller picture, "
-            "or use another device or --decoder hci"
-        ) from error

@@ -320,14 +320,15 @@ class ReceiverOptions:
         str,
         typer.Option(
             "--decoder",
-            help="Decoder: pocket restores the picture with trained networks, hci only enlarges the received image.",
-            metavar="NAME",
+            help="Decoder: pocket restores the picture with trained networks, hci only enlarges the received image; or "
+            "a model profile, one that 'semlink models' lists or a YAML file.",
+            metavar="NAME|FILE.yaml",
         ),
     ] = "pocket"
     steps: Annotated[
         int | None,
         typer.Option(
-            "--steps", help="Diffusion steps after the restorer, 0 to 4.", min=0, metavar="N", show_default=DECODERS
+            "--steps", help="Diffusion steps; pocket takes 0 to 4.", min=0, metavar="N", show_default=DECODERS
         ),
     ] = None
     fidelity: Annotated[

@@ -5,6 +5,7 @@
     hci                                       a codec of the link, by the receiver's default decoder
     hci@pocket:steps=4,fidelity=0             a codec of the link, by a decoder with options
     hci@hci:drop=CAPTION+TOKENS               streams removed before decoding
+    hci@sd-turbo:steps=2                      the decoder of a model profile; hci@mine.yaml that of a file
     avif                                      a classical codec (semlink/baselines)
     hci@hci+ldpc:mcs=4                        LDPC at row 4 of the MCS table
     avif+ldpc:best                            LDPC at the fastest MCS that is reliable at this SNR
@@ -21,12 +22,12 @@ from enum import StrEnum
 from typing import Final
 
 from channel.phy.mcs import MCS_INDICES
-from receiver.decoder_registry import DECODER_NAMES, DEFAULT_DECODER
-from receiver.decoders.base import DecodeOptions
+from receiver.decoder_registry import DEFAULT_DECODER, check_decoding, decoder_names, takes_options
 from semlink.baselines.registry import BASELINES
 from semlink.baselines.vvc import VVC
 from shared.codecs.registry import codecs
 from shared.errors import ConfigError, UnknownNameError
+from shared.hub.registry import is_file_name
 from shared.streams import StreamKind
 
 AUTOENCODER: Final = "autoencoder"
@@ -127,11 +128,11 @@ def parse_coding_spec(name: str) -> CodingSpec:
         known = ", ".join([*BASELINES, VVC, AUTOENCODER, *link_codecs])
         raise UnknownNameError(f"unknown codec '{codec}'; known are {known}")
     decoder, _, options = rest.partition(":")
-    decoders = *DECODER_NAMES, REAL_ESRGAN
-    if at and decoder not in decoders:
+    decoders = *decoder_names(), REAL_ESRGAN
+    if at and decoder not in decoders and not is_file_name(decoder):
         raise UnknownNameError(f"unknown decoder '{decoder}' in {name}; known are {', '.join(decoders)}")
     values = _parse_options(name, options)
-    if decoder != DEFAULT_DECODER and (unused := set(values) - {"drop"}):
+    if not (decoder and takes_options(decoder) and decoder != REAL_ESRGAN) and (unused := set(values) - {"drop"}):
         raise ConfigError(
             f"{name}: decoder {decoder} has no option {min(unused)}; leave it out, or use @{DEFAULT_DECODER}"
         )
@@ -191,6 +192,6 @@ def _check_ranges(spec: CodingSpec) -> None:
     if spec.seed < 0:
         raise ConfigError(f"{spec.name}: seed {spec.seed}; give 0 or more")
     try:
-        DecodeOptions(steps=spec.steps or 0, fidelity=spec.fidelity)
+        check_decoding("" if spec.decoder == REAL_ESRGAN else spec.decoder, spec.steps, spec.fidelity)
     except ConfigError as error:
         raise ConfigError(f"{spec.name}: {error}") from None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 from channel.link.link import Link
 from channel.link.transmission import Transmission
-from receiver.decoder_registry import DECODER_NAMES, DEFAULT_DECODER, check_decoder, load_decoder
+from receiver.decoder_registry import DEFAULT_DECODER, LoadedDecoders, check_decoder, load_decoder
 from receiver.decoders.base import DecodeOptions, options_for
 from receiver.rebuild import Rebuilt, rebuild
 from receiver.reception import Reception
@@ -65,9 +65,9 @@ class Pipeline:
         check_device(device)
         self._transmitting = threading.Lock()  # codes that are built are shared, and not made for several threads
         self.chains: Lazy[ChainCache] = Lazy(_make_chain_cache)
-        self._decoders = {name: Lazy(partial(load_decoder, name, device)) for name in DECODER_NAMES}
+        self._decoders = LoadedDecoders(partial(load_decoder, device=device))
         # Trials at the sender run the receiver's own decoder: one set of weights in memory.
-        trials = cast("Lazy[PocketDecoder]", self._decoders["pocket"])
+        trials = cast("Lazy[PocketDecoder]", self._decoders.lazy(DEFAULT_DECODER))
         self._extractors = Extractors(
             PocketDecoderInTheLoop(trials), feature_distortion=PocketFeatureDistortion(trials)
         )
@@ -102,14 +102,15 @@ class Pipeline:
             return transmit(packets, config, picture_index=picture_index, chains=chains)
 
     def decoder(self, name: str = "") -> Decoder:
-        """Return the decoder called ``name``, loaded; empty: the default one.
+        """Return the decoder called ``name``, loaded; empty: the default one; a YAML file: that of its model profile.
 
         Raises:
-            UnknownNameError: there is no such decoder.
+            UnknownNameError, InputError, ConfigError: there is no such decoder.
             SetupError: its weights or the device are missing.
+            LimitError: the memory of the device is too small.
         """
         check_decoder(name)
-        return self._decoders[name or DEFAULT_DECODER]()
+        return self._decoders.lazy(name)()
 
     def decode(self, bitstream: Bitstream, decoder: str = "", options: DecodeOptions | None = None) -> Rebuilt:
         """Return the picture that ``decoder`` makes of the streams of ``bitstream``, with its trust map.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from channel.propagation.timing import wall_wait_s
 from channel.service.loss_messages import predict_loss
 from channel.service.messages import arrival_message, describe_channel, list_channels, read_profile, report_message
-from receiver.decoder_registry import check_decoder
-from receiver.decoders.base import DecodeOptions, options_for
+from receiver.decoder_registry import check_decoding
+from receiver.decoders.base import options_for
 from receiver.rebuild import (
     check_reference,
     draft_decoders,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from channel.profile.profile import ResolvedProfile
-    from receiver.decoders.base import Decoder
+    from receiver.decoders.base import DecodeOptions, Decoder
     from receiver.rebuild import Rebuilt
     from semlink.pipeline.transfer import OnArrival, OnPreview, OnStage
     from shared.codecs.recipe import Codec
@@ -233,11 +233,8 @@ def _caption(settings: sender_pb2.SendSettings) -> str | None:
 
 def _check_settings(settings: Settings) -> None:
     """Refuse an unknown decoder and options outside their range before any model loads."""
-    check_decoder(settings.decoder)
-    DecodeOptions(
-        steps=settings.steps if settings.HasField("steps") else 0,
-        fidelity=settings.fidelity if settings.HasField("fidelity") else None,
-    )
+    chosen = {name: getattr(settings, name) for name in ("steps", "fidelity") if settings.HasField(name)}
+    check_decoding(settings.decoder, **chosen)
 
 
 def _options(decoder: Decoder, settings: Settings) -> DecodeOptions:

@@ -100,6 +100,15 @@ def build_controlnet(folder: Path, base: Path) -> Path:
     return folder
 
 
+def build_adapters(folder: Path) -> Path:
+    """Write a token adapter for a base with text encoders of ``WIDTH``."""
+    from receiver.hub.adapters import TokenAdapter
+
+    with _seeded():
+        TokenAdapter(WIDTH, 8).save_pretrained(folder)
+    return folder
+
+
 def new_unet(diffusers: Any, **changes: Any) -> Any:
     """Return a UNet with the keys of Stable Diffusion 2.1."""
     settings = {
@@ -236,9 +245,11 @@ def _seeded() -> Any:
 
     import torch
 
+    from shared.hub.libraries import quiet
+
     @contextlib.contextmanager
     def drawing():
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), quiet():
             torch.manual_seed(7)
             yield
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from semlink.pipeline.coding_spec import ChannelCode, parse_coding_spec, split_codec_names
 from shared.errors import ConfigError, LinkError, UnknownNameError
 from shared.streams import StreamKind
+from tests.hub.tiny import profile_values, write_profile
 
 
 def test_commas_separate_names_and_the_options_within_one():
@@ -49,6 +50,15 @@ def test_a_name_specifies_codec_decoder_and_options():
     assert parse_coding_spec("hci@hci:drop=HCI").dropped == (StreamKind.HCI,)
 
 
+def test_a_decoder_may_be_that_of_a_model_profile_or_of_its_file(tmp_path):
+    spec = parse_coding_spec("misc@sd21:steps=30,seed=1+ldpc:best")
+    assert (spec.decoder, spec.steps, spec.seed) == ("sd21", 30, 1)
+    path = write_profile(tmp_path, profile_values("mine", "flux", "owner/name"))
+    assert parse_coding_spec(f"hci@{path}:steps=3").decoder == str(path)
+    with pytest.raises(ConfigError, match=r"steps = 5: give 0 \(no flow\) to 4"):
+        parse_coding_spec(f"hci@{path}:steps=5")
+
+
 @pytest.mark.parametrize(
     ("name", "source", "channel_code", "mcs_index", "classical"),
     [
@@ -74,7 +84,7 @@ def test_the_channel_code_follows_the_last_plus(name, source, channel_code, mcs_
         ("hcj", UnknownNameError, "unknown codec 'hcj'; known are jpeg2000"),
         ("gif+ideal", UnknownNameError, "unknown codec 'gif'; known are jpeg2000"),
         ("+ideal", UnknownNameError, "unknown codec ''"),
-        ("hci@magic", UnknownNameError, r"unknown decoder 'magic' .*; known are pocket, hci, real-esrgan"),
+        ("hci@magic", UnknownNameError, r"unknown decoder 'magic' .*; known are pocket, hci, .*sd21, .*esrgan"),
         ("hci@", UnknownNameError, "unknown decoder ''"),
         ("avif@hci", ConfigError, "avif has a decoder of its own; leave '@hci' out"),
         ("hci@pocket:stepz=4", ConfigError, "unknown option 'stepz=4'"),

@@ -1,0 +1,33 @@
+"""Loads the networks of a model profile and puts them where its memory strategy says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from receiver.hub.stable_diffusion import load_stable_diffusion
+from shared.hub.memory import check_memory, choose_dtype, place, save_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    from receiver.hub.model import LatentModel
+    from shared.hub.files import FoundPart
+    from shared.hub.profile import ModelProfile
+
+
+def load_model(profile: ModelProfile, found: Sequence[FoundPart], device: torch.device) -> LatentModel:
+    """Return the networks of ``profile``, whose files are ``found``, ready to run on ``device``.
+
+    Raises:
+        SetupError: weights are damaged or of another network, or a package is missing.
+        LimitError: the memory of the device is too small.
+    """
+    check_memory(profile, found, device)
+    dtype = choose_dtype(profile, device)
+    parts = {one.part.role: one for one in found}
+    model = load_stable_diffusion(profile, parts, device, dtype)
+    save_memory(profile, model.unet, model.autoencoder)
+    place(profile, model.networks, device)
+    return model
