@@ -21,6 +21,7 @@ def encode(
     codec: str = FILE_CODEC,
     max_bytes: int | None = None,
     caption: str | None = None,
+    captioner: str = "",
     tokens: int | None = None,
     latent_channels: int | None = None,
     trade_off: tuple[float, float] | None = None,
@@ -40,6 +41,7 @@ def encode(
         codec=codec,
         max_bytes=max_bytes,
         caption=caption,
+        captioner=captioner,
         tokens=tokens,
         latent_channels=latent_channels,
         trade_off=trade_off,
@@ -90,6 +92,7 @@ def send(
     *,
     codec: str = LINK_CODEC,
     max_bytes: int | None = None,
+    captioner: str = "",
     decoder: str = "pocket",
     levels: str = "full",
 ) -> Transfer:
@@ -101,7 +104,9 @@ def send(
     >>> transfer.received.delivered, transfer.picture
     (0, None)
     """
-    return default_client().send(picture, link, codec=codec, max_bytes=max_bytes, decoder=decoder, levels=levels)
+    return default_client().send(
+        picture, link, codec=codec, max_bytes=max_bytes, captioner=captioner, decoder=decoder, levels=levels
+    )
 
 
 def codecs() -> dict[str, str]:

@@ -55,6 +55,7 @@ class Client:
         codec: str = FILE_CODEC,
         max_bytes: int | None = None,
         caption: str | None = None,
+        captioner: str = "",
         tokens: int | None = None,
         latent_channels: int | None = None,
         trade_off: tuple[float, float] | None = None,
@@ -70,6 +71,8 @@ class Client:
             codec: one of ``codecs()``.
             max_bytes: most bytes of the container; None: the codec's default rate.
             caption: words to send instead of the captioner's sentence; "": none.
+            captioner: model profile whose captioner describes the picture and finds its regions: a name, or a path
+                that ends in .yaml (docs/models.md); "": those that ship.
             tokens: most semantic tokens, 8 to 64; None: the codec's number.
             latent_channels: most latent channels, 1, 2, 4, 8 or 16; None: the codec's number.
             trade_off: alpha and beta of GSC's equation (2), which then chooses the latent channels.
@@ -96,6 +99,7 @@ class Client:
             latent_channels=latent_channels,
             trade_off=None if trade_off is None else _check_trade_off(trade_off),
             expected_loss=expected_loss,
+            captioner=captioner,
         )
         if link is not None:
             settings = self._over(link).prepare(settings)
@@ -171,6 +175,7 @@ class Client:
         *,
         codec: str = LINK_CODEC,
         max_bytes: int | None = None,
+        captioner: str = "",
         decoder: str = "pocket",
         levels: str = "full",
     ) -> Transfer:
@@ -182,6 +187,7 @@ class Client:
             codec: one of ``codecs()``. ``resilient`` cuts the picture into slices that decode alone where the link
                 loses packets, and sends what ``hci`` sends where it loses none.
             max_bytes: as ``encode`` takes it.
+            captioner: as ``encode`` takes it.
             decoder: as ``decode`` takes it.
             levels: as ``encode`` takes them.
 
@@ -192,7 +198,7 @@ class Client:
             LinkError: as ``encode``, ``Link.send`` and ``decode``.
         """
         over = self._over(link)
-        encoded = self.encode(picture, codec=codec, max_bytes=max_bytes, levels=levels, link=over)
+        encoded = self.encode(picture, codec=codec, max_bytes=max_bytes, captioner=captioner, levels=levels, link=over)
         received = over.send(encoded)
         try:
             return Transfer(encoded, received, self.decode(received, decoder=decoder))

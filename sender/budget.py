@@ -123,6 +123,12 @@ class Budget:
         return room - max(0, self.size(payloads | {kind: bytes(room)}) - self.total_bytes)
 
 
+def words_room(budget: Budget) -> int:
+    """Return the bytes that a caption, and likewise regions, may have so that both together leave the HCI its share."""
+    both = budget.room({StreamKind.CAPTION: b""}, StreamKind.REGIONS) - HCI_SHARE * budget.total_bytes
+    return max(0, int(both / 2))
+
+
 def check_budget(budget: Budget, codec: Codec, caption: bytes = b"") -> None:
     """Check, before any extractor loads, that ``budget`` holds a byte of some stream and a required ``caption``.
 

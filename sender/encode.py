@@ -8,12 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sender.budget import (
+    MAX_BUDGET_BYTES,
     MIN_DEFAULT_BUDGET_BYTES,
     Budget,
     Candidates,
     CaptionCandidate,
     allocate,
     check_budget,
+    words_room,
 )
 from sender.expected_loss import NO_LOSS, ExpectedLoss
 from sender.hci_parts import PartsEncoder, PartsPlan, plan_parts
@@ -69,7 +71,7 @@ def encode_picture(
     plan = _plan_parts(budget, loss) if codec.parts else None
     if codec.parts and plan is None and not caption:
         codec = codec.model_copy(update={"streams": (StreamKind.HCI,)})
-    candidates = extract(picture, codec, extractors, caption)
+    candidates = extract(picture, codec, extractors, caption, words_room(budget))
     if plan is not None:
         with suppress(BudgetError):  # too few bytes for parts: the HCI is sent whole
             return _encode_parts(candidates, budget, PartsEncoder(picture.pixels, plan, codec.hci_coder))
@@ -115,8 +117,16 @@ def _encode_parts(candidates: Candidates, budget: Budget, parts: PartsEncoder) -
     return Bitstream(whole.header, tuple(slices if one.kind is StreamKind.HCI else one for one in whole.streams))
 
 
-def extract(picture: Picture, codec: Codec, extractors: Extractors, caption: str | None = None) -> Candidates:
+def extract(
+    picture: Picture,
+    codec: Codec,
+    extractors: Extractors,
+    caption: str | None = None,
+    words_bytes: int = MAX_BUDGET_BYTES,
+) -> Candidates:
     """Return what may be sent of ``picture`` for every stream of ``codec``; a caller's ``caption`` is required.
+
+    ``words_bytes`` limits the caption, and likewise the regions, of a model profile.
 
     Raises:
         InputError, SetupError: as ``encode_picture``.
@@ -125,8 +135,8 @@ def extract(picture: Picture, codec: Codec, extractors: Extractors, caption: str
     loop, distortion = extractors.decoder_in_the_loop, extractors.feature_distortion
     return Candidates(
         codec,
-        caption=_extract_caption(pixels, extractors, caption) if StreamKind.CAPTION in streams else None,
-        regions=encode_regions(extractors.regions(pixels)) if StreamKind.REGIONS in streams else b"",
+        caption=_extract_caption(pixels, extractors, caption, words_bytes) if StreamKind.CAPTION in streams else None,
+        regions=encode_regions(extractors.regions(pixels, words_bytes)) if StreamKind.REGIONS in streams else b"",
         latent=_extract_latent(pixels, codec, extractors) if StreamKind.LATENT in streams else (),
         hci=partial(choose_hci, codec, pixels, loop) if StreamKind.HCI in streams else None,
         tokens=partial(_extract_tokens, picture, codec, extractors) if StreamKind.TOKENS in streams else None,
@@ -134,8 +144,10 @@ def extract(picture: Picture, codec: Codec, extractors: Extractors, caption: str
     )
 
 
-def _extract_caption(pixels: NDArray[np.uint8], extractors: Extractors, given: str | None) -> CaptionCandidate | None:
-    text = extractors.caption(pixels) if given is None else given
+def _extract_caption(
+    pixels: NDArray[np.uint8], extractors: Extractors, given: str | None, max_bytes: int
+) -> CaptionCandidate | None:
+    text = extractors.caption(pixels, max_bytes) if given is None else given
     return CaptionCandidate(text, encode_caption(text), required=given is not None) if text else None
 
 

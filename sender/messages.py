@@ -9,9 +9,12 @@ from sender.packets import make_packets
 from shared.bitstream import bpp
 from shared.codecs.recipe import change_recipe
 from shared.codecs.registry import codecs, get_codec
+from shared.errors import ConfigError
+from shared.hub.registry import is_file_name
 from shared.packets import DEFAULT_PACKET_BYTES, Packetiser
 from shared.rpc.semlink.v1 import packet_pb2, sender_pb2
 from shared.streams import StreamKind
+from shared.validation import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +97,20 @@ def requested_codec(settings: sender_pb2.SendSettings) -> Codec:
     if settings.HasField("trade_off"):
         changes["trade_off"] = {"alpha": settings.trade_off.alpha, "beta": settings.trade_off.beta}
     return change_recipe(get_codec(settings.codec), changes, codecs().values())
+
+
+def requested_captioner(settings: sender_pb2.SendSettings) -> str:
+    """Return the model profile that ``settings`` name for the captioner; "": the captioner that ships.
+
+    Raises:
+        ConfigError: it is a file, which a caller could only name on its own machine.
+    """
+    if is_file_name(settings.captioner):
+        raise ConfigError(
+            f"captioner {short_repr(settings.captioner)}: a sender that runs elsewhere reads no files; give the name "
+            "of a profile that it has in SEMLINK_PROFILES"
+        )
+    return settings.captioner
 
 
 def list_codecs() -> sender_pb2.ListCodecsResponse:

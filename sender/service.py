@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
-from sender.messages import list_codecs, requested_codec, requested_loss, requested_packets, send_report
+from sender.messages import (
+    list_codecs,
+    requested_captioner,
+    requested_codec,
+    requested_loss,
+    requested_packets,
+    send_report,
+)
 from sender.telemetry import SenderMetrics
 from shared.bitstream import Bitstream
 from shared.errors import InputError
@@ -43,10 +50,11 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         telemetry: Telemetry,
         decoder_in_the_loop: DecoderInTheLoop | None,
         feature_distortion: FeatureDistortion | None,
+        device: str,
     ) -> None:
         self._telemetry = telemetry
         self._metrics = SenderMetrics(telemetry.registry)
-        self._extractors = Extractors(decoder_in_the_loop, telemetry.loading, feature_distortion)
+        self._extractors = Extractors(decoder_in_the_loop, telemetry.loading, feature_distortion, device)
         self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="encode")
         telemetry.watch("encode", self._workers._work_queue.qsize)  # noqa: SLF001 - the executor has no public one
 
@@ -63,7 +71,7 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
     async def _send(
         self, settings: sender_pb2.SendSettings, data: bytes, call: CallTelemetry
     ) -> AsyncIterator[sender_pb2.SendResponse]:
-        codec = requested_codec(settings)
+        codec, extractors = requested_codec(settings), self._extractors.of_profile(requested_captioner(settings))
         loop = asyncio.get_running_loop()
         notes: tuple[str, ...] = ()
         started_s = time.perf_counter()
@@ -77,7 +85,7 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
             yield _progress("encode", 0.2)
             started_s = time.perf_counter()
             with call.stage("encode"):
-                bitstream = await loop.run_in_executor(self._workers, self._encode, picture, codec, settings)
+                bitstream = await loop.run_in_executor(self._workers, _encode, picture, codec, extractors, settings)
         encode_s = time.perf_counter() - started_s
         yield _progress("packetise", 0.9)
         with call.stage("packetise"):
@@ -87,10 +95,6 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         report = send_report(codec, bitstream, packets, notes=notes, encode_s=encode_s)
         self._metrics.record(report)
         yield sender_pb2.SendResponse(report=report)
-
-    def _encode(self, picture: Picture, codec: Codec, settings: sender_pb2.SendSettings) -> Bitstream:
-        caption = settings.caption if settings.HasField("caption") else None
-        return encode_picture(picture, codec, self._extractors, settings.max_bytes, caption, requested_loss(settings))
 
     async def ListCodecs(  # noqa: N802 - gRPC's name
         self, request: sender_pb2.ListCodecsRequest, context: Context
@@ -104,8 +108,9 @@ def sender_spec(
     telemetry: Telemetry | None = None,
     decoder_in_the_loop: DecoderInTheLoop | None = None,
     feature_distortion: FeatureDistortion | None = None,
+    device: str = "",
 ) -> ServiceSpec:
-    """Return the sender as a service to run.
+    """Return the sender as a service to run. ``device`` is where captioners of model profiles compute.
 
     Without a ``decoder_in_the_loop``, the codec `adaptive` chooses its highly compressed image (HCI) by a table.
     Without a ``feature_distortion``, a rate-task optimisation is an error.
@@ -114,10 +119,15 @@ def sender_spec(
     return ServiceSpec(
         sender_pb2.DESCRIPTOR.services_by_name["SenderService"].full_name,
         lambda server: sender_pb2_grpc.add_SenderServiceServicer_to_server(
-            SenderService(telemetry, decoder_in_the_loop, feature_distortion), server
+            SenderService(telemetry, decoder_in_the_loop, feature_distortion, device), server
         ),
         telemetry,
     )
+
+
+def _encode(picture: Picture, codec: Codec, extractors: Extractors, settings: sender_pb2.SendSettings) -> Bitstream:
+    caption = settings.caption if settings.HasField("caption") else None
+    return encode_picture(picture, codec, extractors, settings.max_bytes, caption, requested_loss(settings))
 
 
 async def _settings_and_picture(

@@ -18,8 +18,8 @@ from benchmarks.common.arguments import make_parser
 from benchmarks.common.report import describe_machine, make_table, write_report
 from receiver.convolution import has_nnpack
 from receiver.pocket.config import weights_folder
-from receiver.pocket.devices import select_device
 from receiver.pocket.weights import load_networks
+from shared.torch_devices import select_device
 
 SIDE = 64
 

@@ -29,7 +29,6 @@ from receiver.guidance import Guidance
 from receiver.pocket.config import weights_folder
 from receiver.pocket.data_consistency import project_to_hci
 from receiver.pocket.decoder import PocketDecoder
-from receiver.pocket.devices import select_device
 from receiver.pocket.pipeline import CPU_SIDE, OVERLAP, PocketPipeline
 from receiver.pocket.restore import restorer_input
 from receiver.pocket.trust import trust_map
@@ -38,6 +37,7 @@ from shared.bitstream import PictureHeader
 from shared.errors import LinkError
 from shared.hci.stream import decode_hci, downsample, encode_hci
 from shared.pixels import to_pixels, to_tensor
+from shared.torch_devices import select_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,6 @@ from benchmarks.common.report import describe_machine, make_table, write_report
 from receiver.metrics.names import MEASURES, PERCEPTUAL
 from receiver.metrics.reporter import Measures
 from receiver.pocket.config import weights_folder
-from receiver.pocket.devices import select_device
 from receiver.pocket.networks import RESTORER_NOISE
 from receiver.pocket.refiner import CODE_COUNT, CODE_STRIDE, Refiner
 from receiver.pocket.sizes import quarter_size
@@ -28,6 +27,7 @@ from receiver.pocket.weights import load_networks
 from shared.hci.stream import decode_hci, encode_hci, upsample
 from shared.picture import load_picture
 from shared.pixels import to_pixels, to_tensor
+from shared.torch_devices import select_device
 from training.data import REPOSITORY, TRAIN, VALIDATION_FILE, read_pictures
 from training.loop import load_trained_weights
 from training.pocket.pairs import SIDE

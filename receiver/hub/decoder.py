@@ -145,7 +145,7 @@ class HubDecoder:
 
         from receiver.hub.load import load_model  # noqa: PLC0415
         from receiver.hub.pipeline import HubPipeline  # noqa: PLC0415
-        from receiver.pocket.devices import select_device  # noqa: PLC0415
+        from shared.torch_devices import select_device  # noqa: PLC0415
 
         found = find_profile(self._profile, ROLES)
         device = select_device(self._device_name)

@@ -61,7 +61,7 @@ class PocketDecoder:
         Raises:
             SetupError: there is no such device.
         """
-        from receiver.pocket.devices import select_device  # noqa: PLC0415 - imports torch
+        from shared.torch_devices import select_device  # noqa: PLC0415 - imports torch
 
         return str(select_device(self._device_name))
 
@@ -129,9 +129,9 @@ class PocketDecoder:
             ) from error
 
     def _load_pipeline(self) -> PocketPipeline:
-        from receiver.pocket.devices import select_device  # noqa: PLC0415 - these import torch and diffusers
         from receiver.pocket.pipeline import PocketPipeline  # noqa: PLC0415
         from receiver.pocket.weights import load_networks  # noqa: PLC0415
+        from shared.torch_devices import select_device  # noqa: PLC0415 - these import torch and diffusers
 
         device = select_device(self._device_name)
         with report_out_of_memory("the pocket decoder", str(device)):

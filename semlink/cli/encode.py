@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semlink._inputs import name_picture
-from semlink.cli.options import Json, SenderAddress, SenderOptions, Timeout
+from semlink.cli.options import Json, SenderAddress, Timeout
 from semlink.cli.output import print_json, print_notes, print_table
 from semlink.cli.output_files import require_result
 from semlink.cli.picture_options import Levels, PicturePath, read_picture
 from semlink.cli.progress import progress_bar
 from semlink.cli.report_text import describe_streams, list_streams
+from semlink.cli.sender_options import SenderOptions
 from semlink.cli.standard_streams import print_beside, write_output
 from semlink.client.addresses import Addresses
 from semlink.client.session import open_session

@@ -15,7 +15,6 @@ from semlink.cli.options import (
     CodecName,
     Json,
     ReceiverOptions,
-    SenderOptions,
     ServiceOptions,
     Timeout,
 )
@@ -24,6 +23,7 @@ from semlink.cli.output_files import OutputOptions, require_result
 from semlink.cli.picture_options import Levels, PicturePath, read_picture
 from semlink.cli.progress import progress_bar
 from semlink.cli.report_text import make_accounting_table, make_transfer_document, summarise_transfer
+from semlink.cli.sender_options import SenderOptions
 from semlink.cli.standard_streams import STANDARD, print_beside, write_output
 from semlink.cli.watch import Watch, WatchOptions
 from semlink.client.session import open_session

@@ -33,7 +33,7 @@ class RunSettings:
         host: address to listen on.
         ports: port of each service; any free port for one that is missing.
         metrics_ports: port of each service's metrics; none are served for one that is missing.
-        device: where decoders compute, those of the sender's search too; empty: cuda if there is one, else cpu.
+        device: where decoders and the captioners of model profiles compute; empty: cuda if there is one, else cpu.
         perceptual: whether the receiver adds perceptual distances and classifier agreement to its metrics.
         traces: URL of the collector of spans; empty: no spans.
     """
@@ -65,9 +65,9 @@ def make_service(name: str, run: RunSettings) -> ServiceSpec:
 
         # Without the decoder, `adaptive` chooses the image by its table, and --trade-off is refused.
         if not is_installed("receiver"):
-            return sender_spec(telemetry=telemetry)
+            return sender_spec(telemetry, device=run.device)
         trials = pocket_decoder(run.device)
-        return sender_spec(telemetry, PocketDecoderInTheLoop(trials), PocketFeatureDistortion(trials))
+        return sender_spec(telemetry, PocketDecoderInTheLoop(trials), PocketFeatureDistortion(trials), run.device)
     if name == "channel":
         from channel.service.service import channel_spec  # noqa: PLC0415
 

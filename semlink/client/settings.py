@@ -32,11 +32,12 @@ def send_settings(
     trade_off: tuple[float, float] | None,
     packet_bytes: int = 0,
     expected_loss: float | None = None,
+    captioner: str = "",
 ) -> sender_pb2.SendSettings:
     """Return the settings with which the sender encodes one picture.
 
     None leaves the choice to the sender: a generated caption, the codec's own numbers, no ``trade_off`` (alpha, beta),
-    no expected loss of packets.
+    no expected loss of packets. ``captioner`` names a model profile; "": the captioner that ships.
 
     Raises:
         ConfigError: a value does not fit its field.
@@ -52,6 +53,7 @@ def send_settings(
         codec=codec,
         max_bytes=max_bytes,
         packet_bytes=packet_bytes,
+        captioner=captioner,
         **{name: value for name, value in chosen.items() if value is not None},
     )
     if trade_off is not None:

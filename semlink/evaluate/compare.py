@@ -79,8 +79,8 @@ def compare_codecs(
     check_device(device)
     _require_a_picture(files, wanted_levels, [] if AUTOENCODER in names or VVC in names else wanted)
     from receiver.metrics.reporter import Measures  # noqa: PLC0415 - seconds to import; arguments are checked first
-    from receiver.pocket.devices import select_device  # noqa: PLC0415
     from semlink.pipeline.pipeline import Pipeline  # noqa: PLC0415
+    from shared.torch_devices import select_device  # noqa: PLC0415
 
     torch_device = str(select_device(device))
     answering = [Task(kind, model, torch_device) for kind, model in models.items()]

@@ -69,7 +69,7 @@ class Pipeline:
         # Trials at the sender run the receiver's own decoder: one set of weights in memory.
         trials = cast("Lazy[PocketDecoder]", self._decoders.lazy(DEFAULT_DECODER))
         self._extractors = Extractors(
-            PocketDecoderInTheLoop(trials), feature_distortion=PocketFeatureDistortion(trials)
+            PocketDecoderInTheLoop(trials), feature_distortion=PocketFeatureDistortion(trials), device=device
         )
 
     def encode(
@@ -79,17 +79,20 @@ class Pipeline:
         max_bytes: int = 0,
         caption: str | None = None,
         loss: ExpectedLoss = NO_LOSS,
+        captioner: str = "",
     ) -> Bitstream:
         """Return the streams of ``picture`` whose container has at most ``max_bytes``; 0: the codec's default rate.
 
-        ``caption`` replaces the captioner's sentence. A codec with parts prepares for ``loss``.
+        ``caption`` replaces the captioner's sentence. A codec with parts prepares for ``loss``. ``captioner`` names the
+        model profile whose captioner describes the picture; "": that which ships.
 
         Raises:
             BudgetError: not even the smallest encoding fits.
             ConfigError: a caption that the codec does not send, or that is too long.
+            UnknownNameError: there is no such profile.
             SetupError: weights are missing or damaged.
         """
-        return encode_picture(picture, codec, self._extractors, max_bytes, caption, loss)
+        return encode_picture(picture, codec, self._extractors.of_profile(captioner), max_bytes, caption, loss)
 
     def transmit(self, packets: Sequence[bytes], config: ChannelConfig, *, picture_index: int = 0) -> Transmitted:
         """Send ``packets`` over ``config``; noise follows from its run seed, the picture and the packet index.

@@ -203,7 +203,9 @@ class LocalSession:
         on_stage("encode", 0.0)
         started_s = time.perf_counter()
         loss = requested_loss(settings)
-        bitstream = self.pipeline.encode(picture, codec, settings.max_bytes, _caption(settings), loss)
+        bitstream = self.pipeline.encode(
+            picture, codec, settings.max_bytes, _caption(settings), loss, settings.captioner
+        )
         return bitstream, time.perf_counter() - started_s
 
 

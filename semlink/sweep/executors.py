@@ -120,8 +120,8 @@ def create_worker(device: str) -> Worker:
     """
     import torch  # noqa: PLC0415 - seconds to import
 
-    from receiver.pocket.devices import select_device  # noqa: PLC0415
     from semlink.sweep.worker import Worker  # noqa: PLC0415
+    from shared.torch_devices import select_device  # noqa: PLC0415
 
     torch.set_num_threads(1)
     return Worker(str(select_device(device)))

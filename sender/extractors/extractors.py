@@ -1,10 +1,17 @@
-"""The extractors of a sender. Each one loads its network at its first use."""
+"""The extractors of a sender. Each one loads its network at its first use.
+
+The captioner and the region finder are those that ship, or those of a model profile (``sender/hub``).
+"""
 
 from __future__ import annotations
 
+import copy
+import threading
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from shared.hub.registry import DEFAULT_PROFILE, load_profile
 from shared.lazy import Lazy
 
 if TYPE_CHECKING:
@@ -19,11 +26,15 @@ if TYPE_CHECKING:
     from sender.extractors.regions import RegionFinder
     from sender.extractors.tokens import TokenEncoder
     from sender.hci_search import DecoderInTheLoop
+    from sender.hub.extractors import HubExtractors
     from sender.rdo import FeatureDistortion
+    from shared.hub.profile import ModelProfile
     from shared.regions.region import Region
     from shared.tokens.stream import TokenKind, Tokens
 
 T = TypeVar("T")
+MOST_BYTES: Final = 1 << 20
+"""More bytes than any caption and any regions take: no limit."""
 
 
 def _ignore(model: str) -> AbstractContextManager[None]:
@@ -39,6 +50,8 @@ class Extractors:
             choose the HCI with the decoder.
         loading: returns a context manager around the loading of the extractor of that name. Telemetry measures with it.
         feature_distortion: measures the loss of features with some latent channels, for the rate-task optimisation.
+        device: where the captioner of a model profile computes; "": CUDA where there is one. Those that ship use the
+            CPU.
     """
 
     def __init__(
@@ -46,8 +59,14 @@ class Extractors:
         decoder_in_the_loop: DecoderInTheLoop | None = None,
         loading: Callable[[str], AbstractContextManager[None]] = _ignore,
         feature_distortion: FeatureDistortion | None = None,
+        device: str = "",
     ) -> None:
         self.decoder_in_the_loop, self.feature_distortion = decoder_in_the_loop, feature_distortion
+
+        self._device = device
+        self._hub: Lazy[HubExtractors] | None = None
+        self._of_profiles: dict[str, Extractors] = {}
+        self._adding = threading.Lock()
 
         def lazy(name: str, load: Callable[[], T]) -> Lazy[T]:
             def load_measured() -> T:
@@ -60,14 +79,38 @@ class Extractors:
         self._token_encoder = lazy("tokens", _load_token_encoder)
         self._latent_encoder = lazy("latent", _load_latent_encoder)
         self._region_finder = lazy("regions", _load_region_finder)
+        self._load_measured = lazy
 
-    def caption(self, pixels: NDArray[np.uint8]) -> str:
+    def of_profile(self, name: str) -> Extractors:
+        """Return these extractors with the captioner and the region finder of the model profile ``name``.
+
+        "" and a profile without a captioner mean those that ship. All other extractors are shared.
+
+        Raises:
+            LinkError: there is no such profile, or it is not valid.
+        """
+        profile = None if name in ("", DEFAULT_PROFILE) else load_profile(name)
+        if profile is None or profile.captioner is None:
+            return self
+        key = profile.model_dump_json()
+        with self._adding:
+            if key not in self._of_profiles:
+                changed = copy.copy(self)
+                load = partial(_load_hub, profile, self._device)
+                changed._hub = self._load_measured("captioner", load)  # noqa: SLF001 - a copy of its own class
+                self._of_profiles[key] = changed
+            return self._of_profiles[key]
+
+    def caption(self, pixels: NDArray[np.uint8], max_bytes: int = MOST_BYTES) -> str:
         """Return one sentence about the picture, uint8 ``[H, W, 3]`` or ``[H, W]``.
+
+        The captioner that ships writes at most 14 words. That of a model profile writes a sentence whose payload has at
+        most ``max_bytes``, "" if no word fits.
 
         Raises:
             SetupError: weights are missing or damaged.
         """
-        return self._captioner()(pixels)
+        return self._captioner()(pixels) if self._hub is None else self._hub().caption(pixels, max_bytes)
 
     def tokens(
         self, kind: TokenKind, count: int, pixels: NDArray[np.uint8], hci: NDArray[np.uint8] | None, caption: str
@@ -90,13 +133,18 @@ class Extractors:
 
         return values, select_channels(values, pixels, count)
 
-    def regions(self, pixels: NDArray[np.uint8]) -> tuple[Region, ...]:
+    def regions(self, pixels: NDArray[np.uint8], max_bytes: int = MOST_BYTES) -> tuple[Region, ...]:
         """Return up to three regions; () if nothing is recognised.
+
+        Those of a model profile have a payload of at most ``max_bytes``. A profile that cannot find regions leaves them
+        to the finder that ships.
 
         Raises:
             SetupError: a package is missing or damaged.
         """
-        return self._region_finder().find_regions(pixels)
+        if self._hub is None or not self._hub().finds_regions:
+            return self._region_finder().find_regions(pixels)
+        return self._hub().find_regions(pixels, max_bytes)
 
 
 def _load_captioner() -> Captioner:
@@ -121,3 +169,10 @@ def _load_region_finder() -> RegionFinder:
     from sender.extractors.regions import RegionFinder  # noqa: PLC0415
 
     return RegionFinder()
+
+
+def _load_hub(profile: ModelProfile, device: str) -> HubExtractors:
+    from sender.extractors.objects import class_names  # noqa: PLC0415
+    from sender.hub.extractors import HubExtractors  # noqa: PLC0415
+
+    return HubExtractors(profile, class_names(), device)

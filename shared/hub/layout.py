@@ -30,7 +30,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One repository of a profile. ``role`` is the profile's field: base, controlnet, captioner or adapters."""
+    """One repository of a profile. ``role`` is the profile's field: base, controlnet, adapters, captioner or maps."""
 
     role: str
     source: Source
@@ -76,6 +76,7 @@ CAPTIONERS: Final = {
 PROCESSOR: Final = Component("", "preprocessor_config.json")
 TOP_TOKENIZER: Final = Component("", "tokenizer_config.json")
 ADAPTERS: Final = "TokenAdapter"
+MAPS: Final = "CLIPModel"
 
 
 def parts_of(profile: ModelProfile) -> Iterator[Part]:
@@ -89,3 +90,5 @@ def parts_of(profile: ModelProfile) -> Iterator[Part]:
     if profile.captioner is not None:
         captioner = _transformers("", CAPTIONERS[profile.captioner.kind])
         yield Part("captioner", profile.captioner.source, (captioner, PROCESSOR, TOP_TOKENIZER))
+    if profile.maps is not None:
+        yield Part("maps", profile.maps, (_transformers("", MAPS), PROCESSOR, TOP_TOKENIZER))

@@ -131,7 +131,9 @@ class ModelProfile(_Settings):
 
     ``strength`` is where the sampling starts: 0 is the decoded picture, 1 pure noise. ``start`` says what the picture
     is that gets the noise: the HCI enlarged by Lanczos, or restored by the pocket decoder. ``guidance_scale`` 0 or 1
-    switches classifier-free guidance off. ``download_gb`` and ``memory_gb`` are in units of 10^9 bytes; 0: not stated.
+    switches classifier-free guidance off. ``captioner`` and ``maps`` are the sender's: maps, a CLIP model, say where
+    named objects are, which Florence-2 says itself. ``download_gb`` and ``memory_gb`` are in units of 10^9 bytes; 0:
+    not stated.
     """
 
     name: Annotated[str, Field(pattern=f"^{NAME}$")]
@@ -144,6 +146,7 @@ class ModelProfile(_Settings):
     controlnet: ControlNet | None = None
     adapters: Source | None = None
     captioner: Captioner | None = None
+    maps: Source | None = None
     scheduler: Literal["EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"] = "EulerDiscreteScheduler"
     steps: Annotated[int, Field(ge=0, le=MAX_STEPS)] = 1
     max_steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 4
@@ -157,7 +160,7 @@ class ModelProfile(_Settings):
     dtype: Precision = "float16"
     memory: Memory = Memory()
 
-    @field_validator("base", "adapters", mode="before")
+    @field_validator("base", "adapters", "maps", mode="before")
     @classmethod
     def _no_empty_source(cls, value: object) -> object:
         return value or None
@@ -189,7 +192,7 @@ class ModelProfile(_Settings):
     def relative_to(self, folder: Path) -> ModelProfile:
         """Return the same profile with relative folders taken from ``folder``."""
         changed: dict[str, object] = {}
-        for field in ("base", "adapters"):
+        for field in ("base", "adapters", "maps"):
             if (source := getattr(self, field)) is not None:
                 changed[field] = source.relative_to(folder)
         for field in ("controlnet", "captioner"):

@@ -20,7 +20,7 @@ TEXT = {"hidden_size": WIDTH, "intermediate_size": 2 * WIDTH, "num_hidden_layers
 def build_stable_diffusion(folder: Path) -> Path:
     """Write a base of the family stable-diffusion, in the layout of stabilityai/sd-turbo, and return its folder."""
     diffusers, transformers = _libraries()
-    with _seeded():
+    with seeded():
         new_unet(diffusers).save_pretrained(folder / "unet")
         new_autoencoder(diffusers).save_pretrained(folder / "vae")
         transformers.CLIPTextModel(_text_config(transformers)).save_pretrained(folder / "text_encoder")
@@ -32,7 +32,7 @@ def build_stable_diffusion(folder: Path) -> Path:
 def build_stable_diffusion_xl(folder: Path) -> Path:
     """Write a base of the family stable-diffusion-xl, in the layout of stabilityai/sdxl-turbo."""
     diffusers, transformers = _libraries()
-    with _seeded():
+    with seeded():
         unet = new_unet(
             diffusers,
             cross_attention_dim=2 * WIDTH,
@@ -55,7 +55,7 @@ def build_stable_diffusion_xl(folder: Path) -> Path:
 def build_flux(folder: Path) -> Path:
     """Write a base of the family flux, in the layout of black-forest-labs/FLUX.1-schnell."""
     diffusers, transformers = _libraries()
-    with _seeded():
+    with seeded():
         new_flux(diffusers).save_pretrained(folder / "transformer")
         autoencoder = new_autoencoder(
             diffusers,
@@ -91,7 +91,7 @@ def build_controlnet(folder: Path, base: Path) -> Path:
 
     diffusers, _ = _libraries()
     unet = diffusers.UNet2DConditionModel.from_pretrained(base / "unet")
-    with _seeded():
+    with seeded():
         network = diffusers.ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(4, 4, 4, 8))
         for module in (*network.controlnet_down_blocks, network.controlnet_mid_block):
             torch.nn.init.normal_(module.weight, std=0.5)
@@ -104,7 +104,7 @@ def build_adapters(folder: Path) -> Path:
     """Write a token adapter for a base with text encoders of ``WIDTH``."""
     from receiver.hub.adapters import TokenAdapter
 
-    with _seeded():
+    with seeded():
         TokenAdapter(WIDTH, 8).save_pretrained(folder)
     return folder
 
@@ -239,7 +239,7 @@ def _libraries() -> tuple[Any, Any]:
     return libraries.diffusers, libraries.transformers
 
 
-def _seeded() -> Any:
+def seeded() -> Any:
     """Return a context in which weights are drawn from a fixed seed."""
     import contextlib
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from receiver.decoders.base import DecodeOptions
 from receiver.pocket.config import read_config, weights_folder
 from receiver.pocket.decoder import PocketDecoder
-from receiver.pocket.devices import select_device
 from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
 from receiver.pocket.fallback import FallbackSynthesis
 from receiver.pocket.prompt import PromptEmbedding
@@ -22,6 +21,7 @@ from receiver.pocket.rrdbnet import RRDBNet
 from receiver.pocket.synthesis import load_synthesis
 from receiver.pocket.weights import FIELDS, WEIGHTS_NAME, load_networks, save_networks
 from shared.errors import SetupError
+from shared.torch_devices import select_device
 
 CPU = torch.device("cpu")
 NETWORKS = {

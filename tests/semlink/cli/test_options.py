@@ -10,14 +10,16 @@ from typer.testing import CliRunner
 
 from semlink.cli.main import COMMANDS, app
 from semlink.cli.option_groups import expand_groups
-from semlink.cli.options import ChannelOptions, Json, ReceiverOptions, SenderOptions, ServiceOptions
+from semlink.cli.options import ChannelOptions, Json, ReceiverOptions, ServiceOptions
+from semlink.cli.sender_options import SenderOptions
 from shared.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 OPTIONS_OF_SEND = {
-    *("--codec", "--bytes", "--packet-bytes", "--caption", "--tokens", "--latent-channels", "--trade-off", "--levels"),
+    *("--codec", "--bytes", "--packet-bytes", "--caption", "--captioner", "--tokens", "--latent-channels"),
+    *("--trade-off", "--levels"),
     *("--channel", "--snr", "--snr-kind", "--mcs", "--symbol-rate", "--delay", "--erasure", "--repair", "--protect"),
     *("--body", "--date", "--distance-km", "--set", "--time-scale", "--seed"),
     *(

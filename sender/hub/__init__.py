@@ -1,0 +1,1 @@
+"""The sender on pretrained models: captioners, maps of named objects, and coders, chosen by a model profile."""

@@ -1,0 +1,136 @@
+"""The interface of every captioner on a pretrained model, and what the models share: loading and writing."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+
+from shared.errors import SetupError
+from shared.hub.files import find_profile, pull_command
+from shared.hub.layout import PROCESSOR
+from shared.hub.memory import check_memory, choose_dtype, place, quantisation_config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from PIL import Image
+
+    from shared.hub.files import FoundPart
+    from shared.hub.profile import ModelProfile
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom as shares of the picture, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An object in a picture: its name, some words on it, and its boxes; () if the model gives none."""
+
+    name: str
+    detail: str
+    boxes: tuple[Box, ...] = ()
+
+
+class Describer(Protocol):
+    """A pretrained model that describes pictures. The same picture gets the same words on the same machine."""
+
+    def overall(self, image: Image.Image, words: int) -> str:
+        """Return a description of the RGB ``image`` in about ``words`` words, as the model wrote it."""
+        ...
+
+    def items(self, image: Image.Image) -> tuple[Item, ...]:
+        """Return up to three objects, the most important first; () for a model that cannot list them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A network of transformers on its device, the processor of its pictures, and its tokenizer."""
+
+    network: Any
+    images: Any
+    tokenizer: Any
+
+    def to_device(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``inputs`` where the network computes, numbers that are not integers in its number type."""
+        device, dtype = self.network.device, self.network.dtype
+        return {
+            name: value.to(device, dtype) if torch.is_floating_point(value) else value.to(device)
+            for name, value in inputs.items()
+        }
+
+    @torch.inference_mode()
+    def write(self, inputs: Mapping[str, Any], max_tokens: int, *, beams: int = 1) -> torch.Tensor:
+        """Return the numbers of the tokens that the network writes, ``[T]``: the likeliest ones, none drawn at random.
+
+        Those of an encoder-decoder or of BLIP begin with its start token; those of Qwen begin with the prompt.
+        """
+        written: torch.Tensor = self.network.generate(
+            **self.to_device(inputs),
+            max_new_tokens=max_tokens,
+            num_beams=beams,
+            do_sample=False,
+            # The values in a repository's generation_config.json are for sampling; without it they draw warnings.
+            temperature=None,
+            top_p=None,
+            top_k=None,
+        )
+        return written[0].cpu()
+
+
+def load_model(profile: ModelProfile, role: str, device: torch.device) -> LoadedModel:
+    """Return the model of ``profile`` in the field ``role``: captioner or maps.
+
+    Raises:
+        SetupError: a file is missing, damaged or of another class, or a package is missing.
+        LimitError: there is too little memory.
+    """
+    (found,) = find_profile(profile, (role,))
+    check_memory(profile, [found], device)
+    quantised = quantisation_config(profile, device, "transformers")
+    from shared.hub.libraries import quiet, transformers  # noqa: PLC0415 - seconds to import
+
+    network_class = getattr(transformers, found.part.components[0].class_name)
+    with quiet(), torch.random.fork_rng(devices=[]), _explained(profile, found):
+        network, info = network_class.from_pretrained(
+            found.folder,
+            dtype=choose_dtype(profile, device),
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            **({} if quantised is None else {"quantization_config": quantised}),
+        )
+        # Pillow computes the same pixels on every machine; torchvision is not a package that the sender needs.
+        images = transformers.AutoImageProcessor.from_pretrained(found.folder, backend="pil", local_files_only=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(found.folder, local_files_only=True)
+    lacking = sorted(info["missing_keys"]) + sorted(str(one) for one in info["mismatched_keys"])
+    if lacking:  # transformers would go on with random numbers in their place
+        raise SetupError(
+            f"{found.folder} lacks {len(lacking)} weights of {network_class.__name__}, such as {lacking[0]}; "
+            f"{_remedy(profile, found)}"
+        )
+    network.requires_grad_(False).eval()
+    place(profile, [network], device)
+    return LoadedModel(network, images, tokenizer)
+
+
+@contextlib.contextmanager
+def _explained(profile: ModelProfile, found: FoundPart) -> Iterator[None]:
+    """Turn what transformers raises for a damaged folder into one line."""
+    try:
+        yield
+    except Exception as error:  # safetensors, tokenizers and pydantic-like checks each raise their own
+        said = " ".join(str(error).split())[:160]
+        raise SetupError(
+            f"{found.part.role} of model profile {profile.name} at {found.folder} cannot be loaded "
+            f"({type(error).__name__}: {said}); {_remedy(profile, found)}"
+        ) from error
+
+
+def _remedy(profile: ModelProfile, found: FoundPart) -> str:
+    if found.part.source.is_local:
+        return f"put a whole copy there, with its {PROCESSOR.config} and tokenizer"
+    return f"delete the folder and run '{pull_command(profile)}'"
