@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -16,6 +17,7 @@ from shared.errors import UnknownNameError
 from shared.repair.packet import kinds_of
 from shared.streams import StreamKind  # noqa: TC001 - pydantic reads it
 
+LOWEST_SYMBOL_RATE_HZ, HIGHEST_SYMBOL_RATE_HZ = 1.0, 1e12
 MAX_SNR_DB = 100.0  # beyond ±100 dB nothing changes but the rounding of float32
 
 
@@ -29,6 +31,7 @@ def _known_mcs(index: int) -> int:
 SnrDb = Annotated[float, Field(ge=-MAX_SNR_DB, le=MAX_SNR_DB)]
 McsIndex = Annotated[int, AfterValidator(_known_mcs)]
 DelayS = Annotated[float, Field(ge=0, le=1e7)]
+SymbolRateHz = Annotated[float, Field(ge=LOWEST_SYMBOL_RATE_HZ, le=HIGHEST_SYMBOL_RATE_HZ)]
 
 
 class LinkSettings(Settings):
@@ -43,17 +46,11 @@ class LinkSettings(Settings):
     snr_kind: Literal["esn0", "ebn0"] = "esn0"
     short_packet_code: Literal["ldpc", "polar"] = "ldpc"
     propagation: Propagation = Awgn()
-    symbol_rate_hz: Annotated[float, Field(ge=1, le=1e12)] = 1e6
     erasure_rate: Annotated[float, Field(ge=0, le=1)] = 0.0
     impairments: Impairments = Impairments()
     lifetime_s: Annotated[float, Field(gt=0, le=MAX_TIME_S)] | None = None
     transmit_power_w: Annotated[float, Field(gt=0, le=1e12)] | None = None
     max_bp_iterations: Annotated[int, Field(ge=1, le=200)] = 20
-
-    @model_validator(mode="after")
-    def _propagation_fits_the_symbol_rate(self) -> Self:
-        self.propagation.check_against(self.symbol_rate_hz)
-        return self
 
 
 class ChannelConfig(LinkSettings):
@@ -67,12 +64,18 @@ class ChannelConfig(LinkSettings):
 
     snr_db: SnrDb
     mcs: McsIndex
+    symbol_rate_hz: SymbolRateHz = 1e6
     stream_mcs: dict[StreamKind, McsIndex] = Field(default_factory=dict)
     propagation_delay_s: DelayS = 0.0
     time_scale: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     run_seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 256
     device: Annotated[str, Field(pattern=r"^(cpu|cuda:\d{1,3})$")] = "cpu"
+
+    @model_validator(mode="after")
+    def _propagation_fits_the_symbol_rate(self) -> Self:
+        self.propagation.check_against(self.symbol_rate_hz)
+        return self
 
     @property
     def scheme(self) -> Mcs:
@@ -103,3 +106,8 @@ class ChannelConfig(LinkSettings):
         if self.snr_kind == "ebn0":
             return self.snr_db
         return eb_n0_from_es_n0_db(self.snr_db, self.scheme.spectral_efficiency)
+
+    @property
+    def eb_n0_on_air_db(self) -> float:
+        """Eb/N0 in dB with the energy of everything on air: pilots and cyclic prefixes too."""
+        return self.eb_n0_db + 10 * math.log10(self.propagation.energy_per_symbol)

@@ -40,6 +40,8 @@ _BY_ENDING: Final[Mapping[str, str]] = MappingProxyType(
         "_k": "K",
         "_w": "W",
         "_s": "s",
+        "_m": "m",
+        "_percent": "%",
     }
 )
 

@@ -13,9 +13,15 @@ from typing import TYPE_CHECKING
 
 from benchmarks.common.arguments import make_parser
 from benchmarks.common.report import write_report
-from channel.deep_space.bodies import BODIES, STATIONS, Lander
+from channel.deep_space.bodies import BODIES, STATIONS, Lander, find_body
 from channel.deep_space.geometry import LineOfSight, elevation_deg, find_line_of_sight
-from channel.deep_space.link_budget import LinkBudgetConfig, compute_link_budget, markdown_table
+from channel.deep_space.link_budget import (
+    Background,
+    LinkBudget,
+    LinkBudgetConfig,
+    compute_link_budget,
+    markdown_table,
+)
 from channel.deep_space.scintillation import Scintillation, predict_scintillation
 from channel.deep_space.windows import (
     Window,
@@ -60,9 +66,14 @@ def main() -> None:
 
 def compute_day(config: LinkBudgetConfig, date: datetime) -> Day:
     path = find_line_of_sight("mars", date)
-    budget = compute_link_budget(config, body="mars", range_km=path.range_km, elevation_deg=ELEVATION_DEG)
+    budget = compute_budget(config, path)
     angle_deg = path.sun_angle_deg if path.behind_sun else 180.0
     return Day(path, budget.es_n0_db, predict_scintillation(angle_deg, config.frequency_hz))
+
+
+def compute_budget(config: LinkBudgetConfig, path: LineOfSight) -> LinkBudget:
+    sky = Background(find_body("mars"), path.range_km, path.receiver_sun_angle_deg, path.receiver_sun_km)
+    return compute_link_budget(config, range_km=path.range_km, elevation_deg=ELEVATION_DEG, background=sky)
 
 
 def report(config: LinkBudgetConfig, days: list[Day], conjunctions: list[Window]) -> str:
@@ -93,9 +104,19 @@ def report(config: LinkBudgetConfig, days: list[Day], conjunctions: list[Window]
             "",
             f"## Link budget on {nearest.path.departure:%Y-%m-%d}, when Mars is nearest",
             "",
-            markdown_table(
-                compute_link_budget(config, body="mars", range_km=nearest.path.range_km, elevation_deg=ELEVATION_DEG)
-            ),
+            markdown_table(compute_budget(config, nearest.path)),
+            "",
+            "## Noise of the Sun",
+            "",
+            "The default antenna and the quiet Sun; the last column is what the Sun costs a clear sky's 28 K.",
+            "",
+            *sun_table(config),
+            "",
+            "## Bands, with the same dishes",
+            "",
+            "Mars at 2·10^8 km, 3 m and 34 m, clear sky of the default at every band; the Sun is left out.",
+            "",
+            *band_table(),
             "",
             f"## The bodies on {EXAMPLE:%Y-%m-%d}",
             "",
@@ -132,6 +153,40 @@ def scintillation_table() -> list[str]:
     return [
         "| Sun angle, ° | X-band m | K, dB | | Ka-band m | K, dB | |",
         "| ---: | ---: | ---: | --- | ---: | ---: | --- |",
+        *rows,
+    ]
+
+
+def sun_table(config: LinkBudgetConfig) -> list[str]:
+    rows = []
+    for angle_deg in (0.3, 0.5, 0.8, 1.1, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0):
+        lit, dark = (
+            compute_link_budget(
+                config, range_km=3.5e8, elevation_deg=ELEVATION_DEG, background=Background(sun_angle_deg=angle)
+            )
+            for angle in (angle_deg, None)
+        )
+        lost_db = dark.es_n0_db - lit.es_n0_db
+        rows.append(
+            f"| {angle_deg:g} | {lit['Sun noise']:.2f} | {lit['system noise temperature']:.1f} | {lost_db:.2f} |"
+        )
+    return ["| Sun angle, ° | Sun noise, K | system noise, K | lost, dB |", "| ---: | ---: | ---: | ---: |", *rows]
+
+
+def band_table() -> list[str]:
+    rows = []
+    for name, frequency_hz in (("S", 2.295e9), ("2 S", 4.59e9), ("X", 8.42e9), ("Ka", 32.05e9)):
+        config = LinkBudgetConfig(frequency_hz=frequency_hz)
+        budget = compute_link_budget(config, range_km=2e8, elevation_deg=ELEVATION_DEG)
+        gains = " | ".join(f"{budget[f'{end} antenna gain']:.2f}" for end in ("transmit", "receive"))
+        beam_deg = config.receive_antenna.beamwidth_deg
+        rows.append(
+            f"| {name} | {frequency_hz / 1e9:g} | {gains} | {beam_deg:.4f} | {budget['free-space loss']:.2f} "
+            f"| {budget.es_n0_db:.2f} |"
+        )
+    return [
+        "| band | GHz | 3 m, dBi | 34 m, dBi | beam of 34 m, ° | free-space loss, dB | Es/N0, dB |",
+        "| --- |" + " ---: |" * 6,
         *rows,
     ]
 

@@ -70,6 +70,10 @@ BODIES: Mapping[str, Body] = MappingProxyType(
     }
 )
 
+# The background of an uplink. Seen from a geostationary orbit the Earth has 60 to 240 K, depending on frequency and on
+# the share of sea (Njoku and Smith, "Microwave antenna temperature of the Earth from geostationary orbit", 1985).
+EARTH = Body("earth", "earth", 12756.3, 240.0)
+
 # The 70 m antennas DSS-14, DSS-63 and DSS-43 represent their complexes of the Deep Space Network (DSN). Geodetic
 # coordinates from the Cartesian ones in J. Astron. Space Sci. 40(2), 79 (2023), table 1, after DSN 810-005, module 301.
 STATIONS: Mapping[str, Station] = MappingProxyType(

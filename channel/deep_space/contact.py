@@ -1,71 +1,25 @@
-"""A deep-space contact from a body and a date: its window, light time, link budget and scintillation."""
+"""A deep-space contact from two ends and a date: its window, light time, link budget and scintillation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-from pydantic import BeforeValidator, Field
-
-from channel.checks import Settings
-from channel.deep_space.bodies import STATIONS, Lander
+from channel.deep_space.bodies import EARTH, Lander, Station
 from channel.deep_space.geometry import SPEED_OF_LIGHT_KM_S, LineOfSight, elevation_deg, find_line_of_sight, parse_utc
-from channel.deep_space.link_budget import (
-    MAX_RANGE_KM,
-    MIN_ELEVATION_DEG,
-    LinkBudget,
-    LinkBudgetConfig,
-    compute_link_budget,
-)
-from channel.deep_space.scintillation import MAX_FIT_ANGLE_DEG, Scintillation, predict_scintillation
+from channel.deep_space.link_budget import Background, LinkBudget, compute_link_budget
+from channel.deep_space.scintillation import Scintillation, predict_scintillation
+from channel.deep_space.target import body_target, kernel_target, satellite_target
+from channel.deep_space.weather import Weather, predict_weather
 from channel.deep_space.windows import Window, find_next_window, lander_sees_earth, path_clear_of_sun, station_sees_body
 from channel.propagation.impairments import MAX_TIME_S, Outages
-from shared.errors import ConfigError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-_SUN_DISC_DEG = 0.27
-_SET_BY_THE_PROFILE = ("symbol_rate_hz", "data_rate_bps")
-
-
-def _refuse_rates(value: Any) -> Any:
-    """Refuse rates in the budget: they follow from the profile's own settings."""
-    for name in _SET_BY_THE_PROFILE:
-        if isinstance(value, dict) and name in value:
-            raise ConfigError(
-                f"deep_space.budget.{name}: leave it out; it follows from the profile's symbol_rate_hz and mcs"
-            )
-    return value
-
-
-class LanderSettings(Settings):
-    """Position of a lander on Mars: planetocentric degrees north and east."""
-
-    latitude_deg: Annotated[float, Field(ge=-90, le=90)]
-    longitude_deg: Annotated[float, Field(ge=-360, le=360)]
-
-
-class DeepSpace(Settings):
-    """The two ends of a downlink, and the date (UTC) from which the next window is searched.
-
-    A window is open while one of ``stations`` sees the body at ``min_elevation_deg``, the path keeps
-    ``min_sun_angle_deg`` from a Sun in front of the body (the disc has a radius of 0.27°), and the lander, if there is
-    one, sees the Earth at that elevation too. ``distance_km`` replaces the ephemeris' range, and with it the light
-    time; windows, elevation and Sun angle stay those of the body. ``budget`` has all settings of ``LinkBudgetConfig``
-    except its rates.
-    """
-
-    body: str
-    date: str
-    distance_km: Annotated[float, Field(ge=1, le=MAX_RANGE_KM)] | None = None
-    stations: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = tuple(STATIONS)
-    min_elevation_deg: Annotated[float, Field(ge=MIN_ELEVATION_DEG, le=90)] = 10.0
-    min_sun_angle_deg: Annotated[float, Field(ge=0, le=90)] = _SUN_DISC_DEG
-    lander: LanderSettings | None = None
-    search_days: Annotated[float, Field(ge=0.01, le=3660)] = 60.0
-    budget: Annotated[LinkBudgetConfig, BeforeValidator(_refuse_rates)] = LinkBudgetConfig()
+    from channel.deep_space.settings import DeepSpace
+    from channel.deep_space.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +27,7 @@ class Contact:
     """The link at the moment when the first signal leaves, at ``window.start``.
 
     ``station`` is the station that sees the body highest, at ``elevation_deg``. ``fading`` is None if the path does not
-    cross the corona within 5° of the Sun.
+    cross the corona near the Sun. ``background`` is what the receiving antenna sees besides the signal.
     """
 
     line_of_sight: LineOfSight
@@ -81,6 +35,8 @@ class Contact:
     station: str
     elevation_deg: float
     fading: Scintillation | None
+    background: Background
+    weather: Weather | None = None
 
     @property
     def departure(self) -> datetime:
@@ -92,34 +48,95 @@ def find_contact(settings: DeepSpace) -> Contact:
     """Return the first contact at or after the date in ``settings``.
 
     Raises:
-        UnknownNameError: there is no such body or station.
-        ConfigError: the date is outside the ephemeris, a lander is not on Mars, or the path is near the Sun and its
-            scintillation at this frequency is not known.
+        ConfigError: the date is outside the ephemeris, or a TLE or kernel cannot be used.
+        SetupError: ``weather`` needs a package that is not installed.
         InputError: no window opens.
     """
-    if settings.lander is not None and settings.body != "mars":
-        raise ConfigError(f"deep_space.lander: there is none on {settings.body}; leave it out or set body to mars")
+    target = _find_target(settings)
+    if target is None:
+        return _fixed_contact(settings)
+    uplink, stations = settings.is_uplink, settings.ground_stations()
     conditions = [
-        station_sees_body(settings.stations, settings.min_elevation_deg),
+        station_sees_body(stations, settings.min_elevation_deg),
         path_clear_of_sun(settings.min_sun_angle_deg),
     ]
     if settings.lander is not None:
         lander = Lander(settings.lander.latitude_deg, settings.lander.longitude_deg)
         conditions.append(lander_sees_earth(lander, settings.min_elevation_deg))
-    date = parse_utc(settings.date, "date")
-    window = find_next_window(settings.body, date, conditions, search_days=settings.search_days)
-    path = _set_distance(find_line_of_sight(settings.body, window.start), settings.distance_km)
-    elevations_deg = {name: elevation_deg(settings.body, name, window.start) for name in settings.stations}
-    station = max(elevations_deg, key=elevations_deg.__getitem__)
-    fades = path.behind_sun and path.sun_angle_deg <= MAX_FIT_ANGLE_DEG
+    date = parse_utc(settings.date, "date", target)
+    window = find_next_window(target, date, conditions, search_days=settings.search_days, uplink=uplink)
+    elevations = [(elevation_deg(target, one, window.start, uplink=uplink), one) for one in stations]
+    highest_deg, station = max(elevations, key=lambda one: one[0])
+    path = find_line_of_sight(target, window.start, station, uplink=uplink)
+    # Edges of a window are accurate to a second, so that the elevation there may be slightly too low.
+    seen_deg = max(highest_deg, settings.min_elevation_deg)
+    fading = predict_scintillation(path.sun_angle_deg, settings.budget.frequency_hz) if path.behind_sun else None
+    return Contact(
+        line_of_sight=_set_distance(path, settings.distance_km),
+        window=window,
+        station=station.name,
+        elevation_deg=seen_deg,
+        fading=None if fading is None or fading.regime == "none" else fading,
+        background=Background(
+            disc=EARTH if uplink else target.disc,
+            disc_km=path.range_km,
+            sun_angle_deg=path.receiver_sun_angle_deg,
+            sun_km=path.receiver_sun_km,
+        ),
+        weather=_find_weather(settings, station, seen_deg),
+    )
+
+
+def _find_target(settings: DeepSpace) -> Target | None:
+    """Return what the station looks at; None for a spacecraft at a given distance and elevation."""
+    craft = settings.spacecraft
+    if craft is None:
+        return body_target(settings.body or "")
+    if craft.tle is not None:
+        return satellite_target(craft.name, craft.tle)
+    if craft.kernel is not None and craft.target is not None:
+        return kernel_target(craft.name, craft.kernel, craft.target)
+    return None
+
+
+def _fixed_contact(settings: DeepSpace) -> Contact:
+    """Return the contact with a spacecraft at a given distance and elevation: no ephemeris, no Sun, no body."""
+    craft, distance_km = settings.spacecraft, settings.distance_km
+    if craft is None or craft.elevation_deg is None or distance_km is None:
+        raise AssertionError("the settings are checked when they are read")
+    date = parse_utc(settings.date)
+    light_time_s = distance_km / SPEED_OF_LIGHT_KM_S
+    path = LineOfSight(
+        body=craft.name,
+        departure=date,
+        arrival=date + timedelta(seconds=light_time_s),
+        range_km=distance_km,
+        light_time_s=light_time_s,
+        sun_angle_deg=180.0,
+        behind_sun=False,
+        receiver_sun_angle_deg=180.0,
+        receiver_sun_km=1.0,
+        uplink=settings.is_uplink,
+    )
+    station = settings.ground_stations()[0]
     return Contact(
         line_of_sight=path,
-        window=window,
-        station=station,
-        # Edges of a window are accurate to a second, so that the elevation there may be slightly too low.
-        elevation_deg=max(elevations_deg[station], settings.min_elevation_deg),
-        fading=predict_scintillation(path.sun_angle_deg, settings.budget.frequency_hz) if fades else None,
+        window=Window(date, date + timedelta(days=settings.search_days)),
+        station=station.name,
+        elevation_deg=craft.elevation_deg,
+        fading=None,
+        background=Background(EARTH, distance_km) if settings.is_uplink else Background(),
+        weather=_find_weather(settings, station, craft.elevation_deg),
     )
+
+
+def _find_weather(settings: DeepSpace, station: Station, seen_deg: float) -> Weather | None:
+    if settings.weather is None:
+        return None
+    budget, uplink = settings.budget, settings.is_uplink
+    antenna = budget.transmit_antenna if uplink else budget.receive_antenna
+    efficiency = budget.transmit_efficiency if uplink else budget.receive_efficiency
+    return predict_weather(settings.weather, station, antenna, efficiency, seen_deg)
 
 
 def _set_distance(path: LineOfSight, distance_km: float | None) -> LineOfSight:
@@ -131,15 +148,27 @@ def _set_distance(path: LineOfSight, distance_km: float | None) -> LineOfSight:
 
 
 def compute_budget(
-    settings: DeepSpace, contact: Contact, *, symbol_rate_hz: float, bits_per_symbol: float = 1.0
+    settings: DeepSpace,
+    contact: Contact,
+    *,
+    symbol_rate_hz: float,
+    occupied_share: float = 1.0,
+    bits_per_symbol: float = 1.0,
 ) -> LinkBudget:
-    """Return the link budget of a contact at this symbol rate and this number of information bits per symbol."""
-    rates = {"symbol_rate_hz": symbol_rate_hz, "data_rate_bps": symbol_rate_hz * bits_per_symbol}
+    """Return the link budget of a contact at this symbol rate and this number of information bits per symbol.
+
+    Under OFDM ``symbol_rate_hz`` counts samples, and ``occupied_share`` of the carriers shares all of the power: Es is
+    the energy of a used carrier over one OFDM symbol, C / (symbol rate · occupied share).
+    """
+    used_hz = symbol_rate_hz * occupied_share
+    rates = {"symbol_rate_hz": used_hz, "data_rate_bps": used_hz * bits_per_symbol}
     return compute_link_budget(
         settings.budget.model_copy(update=rates),
-        body=settings.body,
         range_km=contact.line_of_sight.range_km,
         elevation_deg=contact.elevation_deg,
+        background=contact.background,
+        weather=contact.weather,
+        uplink=settings.is_uplink,
     )
 
 

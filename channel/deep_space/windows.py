@@ -22,18 +22,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from channel.checks import check_in_range
-from channel.deep_space.bodies import Lander, find_body, find_station
+from channel.deep_space.bodies import Lander, Station, find_station
 from channel.deep_space.geometry import (
-    LAST_DATE,
     SECONDS_PER_DAY,
     SignalPaths,
+    as_target,
     lander_elevations_deg,
-    load_time_scale,
     parse_utc,
     station_elevations_deg,
     sun_angles_deg,
     trace_signals,
 )
+from channel.deep_space.target import Target, load_time_scale
 from shared.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -58,14 +58,14 @@ class Window:
         return (self.end - self.start).total_seconds()
 
 
-def station_sees_body(stations: Sequence[str], min_elevation_deg: float = 10.0) -> Condition:
+def station_sees_body(stations: Sequence[Station | str], min_elevation_deg: float = 10.0) -> Condition:
     """Return the condition that any of ``stations`` sees the body at ``min_elevation_deg`` or higher at arrival.
 
     Raises:
         UnknownNameError: there is no such station.
         ConfigError: the elevation is outside 0° to 90°.
     """
-    places = [find_station(name) for name in stations]
+    places = [one if isinstance(one, Station) else find_station(one) for one in stations]
     check_in_range("min_elevation_deg", min_elevation_deg, 0, 90)
     return lambda paths: np.any([station_elevations_deg(paths, place) >= min_elevation_deg for place in places], axis=0)
 
@@ -103,34 +103,38 @@ def negate(condition: Condition) -> Condition:
 
 
 def find_windows(
-    body: str,
+    body: Target | str,
     start: datetime | str,
     end: datetime | str,
     conditions: Sequence[Condition],
     *,
-    step_s: float = 600.0,
+    step_s: float | None = None,
+    uplink: bool = False,
 ) -> list[Window]:
     """Return the windows between two departures in which every condition holds, in order.
 
-    ``step_s`` is the time between samples: a shorter window, or a shorter gap between two windows, may be missed.
+    ``step_s`` is the time between samples, by default 10 minutes and for satellites 30 seconds: a shorter window, or a
+    shorter gap between two windows, may be missed. For an ``uplink`` the departures are from the Earth.
 
     Raises:
         UnknownNameError: there is no such body.
         ConfigError: a date is outside the ephemeris, the end is not after the start, or the step is not 1 s to 1 day.
     """
-    low, high = parse_utc(start, "start"), parse_utc(end, "end")
+    target = as_target(body)
+    low, high = parse_utc(start, "start", target), parse_utc(end, "end", target)
     if high <= low:
         raise ConfigError(f"end = {high:%Y-%m-%dT%H:%M:%SZ}: must be after start, {low:%Y-%m-%dT%H:%M:%SZ}")
-    return list(_iterate_windows(body, low, high, conditions, step_s))
+    return list(_iterate_windows(target, low, high, conditions, step_s, uplink))
 
 
 def find_next_window(
-    body: str,
+    body: Target | str,
     after: datetime | str,
     conditions: Sequence[Condition],
     *,
     search_days: float = 60.0,
-    step_s: float = 600.0,
+    step_s: float | None = None,
+    uplink: bool = False,
 ) -> Window:
     """Return the first window that is open at ``after`` or opens within ``search_days`` of it.
 
@@ -142,26 +146,32 @@ def find_next_window(
             1 day.
         InputError: no window opens.
     """
-    low = parse_utc(after, "after")
-    high = min(low + timedelta(days=check_in_range("search_days", search_days, 0.01, 3660)), LAST_DATE)
-    found = next(_iterate_windows(body, low, high, conditions, step_s), None)
+    target = as_target(body)
+    low = parse_utc(after, "after", target)
+    high = min(low + timedelta(days=check_in_range("search_days", search_days, 0.01, 3660)), target.last)
+    found = next(_iterate_windows(target, low, high, conditions, step_s, uplink), None)
     if found is None:
         raise InputError(
-            f"no window from {body} opens between {low:%Y-%m-%dT%H:%MZ} and {high:%Y-%m-%dT%H:%MZ}: "
+            f"no window {'to' if uplink else 'from'} {target.name} opens "
+            f"between {low:%Y-%m-%dT%H:%MZ} and {high:%Y-%m-%dT%H:%MZ}: "
             "search longer, lower the elevation or allow a smaller angle to the Sun"
         )
     return found
 
 
 def _iterate_windows(
-    body: str, start: datetime, end: datetime, conditions: Sequence[Condition], step_s: float
+    target: Target,
+    start: datetime,
+    end: datetime,
+    conditions: Sequence[Condition],
+    given_step_s: float | None,
+    uplink: bool,
 ) -> Iterator[Window]:
     """Yield the windows in order; the search goes only as far as windows are asked for."""
-    target = find_body(body)
-    check_in_range("step_s", step_s, 1, SECONDS_PER_DAY)
+    step_s = target.step_s if given_step_s is None else check_in_range("step_s", given_step_s, 1, SECONDS_PER_DAY)
 
     def holds(departure: Any) -> NDArray[np.bool_]:
-        paths = trace_signals(target, departure)
+        paths = trace_signals(target, departure, uplink=uplink)
         all_hold = np.ones(paths.light_time_s.shape, bool)
         for condition in conditions:
             all_hold &= condition(paths)

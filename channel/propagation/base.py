@@ -7,7 +7,7 @@ A channel model takes symbols to the demapper. Packages of third parties add kin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from channel.checks import Settings
 from channel.rng import draw_noise
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
+
+_MANY_SYMBOLS: Final = 10_000_000  # unused elements of a last slot then no longer count
 
 
 class PropagationSettings(Settings):
@@ -37,6 +39,21 @@ class PropagationSettings(Settings):
         """Return how many of these channel uses are pilots, which the receiver knows."""
         del symbols
         return 0
+
+    @property
+    def mean_snr_db(self) -> float | None:
+        """The mean Es/N0 in dB of a propagation that sets the SNR itself; None if the channel's ``snr_db`` sets it."""
+        return None
+
+    @property
+    def occupied_share(self) -> float:
+        """The share of the samples' bandwidth that carries energy: used carriers over all carriers of a grid."""
+        return 1.0
+
+    @property
+    def energy_per_symbol(self) -> float:
+        """Energy on air per data symbol of a long packet, in units of Es: 1 without pilots and cyclic prefixes."""
+        return self.channel_uses(_MANY_SYMBOLS) * self.occupied_share / _MANY_SYMBOLS
 
     @property
     def k_ratio(self) -> float:

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, SerializeAsAny
 from channel.plugins import PROPAGATIONS, describe_plugin, load_plugin, plugin_names
 from channel.propagation.base import PropagationKind, PropagationSettings
 from channel.propagation.kinds import Awgn, BlockFading, Rayleigh, Rician, Tdl
+from channel.propagation.trace import TraceSettings
 from shared.errors import ConfigError, SetupError, UnknownNameError
 from shared.validation import short_repr, validate
 
@@ -36,11 +37,19 @@ def _build_tdl(settings: Tdl, variance: float, symbol_rate_hz: float) -> Channel
     return OfdmChannel(settings, variance, symbol_rate_hz)
 
 
+def _build_trace(settings: TraceSettings, variance: float, symbol_rate_hz: float) -> ChannelModel:
+    del symbol_rate_hz
+    from channel.propagation.trace_channel import TraceChannel  # noqa: PLC0415 - imports torch, seconds
+
+    return TraceChannel(settings, variance)
+
+
 _BUILT_IN: Final = {
     "awgn": PropagationKind(Awgn, _build_awgn),
     "rayleigh": PropagationKind(Rayleigh, _build_block_fading),
     "rician": PropagationKind(Rician, _build_block_fading),
     "tdl": PropagationKind(Tdl, _build_tdl),
+    "trace": PropagationKind(TraceSettings, _build_trace),
 }
 
 

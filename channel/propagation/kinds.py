@@ -88,6 +88,11 @@ class Tdl(PropagationSettings):
         """Largest Doppler shift f_D = v / c · f_c."""
         return self.speed_m_s / SPEED_OF_LIGHT_M_S * self.carrier_frequency_hz
 
+    @property
+    def occupied_share(self) -> float:
+        """Used carriers over all carriers."""
+        return self.grid.effective_carriers / self.grid.fft_size
+
     def channel_uses(self, symbols: int) -> int:
         """Return the channel uses of ``symbols`` data symbols: complete slots, with pilots and cyclic prefixes."""
         return self.grid.slots(symbols) * self.grid.slot_channel_uses

@@ -51,6 +51,7 @@ def report_message(resolved: ResolvedProfile, report: LinkReport) -> channel_pb2
         coded_bits=total.bits_on_air,
         es_n0_db=config.es_n0_db,
         eb_n0_db=config.eb_n0_db,
+        eb_n0_on_air_db=config.eb_n0_on_air_db,
         mcs=config.mcs,
         spectral_efficiency=report.spectral_efficiency,
         last_arrival_s=report.last_arrival_s,
@@ -91,6 +92,7 @@ def _description_message(name: str, profile: Profile, resolved: ResolvedProfile)
         mcs=config.mcs,
         es_n0_db=config.es_n0_db,
         eb_n0_db=config.eb_n0_db,
+        eb_n0_on_air_db=config.eb_n0_on_air_db,
         repair_overheads={int(kind): overhead for kind, overhead in profile.repair_overheads().items()},
         contact=_contact_message(resolved),
         packet_loss=expected_packet_loss(config),
@@ -111,6 +113,7 @@ def _contact_message(resolved: ResolvedProfile) -> channel_pb2.Contact | None:
         light_time_s=found.line_of_sight.light_time_s,
         sun_angle_deg=found.line_of_sight.sun_angle_deg,
         behind_sun=found.line_of_sight.behind_sun,
+        uplink=found.line_of_sight.uplink,
         scintillation_index=found.fading.index if found.fading else None,
         rician_k_db=found.fading.k_db if found.fading else None,
         budget=[

@@ -8,7 +8,7 @@ import typer
 
 from semlink.cli.options import ChannelAddress, Json, ProfileOptions, Timeout
 from semlink.cli.output import print_json, print_table
-from semlink.cli.report_text import message_to_dict, summarise_contact
+from semlink.cli.report_text import describe_snr, message_to_dict, summarise_contact
 from semlink.client.addresses import Addresses
 from semlink.client.session import open_session
 from shared.errors import ConfigError
@@ -60,6 +60,7 @@ def _show_channel(channel: channel_pb2.DescribeChannelResponse, *, as_json: bool
                 "mcs": channel.mcs,
                 "es_n0_db": channel.es_n0_db,
                 "eb_n0_db": channel.eb_n0_db,
+                "eb_n0_on_air_db": channel.eb_n0_on_air_db,
                 "contact": message_to_dict(channel.contact) if channel.HasField("contact") else None,
             }
         )
@@ -70,4 +71,4 @@ def _show_channel(channel: channel_pb2.DescribeChannelResponse, *, as_json: bool
         print_table("Contact", ["", ""], summarise_contact(channel.contact), left=True)
         lines = [[line.name, f"{line.value:z.3f}", line.unit, line.how] for line in channel.contact.budget]
         print_table("Link budget", ["line", "value", "unit", "how"], lines, left=True)
-    print(f"MCS {channel.mcs} at Es/N0 {channel.es_n0_db:.2f} dB, Eb/N0 {channel.eb_n0_db:.2f} dB")
+    print(f"MCS {channel.mcs} at Es/N0, Eb/N0 {describe_snr(channel)}")

@@ -78,7 +78,7 @@ def summarise_transfer(transfer: Transfer) -> list[tuple[str, str]]:
         ("protection", describe_protection(transfer.protection)),
         ("arrived", describe_delivery(link)),
         *[("repair", _describe_repair(one)) for one in report.repairs],
-        ("Es/N0, Eb/N0", f"{link.es_n0_db:.2f} dB, {link.eb_n0_db:.2f} dB"),
+        ("Es/N0, Eb/N0", describe_snr(link)),
         ("MCS", str(link.mcs)),
         ("channel uses", f"{link.channel_uses}{_describe_cbr(link.account)}"),
         ("air time, energy", f"{link.account.air_time_s:.6g} s, {_describe_energy(link.account)}"),
@@ -95,14 +95,24 @@ def summarise_transfer(transfer: Transfer) -> list[tuple[str, str]]:
     ]
 
 
+def describe_snr(link: channel_pb2.LinkReport | channel_pb2.DescribeChannelResponse) -> str:
+    """Return Es/N0 and Eb/N0, also with the energy of pilots and cyclic prefixes if there are any."""
+    text = f"{link.es_n0_db:.2f} dB, {link.eb_n0_db:.2f} dB"
+    if abs(link.eb_n0_on_air_db - link.eb_n0_db) < 0.005:
+        return text
+    return f"{text} ({link.eb_n0_on_air_db:.2f} dB with pilots and cyclic prefixes)"
+
+
 def summarise_contact(contact: channel_pb2.Contact) -> list[tuple[str, str]]:
     """Return a deep-space contact as rows of name and value."""
     minutes, seconds = divmod(contact.light_time_s, 60)
     sun = f"{contact.sun_angle_deg:.2f}°, {'behind' if contact.behind_sun else 'nearer than'} the Sun"
     if contact.HasField("rician_k_db"):
         sun += f": scintillation index {contact.scintillation_index:.3f}, K = {contact.rician_k_db:.1f} dB"
+    station = f"{contact.station} at {contact.elevation_deg:.1f}° elevation"
+    ends = f"{station}, {contact.body}" if contact.uplink else f"{contact.body}, {station}"
     return [
-        ("from, to", f"{contact.body}, {contact.station} at {contact.elevation_deg:.1f}° elevation"),
+        ("uplink from, to" if contact.uplink else "from, to", ends),
         ("departs", f"{contact.departure_date} (window closes {contact.window_end_date})"),
         ("light time", f"{contact.light_time_s:.3f} s ({minutes:.0f} min {seconds:.0f} s), {contact.range_km:,.0f} km"),
         ("Sun angle", sun),

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from channel.deep_space.bodies import STATIONS
 from channel.deep_space.contact import add_window_end
 from channel.deep_space.geometry import elevation_deg, find_line_of_sight
 from channel.deep_space.scintillation import predict_scintillation
@@ -25,7 +26,7 @@ def mars():
 
 
 def test_snr_delay_and_mcs_follow_from_body_and_date(mars):
-    seen = find_line_of_sight("mars", mars.contact.departure)
+    seen = find_line_of_sight("mars", mars.contact.departure, STATIONS[mars.contact.station])
     config, budget = mars.config, mars.budget
     assert mars.contact.departure.isoformat() == "2026-03-01T00:00:00+00:00"
     assert config.propagation_delay_s == seen.light_time_s == pytest.approx(1168.3, abs=0.1)
@@ -54,6 +55,8 @@ def test_a_given_distance_replaces_the_ephemeris_range_in_budget_and_light_time(
     assert far.config.es_n0_db == pytest.approx(mars.config.es_n0_db - nearer_db, abs=0.05)
     assert far.contact.window == mars.contact.window
     assert far.contact.elevation_deg == mars.contact.elevation_deg
+    assert far.budget["body noise"] == mars.budget["body noise"]
+    assert far.budget["Sun noise"] == mars.budget["Sun noise"]
 
 
 def test_behind_the_sun_the_signal_fades():
@@ -62,6 +65,61 @@ def test_behind_the_sun_the_signal_fades():
     assert seen.behind_sun
     assert isinstance(resolved.config.propagation, Rician)
     assert resolved.config.propagation.k_factor_db == predict_scintillation(seen.sun_angle_deg, 8.42e9).k_db < 0
+    assert 70 < resolved.budget["Sun noise"] < 155
+
+
+def test_a_delay_line_keeps_the_power_that_empty_carriers_do_not_use(mars):
+    """72 of 128 carriers share all of the power: 2.5 dB more for each than at the same symbol rate without carriers."""
+    grid = "{fft_size: 128, cyclic_prefix: 9, guard_carriers_low: 28, guard_carriers_high: 27}"
+    tdl = "{kind: tdl, profile: D, delay_spread_s: 1e-7, carrier_frequency_hz: 8.42e9, grid: " + grid + "}"
+    rate = {"symbol_rate_hz": "1.92e6", "deep_space.date": "2026-03-01"}
+    under_ofdm = load_profile("deep-space", rate | {"propagation": tdl}).resolve()
+    single = load_profile("deep-space", rate).resolve()
+    assert under_ofdm.config.es_n0_db - single.config.es_n0_db == pytest.approx(10 * math.log10(128 / 72))
+    # Everything on air, pilots and prefixes too, has the transmitter's power: C / (N0 · bits per second).
+    grid_settings = under_ofdm.config.propagation.grid
+    slot_bits = grid_settings.data_elements * under_ofdm.config.scheme.spectral_efficiency
+    bits_per_s = slot_bits / (grid_settings.slot_channel_uses / 1.92e6)
+    on_air_db = under_ofdm.budget["C/N0"] - 10 * math.log10(bits_per_s)
+    assert under_ofdm.config.eb_n0_on_air_db == pytest.approx(on_air_db, abs=0.001)
+
+
+@pytest.mark.parametrize(("body", "at_most_hz"), [("mars", 1e6), ("saturn", 5e5)])
+def test_the_symbol_rate_is_the_highest_that_keeps_the_margin(body, at_most_hz):
+    found = load_profile("deep-space", {"deep_space.body": body}).resolve()
+    rate_hz, scheme = found.config.symbol_rate_hz, found.config.mcs
+    assert rate_hz <= at_most_hz
+    assert found.config.es_n0_db == found.budget.es_n0_db
+    if rate_hz < 1e6:
+        assert scheme == 3
+        faster = load_profile("deep-space", {"deep_space.body": body, "symbol_rate_hz": str(rate_hz * 1.2)})
+        with pytest.raises(ConfigError, match="symbol_rate_hz: auto finds the highest that works"):
+            faster.resolve()
+
+
+def test_an_own_station_and_an_uplink():
+    munich = "[{name: munich, latitude_deg: 48.09, longitude_deg: 11.28, height_m: 600}]"
+    changes = {
+        "deep_space.stations": munich,
+        "deep_space.direction": "uplink",
+        "deep_space.budget.frequency_hz": "7.19e9",
+        "mcs": "4",
+    }
+    found = load_profile("deep-space", changes).resolve()
+    assert found.contact.station == "munich"
+    assert found.contact.elevation_deg >= 10
+    assert found.budget["atmosphere noise"] == 0
+    assert "earth of 240 K" in {line.name: line.how for line in found.budget.lines}["body noise"]
+
+
+def test_a_spacecraft_without_ephemeris_has_neither_body_nor_sun():
+    far = {"deep_space.body": "null", "deep_space.spacecraft": "{name: probe, elevation_deg: 30}", "mcs": "4"}
+    found = load_profile("deep-space", far | {"deep_space.distance_km": "1e8"}).resolve()
+    assert found.config.propagation_delay_s == pytest.approx(1e8 / 299_792.458)
+    assert (found.contact.line_of_sight.body, found.contact.elevation_deg) == ("probe", 30)
+    assert found.budget["body noise"] == found.budget["Sun noise"] == 0
+    with pytest.raises(ConfigError, match=r"^deep_space.distance_km is missing"):
+        load_profile("deep-space", far)
 
 
 def test_given_values_replace_computed_ones():
@@ -115,11 +173,23 @@ def test_outages_of_the_profile_stay_until_the_window_closes(mars):
         ({"deep_space.stations": "[]"}, r"^deep_space.stations = \(?\[?.*at least 1"),
         ({"deep_space.min_elevation_deg": "-3"}, r"^deep_space.min_elevation_deg = -3 °: .*5"),
         ({"deep_space.min_elevation_deg": "89", "deep_space.search_days": "1"}, r"^no window from mars opens between"),
+        ({"deep_space.body": "null"}, r"^deep_space: give one of body and spacecraft"),
+        ({"deep_space.spacecraft": "{elevation_deg: 30}"}, r"^deep_space: give one of body and spacecraft"),
+        (
+            {"deep_space.stations": "[{latitude_deg: 95, longitude_deg: 0}]"},
+            r"^deep_space.stations.latitude_deg = 95 °: .*90",
+        ),
+        ({"deep_space.direction": "sideways"}, r"^deep_space.direction = 'sideways': .*uplink"),
+        ({"symbol_rate_hz": "fast"}, r"^symbol_rate_hz = 'fast': must be a number from 1 to 1e[+]12, or auto"),
+        (
+            {"deep_space.weather": "{exceeded_percent: 1}", "deep_space.budget.rain_loss_db": "1"},
+            r"^deep_space.budget.rain_loss_db: leave it out; deep_space.weather computes",
+        ),
         ({"deep_space.budget.rain_loss_db": "-1"}, r"^deep_space.budget.rain_loss_db = -1 dB: .*0"),
         ({"deep_space.budget.data_rate_bps": "1e6"}, r"^deep_space.budget.data_rate_bps: leave it out"),
         (
-            {"deep_space.body": "saturn"},
-            r"^Es/N0 = -6.* dB: MCS 3, the most robust.* follows from deep_space: body or distance_km, and budget$",
+            {"deep_space.body": "saturn", "symbol_rate_hz": "1e6"},
+            r"^Es/N0 = -6.* dB: MCS 3, the most robust.* and from symbol_rate_hz: a lower one .*auto finds the highest",
         ),
         (
             {"deep_space.body": "moon", "deep_space.lander": "{latitude_deg: 0, longitude_deg: 0}"},

@@ -14,14 +14,12 @@ from hypothesis import strategies as st
 
 from channel.deep_space.bodies import BODIES, STATIONS, Lander
 from channel.deep_space.geometry import (
-    FIRST_DATE,
-    LAST_DATE,
     SPEED_OF_LIGHT_KM_S,
     elevation_deg,
     find_line_of_sight,
-    load_time_scale,
     parse_utc,
 )
+from channel.deep_space.target import FIRST_DATE, LAST_DATE, load_time_scale
 from shared.errors import ConfigError, UnknownNameError
 
 # Astropy's built-in series are Moon98 and, for the planets, Simon et al. 1994: less exact than DE421. They are asked

@@ -58,6 +58,8 @@ def test_mcs_auto_is_the_fastest_that_the_snr_allows(snr_db):
         ({"snr_db": "loud"}, r"^snr_db = 'loud': .*number"),
         ({"snr_db": "200"}, r"^snr_db = 200 dB: .*100"),
         ({"mcs": "99"}, r"^mcs = 99: .*3 \(most robust\) to 28 \(fastest\), or auto"),
+        ({"mcs_target_bler": "0.05"}, r"^mcs_target_bler = 0.05 block error rate: thresholds are .* 0.1 and 0.001"),
+        ({"symbol_rate_hz": "auto"}, r"^symbol_rate_hz = 'auto' needs deep_space settings"),
         ({"mcs": "true"}, r"^mcs = True: .*or auto"),
         ({"mcs": "auto", "snr_db": "-9"}, r"^Es/N0 = -9 dB: MCS 3, the most robust"),
         ({"mcs": "auto", "snr_kind": "ebn0"}, r"^mcs = 'auto' needs snr_kind esn0"),

@@ -159,6 +159,7 @@ class LinkReport(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     CONTACT_FIELD_NUMBER: _builtins.int
     LAST_ARRIVAL_DATE_FIELD_NUMBER: _builtins.int
+    EB_N0_ON_AIR_DB_FIELD_NUMBER: _builtins.int
     packets: _builtins.int
     delivered: _builtins.int
     fec_failed: _builtins.int
@@ -168,6 +169,7 @@ class LinkReport(_message.Message):
     """Bits of all packets before coding."""
     es_n0_db: _builtins.float
     eb_n0_db: _builtins.float
+    """Energy of the data symbols per information bit over noise density."""
     spectral_efficiency: _builtins.float
     """Delivered information bits per channel use."""
     last_arrival_s: _builtins.float
@@ -181,6 +183,8 @@ class LinkReport(_message.Message):
     """Packets that arrived after a packet that was sent later (RFC 4737, section 3.3)."""
     last_arrival_date: _builtins.str
     """Date at which the last outcome was settled, ISO 8601 in UTC; empty unless the link is a deep-space link."""
+    eb_n0_on_air_db: _builtins.float
+    """The same with the energy of everything on air: pilots and cyclic prefixes too."""
     @_builtins.property
     def account(self) -> Global___Account: ...
     @_builtins.property
@@ -207,10 +211,11 @@ class LinkReport(_message.Message):
         account: Global___Account | None = ...,
         contact: Global___Contact | None = ...,
         last_arrival_date: _builtins.str = ...,
+        eb_n0_on_air_db: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "contact", b"contact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "channel_uses", b"channel_uses", "coded_bits", b"coded_bits", "contact", b"contact", "delivered", b"delivered", "eb_n0_db", b"eb_n0_db", "erased", b"erased", "es_n0_db", b"es_n0_db", "expired", b"expired", "fec_failed", b"fec_failed", "information_bits", b"information_bits", "last_arrival_date", b"last_arrival_date", "last_arrival_s", b"last_arrival_s", "mcs", b"mcs", "packets", b"packets", "reordered", b"reordered", "spectral_efficiency", b"spectral_efficiency"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "channel_uses", b"channel_uses", "coded_bits", b"coded_bits", "contact", b"contact", "delivered", b"delivered", "eb_n0_db", b"eb_n0_db", "eb_n0_on_air_db", b"eb_n0_on_air_db", "erased", b"erased", "es_n0_db", b"es_n0_db", "expired", b"expired", "fec_failed", b"fec_failed", "information_bits", b"information_bits", "last_arrival_date", b"last_arrival_date", "last_arrival_s", b"last_arrival_s", "mcs", b"mcs", "packets", b"packets", "reordered", b"reordered", "spectral_efficiency", b"spectral_efficiency"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -234,6 +239,7 @@ class Contact(_message.Message):
     SCINTILLATION_INDEX_FIELD_NUMBER: _builtins.int
     RICIAN_K_DB_FIELD_NUMBER: _builtins.int
     BUDGET_FIELD_NUMBER: _builtins.int
+    UPLINK_FIELD_NUMBER: _builtins.int
     body: _builtins.str
     station: _builtins.str
     """Ground station that sees the body highest, and the elevation there."""
@@ -250,6 +256,8 @@ class Contact(_message.Message):
     scintillation_index: _builtins.float
     """Scintillation index of the solar corona, and the K factor of the fading; absent beyond 5 degrees from the Sun."""
     rician_k_db: _builtins.float
+    uplink: _builtins.bool
+    """The station sends."""
     @_builtins.property
     def budget(self) -> _containers.RepeatedCompositeFieldContainer[Global___BudgetLine]: ...
     def __init__(
@@ -267,10 +275,11 @@ class Contact(_message.Message):
         scintillation_index: _builtins.float | None = ...,
         rician_k_db: _builtins.float | None = ...,
         budget: _abc.Iterable[Global___BudgetLine] | None = ...,
+        uplink: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_rician_k_db", b"_rician_k_db", "_scintillation_index", b"_scintillation_index", "rician_k_db", b"rician_k_db", "scintillation_index", b"scintillation_index"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rician_k_db", b"_rician_k_db", "_scintillation_index", b"_scintillation_index", "behind_sun", b"behind_sun", "body", b"body", "budget", b"budget", "departure_date", b"departure_date", "elevation_deg", b"elevation_deg", "light_time_s", b"light_time_s", "range_km", b"range_km", "rician_k_db", b"rician_k_db", "scintillation_index", b"scintillation_index", "station", b"station", "sun_angle_deg", b"sun_angle_deg", "window_end_date", b"window_end_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rician_k_db", b"_rician_k_db", "_scintillation_index", b"_scintillation_index", "behind_sun", b"behind_sun", "body", b"body", "budget", b"budget", "departure_date", b"departure_date", "elevation_deg", b"elevation_deg", "light_time_s", b"light_time_s", "range_km", b"range_km", "rician_k_db", b"rician_k_db", "scintillation_index", b"scintillation_index", "station", b"station", "sun_angle_deg", b"sun_angle_deg", "uplink", b"uplink", "window_end_date", b"window_end_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__rician_k_db: _TypeAlias = _typing.Literal["rician_k_db"]  # noqa: Y015
     _WhichOneofArgType__rician_k_db: _TypeAlias = _typing.Literal["_rician_k_db", b"_rician_k_db"]  # noqa: Y015
@@ -545,6 +554,7 @@ class DescribeChannelResponse(_message.Message):
     REPAIR_OVERHEADS_FIELD_NUMBER: _builtins.int
     CONTACT_FIELD_NUMBER: _builtins.int
     PACKET_LOSS_FIELD_NUMBER: _builtins.int
+    EB_N0_ON_AIR_DB_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     summary: _builtins.str
     mcs: _builtins.int
@@ -553,6 +563,8 @@ class DescribeChannelResponse(_message.Message):
     eb_n0_db: _builtins.float
     packet_loss: _builtins.float
     """Predicted share of packets of the default size that are lost, before repair, for SendSettings.expected_loss."""
+    eb_n0_on_air_db: _builtins.float
+    """Eb/N0 with the energy of everything on air: pilots and cyclic prefixes too."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Parameter]: ...
     @_builtins.property
@@ -575,10 +587,11 @@ class DescribeChannelResponse(_message.Message):
         repair_overheads: _abc.Mapping[_builtins.int, _builtins.float] | None = ...,
         contact: Global___Contact | None = ...,
         packet_loss: _builtins.float = ...,
+        eb_n0_on_air_db: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "eb_n0_db", b"eb_n0_db", "es_n0_db", b"es_n0_db", "mcs", b"mcs", "name", b"name", "packet_loss", b"packet_loss", "parameters", b"parameters", "repair_overheads", b"repair_overheads", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "eb_n0_db", b"eb_n0_db", "eb_n0_on_air_db", b"eb_n0_on_air_db", "es_n0_db", b"es_n0_db", "mcs", b"mcs", "name", b"name", "packet_loss", b"packet_loss", "parameters", b"parameters", "repair_overheads", b"repair_overheads", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
