@@ -63,6 +63,11 @@ def check_name(name: str) -> None:
         )
 
 
+def is_profile(name: str) -> bool:
+    """Whether the decoder ``name``, one that ``check_decoder`` accepts, is that of a model profile to be fetched."""
+    return name not in ("", DEFAULT_DECODER, UpsampleDecoder.name)
+
+
 def takes_options(name: str) -> bool:
     """Whether the decoder ``name``, one that ``check_decoder`` accepts, takes steps, fidelity and a seed."""
     return name != UpsampleDecoder.name
@@ -117,7 +122,7 @@ class LoadedDecoders:
 
 def _max_steps(name: str) -> int:
     """Return the most steps of the decoder ``name``."""
-    if name in ("", DEFAULT_DECODER, UpsampleDecoder.name):
+    if not is_profile(name):
         return POCKET_STEPS
     if not is_file_name(name) and name not in (known := decoder_names()):
         raise UnknownNameError(f"unknown decoder '{name}'; known are {', '.join(known)}")

@@ -110,11 +110,14 @@ def tiny_pocket(tiny_pocket_folder, monkeypatch) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_hub(tmp_path_factory) -> dict[str, Path]:
-    """Folders of tiny random models: a base by family, and ``controlnet`` and ``adapters`` for stable-diffusion."""
+    """Folders of tiny random models: a base by family, ``controlnet`` and ``adapters`` for
+    stable-diffusion, and ``flux-control`` for flux.
+    """
     from tests.hub import tiny
 
     folder = tmp_path_factory.mktemp("hub")
     found = {family: build(folder / family) for family, build in tiny.BUILDERS.items()}
     found["controlnet"] = tiny.build_controlnet(folder / "controlnet", found["stable-diffusion"])
+    found["flux-control"] = tiny.build_flux_control(folder / "flux-control", found["flux"])
     found["adapters"] = tiny.build_adapters(folder / "adapters")
     return found

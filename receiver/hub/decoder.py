@@ -10,6 +10,7 @@ from receiver.hub.conditions import make_conditions
 from receiver.pocket.decoder import PocketDecoder
 from shared.errors import SetupError
 from shared.hub.files import find_profile, pull_command
+from shared.hub.layout import DECODER_ROLES
 from shared.lazy import Lazy
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from shared.hub.profile import ModelProfile
 
     Request = tuple[Guidance, DecodeOptions]
-
-ROLES = ("base", "controlnet", "adapters")
-"""Parts of a profile that the decoder loads; the captioner is the sender's."""
 
 
 class HubDecoder:
@@ -147,7 +145,7 @@ class HubDecoder:
         from receiver.hub.pipeline import HubPipeline  # noqa: PLC0415
         from shared.torch_devices import select_device  # noqa: PLC0415
 
-        found = find_profile(self._profile, ROLES)
+        found = find_profile(self._profile, DECODER_ROLES)
         device = select_device(self._device_name)
         with report_out_of_memory(f"model profile {self.name}", str(device)), torch.inference_mode():
             return HubPipeline(load_model(self._profile, found, device), self._profile, device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from receiver.hub.flux import load_flux
 from receiver.hub.stable_diffusion import load_stable_diffusion
 from shared.hub.memory import check_memory, choose_dtype, place, save_memory
 
@@ -27,7 +28,8 @@ def load_model(profile: ModelProfile, found: Sequence[FoundPart], device: torch.
     check_memory(profile, found, device)
     dtype = choose_dtype(profile, device)
     parts = {one.part.role: one for one in found}
-    model = load_stable_diffusion(profile, parts, device, dtype)
-    save_memory(profile, model.unet, model.autoencoder)
+    load = load_flux if profile.family == "flux" else load_stable_diffusion
+    model = load(profile, parts, device, dtype)
+    save_memory(profile, model.denoiser, model.autoencoder)
     place(profile, model.networks, device)
     return model

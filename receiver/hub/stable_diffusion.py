@@ -52,6 +52,11 @@ class StableDiffusion:
         return int(2 ** (len(self.unet.config.block_out_channels) - 1))
 
     @property
+    def denoiser(self) -> Any:
+        """The network that runs in every step."""
+        return self.unet
+
+    @property
     def networks(self) -> list[Any]:
         """All networks, in the order in which they run."""
         return [

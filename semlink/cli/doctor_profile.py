@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from semlink.cli.finding import Finding
 from shared.errors import LinkError
 from shared.hub.files import cache_folder, find_part, is_offline
-from shared.hub.layout import parts_of
+from shared.hub.layout import DECODER_ROLES, parts_of
 from shared.hub.registry import load_profile
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _examine_memory(profile: ModelProfile) -> Iterator[Finding]:
         from shared.hub.memory import check_memory, choose_dtype, free_bytes, needed_bytes, quantisation_config
 
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        found = find_profile(profile, ("base", "controlnet", "adapters"))
+        found = find_profile(profile, DECODER_ROLES)
     except (ImportError, LinkError):
         return  # said above
     needed, free = needed_bytes(profile, found, device), free_bytes(device)

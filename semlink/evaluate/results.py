@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 VERSION = 4
 """Raise it when measures or baselines change, so that results of earlier versions are not reused."""
 
+ADDED = ("models", "models_sha256")
+"""Fields that rows of earlier versions lack. Their key holds the hash of the weights too."""
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRow:
     """Result of one picture with one codec at one budget.
 
     ``source`` is the path of the original. ``file`` and ``decoded`` are the encoded file and the decoded PNG, relative
-    to the evaluation's folder.
+    to the evaluation's folder. ``models`` and ``models_sha256`` say which models the decoder uses
+    (``semlink/pipeline/models_used.py``).
     """
 
     key: str
@@ -40,6 +44,8 @@ class EvaluationRow:
     encode_s: float
     decode_s: float
     measures: dict[str, float | None] = field(default_factory=dict)
+    models: str = ""
+    models_sha256: str = ""
 
 
 def hash_key(*parts: object) -> str:
@@ -98,6 +104,7 @@ def _parse_row(line: str) -> EvaluationRow | None:
     """Return the row in ``line``; None if the line is damaged or of another version."""
     try:
         values: Any = json.loads(line)
-        return EvaluationRow(**values) if set(values) == {one.name for one in fields(EvaluationRow)} else None
+        names = {one.name for one in fields(EvaluationRow)}
+        return EvaluationRow(**values) if names - set(ADDED) <= set(values) <= names else None
     except (ValueError, TypeError):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from semlink.baselines.codec import read_image
@@ -16,9 +16,11 @@ from semlink.evaluate.pictures import Budget, Original, OriginalReader, VvcBudge
 from semlink.evaluate.results import EvaluationRow, ResultFile, drop_undefined, hash_key
 from semlink.pipeline.coding_spec import AUTOENCODER, parse_coding_spec
 from semlink.pipeline.fingerprint import hash_weights
+from semlink.pipeline.models_used import ModelsUsed, models_used
 from shared.bitstream import bpp
 from shared.errors import BudgetError, ConfigError, DataError, InputError, PictureError, ServiceError, SetupError
 from shared.files import write_file
+from shared.hub.files import DIGEST_CHARACTERS
 from shared.imaging.levels import FULL
 from shared.picture import encode_png
 from shared.pixels import grey_to_rgb
@@ -106,11 +108,12 @@ class EvaluationRun:
         self._with_vvc = VVC in names
         self._results = results
         self._measures = measures
-        self._codecs = [codec for name in names if name != VVC and (codec := self._load(name, pipeline)) is not None]
+        specs = [parse_evaluated(name) for name in names if name != VVC]
+        self._weights = hash_weights() if any(not spec.is_classical for spec in specs) else ""
+        self._models: dict[str, ModelsUsed] = {}
+        self._codecs = [codec for spec in specs if (codec := self._load(spec, pipeline)) is not None]
         if not self._codecs and not self._with_vvc:
             raise SetupError(" ".join(f"{name}: {why}." for name, why in self.found.unavailable.items()).rstrip("."))
-        with_weights = any(codec.name not in BASELINES for codec in self._codecs)
-        self._weights = hash_weights() if with_weights else ""
 
     def run(
         self, files: Sequence[Path], budgets: Sequence[Budget] | VvcBudgets, on_picture: Callable[[str], None]
@@ -185,11 +188,21 @@ class EvaluationRun:
         ``encoded`` holds file and seconds by encoder: codecs that differ in decoding only share the file.
         """
         max_bytes = budget.bytes_for(original)
-        version = _library_versions() if codec.name in BASELINES else self._weights + describe_recipe(codec.coder)
-        key = hash_key(codec.name, version, budget.label, max_bytes, original.digest, self._measures.names)
+        models = self._models[codec.name]
+        own = "" if models.sha256 == self._weights else models.sha256  # of a model profile, beside those that ship
+        recipe = self._weights + own + describe_recipe(codec.coder)
+        key = hash_key(
+            codec.name,
+            _library_versions() if codec.name in BASELINES else recipe,
+            budget.label,
+            max_bytes,
+            original.digest,
+            self._measures.names,
+        )
+        sha256 = models.sha256[:DIGEST_CHARACTERS]
         row = self._results.find(key, original.file)
         if row is not None:
-            return row
+            return replace(row, models=models.models, models_sha256=sha256)
         if codec.coder not in encoded:
             encoded[codec.coder] = self._encode(codec, original, budget, max_bytes)
         file, encode_s = encoded[codec.coder]
@@ -215,6 +228,8 @@ class EvaluationRun:
             encode_s=round(encode_s, DECIMALS),
             decode_s=round(decode_s, DECIMALS),
             measures=measure(decoded),
+            models=models.models,
+            models_sha256=sha256,
         )
         self._results.add(row)
         return row
@@ -266,17 +281,17 @@ class EvaluationRun:
         self._results.add(row)
         return row
 
-    def _load(self, name: str, pipeline: Pipeline) -> PictureCodec | None:
-        """Return the codec that ``name`` specifies; None, with the reason noted, if something is not installed."""
-        spec = parse_evaluated(name)
+    def _load(self, spec: CodingSpec, pipeline: Pipeline) -> PictureCodec | None:
+        """Return the codec that ``spec`` specifies; None, with the reason noted, if something is not installed."""
         try:
+            self._models[spec.name] = models_used(spec, self._weights)
             if spec.codec == AUTOENCODER:
                 from semlink.evaluate.autoencoder import AutoencoderCeiling  # noqa: PLC0415 - imports torch
 
                 return AutoencoderCeiling()
             return load_baseline(spec.codec) if spec.is_classical else make_link_codec(spec, pipeline)
         except SetupError as error:
-            self.found.unavailable[name] = str(error)
+            self.found.unavailable[spec.name] = str(error)
             return None
 
     def _make_path(self, kind: str, codec: str, original: Original, budget: Budget, suffix: str) -> Path:

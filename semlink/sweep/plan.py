@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from channel.phy.mcs import MCS_INDICES
 from channel.profile.registry import load_profile, parse_profile
+from receiver.decoder_registry import is_profile
 from semlink.baselines.vvc import VVC
 from semlink.client.settings import FILE_ENDINGS, read_profile
 from semlink.evaluate.pictures import MIN_FILE_BYTES, OriginalReader, find_pictures
@@ -20,6 +21,7 @@ from semlink.pipeline.coding_spec import (
     CodingSpec,
     parse_coding_spec,
 )
+from semlink.pipeline.models_used import ModelsUsed, models_used
 from semlink.pipeline.separate_coding import ideal_rate
 from semlink.sweep.settings import BYTE_RATES
 from semlink.sweep.version import hash_code, hash_weights
@@ -55,6 +57,7 @@ class Point:
         rate_kind: ``max_bytes``, ``bpp``, ``channel_uses`` or ``cbr``.
         rate: the value of that setting.
         packet_bytes: most bytes of one packet.
+        models: what the decoder is made of.
         measures: names of the quality measures.
     """
 
@@ -69,6 +72,7 @@ class Point:
     rate: float
     packet_bytes: int
     measures: tuple[str, ...]
+    models: ModelsUsed = field(default_factory=ModelsUsed)
 
     def load_profile(self) -> Profile:
         """Return the channel profile with the changes of this point."""
@@ -137,6 +141,7 @@ def make_plan(sweep: Sweep) -> Plan:
     Raises:
         InputError: none of the pictures can be read, or a profile cannot.
         UnknownNameError, ConfigError: an unknown codec, channel or setting, or too large a grid.
+        SetupError: the files of a model profile are missing.
     """
     codecs = [parse_coding_spec(name) for name in sweep.codecs]
     for codec in codecs:
@@ -155,8 +160,9 @@ def make_plan(sweep: Sweep) -> Plan:
     _require_room(sweep, pictures)
     code, weights = hash_code(), hash_weights()
     texts = {name: read_profile(Path(name)) if name.endswith(FILE_ENDINGS) else "" for name in sweep.channels}
+    used = {codec.name: models_used(codec, weights) for codec in codecs}
     points = tuple(
-        _make_point(sweep, codec, channel, texts[channel], snr_db, rate, (code, weights))
+        _make_point(sweep, codec, channel, texts[channel], snr_db, rate, (code, weights), used[codec.name])
         for channel in sweep.channels
         for codec in codecs
         for rate in sweep.rates
@@ -209,6 +215,7 @@ def _make_point(
     snr_db: float | None,
     rate: tuple[str, float],
     versions: Sequence[str],
+    models: ModelsUsed,
 ) -> Point:
     changes = {name: yaml_text(value) for name, value in sweep.set.items()}
     if snr_db is not None:
@@ -227,6 +234,8 @@ def _make_point(
         "measures": sweep.measures,
         "versions": versions,
     }
+    if is_profile(codec.decoder):  # the weights of others are among the versions
+        document["models"] = models.sha256
     return Point(
         key=hash_key(document),
         codec=codec,
@@ -239,6 +248,7 @@ def _make_point(
         rate=rate[1],
         packet_bytes=sweep.packet_bytes,
         measures=sweep.measures,
+        models=models,
     )
 
 

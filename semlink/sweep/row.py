@@ -28,6 +28,7 @@ TOO_SMALL: Final = "too small"
 TEXT_COLUMNS: Final = (
     *("key", "point", "channel", "codec", "rate_kind"),
     *("picture", "picture_sha256", "streams_sent", "streams_whole", "ending", "pixels_sha256"),
+    *("models", "models_sha256"),
 )
 COUNT_COLUMNS: Final = (
     *("mcs", "packet_bytes", "width", "height", "seed"),
@@ -107,6 +108,8 @@ def make_row(task: Task, sent: TransmissionSummary, received: ReceivedPicture, w
         "streams_whole": " ".join(sent.streams_complete),
         "ending": received.ending,
         "pixels_sha256": received.digest,
+        "models": point.models.models or None,
+        "models_sha256": point.models.sha256 or None,
         **{name: received.measures.get(name) for name in MEASURES},
         WALL_COLUMN: wall_s,
     }

@@ -12,7 +12,7 @@ from semlink.sweep.executors import open_local_executor
 from semlink.sweep.plan import hash_key
 from semlink.sweep.row import encode_webp
 from semlink.sweep.schedule import Schedule
-from semlink.sweep.store import RowStore
+from semlink.sweep.store import RowStore, check_models
 from semlink.sweep.version import describe_versions
 from shared.devices import check_device
 from shared.picture import load_picture
@@ -56,6 +56,11 @@ def run_sweep(
     if not ray:  # the nodes of a cluster have their own devices
         check_device(device)
     with RowStore(out) as store:
+        planned = [
+            {"codec": one.codec.name, "models": one.models.models, "models_sha256": one.models.sha256}
+            for one in plan.points
+        ]
+        check_models([*store.known.values(), *planned])
         store.write_run(_describe_run(plan, command))
         for picture in plan.pictures:
             if picture.keep:

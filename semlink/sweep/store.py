@@ -23,7 +23,7 @@ from shared.files import write_file
 from shared.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -157,7 +157,29 @@ def read_rows(folders: Sequence[Path]) -> list[dict[str, Any]]:
                 reason = " ".join(str(error).split())[:100]
                 raise DataError(f"{file} holds no rows of a sweep ({reason}); move it away and sweep again") from error
             found |= {row["key"]: _limit_psnr(row) for row in table.to_pylist()}
-    return [found[key] for key in sorted(found)]
+    rows = [found[key] for key in sorted(found)]
+    check_models(rows)
+    return rows
+
+
+def check_models(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Check that all ``rows`` of one codec were made with the same models: others would be mixed into its means.
+
+    Rows of earlier versions do not say which models they were made with.
+
+    Raises:
+        InputError: they were not.
+    """
+    known: dict[str, tuple[str, str]] = {}
+    for row in rows:
+        made_with = row.get("models") or "", row.get("models_sha256") or ""
+        first = known.setdefault(row["codec"], made_with) if made_with[1] else made_with
+        if first != made_with:
+            one, other = (f"{models} (weights {digest})" for models, digest in (first, made_with))
+            raise InputError(
+                f"{row['codec']} was swept with two sets of models, {one} and {other}, which cannot be mixed: give "
+                "each a folder of its own with --out, and report one at a time"
+            )
 
 
 def _limit_psnr(row: dict[str, Any]) -> dict[str, Any]:

@@ -77,6 +77,8 @@ PROCESSOR: Final = Component("", "preprocessor_config.json")
 TOP_TOKENIZER: Final = Component("", "tokenizer_config.json")
 ADAPTERS: Final = "TokenAdapter"
 MAPS: Final = "CLIPModel"
+DECODER_ROLES: Final = ("base", "controlnet", "adapters")
+"""Parts of a profile that its decoder loads; the others are the sender's."""
 
 
 def parts_of(profile: ModelProfile) -> Iterator[Part]:

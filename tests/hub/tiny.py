@@ -100,6 +100,22 @@ def build_controlnet(folder: Path, base: Path) -> Path:
     return folder
 
 
+def build_flux_control(folder: Path, base: Path) -> Path:
+    """Write a control branch of 4 multi-stream and 2 single-stream blocks for ``base``, with random outputs."""
+    import torch
+
+    from receiver.hub.flux import new_control_branch
+
+    diffusers, _ = _libraries()
+    transformer = diffusers.FluxTransformer2DModel.from_pretrained(base / "transformer")
+    with _seeded():
+        network = new_control_branch(transformer)
+        for module in (*network.controlnet_blocks, *network.controlnet_single_blocks, network.controlnet_x_embedder):
+            torch.nn.init.normal_(module.weight, std=0.3)
+        network.save_pretrained(folder)
+    return folder
+
+
 def build_adapters(folder: Path) -> Path:
     """Write a token adapter for a base with text encoders of ``WIDTH``."""
     from receiver.hub.adapters import TokenAdapter

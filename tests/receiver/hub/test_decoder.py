@@ -16,7 +16,7 @@ from shared.errors import ConfigError, LimitError, ServiceError
 from shared.tokens.stream import TokenKind, Tokens
 from tests.receiver.hub.conftest import HEIGHT, WIDTH, decode, difference, make_guidance, make_region
 
-FAMILIES = ("stable-diffusion", "stable-diffusion-xl")
+FAMILIES = ("stable-diffusion", "stable-diffusion-xl", "flux")
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -13,7 +13,7 @@ from shared.picture import encode_png
 from shared.rpc.semlink.v1 import receiver_pb2
 from tests.hub.tiny import profile_values, write_profile
 
-CODECS = {"stable-diffusion": "resilient", "stable-diffusion-xl": "resilient"}
+CODECS = {"stable-diffusion": "resilient", "stable-diffusion-xl": "resilient", "flux": "layered"}
 
 
 @pytest.fixture(scope="module")
