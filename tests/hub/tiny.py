@@ -108,7 +108,7 @@ def build_flux_control(folder: Path, base: Path) -> Path:
 
     diffusers, _ = _libraries()
     transformer = diffusers.FluxTransformer2DModel.from_pretrained(base / "transformer")
-    with _seeded():
+    with seeded():
         network = new_control_branch(transformer)
         for module in (*network.controlnet_blocks, *network.controlnet_single_blocks, network.controlnet_x_embedder):
             torch.nn.init.normal_(module.weight, std=0.3)
