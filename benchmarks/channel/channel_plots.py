@@ -16,6 +16,7 @@ from scipy.stats import ncx2
 from benchmarks.common.arguments import make_parser
 from channel.phy.mcs import transport_block
 from channel.profile.registry import channel_names, load_profile
+from channel.propagation.base import PacketKeys
 from channel.propagation.fading import draw_fading
 from channel.propagation.impairments import apply_impairments
 from channel.propagation.kinds import Awgn, Rayleigh, Rician, Tdl
@@ -64,12 +65,14 @@ def plot_fading(axes: Axes, config: ChannelConfig) -> None:
 
 def plot_response(axes: Axes, config: ChannelConfig) -> None:
     """Draw |H|² of one packet over OFDM symbols and used carriers."""
-    from channel.propagation.ofdm import OfdmChannel  # noqa: PLC0415 - imports Sionna, seconds
+    from channel.propagation.ofdm import OfdmChannel  # noqa: PLC0415 - imports torch, seconds
 
     assert isinstance(config.propagation, Tdl)
     grid = config.propagation.grid
     model = OfdmChannel(config.propagation, noise_variance(config.es_n0_db), config.symbol_rate_hz)
-    used = model.frequency_response(2, config.run_seed, 0, 0).reshape(-1, grid.effective_carriers)
+    used = model.frequency_response(2, PacketKeys(config.run_seed, 0, [0], [0.0]), 0).reshape(
+        -1, grid.effective_carriers
+    )
     shown = axes.imshow(20 * np.log10(np.abs(used).T), aspect="auto", origin="lower", vmin=-25, vmax=8, cmap="viridis")
     plt.colorbar(shown, ax=axes, label="|H|² dB")
     axes.set(xlabel="OFDM symbol (2 slots)", ylabel="used carrier")

@@ -49,6 +49,7 @@ CASES: Final = (
     ("gilbert-elliott", 8, (0.5, 0.3, 0.15)),
 )
 """Channel profile, MCS and predicted losses."""
+FADING: Final = ("rayleigh", "rician", "tdl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,14 @@ class Point:
     high: float
 
 
+def independent_fading(channel: str) -> dict[str, str]:
+    """Return the change with which packets fade on their own, so that their number says how many fades are counted."""
+    return {"propagation.fading": "independent"} if channel.startswith(FADING) else {}
+
+
 def configure(channel: str, index: int, es_n0_db: float, run_seed: int = 0) -> ChannelConfig:
-    return load_profile(channel, {"snr_db": str(es_n0_db), "mcs": str(index)}).config(run_seed=run_seed)
+    changes = {"snr_db": str(es_n0_db), "mcs": str(index)} | independent_fading(channel)
+    return load_profile(channel, changes).config(run_seed=run_seed)
 
 
 @lru_cache(maxsize=4096)
@@ -136,7 +143,8 @@ def make_page(points: Sequence[Point], packets: int) -> str:
     return (
         "# Predicted and simulated packet loss\n\n"
         f"`python -m benchmarks.channel.loss_model --packets {packets}` on {describe_machine()}: packets of\n"
-        f"{PACKET_BYTES} bytes, {packets} per point. Predictions are without their margin of {DEFAULT_MARGIN_DB} dB.\n"
+        f"{PACKET_BYTES} bytes, {packets} per point. Packets fade independently. Predictions are "
+        f"without their margin of {DEFAULT_MARGIN_DB} dB.\n"
         "The offset is the number of dB by which the predicted curve must move to higher SNR to fit all three\n"
         "points best.\n\n" + make_table(header, rows)
     )

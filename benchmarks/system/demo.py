@@ -28,9 +28,9 @@ GRID = REPOSITORY / "docs" / "images" / "demo-grid.jpg"
 FILES = SCRATCH / "demo"
 HEAD = f"""# What the demo measures
 
-`python -m benchmarks.system.demo`: three photographs of {SIDE} pixels on the longer side, the channel `rayleigh` (each
-packet has a fade of its own), five signal-to-noise ratios (Es/N0), {SEEDS} seeds for each picture. Every picture goes
-over the link twice:
+`python -m benchmarks.system.demo`: three photographs of {SIDE} pixels on the longer side, the channel `rayleigh`
+(3 km/h at 3.5 GHz; fading goes on from packet to packet), five signal-to-noise ratios (Es/N0), {SEEDS} seeds for each
+picture. Every picture goes over the link twice:
 
 - **Semlink**: the codec `resilient` with at most {MAX_BYTES} bytes, at the channel's modulation and coding scheme
   (MCS), row 4 of the table (QPSK at rate 0.30).

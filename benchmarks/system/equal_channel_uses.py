@@ -76,7 +76,7 @@ class Point:
 def make_config(channel: str, es_n0_db: float, seed: int) -> ChannelConfig:
     changes = {"snr_db": str(es_n0_db), "mcs": str(FIXED_MCS)}
     if channel == "rayleigh":
-        changes["propagation.coherence_symbols"] = str(COHERENCE_SYMBOLS)
+        changes |= {"propagation.fading": "independent", "propagation.coherence_symbols": str(COHERENCE_SYMBOLS)}
     return load_profile(channel, changes).config(run_seed=seed)
 
 

@@ -21,6 +21,8 @@ from channel.phy.mcs_selection import DEFAULT_MARGIN_DB, load_thresholds
 from channel.phy.outage import es_n0_db_at, mean_rate, rates_at
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from channel.config import ChannelConfig
     from channel.phy.mcs import Mcs
     from channel.propagation.base import PropagationSettings
@@ -37,14 +39,18 @@ def predict_packet_loss(config: ChannelConfig, scheme: Mcs, packet_bytes: int) -
     and of periodic outages, and expiry. Outages at listed times and the gain of a Polar code are not modelled.
     """
     es_n0_db = config.es_n0_db - DEFAULT_MARGIN_DB
-    symbol_rate_hz = config.symbol_rate_hz
-    decoded = 1 - predict_block_error_rate(scheme, es_n0_db, config.propagation, packet_bytes, symbol_rate_hz)
+    lost = predict_block_error_rate(scheme, es_n0_db, config.propagation, packet_bytes, config.symbol_rate_hz)
+    return 1 - (1 - lost) * kept_after_decoding(config, scheme, packet_bytes)
+
+
+def kept_after_decoding(config: ChannelConfig, scheme: Mcs, packet_bytes: int) -> float:
+    """Return the probability that a packet is neither erased nor late, whatever the noise."""
     uses = config.propagation.channel_uses(transport_block(packet_bytes, scheme).channel_uses)
-    air_time_s = uses / symbol_rate_hz
+    air_time_s = uses / config.symbol_rate_hz
     bursts, outages = config.impairments.bursts, config.impairments.outages
     kept = (1 - config.erasure_rate) * (1 - (bursts.loss_rate if bursts else 0.0))
     kept *= 1 - (outages.loss_rate(air_time_s) if outages else 0.0)
-    return 1 - decoded * kept * (1 - _expiry_rate(config, air_time_s))
+    return kept * (1 - _expiry_rate(config, air_time_s))
 
 
 @lru_cache(maxsize=4096)
@@ -56,21 +62,28 @@ def predict_block_error_rate(
     ``symbol_rate_hz`` sets the subcarrier spacing of a tapped delay line; other propagation does not depend on it.
     """
     block = transport_block(packet_bytes, scheme)
-    at_1e1_db, at_1e3_db = _thresholds_db(scheme, block.payload_bytes)
-    sigma_db = (at_1e3_db - at_1e1_db) / (_Z_1E3 - _Z_1E1)
-    middle_db = at_1e1_db - _Z_1E1 * sigma_db
+    middle_db, sigma_db = _waterfall_db(scheme, block.payload_bytes)
     if math.isinf(propagation.k_ratio):
         return 0.5 * math.erfc((es_n0_db - middle_db) / (sigma_db * math.sqrt(2)))
     order = scheme.modulation_order
     drawn = propagation.element_snr(es_n0_db, block.channel_uses, symbol_rate_hz)
-    if drawn is None:
-        found = mean_rate(es_n0_db, propagation.k_ratio, propagation.fades(block.channel_uses), order)
-        rates, masses = found.rates, found.masses
-    else:
-        rates, masses = rates_at(10 * np.log10(drawn[0]), order).mean(axis=1), drawn[1]
+    if drawn is not None:
+        return min(1.0, float(drawn[1] @ scheme_error_rates(scheme, packet_bytes, drawn[0])))
+    found = mean_rate(es_n0_db, propagation.k_ratio, propagation.fades(block.channel_uses), order)
+    return min(1.0, float(found.masses @ error_rates_at(scheme, packet_bytes, found.rates)))
+
+
+def scheme_error_rates(scheme: Mcs, packet_bytes: int, snr: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the block error rates ``[draws]`` of a packet whose parts have the SNRs ``snr`` ``[draws, parts]``."""
+    return error_rates_at(scheme, packet_bytes, rates_at(10 * np.log10(snr), scheme.modulation_order).mean(axis=1))
+
+
+def error_rates_at(scheme: Mcs, packet_bytes: int, rates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the block error rates, of any shape, of a packet with the mean mutual information ``rates``."""
     from scipy.special import ndtr  # noqa: PLC0415 - keeps --help quick
 
-    return min(1.0, float(masses @ ndtr((middle_db - es_n0_db_at(rates, order)) / sigma_db)))
+    middle_db, sigma_db = _waterfall_db(scheme, transport_block(packet_bytes, scheme).payload_bytes)
+    return np.asarray(ndtr((middle_db - es_n0_db_at(rates, scheme.modulation_order)) / sigma_db))
 
 
 def _expiry_rate(config: ChannelConfig, air_time_s: float) -> float:
@@ -82,6 +95,13 @@ def _expiry_rate(config: ChannelConfig, air_time_s: float) -> float:
         return 1.0
     jitter = config.impairments.jitter
     return math.exp(-left_s / jitter.mean_s) if jitter and jitter.mean_s else 0.0
+
+
+def _waterfall_db(scheme: Mcs, payload_bytes: int) -> tuple[float, float]:
+    """Return μ and σ in dB of the waterfall."""
+    at_1e1_db, at_1e3_db = _thresholds_db(scheme, payload_bytes)
+    sigma_db = (at_1e3_db - at_1e1_db) / (_Z_1E3 - _Z_1E1)
+    return at_1e1_db - _Z_1E1 * sigma_db, sigma_db
 
 
 @lru_cache(maxsize=4096)

@@ -1,8 +1,9 @@
 """The options to protect the streams of a picture: what each costs in channel uses, and how likely a stream is lost.
 
 An option is a modulation and coding scheme (MCS) and a number of repair packets. Losses are predicted
-(``channel.link.loss_model``). Packets are taken to be lost independently. A stream of K source packets is complete if
-any K of its source and repair packets arrive; the rare failures of RaptorQ with just K packets are not modelled.
+(``channel.link.loss_model``). Packets are lost independently, or under continuous fading together
+(``channel.link.correlated_losses``). A stream of K source packets is complete if any K of its source and repair packets
+arrive; the rare failures of RaptorQ with just K packets are not modelled.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from channel.checks import check_in_range
 from channel.link.channel_uses import packet_uses
+from channel.link.correlated_losses import more_lost_than, predict_loss_correlation
 from channel.link.loss_model import predict_packet_loss
 from channel.phy.mcs import MCS_INDICES, Mcs, mcs
 from shared.errors import ConfigError
@@ -38,12 +40,16 @@ class SchemeOptions:
 
     ``source_uses`` are the channel uses of all source packets, ``repair_packet_uses`` those of one repair packet (0 if
     there is only the option without repair). ``loss_probability`` ``[options]``: the stream is not complete.
+    ``packet_loss`` is the probability that one packet is lost, ``loss_correlation`` ``[options]`` the correlation of
+    the losses of two packets.
     """
 
     scheme: Mcs
     source_uses: int
     repair_packet_uses: int
     loss_probability: NDArray[np.float64]
+    packet_loss: float
+    loss_correlation: NDArray[np.float64]
 
     @property
     def channel_uses(self) -> NDArray[np.int64]:
@@ -87,16 +93,17 @@ def predict_scheme_options(
     Raises:
         ConfigError: a source or repair packet is longer than ``scheme`` carries.
     """
-    from scipy.special import bdtr  # noqa: PLC0415 - keeps --help quick
-
     repairs = np.arange(max_repair_packets + 1)
     longest = max(lengths)
     lost = predict_packet_loss(config, scheme, longest)
+    correlation = predict_loss_correlation(config, scheme, longest, len(lengths) + repairs)
     return SchemeOptions(
         scheme,
         source_uses=sum(packet_uses(size, scheme, config) * count for size, count in Counter(lengths).items()),
         repair_packet_uses=packet_uses(repair_packet_bytes(longest, 1), scheme, config) if max_repair_packets else 0,
-        loss_probability=1 - bdtr(repairs, len(lengths) + repairs, lost),
+        loss_probability=more_lost_than(repairs, len(lengths), lost, correlation),
+        packet_loss=lost,
+        loss_correlation=correlation,
     )
 
 

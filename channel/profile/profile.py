@@ -147,7 +147,7 @@ class Profile(LinkSettings):
             settings["impairments"] = self.impairments.model_copy(update={"outages": outages})
             settings["transmit_power_w"] = self.transmit_power_w or self.deep_space.budget.transmit_power_w
             if found.fading is not None and isinstance(self.propagation, Awgn):
-                settings["propagation"] = Rician(k_factor_db=found.fading.k_db)
+                settings["propagation"] = Rician(k_factor_db=found.fading.k_db, fading="independent")
         own = {
             "snr_db": snr_db,
             "mcs": self._select_mcs(snr_db),

@@ -6,6 +6,7 @@ A channel model takes symbols to the demapper. Packages of third parties add kin
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -74,6 +75,21 @@ class PropagationSettings(Settings):
         of K factor ``k_ratio``.
         """
         del es_n0_db, symbols, symbol_rate_hz
+        return None
+
+    @property
+    def turn_rad_s(self) -> float:
+        """2 π f_D of fading that goes on from packet to packet; infinite: packets fade independently."""
+        return math.inf
+
+    def pair_snr(
+        self, es_n0_db: float, symbol_rate_hz: float, turn_rad: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Return SNRs as ratios ``[draws, 2, parts]`` at two packets of one picture, and probabilities ``[draws]``.
+
+        ``turn_rad`` is 2 π f_D t, t seconds apart. None: they do not fade together.
+        """
+        del es_n0_db, symbol_rate_hz, turn_rad
         return None
 
     def check_against(self, symbol_rate_hz: float) -> None:

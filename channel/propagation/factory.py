@@ -25,14 +25,13 @@ def _build_awgn(settings: Awgn, variance: float, symbol_rate_hz: float) -> Chann
 
 
 def _build_block_fading(settings: BlockFading, variance: float, symbol_rate_hz: float) -> ChannelModel:
-    del symbol_rate_hz
-    from channel.propagation.fading import BlockFadingChannel  # noqa: PLC0415 - imports torch, seconds
+    from channel.propagation.fading import FlatFadingChannel  # noqa: PLC0415 - imports torch, seconds
 
-    return BlockFadingChannel(variance, settings.coherence_symbols, settings.k_ratio)
+    return FlatFadingChannel(settings, variance, symbol_rate_hz)
 
 
 def _build_tdl(settings: Tdl, variance: float, symbol_rate_hz: float) -> ChannelModel:
-    from channel.propagation.ofdm import OfdmChannel  # noqa: PLC0415 - imports Sionna, seconds
+    from channel.propagation.ofdm import OfdmChannel  # noqa: PLC0415 - imports torch, seconds
 
     return OfdmChannel(settings, variance, symbol_rate_hz)
 

@@ -1,26 +1,26 @@
-"""Tapped delay lines of TR 38.901 under an OFDM resource grid with pilots, by Sionna's blocks.
+"""Tapped delay lines of TR 38.901 under an OFDM resource grid with pilots.
 
 One packet fills complete slots of the grid, data first along frequency, then along time. Unused data elements stay
-empty and count as channel uses. The channel is one realisation of the tapped delay line per packet, continuous in time
-over the packet's slots; packets are independent. Everything runs packet by packet in double precision on the CPU, so
-that the result of a packet depends neither on other packets nor on threads.
+empty and count as channel uses. The taps fade on through a picture, or each packet has its own realisation, continuous
+in time over its slots. Everything runs packet by packet in double precision on the CPU, so that the result of a packet
+depends neither on its batch nor on threads.
 
-Sionna models the grid in the frequency domain, without interference between symbols or carriers.
-``Tdl.check_against`` refuses settings for which that does not hold. Importing this module imports Sionna, which takes
+The grid is modelled in the frequency domain, without interference between symbols or carriers.
+``Tdl.check_against`` refuses settings for which that does not hold. Importing this module imports torch, which takes
 seconds.
 """
 
 from __future__ import annotations
 
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from sionna.phy.channel.tr38901 import TDL
 
+from channel.propagation.doppler import draw_paths, line_of_sight
 from channel.propagation.tdl_statistics import carrier_frequencies_hz, pilot_filter, symbol_s
-from channel.rng import Purpose, draw_noise, packet_generator
+from channel.propagation.tdl_taps import load_taps
+from channel.rng import draw_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,46 +28,8 @@ if TYPE_CHECKING:
     from channel.propagation.base import PacketKeys
     from channel.propagation.kinds import Tdl
 
-_WHERE: dict[str, Any] = {"precision": "double", "device": "cpu"}
 _PILOT = (1 + 1j) / np.sqrt(2)
 _SMALLEST_VARIANCE = 1e-12  # of an equalised symbol; below it LLRs overflow float32
-
-
-class KeyedTdl(TDL):  # type: ignore[misc]  # Sionna is untyped
-    """Sionna's TDL with its own random generator instead of Sionna's process-wide one.
-
-    Sionna's blocks take their generator from the property ``torch_rng`` (``sionna.phy.Object``), which is overridden
-    here. The model's equations and tables are Sionna's.
-    """
-
-    def __init__(self, settings: Tdl) -> None:
-        super().__init__(
-            settings.profile,
-            settings.delay_spread_s,
-            settings.carrier_frequency_hz,
-            min_speed=settings.speed_m_s,
-            **_WHERE,
-        )
-        self._generator = torch.Generator("cpu")
-        self._lock = Lock()
-
-    @property
-    def torch_rng(self) -> torch.Generator:
-        """The generator of all draws."""
-        return self._generator
-
-    def draw(self, seed: int, time_steps: int, sampling_frequency_hz: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the path coefficients ``[1, 1, 1, 1, 1, paths, time_steps]`` and delays for ``seed``."""
-        with self._lock:
-            self._generator.manual_seed(seed)
-            coefficients, delays = self(1, time_steps, sampling_frequency_hz)
-        return coefficients, delays
-
-
-def tdl_seed(run_seed: int, picture_index: int, packet_index: int) -> int:
-    """Return the 64-bit seed of one packet's tapped delay line."""
-    generator = packet_generator(run_seed, picture_index, packet_index, Purpose.FADING)
-    return int(generator.integers(2**64, dtype=np.uint64))
 
 
 class OfdmChannel:
@@ -80,11 +42,12 @@ class OfdmChannel:
 
     def __init__(self, settings: Tdl, variance: float, symbol_rate_hz: float) -> None:
         grid = settings.grid
-        self._grid = grid
+        self._settings, self._grid = settings, grid
         self._variance = variance
         self._symbol_s = symbol_s(settings, symbol_rate_hz)
-        self._tdl = KeyedTdl(settings)
-        self._frequencies_hz = carrier_frequencies_hz(settings, symbol_rate_hz)
+        self._taps = load_taps(settings.profile)
+        delays_s = self._taps.delays * settings.delay_spread_s
+        self._turned = np.exp(-2j * np.pi * np.outer(delays_s, carrier_frequencies_hz(settings, symbol_rate_hz)))
         self._filter = pilot_filter(settings, symbol_rate_hz, variance)
         self._pilots = list(grid.pilot_symbols)
         self._data = np.setdiff1d(np.arange(grid.slot_symbols), self._pilots)
@@ -92,25 +55,25 @@ class OfdmChannel:
     def apply(self, symbols: torch.Tensor, keys: PacketKeys) -> tuple[torch.Tensor, torch.Tensor]:
         """See ``channel.propagation.base.ChannelModel``; the variance is that of each symbol after equalisation."""
         sent = symbols.cpu().numpy().astype(np.complex128)
-        packets = [self._packet(row, keys, index) for row, index in zip(sent, keys.packet_indices, strict=True)]
+        packets = [self._packet(row, keys, position) for position, row in enumerate(sent)]
         equalised = np.stack([symbols for symbols, _ in packets]).astype(np.complex64)
         variances = np.stack([variance for _, variance in packets]).astype(np.float32)
         return torch.from_numpy(equalised).to(symbols.device), torch.from_numpy(variances).to(symbols.device)
 
-    def frequency_response(
-        self, slots: int, run_seed: int, picture_index: int, packet_index: int
-    ) -> NDArray[np.complex128]:
-        """Return one packet's channel ``[slots, slot_symbols, carriers]`` on the used carriers."""
-        steps = slots * self._grid.slot_symbols
-        coefficients, delays = self._tdl.draw(
-            tdl_seed(run_seed, picture_index, packet_index), steps, 1 / self._symbol_s
-        )
-        turned = np.exp(-2j * np.pi * np.outer(delays.numpy().ravel(), self._frequencies_hz))
-        response = coefficients.numpy().reshape(-1, steps).T @ turned
-        return response.reshape(slots, self._grid.slot_symbols, -1)
+    def frequency_response(self, slots: int, keys: PacketKeys, position: int) -> NDArray[np.complex128]:
+        """Return the channel ``[slots, slot_symbols, carriers]`` of the packet at ``position`` on the used carriers."""
+        doppler_hz, shared = self._settings.max_doppler_hz, self._settings.fading == "continuous"
+        index = None if shared else keys.packet_indices[position]
+        paths = draw_paths(keys.run_seed, keys.picture_index, index, doppler_hz, self._taps.powers)
+        seconds = self._symbol_s * np.arange(slots * self._grid.slot_symbols, dtype=np.float64)
+        if shared:
+            seconds += keys.departures_s[position]
+        response = paths.at(seconds) @ self._turned
+        response += line_of_sight(self._taps.line_of_sight_power, doppler_hz, seconds)[:, None]
+        return np.asarray(response.reshape(slots, self._grid.slot_symbols, -1))
 
     def _packet(
-        self, symbols: NDArray[np.complex128], keys: PacketKeys, index: int
+        self, symbols: NDArray[np.complex128], keys: PacketKeys, position: int
     ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
         """Return the equalised ``symbols`` ``[symbols]`` of one packet and the variance of each."""
         grid, count = self._grid, len(symbols)
@@ -119,7 +82,8 @@ class OfdmChannel:
         data[:count] = symbols
         elements = np.full((slots, grid.slot_symbols, grid.effective_carriers), _PILOT)
         elements[:, self._data] = data.reshape(slots, len(self._data), -1)
-        response = self.frequency_response(slots, keys.run_seed, keys.picture_index, index)
+        response = self.frequency_response(slots, keys, position)
+        index = keys.packet_indices[position]
         noise = draw_noise(keys.run_seed, keys.picture_index, [index], elements.size, self._variance)
         observed = response * elements + noise.reshape(elements.shape)
         known, error = self._estimate(observed, response)

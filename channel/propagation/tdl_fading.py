@@ -1,22 +1,19 @@
 """How a tapped delay line fades over the data of one packet: weighted draws of the SNR of its resource elements.
 
 The channel at the elements is jointly Gaussian around the line of sight. Its covariance follows from the tap table over
-frequency and from Jakes' spectrum, J0(2 π f_D t), over time: what Sionna's sum of sinusoids approximates. Half of the
-draws come from this distribution, and half lie where its strongest mode is weak, because there packets are lost. The
-balance heuristic weighs both (Veach and Guibas, "Optimally combining sampling techniques", SIGGRAPH 1995). Draws have
-a fixed seed and do not depend on the SNR, so predictions are repeatable and fall with the SNR. Nothing here imports
-torch.
+frequency and from Jakes' spectrum, J0(2 π f_D t), over time. Draws do not depend on the SNR, so that predictions fall
+with it. Nothing here imports torch.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from channel.propagation.gaussian_draws import GOLDEN_RATIO, draw_gaussian
 from channel.propagation.pilot_filter import linear_weights
 from channel.propagation.tdl_statistics import (
     TdlSettings,
@@ -32,13 +29,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-DRAWS: Final = 1024
 MOST_ELEMENTS: Final = 96
 """Most elements whose SNR is computed; those of a longer packet are spread over it."""
-_SEED: Final = 38_901
-_WEAK_SHARE: Final = 0.05  # mean power of the draws that lie where the channel is weak, over the mean power
-_LEAST_EIGENVALUE: Final = 1e-5  # of the scattered power of all elements; weaker modes are left out
-_GOLDEN_RATIO: Final = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +70,8 @@ def draw_powers(settings: TdlSettings, symbols: int, symbol_rate_hz: float) -> P
     seconds = symbol_s(settings, symbol_rate_hz) * (slot * grid.slot_symbols + times).astype(np.float64)
     frequencies_hz = carrier_frequencies_hz(settings, symbol_rate_hz)[carriers]
     sight, covariance = mean_and_covariance(settings, frequencies_hz, seconds)
-    powers, masses = _draw_gaussian(sight, covariance)
-    return PowerDraws(powers, masses, carriers, times)
+    h, masses = draw_gaussian(sight, covariance)
+    return PowerDraws(np.abs(h) ** 2, masses, carriers, times)
 
 
 @lru_cache(maxsize=256)
@@ -105,44 +97,5 @@ def error_variance(settings: TdlSettings, symbol_rate_hz: float, noise: float) -
 def _spread(symbols: int) -> NDArray[np.int64]:
     """Return indices of data elements, one in each of equally long parts of the packet."""
     count = min(symbols, MOST_ELEMENTS)
-    offsets = np.arange(count) * _GOLDEN_RATIO % 1 if symbols > count else np.zeros(count)
+    offsets = np.arange(count) * GOLDEN_RATIO % 1 if symbols > count else np.zeros(count)
     return np.floor((np.arange(count) + offsets) * symbols / count).astype(np.int64)
-
-
-def _draw_gaussian(sight: NDArray[np.complex128], covariance: NDArray[np.complex128]) -> tuple[Array, Array]:
-    """Return draws of |h|² ``[draws, elements]`` and their probabilities; h has mean ``sight`` and this covariance.
-
-    The strongest mode, or that of the line of sight, is drawn on its own; the other modes follow given its value.
-    """
-    strength = float(np.linalg.norm(sight))
-    mode = sight / strength if strength else np.linalg.eigh(covariance)[1][:, -1]
-    spread = float((mode.conj() @ covariance @ mode).real)
-    loading = covariance @ mode / math.sqrt(spread)
-    values, modes = np.linalg.eigh(covariance - np.outer(loading, loading.conj()))
-    kept = values > _LEAST_EIGENVALUE * float(np.trace(covariance).real)
-    random = np.random.default_rng(_SEED)
-    first, masses = _draw_first_mode(strength / math.sqrt(spread))
-    others = _complex_normal(random, (DRAWS, int(kept.sum())))
-    h = sight + np.outer(first, loading) + others @ (modes[:, kept] * np.sqrt(values[kept])).T
-    return np.asarray(np.abs(h) ** 2), masses
-
-
-def _draw_first_mode(centre: float) -> tuple[NDArray[np.complex128], Array]:
-    """Return draws of a CN(0, 1) variable ``[draws]`` and their probabilities; half lie around -``centre``.
-
-    Each half is spread evenly over its distribution, magnitudes by quantiles and phases by the golden angle.
-    """
-    half = DRAWS // 2
-    places = np.arange(half)
-    spread = np.sqrt(-np.log1p(-(places + 0.5) / half)) * np.exp(2j * np.pi * _GOLDEN_RATIO * places)
-    variance = _WEAK_SHARE * (1 + centre**2)
-    drawn = np.concatenate([spread, -centre + math.sqrt(variance) * spread])
-    ratio = np.exp(np.abs(drawn) ** 2 - np.abs(drawn + centre) ** 2 / variance - math.log(variance))
-    masses = 1 / (1 + ratio)
-    return drawn, masses / masses.sum()
-
-
-def _complex_normal(random: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.complex128]:
-    """Return CN(0, 1) draws."""
-    real, imaginary = random.standard_normal((2, *shape)) * math.sqrt(0.5)
-    return np.asarray(real + 1j * imaginary)

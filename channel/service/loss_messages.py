@@ -67,6 +67,8 @@ def read_stream_options(response: channel_pb2.PredictLossResponse) -> dict[Strea
                     scheme.source_channel_uses,
                     scheme.repair_packet_channel_uses,
                     np.array(scheme.loss_probability),
+                    scheme.packet_loss,
+                    np.array(scheme.loss_correlation),
                 )
                 for scheme in stream.schemes
             ),
@@ -106,6 +108,8 @@ def _stream_message(kind: StreamKind, options: StreamOptions, profile_mcs: int) 
                 source_channel_uses=one.source_uses,
                 repair_packet_channel_uses=one.repair_packet_uses,
                 loss_probability=one.loss_probability.tolist(),
+                packet_loss=one.packet_loss,
+                loss_correlation=one.loss_correlation.tolist(),
             )
             for one in options.schemes
         ],

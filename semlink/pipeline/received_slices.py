@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from channel.link.correlated_losses import loss_states
 from semlink.pipeline.protection import Protection
 from shared.repair.encoder import plan_repair
 
@@ -28,6 +29,19 @@ MOST_COUNTED: Final = 64
 def is_complete(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what ``shares`` of the packets of a stream improve that decodes only when it is complete."""
     return np.asarray(shares >= 1, dtype=np.float64)
+
+
+def expected_part_together(
+    options: SchemeOptions, packets: int, repairs: NDArray[np.int64], gain: Gain, others: int = 0
+) -> NDArray[np.float64]:
+    """Return the same as ``expected_part`` for packets that are lost together as ``options`` say."""
+    correlation = options.loss_correlation[np.minimum(repairs, len(options.loss_correlation) - 1)]
+    found = np.empty(len(repairs))
+    for one in np.unique(correlation):
+        alike = correlation == one
+        states = zip(*loss_states(options.packet_loss, float(one)), strict=True)
+        found[alike] = sum(mass * expected_part(rate, packets, repairs[alike], gain, others) for rate, mass in states)
+    return found
 
 
 def expected_part(
@@ -86,18 +100,12 @@ def predict_profile(
             return None
         others, repairs = objects.get(kind, (0, 0))
         gain = gains.get(kind, is_complete)
-        loss = packet_loss(scheme, counts[kind])
-        part = float(expected_part(loss, counts[kind], np.array([repairs]), gain, others)[0])
+        part = float(expected_part_together(scheme, counts[kind], np.array([repairs]), gain, others)[0])
         found[kind] = Protection(scheme.scheme, repairs, scheme.source_uses, part)
     return found
 
 
-def packet_loss(options: SchemeOptions, packets: int) -> float:
-    """Return the probability that one packet of a stream of ``packets`` is lost."""
-    return float(1 - (1 - options.loss_probability[0]) ** (1 / packets))
-
-
 def _count_slices(options: SchemeOptions, packets: int, gain: Gain) -> SchemeOptions:
     repairs = np.arange(len(options.loss_probability))
-    part = expected_part(packet_loss(options, packets), packets, repairs, gain)
+    part = expected_part_together(options, packets, repairs, gain)
     return replace(options, loss_probability=1 - part)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from channel.link.channel_uses import packet_uses
-from channel.link.loss_model import predict_packet_loss
+from channel.link.protection_options import predict_scheme_options
 from channel.phy.capacity import awgn_capacity
 from channel.phy.mcs import MCS_INDICES, Mcs, mcs
 from channel.phy.outage import outage_capacity
@@ -131,9 +131,10 @@ def send_file(
     The ideal code holds ``channel_uses`` · R / 8 bytes. Over AWGN, R is the capacity and nothing is lost. Under block
     fading, one code word spans all fades of the picture; R is the capacity over these fades that is exceeded with
     probability ``TARGET_DELIVERY``. The file is lost if the fades drawn for this picture have less capacity. The ideal
-    code spends nothing on packets and is subject to no other losses. Without a coherence time, each packet of the link
-    has a fade of its own. The code word then has as many fades as the channel uses hold packets of 256 bytes under the
-    fastest MCS. No packet-based code has more.
+    code spends nothing on packets and is subject to no other losses. Continuous
+    fading has a fade for each half wavelength of movement. Under independent fading without a coherence time each
+    packet of the link has a fade of its own, and the code word as many as the channel uses hold packets of 256 bytes
+    under the fastest MCS; no packet-based code has more.
 
     Raises:
         ConfigError: ``spec`` is not of a classical codec, ``channel_uses`` is out of range, ``best`` at an Eb/N0, or
@@ -178,7 +179,8 @@ def choose_best_mcs(channel_uses: int, config: ChannelConfig) -> Mcs:
     delivery = {}
     for scheme in map(mcs, reversed(MCS_INDICES)):  # the fastest first: it is the one that exceeds the largest file
         packets = len(packet_lengths(max_payload_bytes(channel_uses, scheme, config)))
-        delivery[scheme] = (1 - predict_packet_loss(config, scheme, DEFAULT_PACKET_BYTES)) ** packets
+        options = predict_scheme_options([DEFAULT_PACKET_BYTES] * packets, scheme, 0, config)
+        delivery[scheme] = 1 - float(options.loss_probability[0])
     reliable = [scheme for scheme, probability in delivery.items() if probability >= TARGET_DELIVERY]
     if reliable:
         return max(reliable, key=lambda scheme: scheme.spectral_efficiency)
@@ -234,9 +236,11 @@ def _send_ideally(
 def _count_fades(config: ChannelConfig, channel_uses: int) -> float:
     """Return the number of fades that a code word of ``channel_uses`` spans; a last, shorter one is a fraction."""
     propagation = config.propagation
-    if isinstance(propagation, Rayleigh | Rician) and propagation.coherence_symbols is None:
-        return max(1.0, channel_uses / packet_uses(DEFAULT_PACKET_BYTES, mcs(MCS_INDICES[-1]), config))
-    return propagation.fades(channel_uses)
+    if not isinstance(propagation, Rayleigh | Rician) or propagation.coherence_symbols is not None:
+        return propagation.fades(channel_uses)
+    if propagation.fading == "continuous":  # fades that are half a wavelength apart hardly depend on each other
+        return max(1.0, 2 * propagation.max_doppler_hz * channel_uses / config.symbol_rate_hz)
+    return max(1.0, channel_uses / packet_uses(DEFAULT_PACKET_BYTES, mcs(MCS_INDICES[-1]), config))
 
 
 def _draw_capacity(config: ChannelConfig, channel_uses: int, picture_index: int) -> float:

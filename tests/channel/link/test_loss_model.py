@@ -58,6 +58,7 @@ def test_the_link_loses_as_predicted_if_packets_are_just_longer_than_a_fade(
     index: int, es_n0_db: float, coherence_symbols: int
 ) -> None:
     changes = {"snr_db": str(es_n0_db), "mcs": str(index), "propagation.coherence_symbols": str(coherence_symbols)}
+    changes["propagation.fading"] = "independent"
     config = load_profile("rayleigh", changes).config(run_seed=5)
     assert coherence_symbols < transport_block(BYTES, mcs(index)).channel_uses
     packet = bytes([8, 1, 0xC0, 0]) + (BYTES - 7).to_bytes(2, "big") + bytes(BYTES - 6)
@@ -70,7 +71,7 @@ def test_the_link_loses_as_predicted_if_packets_are_just_longer_than_a_fade(
 def test_a_short_last_fade_is_weighted_by_its_symbols() -> None:
     symbols = transport_block(BYTES, mcs(4)).channel_uses
     one, hardly, two = (
-        predict_block_error_rate(mcs(4), 15.0, Rayleigh(coherence_symbols=length), BYTES)
+        predict_block_error_rate(mcs(4), 15.0, Rayleigh(fading="independent", coherence_symbols=length), BYTES)
         for length in (symbols, symbols - 1, symbols // 2)
     )
     assert hardly == pytest.approx(one, rel=0.02)
@@ -97,7 +98,7 @@ def test_a_line_of_sight_and_more_fades_in_a_packet_lose_fewer_packets() -> None
         predict_block_error_rate(mcs(8), 10.0, propagation, BYTES)
         for propagation in (
             Rayleigh(),
-            Rayleigh(coherence_symbols=200),
+            Rayleigh(fading="independent", coherence_symbols=200),
             Rician(k_factor_db=20.0),
             Rician(k_factor_db=100.0),
         )

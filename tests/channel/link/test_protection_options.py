@@ -67,7 +67,7 @@ def test_predicted_channel_uses_are_those_of_the_packets(sizes, overheads, indic
 
 @pytest.mark.parametrize("index", [3, 8, 28])
 def test_options_of_a_scheme_count_source_and_repair_packets(index):
-    config = config_at(3.0, "rayleigh")
+    config = config_at(3.0, "rayleigh", **{"propagation.fading": "independent"})
     options = predict_scheme_options(LENGTHS, mcs(index), 5, config)
     packets = pack({StreamKind.HCI: sum(LENGTHS) - 9 * len(LENGTHS) - 4}, 128)
     assert [len(packet) for packet in packets] == LENGTHS

@@ -21,6 +21,7 @@ from shared.errors import InputError
 from shared.validation import validate
 
 PACKET_BYTES = 32
+INDEPENDENT = {"kind": "rayleigh", "fading": "independent"}
 
 
 def config(**values):
@@ -62,7 +63,7 @@ def test_fading_of_a_packet_does_not_depend_on_other_packets_or_its_length():
 def test_uncoded_ber_over_rayleigh_lies_within_the_binomial_interval(chains, eb_n0_db, order, index):
     chain = chains.chain(mcs(index), transport_block(PACKET_BYTES, mcs(index)), bp_iterations=20, device="cpu")
     es_n0_db = eb_n0_db + 10 * math.log10(order)
-    air = model_for(config(snr_db=es_n0_db, propagation={"kind": "rayleigh", "coherence_symbols": 1}))
+    air = model_for(config(snr_db=es_n0_db, propagation=INDEPENDENT | {"coherence_symbols": 1}))
     bits = np.random.default_rng(3).integers(0, 2, (20, 5_000 * order)).astype(np.float32)
     with torch.inference_mode():
         llrs = chain.demap(*air.apply(chain.modulate(torch.from_numpy(bits)), PacketKeys(3, 0, range(20))))
@@ -85,7 +86,7 @@ def test_one_coefficient_per_packet_or_per_coherence_block():
     ones = torch.ones((4, 100), dtype=torch.complex64)
     quiet = {"snr_db": 100.0}
     for coherence, blocks in ((None, 1), (40, 3), (100, 1), (1, 100)):
-        air = model_for(config(**quiet, propagation={"kind": "rayleigh", "coherence_symbols": coherence}))
+        air = model_for(config(**quiet, propagation=INDEPENDENT | {"coherence_symbols": coherence}))
         equalised, variance = air.apply(ones, keys)
         assert [len(np.unique(row)) for row in variance.numpy()] == [blocks] * 4
         assert torch.allclose(equalised, ones, atol=5 * math.sqrt(float(variance.max())))
@@ -94,7 +95,9 @@ def test_one_coefficient_per_packet_or_per_coherence_block():
 def test_llrs_take_the_variance_of_their_own_block(chains):
     """The LLR of QPSK is linear in |h|² / N0: 2 sqrt(2) Re(conj(h) y) / N0 for the first bit."""
     chain = chains.chain(mcs(8), transport_block(PACKET_BYTES, mcs(8)), bp_iterations=20, device="cpu")
-    settings = config(snr_db=3.0, propagation={"kind": "rician", "k_factor_db": 3.0, "coherence_symbols": 10})
+    settings = config(
+        snr_db=3.0, propagation=INDEPENDENT | {"kind": "rician", "k_factor_db": 3.0, "coherence_symbols": 10}
+    )
     bits = np.random.default_rng(3).integers(0, 2, (2, 200)).astype(np.float32)
     keys = PacketKeys(3, 0, [0, 1])
     with torch.inference_mode():
@@ -115,17 +118,20 @@ def send(chains, packets, propagation, **values):
 def test_rician_without_scatter_is_awgn_and_without_line_of_sight_rayleigh(chains, space_packet):
     packets = [space_packet(PACKET_BYTES, seed) for seed in range(60)]
     awgn = send(chains, packets, {"kind": "awgn"}, snr_db=1.5)
-    assert send(chains, packets, {"kind": "rician", "k_factor_db": 100.0}, snr_db=1.5) == awgn
-    rayleigh = send(chains, packets, {"kind": "rayleigh"}, snr_db=1.5)
-    assert send(chains, packets, {"kind": "rician", "k_factor_db": -100.0}, snr_db=1.5) == rayleigh
+    assert send(chains, packets, {"kind": "rician", "k_factor_db": 100.0, "speed_m_s": 0.0}, snr_db=1.5) == awgn
+    fast = {"speed_m_s": 300.0}
+    rayleigh = send(chains, packets, {"kind": "rayleigh"} | fast, snr_db=1.5)
+    assert send(chains, packets, {"kind": "rician", "k_factor_db": -100.0} | fast, snr_db=1.5) == rayleigh
     assert len({*awgn}) == len({*rayleigh}) == 2
     assert awgn != rayleigh
 
 
+@pytest.mark.parametrize(
+    "propagation", [INDEPENDENT | {"coherence_symbols": 50}, {"kind": "rayleigh", "speed_m_s": 50}]
+)
 @pytest.mark.parametrize(("batch_size", "threads"), [(1, 1), (7, 1), (64, 2)])
-def test_outcomes_do_not_depend_on_batch_size_and_threads(chains, space_packet, batch_size, threads):
+def test_outcomes_do_not_depend_on_batch_size_and_threads(chains, space_packet, batch_size, threads, propagation):
     packets = [space_packet(16 + 8 * (seed % 2), seed) for seed in range(64)]
-    propagation = {"kind": "rayleigh", "coherence_symbols": 50}
     reference = send(chains, packets, propagation, snr_db=4.0)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -141,6 +147,15 @@ def test_outcomes_do_not_depend_on_batch_size_and_threads(chains, space_packet, 
     [
         ({"kind": "rician"}, r"propagation\.k_factor_db is missing"),
         ({"kind": "rician", "k_factor_db": math.inf}, r"k_factor_db = inf dB: .*finite"),
+        (
+            {"kind": "rayleigh", "coherence_symbols": 5},
+            r"coherence_symbols = 5: blocks fade on their own only with fading: independent; set it",
+        ),
+        (
+            {"kind": "rayleigh", "speed_m_s": 9000, "carrier_frequency_hz": 30e9},
+            r"speed_m_s = 9000: a Doppler shift of .* Hz is above 5e\+04 Hz, 5% of the symbol rate: take a lower speed",
+        ),
+        ({"kind": "rayleigh", "fading": "sometimes"}, r"fading = 'sometimes': .*'continuous' or 'independent'"),
         ({"kind": "rayleigh", "coherence_symbols": 0}, r"coherence_symbols = 0 symbols: .*greater than or equal to 1"),
         ({"kind": "nakagami"}, r"propagation\.kind = 'nakagami': .*awgn, rayleigh, rician"),
     ],

@@ -30,7 +30,7 @@ from channel.phy.mcs import mcs, transport_block
 from channel.propagation.base import PacketKeys
 from channel.propagation.factory import build_channel_model
 from channel.propagation.kinds import Tdl
-from channel.propagation.ofdm import KeyedTdl, OfdmChannel
+from channel.propagation.ofdm import OfdmChannel
 from channel.propagation.tdl_parameters import LAST_TAP_DELAY, OfdmGrid
 from channel.propagation.tdl_statistics import pilot_filter
 from channel.snr import noise_variance
@@ -106,35 +106,29 @@ def test_estimates_and_equalised_symbols_are_those_of_sionnas_blocks(profile, es
     assert np.allclose(stated.ravel(), variance.numpy().ravel(), rtol=1e-6)
 
 
-@pytest.mark.usefixtures("seeded_sionna")
-@pytest.mark.parametrize("profile", ["A", "D"])
-def test_coefficients_are_sionnas_under_the_same_generator_state(profile):
-    keyed = KeyedTdl(validate(Tdl, URBAN | {"profile": profile}))
-    theirs = TDL(profile, 3e-7, 3.5e9, min_speed=10.0, precision="double", device="cpu")
-    for seed in (5, 2**64 - 1):
-        sionna_config.torch_rng("cpu").manual_seed(seed)
-        for ours, expected in zip(keyed.draw(seed, 28, 14e3), theirs(1, 28, 14e3), strict=True):
-            assert torch.equal(ours, expected)
+def responses(air, packets):
+    """Return the channel ``[packets, slot_symbols, carriers]`` in the first slot of independent packets."""
+    keys = PacketKeys(1, 2, range(packets), [0.0] * packets)
+    return np.stack([air.frequency_response(1, keys, position)[0] for position in range(packets)])
 
 
 def test_sionnas_process_wide_generator_is_not_used():
     before = sionna_config.torch_rng("cpu").get_state()
-    model_for(config()).apply(torch.ones((1, 100), dtype=torch.complex64), PacketKeys(1, 2, [3]))
+    model_for(config()).apply(torch.ones((1, 100), dtype=torch.complex64), PacketKeys(1, 2, [3], [0.0]))
     assert torch.equal(sionna_config.torch_rng("cpu").get_state(), before)
 
 
 @pytest.mark.parametrize("profile", list(LAST_TAP_DELAY))
-def test_power_delay_and_correlations_are_those_of_the_profile(profile):
+def test_power_delay_and_correlations_are_those_of_sionnas_profile(profile):
     """Mean power 1; over frequency Σ P exp(-j 2π τ Δf), over time J0(2π f_D Δt) and the line of sight's rotation."""
     packets = 600
-    air = ofdm(profile=profile, delay_spread_s=2e-7, speed_m_s=60.0)
-    tdl, grid = air._tdl, OfdmGrid()
-    h = np.stack([air.frequency_response(1, 1, 2, packet) for packet in range(packets)])[:, 0]
+    tdl, grid = TDL(profile, 2e-7, 3.5e9, min_speed=60.0, **DOUBLE), OfdmGrid()
+    h = responses(ofdm(profile=profile, delay_spread_s=2e-7, speed_m_s=60.0, fading="independent"), packets)
     power = np.mean(np.abs(h) ** 2, axis=(1, 2))
     assert abs(np.mean(power) - 1) < 4 * np.std(power) / math.sqrt(packets)
-    assert float(tdl.delays.max()) == pytest.approx(LAST_TAP_DELAY[profile] * 2e-7)
-
     powers, delays = tdl.mean_powers.numpy(), tdl.delays.numpy()
+    assert float(delays.max()) == pytest.approx(LAST_TAP_DELAY[profile] * 2e-7)
+
     half = h[:, :, grid.effective_carriers // 2 :]  # above the empty centre carrier
     apart_hz = 20 * 1e6 / grid.fft_size
     sampled = np.mean(half[:, :, 20:] * np.conj(half[:, :, :-20]))
@@ -149,8 +143,7 @@ def test_power_delay_and_correlations_are_those_of_the_profile(profile):
 
 
 def test_without_delay_spread_and_speed_the_channel_is_flat_rayleigh():
-    air = ofdm(delay_spread_s=1e-12, speed_m_s=0.0)
-    h = np.stack([air.frequency_response(1, 1, 2, packet) for packet in range(600)])[:, 0]
+    h = responses(ofdm(delay_spread_s=1e-12, speed_m_s=0.0, fading="independent"), 600)
     assert np.allclose(h, h[:, :1, :1], atol=1e-4)
     assert kstest(np.abs(h[:, 0, 0]) ** 2, "expon").pvalue > 1e-3
 
@@ -162,7 +155,7 @@ def test_the_stated_variance_is_that_of_the_error(estimation, tolerance):
     air = ofdm(15.0, estimation=estimation)
     bits = np.random.default_rng(1).integers(0, 2, (2, packets, count))
     sent = torch.from_numpy(((1 - 2 * bits[0]) + 1j * (1 - 2 * bits[1])) / math.sqrt(2)).to(torch.complex64)
-    equalised, variance = air.apply(sent, PacketKeys(1, 2, range(packets)))
+    equalised, variance = air.apply(sent, PacketKeys(1, 2, range(packets), [0.1 * index for index in range(packets)]))
     ratio = ((equalised - sent).abs().square() / variance).double()
     if estimation == "perfect":
         # LMMSE equalisation scaled to be unbiased leaves Gaussian noise of N0 / |h|²
@@ -195,7 +188,7 @@ def test_all_packets_are_delivered_at_high_snr_and_none_at_low_snr(chains, space
 @pytest.mark.parametrize(("batch_size", "threads"), [(1, 1), (7, 1), (64, 2)])
 def test_outcomes_do_not_depend_on_batch_size_and_threads(chains, space_packet, batch_size, threads):
     packets = [space_packet(PACKET_BYTES, seed) for seed in range(16)]
-    keys = PacketKeys(42, 1, range(16))
+    keys = PacketKeys(42, 1, range(16), [0.01 * index for index in range(16)])
     symbols = torch.ones((16, 700), dtype=torch.complex64)
     together = model_for(config()).apply(symbols, keys)
     before = torch.get_num_threads()
@@ -204,7 +197,7 @@ def test_outcomes_do_not_depend_on_batch_size_and_threads(chains, space_packet, 
     try:
         link = Link(config(snr_db=4.0, batch_size=batch_size), chains)
         assert link.transmit(packets, picture_index=1) == reference
-        alone = model_for(config()).apply(symbols[7:8], PacketKeys(42, 1, [7]))
+        alone = model_for(config()).apply(symbols[7:8], PacketKeys(42, 1, [7], [0.07]))
         assert all(torch.equal(one[0], many[7]) for one, many in zip(alone, together, strict=True))
     finally:
         torch.set_num_threads(before)

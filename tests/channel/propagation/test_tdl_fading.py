@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from channel.link.loss_model import predict_block_error_rate
 from channel.phy.mcs import mcs
+from channel.propagation.base import PacketKeys
 from channel.propagation.kinds import Rayleigh, Rician, Tdl
 from channel.propagation.ofdm import OfdmChannel
 from channel.propagation.tdl_fading import draw_powers, error_variance
@@ -43,12 +44,18 @@ def test_the_taps_have_unit_power_and_the_last_delay_of_the_standard(profile: st
     assert taps.delays.max() == LAST_TAP_DELAY[profile]
 
 
+def simulate(model: OfdmChannel, run_seed: int, packets: int) -> np.ndarray:
+    """Return the channel ``[packets, slot_symbols, carriers]`` of the first packet of as many pictures."""
+    keys = [PacketKeys(run_seed, picture, [0], [0.0]) for picture in range(packets)]
+    return np.concatenate([model.frequency_response(1, one, 0) for one in keys])
+
+
 @pytest.mark.parametrize("estimation", ["lmmse", "ls"])
 def test_the_error_variance_is_that_of_the_simulated_estimator(estimation: str) -> None:
     """Over the draws of the channel; what ``ls`` assumes itself leaves out the channel's change in time."""
     settings_, noise = tdl("A", speed_m_s=60.0, estimation=estimation), 0.2
     model = OfdmChannel(settings_, noise, RATE_HZ)
-    response = np.concatenate([model.frequency_response(1, 1, 0, index) for index in range(400)])
+    response = simulate(model, 1, 400)
     random = np.random.default_rng(1)
     noisy = response + math.sqrt(noise / 2) * random.standard_normal((*response.shape, 2)).view(complex)[..., 0]
     estimate, _ = model._estimate(noisy * math.sqrt(0.5) * (1 + 1j), response)
@@ -60,7 +67,7 @@ def test_the_error_variance_is_that_of_the_simulated_estimator(estimation: str) 
 def test_drawn_powers_have_the_moments_of_simulated_channels(profile: str) -> None:
     settings_ = tdl(profile, speed_m_s=10.0, delay_spread_s=3e-8)
     model = OfdmChannel(settings_, 0.1, RATE_HZ)
-    responses = np.concatenate([model.frequency_response(1, 3, 0, index) for index in range(200)])
+    responses = simulate(model, 3, 200)
     draws = draw_powers(settings_, settings_.grid.data_elements, RATE_HZ)
     simulated = (np.abs(responses) ** 2).mean(axis=(1, 2))
     predicted = draws.powers.mean(axis=1)

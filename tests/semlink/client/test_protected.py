@@ -21,7 +21,7 @@ from shared.rpc.semlink.v1 import receiver_pb2
 from shared.streams import StreamKind
 
 RECEIVE = receiver_pb2.ReceiveSettings(decoder="hci")
-FADING = {"summary": "fades", "snr_db": 10.0, "mcs": 6, "propagation": {"kind": "rayleigh"}}
+FADING = {"summary": "fades", "snr_db": 10.0, "mcs": 6, "propagation": {"kind": "rayleigh", "fading": "independent"}}
 
 
 class CountingSession:

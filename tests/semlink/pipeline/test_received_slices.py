@@ -17,7 +17,6 @@ from semlink.pipeline.received_slices import (
     count_slices,
     expected_part,
     is_complete,
-    packet_loss,
     predict_profile,
 )
 from shared.streams import StreamKind
@@ -70,7 +69,7 @@ def test_options_of_slices_count_what_arrives_and_those_of_whole_streams_stay() 
 
 
 def test_the_profile_as_it_is_has_its_own_mcs_and_shares_repair_packets_among_streams_of_equal_overhead() -> None:
-    config = load_profile("rayleigh", {"snr_db": "8", "mcs": "6"}).config()
+    config = load_profile("rayleigh", {"snr_db": "8", "mcs": "6", "propagation.fading": "independent"}).config()
     options = {kind: predict_stream_options(lengths, config, 3.0) for kind, lengths in LENGTHS.items()}
     indices = {HCI: 6, BASE: 4, CAPTION: 6}
     found = predict_profile(options, indices, {HCI: 0.5, BASE: 0.5}, {HCI: early_gain})
@@ -80,8 +79,8 @@ def test_the_profile_as_it_is_has_its_own_mcs_and_shares_repair_packets_among_st
         CAPTION: (6, 0),
     }
     losses = {
-        kind: packet_loss(next(one for one in options[kind].schemes if one.scheme.index == indices[kind]), len(lengths))
-        for kind, lengths in LENGTHS.items()
+        kind: next(one.packet_loss for one in options[kind].schemes if one.scheme.index == indices[kind])
+        for kind in LENGTHS
     }
     assert found[HCI].complete == pytest.approx(sum_over_fates(losses[HCI], 3, 2, early_gain, 1))
     assert found[BASE].complete == pytest.approx(sum_over_fates(losses[BASE], 1, 2, is_complete, 3))

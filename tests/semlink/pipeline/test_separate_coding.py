@@ -165,8 +165,7 @@ def test_under_block_fading_the_ideal_code_is_in_outage_one_time_in_ten(pixels: 
 def test_with_one_fade_per_packet_the_ideal_rate_exceeds_that_of_every_reliable_mcs(
     snr_db: float,
 ) -> None:
-    config = config_at(snr_db, "rayleigh")
-    assert config.propagation.coherence_symbols is None
+    config = config_at(snr_db, "rayleigh", **{"propagation.fading": "independent"})
     reliable = [
         scheme.spectral_efficiency
         for scheme in map(mcs, MCS_INDICES)
@@ -180,7 +179,7 @@ def test_the_ideal_code_weighs_the_fades_of_the_first_packet_by_their_symbols(
     pixels: np.ndarray, files: FileCache
 ) -> None:
     coding, weights = parse_coding_spec("jpeg2000+ideal"), [1024, 1024, 1024, 1024, 400]
-    config = config_at(10, "rayleigh", **{"propagation.coherence_symbols": "1024"})
+    config = config_at(10, "rayleigh", **{"propagation.fading": "independent", "propagation.coherence_symbols": "1024"})
     rate = ideal_rate(config, sum(weights))
     outcomes = []
     for index in range(60):

@@ -754,15 +754,23 @@ class SchemePrediction(_message.Message):
     SOURCE_CHANNEL_USES_FIELD_NUMBER: _builtins.int
     REPAIR_PACKET_CHANNEL_USES_FIELD_NUMBER: _builtins.int
     LOSS_PROBABILITY_FIELD_NUMBER: _builtins.int
+    PACKET_LOSS_FIELD_NUMBER: _builtins.int
+    LOSS_CORRELATION_FIELD_NUMBER: _builtins.int
     mcs: _builtins.int
     """Row of TS 38.214 table 5.1.3.1-1."""
     source_channel_uses: _builtins.int
     """Channel uses of all source packets."""
     repair_packet_channel_uses: _builtins.int
     """Channel uses of one repair packet."""
+    packet_loss: _builtins.float
+    """Probability that one packet is lost."""
     @_builtins.property
     def loss_probability(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Probability of each option that the stream is not complete."""
+
+    @_builtins.property
+    def loss_correlation(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Correlation of the losses of two packets, for each option; 0: independent."""
 
     def __init__(
         self,
@@ -771,10 +779,12 @@ class SchemePrediction(_message.Message):
         source_channel_uses: _builtins.int = ...,
         repair_packet_channel_uses: _builtins.int = ...,
         loss_probability: _abc.Iterable[_builtins.float] | None = ...,
+        packet_loss: _builtins.float = ...,
+        loss_correlation: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["loss_probability", b"loss_probability", "mcs", b"mcs", "repair_packet_channel_uses", b"repair_packet_channel_uses", "source_channel_uses", b"source_channel_uses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["loss_correlation", b"loss_correlation", "loss_probability", b"loss_probability", "mcs", b"mcs", "packet_loss", b"packet_loss", "repair_packet_channel_uses", b"repair_packet_channel_uses", "source_channel_uses", b"source_channel_uses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
