@@ -96,7 +96,7 @@ class BlockFading(MovingReceiver):
             return None
         from channel.propagation.picture_fading import flat_snr  # noqa: PLC0415 - only predictions need it
 
-        return flat_snr(self, symbols / symbol_rate_hz, snr_ratio(es_n0_db))
+        return flat_snr(self.k_ratio, self.turn_rad_s * symbols / symbol_rate_hz, snr_ratio(es_n0_db))
 
     def pair_snr(
         self, es_n0_db: float, symbol_rate_hz: float, turn_rad: float
@@ -105,7 +105,7 @@ class BlockFading(MovingReceiver):
         del symbol_rate_hz
         from channel.propagation.picture_fading import flat_pair_snr  # noqa: PLC0415 - only predictions need it
 
-        return flat_pair_snr(self, snr_ratio(es_n0_db), turn_rad)
+        return flat_pair_snr(self.k_ratio, turn_rad, snr_ratio(es_n0_db))
 
     def check_against(self, symbol_rate_hz: float) -> None:
         """Check that the channel stands still over a symbol.

@@ -20,7 +20,7 @@ from channel.propagation.tdl_taps import LINE_OF_SIGHT_DOPPLER
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from channel.propagation.kinds import BlockFading, Tdl
+    from channel.propagation.tdl_statistics import TdlSettings
 
     Array = NDArray[np.float64]
     Complex = NDArray[np.complex128]
@@ -29,22 +29,25 @@ _CARRIERS: Final = 8  # of a tapped delay line
 _MOST_TIMES: Final = 48  # in a packet
 
 
-def flat_snr(settings: BlockFading, duration_s: float, es_n0: float) -> tuple[Array, Array]:
-    """Return SNRs as ratios ``[draws, times]`` over a packet of ``duration_s`` seconds, and each draw's probability."""
-    powers, masses = _draw_packet(settings.k_ratio, round(2 * np.pi * settings.max_doppler_hz * duration_s, 3))
+def flat_snr(k_ratio: float, turn_rad: float, es_n0: float) -> tuple[Array, Array]:
+    """Return SNRs as ratios ``[draws, times]`` over a packet, and each draw's probability.
+
+    ``turn_rad`` is 2 π f_D t of the packet's air time.
+    """
+    powers, masses = _draw_packet(k_ratio, round(turn_rad, 3))
     return powers * es_n0, masses
 
 
-def flat_pair_snr(settings: BlockFading, es_n0: float, turn_rad: float) -> tuple[Array, Array]:
+def flat_pair_snr(k_ratio: float, turn_rad: float, es_n0: float) -> tuple[Array, Array]:
     """Return SNRs as ratios ``[draws, 2, 1]`` at two packets, and each draw's probability.
 
     ``turn_rad`` is 2 π f_D t of the time between them.
     """
-    powers, masses = _draw_flat_pair(settings.k_ratio, turn_rad)
+    powers, masses = _draw_flat_pair(k_ratio, turn_rad)
     return powers * es_n0, masses
 
 
-def tdl_pair_snr(settings: Tdl, symbol_rate_hz: float, es_n0: float, turn_rad: float) -> tuple[Array, Array]:
+def tdl_pair_snr(settings: TdlSettings, symbol_rate_hz: float, es_n0: float, turn_rad: float) -> tuple[Array, Array]:
     """Return SNRs as ratios ``[draws, 2, carriers]`` at two packets, on some carriers; and each draw's probability.
 
     The error of the channel estimate counts as noise, as in ``tdl_fading``.
@@ -74,7 +77,7 @@ def _draw_flat_pair(k_ratio: float, turn_rad: float) -> tuple[Array, Array]:
 
 
 @lru_cache(maxsize=64)
-def _draw_tdl_pair(settings: Tdl, symbol_rate_hz: float, turn_rad: float) -> tuple[Array, Array]:
+def _draw_tdl_pair(settings: TdlSettings, symbol_rate_hz: float, turn_rad: float) -> tuple[Array, Array]:
     carriers_hz = carrier_frequencies_hz(settings, symbol_rate_hz)[_spread_carriers(settings)]
     return _draw_pair(*mean_and_covariance(settings, carriers_hz, np.zeros(len(carriers_hz))), turn_rad)
 
@@ -90,6 +93,6 @@ def _draw_pair(sight: Complex, covariance: Complex, turn_rad: float) -> tuple[Ar
     return (np.abs(h) ** 2).reshape(len(h), 2, -1), masses
 
 
-def _spread_carriers(settings: Tdl) -> NDArray[np.int64]:
+def _spread_carriers(settings: TdlSettings) -> NDArray[np.int64]:
     count = settings.grid.effective_carriers
     return np.unique(np.linspace(0, count - 1, _CARRIERS).round().astype(np.int64))
