@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from shared.repair.decoder import RepairStatus
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rebuilt:
     """The result of decoding a bitstream. ``pixels`` is None if the decoder could not make a picture.
 
@@ -45,12 +46,12 @@ class Rebuilt:
     fidelity: float | None = None
     quality: Quality | None = None
 
-    @property
+    @functools.cached_property
     def png(self) -> bytes:
-        """The picture as a PNG file; empty without a picture."""
+        """The picture as a PNG file; empty without a picture. It is encoded once."""
         return b"" if self.pixels is None else encode_png(self.pixels)
 
-    @property
+    @functools.cached_property
     def trust_png(self) -> bytes:
         """The trust map as a PNG file; empty without a trust map."""
         return b"" if self.trust_map is None else encode_png(self.trust_map)
@@ -83,6 +84,17 @@ def rebuild(bitstream: Bitstream, decoder: Decoder, options: DecodeOptions, stop
         trust=0.0 if guidance.is_empty else decoded.trust,
         fidelity=decoded.fidelity,
     )
+
+
+def rebuild_files(bitstream: Bitstream, decoder: Decoder, options: DecodeOptions, stop: Event | None = None) -> Rebuilt:
+    """Decode ``bitstream`` as ``rebuild`` does, and encode the files of the result, which takes as long for some.
+
+    Raises:
+        ServiceError, SetupError, LimitError: as ``rebuild``.
+    """
+    rebuilt = rebuild(bitstream, decoder, options, stop)
+    _ = rebuilt.png, rebuilt.trust_png  # kept from now on
+    return rebuilt
 
 
 def draft_decoders(decoder: Decoder, options: DecodeOptions) -> list[tuple[Decoder, DecodeOptions]]:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from receiver.cost import (
+    PACKET_BYTES,
+    RECEPTION_BYTES,
+    DecodeMemory,
+    decode_work,
+    require_plausible,
+)
 from receiver.decoder_registry import LoadedDecoders, check_decoding, check_name, load_decoder
 from receiver.decoders.base import options_for
 from receiver.guidance import Guidance
@@ -20,16 +26,18 @@ from receiver.rebuild import (
     holds_picture,
     make_report,
     measure_quality,
-    rebuild,
+    rebuild_files,
     repair_report,
 )
 from receiver.reception import Reception
 from receiver.telemetry import ReceiverMetrics
-from shared.bitstream import Bitstream
+from shared.bitstream import MAX_BITSTREAM_BYTES, Bitstream
 from shared.devices import check_device
-from shared.errors import InputError
+from shared.errors import InputError, LimitError
+from shared.rpc.budget import Budget, Share
 from shared.rpc.chunks import ChunkBuffer, split_chunks
-from shared.rpc.limits import HEAVY_WORKERS
+from shared.rpc.lanes import HEAVY_WORK, Lanes
+from shared.rpc.limits import DEFAULT_LIMITS, HEAVY_WORKERS, MAX_CALL_PACKETS, ServiceLimits
 from shared.rpc.semlink.v1 import packet_pb2, receiver_pb2, receiver_pb2_grpc
 from shared.rpc.server import ServiceSpec
 from shared.rpc.status import streaming_rpc
@@ -41,6 +49,7 @@ if TYPE_CHECKING:
     import grpc.aio
 
     from receiver.decoders.base import DecodeOptions, Decoder
+    from shared.bitstream import PictureHeader
     from shared.streams import StreamKind
     from shared.telemetry.telemetry import CallTelemetry
 
@@ -57,8 +66,8 @@ class _Decoding:
     ``stop`` is set when the call ends for any reason: then the work ends too.
     """
 
-    def __init__(self, workers: ThreadPoolExecutor, decoder: Decoder, options: DecodeOptions) -> None:
-        self._workers = workers
+    def __init__(self, lanes: Lanes, memory: DecodeMemory, decoder: Decoder, options: DecodeOptions) -> None:
+        self._lanes, self._memory = lanes, memory
         self.decoder, self.options = decoder, options
         self.stop = threading.Event()
 
@@ -68,13 +77,19 @@ class _Decoding:
         self.stop.set()
 
     async def rebuild(self, bitstream: Bitstream) -> Rebuilt:
-        """Decode ``bitstream``."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, rebuild, bitstream, self.decoder, self.options, self.stop)
+        """Decode ``bitstream``, and encode the files of the result.
+
+        Raises:
+            LimitError: its bytes are too few for its size, or the calls of the service hold too much memory.
+        """
+        require_plausible(bitstream)
+        self._memory.reserve(bitstream.header, self.decoder)
+        work = decode_work(bitstream.header, self.options)
+        return await self._lanes.run(work, rebuild_files, bitstream, self.decoder, self.options, self.stop)
 
     def drafts(self) -> list[_Decoding]:
         """Return faster decoders for drafts: the up-sampled HCI, then the decoder without its flow."""
-        drafts = [_Decoding(self._workers, *one) for one in draft_decoders(self.decoder, self.options)]
+        drafts = [_Decoding(self._lanes, self._memory, *one) for one in draft_decoders(self.decoder, self.options)]
         for draft in drafts:
             draft.stop = self.stop
         return drafts
@@ -94,16 +109,24 @@ class _Decoding:
 
     async def measure(self, rebuilt: Rebuilt, reference: ChunkBuffer) -> Rebuilt:
         """Return ``rebuilt`` with its quality against ``reference``."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, measure_quality, rebuilt, reference.join())
+        header = rebuilt.bitstream.header
+        self._memory.reserve(header, self.decoder, measured=True)
+        return await self._lanes.run(header.pixels, measure_quality, rebuilt, reference.join())
+
+    async def check_reference(self, reference: ChunkBuffer, header: PictureHeader) -> None:
+        """Check that ``reference`` fits the picture."""
+        self._memory.reserve(header, self.decoder, measured=True)
+        await self._lanes.run(header.pixels, check_reference, reference.join(), header)
 
 
 class _Call:
     """The reference and the packets that have arrived in one call."""
 
-    def __init__(self, picture_index: int) -> None:
-        self.reference = ChunkBuffer("the reference picture")
+    def __init__(self, picture_index: int, share: Share) -> None:
+        self.reference = ChunkBuffer("the reference picture", share)
         self.reception = Reception(picture_index)
+        self._share = share
+        self._packet_bytes = 0
 
     def take(self, request: receiver_pb2.ReceiveRequest) -> bool:
         """Take one message that follows the settings; return whether it was a delivered packet."""
@@ -113,9 +136,18 @@ class _Call:
         elif part != "arrival":
             raise InputError(f"unexpected '{part}' message: {RECEIVE_ORDER}")
         elif request.arrival.fate == packet_pb2.FATE_DELIVERED:
-            self.reception.push(request.arrival.packet.data)
+            self._push(request.arrival.packet.data)
             return True
         return False
+
+    def _push(self, packet: bytes) -> None:
+        if self.reception.received_packets >= MAX_CALL_PACKETS:
+            raise LimitError(f"more than {MAX_CALL_PACKETS} packets in one call; a picture has fewer")
+        more = len(packet) + PACKET_BYTES
+        if self._packet_bytes + more <= RECEPTION_BYTES:  # repair and reassembly hold no more
+            self._share.grow(more)
+            self._packet_bytes += more
+        self.reception.push(packet)
 
     def progress(self, stage: str) -> receiver_pb2.ReceiveResponse:
         return receiver_pb2.ReceiveResponse(
@@ -130,38 +162,53 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         device: where the decoders compute; empty: each decoder selects its device.
         telemetry: counts pictures, streams and quality.
         perceptual: report perceptual distances and classifier agreement in the metrics, where there is a reference.
+        limits: the memory of all calls together.
 
     Raises:
         SetupError: this machine has no such device.
     """
 
-    def __init__(self, device: str = "", telemetry: Telemetry | None = None, *, perceptual: bool = False) -> None:
+    def __init__(
+        self,
+        device: str = "",
+        telemetry: Telemetry | None = None,
+        *,
+        perceptual: bool = False,
+        limits: ServiceLimits = DEFAULT_LIMITS,
+    ) -> None:
         check_device(device)
         self._device = device
         self._telemetry = telemetry = telemetry or Telemetry()
         self._metrics = ReceiverMetrics(telemetry.registry)
         self._perceptual = PerceptualReporter(telemetry.loading) if perceptual else None
         self._decoders = LoadedDecoders(self._load_decoder)
-        self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="decode")
-        telemetry.watch("decode", self._workers._work_queue.qsize)  # noqa: SLF001 - the executor has no public queue
+        self._budget = Budget(limits.memory_bytes)
+        self._lanes = Lanes(HEAVY_WORKERS, "decode")
+        telemetry.watch("decode", self._lanes.waiting)
 
     @streaming_rpc
     async def Receive(  # noqa: N802 - gRPC's name
         self, request_iterator: AsyncIterator[receiver_pb2.ReceiveRequest], context: Context
     ) -> AsyncIterator[receiver_pb2.ReceiveResponse]:
         """Rebuild one picture from packets; see ``proto/semlink/v1/receiver.proto``."""
-        async with self._begin_call("Receive", RECEIVE_ORDER, request_iterator, context) as (settings, decoding, call):
-            async for response in self._receive(settings, decoding, request_iterator, call):
-                yield response
+        with self._budget.share() as share:
+            async with self._begin_call("Receive", RECEIVE_ORDER, request_iterator, context, share) as (
+                settings,
+                decoding,
+                call,
+            ):
+                arrived = _Call(settings.picture_index, share)
+                async for response in self._receive(settings, decoding, request_iterator, arrived, call):
+                    yield response
 
     async def _receive(
         self,
         settings: receiver_pb2.ReceiveSettings,
         decoding: _Decoding,
         request_iterator: AsyncIterator[receiver_pb2.ReceiveRequest],
+        arrived: _Call,
         call: CallTelemetry,
     ) -> AsyncIterator[receiver_pb2.ReceiveResponse]:
-        arrived = _Call(settings.picture_index)
         reception = arrived.reception
         previews = Previews(decoding.rebuild, [draft.rebuild_draft for draft in decoding.drafts()])
         async with contextlib.aclosing(previews.while_reading(request_iterator)) as events:
@@ -178,10 +225,11 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         if bitstream is None or rebuilt is None or rebuilt.bitstream != bitstream:
             with call.stage("decode"):
                 rebuilt = None if bitstream is None else await decoding.rebuild(bitstream)
+        files = _file_chunks(rebuilt)
         if rebuilt is not None and arrived.reference:
             yield arrived.progress("measure")
             rebuilt = await self._measure(decoding, rebuilt, arrived.reference, settings.session, call)
-        for chunk in _file_chunks(rebuilt):
+        for chunk in files:
             yield receiver_pb2.ReceiveResponse(**chunk)
         report = make_report(decoding.decoder, decoding.options, rebuilt, reception.status())
         report.packets_rejected = reception.rejected_packets
@@ -194,18 +242,25 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         self, request_iterator: AsyncIterator[receiver_pb2.DecodeRequest], context: Context
     ) -> AsyncIterator[receiver_pb2.DecodeResponse]:
         """Rebuild one picture from a container; see ``proto/semlink/v1/receiver.proto``."""
-        async with self._begin_call("Decode", DECODE_ORDER, request_iterator, context) as (settings, decoding, call):
-            async for response in self._decode(settings, decoding, request_iterator, call):
-                yield response
+        with self._budget.share() as share:
+            async with self._begin_call("Decode", DECODE_ORDER, request_iterator, context, share) as (
+                settings,
+                decoding,
+                call,
+            ):
+                reference = ChunkBuffer("the reference picture", share)
+                async for response in self._decode(settings, decoding, request_iterator, reference, call):
+                    yield response
 
     async def _decode(
         self,
         settings: receiver_pb2.DecodeSettings,
         decoding: _Decoding,
         request_iterator: AsyncIterator[receiver_pb2.DecodeRequest],
+        reference: ChunkBuffer,
         call: CallTelemetry,
     ) -> AsyncIterator[receiver_pb2.DecodeResponse]:
-        reference, container = ChunkBuffer("the reference picture"), ChunkBuffer("the .sem file")
+        container = ChunkBuffer("the .sem file", limit=MAX_BITSTREAM_BYTES)
         async for request in request_iterator:
             part = request.WhichOneof("part")
             if part == "reference_chunk":
@@ -216,8 +271,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
                 raise InputError(f"unexpected '{part}' message: {DECODE_ORDER}")
         bitstream = Bitstream.unpack(container.join())
         if reference:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._workers, check_reference, reference.join(), bitstream.header)
+            await decoding.check_reference(reference, bitstream.header)
         yield receiver_pb2.DecodeResponse(progress=_progress("decode", 0))
         number = 0
         if settings.progressive:
@@ -227,10 +281,11 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
                     yield receiver_pb2.DecodeResponse(preview=preview)
         with call.stage("decode"):
             rebuilt = await decoding.rebuild(bitstream)
+        files = _file_chunks(rebuilt)
         if reference:
             yield receiver_pb2.DecodeResponse(progress=_progress("measure", 0))
             rebuilt = await self._measure(decoding, rebuilt, reference, settings.session, call)
-        for chunk in _file_chunks(rebuilt):
+        for chunk in files:
             yield receiver_pb2.DecodeResponse(**chunk)
         report = make_report(decoding.decoder, decoding.options, rebuilt)
         self._metrics.count_picture(settings.session, report)
@@ -238,12 +293,12 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
 
     @contextlib.asynccontextmanager
     async def _begin_call(
-        self, method: str, order: str, requests: AsyncIterator[Any], context: Context
+        self, method: str, order: str, requests: AsyncIterator[Any], context: Context, share: Share
     ) -> AsyncIterator[tuple[Any, _Decoding, CallTelemetry]]:
         """Yield the settings of a call, its loaded decoder, which stops when the call ends, and its telemetry."""
         settings = await _read_settings(requests, order)
         with self._telemetry.call(method, settings.session, context) as call:
-            decoding = await self._prepare_decoding(settings)
+            decoding = await self._prepare_decoding(settings, share)
             context.add_done_callback(decoding.end)  # type: ignore[arg-type]  # the stubs ask for a class of their own
             yield settings, decoding, call
 
@@ -260,20 +315,19 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
             rebuilt = await decoding.measure(rebuilt, reference)
         if self._perceptual is not None and rebuilt.pixels is not None:
             with call.stage("perceptual"):
-                loop = asyncio.get_running_loop()
-                found = await loop.run_in_executor(self._workers, self._perceptual, rebuilt.pixels, reference.join())
+                # Always among the heavy work: its networks are slow, however small the picture is.
+                found = await self._lanes.run(HEAVY_WORK, self._perceptual, rebuilt.pixels, reference.join())
             self._metrics.count_perceptual(session, found)
         return rebuilt
 
-    async def _prepare_decoding(self, settings: Settings) -> _Decoding:
+    async def _prepare_decoding(self, settings: Settings, share: Share) -> _Decoding:
         """Load the decoder in ``settings`` and build its options."""
-        loop = asyncio.get_running_loop()
         chosen = {name: getattr(settings, name) for name in ("steps", "fidelity") if settings.HasField(name)}
         check_name(settings.decoder)
         check_decoding(settings.decoder, **chosen)  # refused before anything loads
-        decoder = await loop.run_in_executor(self._workers, self._decoders.lazy(settings.decoder))
+        decoder = await asyncio.to_thread(self._decoders.lazy(settings.decoder))  # no lane may wait for it
         options = options_for(decoder, **chosen, seed=settings.seed, trust=settings.trust_map)
-        return _Decoding(self._workers, decoder, options)
+        return _Decoding(self._lanes, DecodeMemory(share), decoder, options)
 
     def _load_decoder(self, name: str) -> Decoder:
         """Load the decoder ``name`` and record it."""
@@ -281,14 +335,21 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
             return load_decoder(name, self._device)
 
 
-def receiver_spec(device: str = "", telemetry: Telemetry | None = None, *, perceptual: bool = False) -> ServiceSpec:
+def receiver_spec(
+    device: str = "",
+    telemetry: Telemetry | None = None,
+    *,
+    perceptual: bool = False,
+    limits: ServiceLimits = DEFAULT_LIMITS,
+) -> ServiceSpec:
     """Return the receiver as a service to run; the arguments are those of ``ReceiverService``."""
     telemetry = telemetry or Telemetry()
-    service = ReceiverService(device, telemetry, perceptual=perceptual)
+    service = ReceiverService(device, telemetry, perceptual=perceptual, limits=limits)
     return ServiceSpec(
         receiver_pb2.DESCRIPTOR.services_by_name["ReceiverService"].full_name,
         lambda server: receiver_pb2_grpc.add_ReceiverServiceServicer_to_server(service, server),
         telemetry,
+        limits,
     )
 
 

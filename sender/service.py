@@ -21,8 +21,9 @@ from sender.telemetry import SenderMetrics
 from shared.bitstream import Bitstream
 from shared.errors import InputError
 from shared.picture import load_picture
+from shared.rpc.budget import Budget, Share
 from shared.rpc.chunks import ChunkBuffer
-from shared.rpc.limits import HEAVY_WORKERS
+from shared.rpc.limits import DEFAULT_LIMITS, HEAVY_WORKERS, ServiceLimits
 from shared.rpc.semlink.v1 import packet_pb2, sender_pb2, sender_pb2_grpc
 from shared.rpc.server import ServiceSpec
 from shared.rpc.status import streaming_rpc
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
+ENCODE_BYTES = 60
+"""Memory per pixel of a picture that is encoded, beside that of the decoder in the loop."""
+
 
 class SenderService(sender_pb2_grpc.SenderServiceServicer):
     """Encodes pictures and makes packets. It keeps no state between calls, apart from the counts of ``telemetry``."""
@@ -51,8 +55,10 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         decoder_in_the_loop: DecoderInTheLoop | None,
         feature_distortion: FeatureDistortion | None,
         device: str,
+        limits: ServiceLimits = DEFAULT_LIMITS,
     ) -> None:
         self._telemetry = telemetry
+        self._budget = Budget(limits.memory_bytes)
         self._metrics = SenderMetrics(telemetry.registry)
         self._extractors = Extractors(decoder_in_the_loop, telemetry.loading, feature_distortion, device)
         self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="encode")
@@ -63,13 +69,14 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         self, request_iterator: AsyncIterator[sender_pb2.SendRequest], context: Context
     ) -> AsyncIterator[sender_pb2.SendResponse]:
         """Encode one picture; see ``proto/semlink/v1/sender.proto``."""
-        settings, data = await _settings_and_picture(request_iterator)
-        with self._telemetry.call("Send", settings.session, context) as call:
-            async for response in self._send(settings, data, call):
-                yield response
+        with self._budget.share() as share:
+            settings, data = await _settings_and_picture(request_iterator, share)
+            with self._telemetry.call("Send", settings.session, context) as call:
+                async for response in self._send(settings, data, share, call):
+                    yield response
 
     async def _send(
-        self, settings: sender_pb2.SendSettings, data: bytes, call: CallTelemetry
+        self, settings: sender_pb2.SendSettings, data: bytes, share: Share, call: CallTelemetry
     ) -> AsyncIterator[sender_pb2.SendResponse]:
         codec, extractors = requested_codec(settings), self._extractors.of_profile(requested_captioner(settings))
         loop = asyncio.get_running_loop()
@@ -81,6 +88,7 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
             yield _progress("read", 0.1)
             with call.stage("read"):
                 picture = await loop.run_in_executor(self._workers, load_picture, data)
+            share.grow(ENCODE_BYTES * picture.header.pixels)
             notes = picture.notes
             yield _progress("encode", 0.2)
             started_s = time.perf_counter()
@@ -109,6 +117,7 @@ def sender_spec(
     decoder_in_the_loop: DecoderInTheLoop | None = None,
     feature_distortion: FeatureDistortion | None = None,
     device: str = "",
+    limits: ServiceLimits = DEFAULT_LIMITS,
 ) -> ServiceSpec:
     """Return the sender as a service to run. ``device`` is where captioners of model profiles compute.
 
@@ -119,9 +128,10 @@ def sender_spec(
     return ServiceSpec(
         sender_pb2.DESCRIPTOR.services_by_name["SenderService"].full_name,
         lambda server: sender_pb2_grpc.add_SenderServiceServicer_to_server(
-            SenderService(telemetry, decoder_in_the_loop, feature_distortion, device), server
+            SenderService(telemetry, decoder_in_the_loop, feature_distortion, device, limits), server
         ),
         telemetry,
+        limits,
     )
 
 
@@ -132,9 +142,10 @@ def _encode(picture: Picture, codec: Codec, extractors: Extractors, settings: se
 
 async def _settings_and_picture(
     requests: AsyncIterator[sender_pb2.SendRequest],
+    share: Share,
 ) -> tuple[sender_pb2.SendSettings, bytes]:
     settings: sender_pb2.SendSettings | None = None
-    picture = ChunkBuffer("the picture file")
+    picture = ChunkBuffer("the picture file", share)
     async for request in requests:
         part = request.WhichOneof("part")
         if part == "settings" and settings is None and not len(picture):

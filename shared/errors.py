@@ -108,6 +108,13 @@ class DeadlineError(ServiceError):
 
 
 class LimitError(ServiceError):
-    """A message, a picture or the number of calls exceeds a limit of the service."""
+    """A message, a picture, or all calls together exceed a limit of the service.
+
+    ``retry_s`` is the time after which the same request may succeed; 0: it never will, or that is unknown.
+    """
 
     grpc_status = "RESOURCE_EXHAUSTED"
+
+    def __init__(self, message: str = "", retry_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_s = retry_s

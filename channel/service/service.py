@@ -22,8 +22,8 @@ from channel.service.messages import (
     report_message,
 )
 from channel.service.telemetry import ChannelMetrics, channel_label
-from shared.errors import InputError, LinkError
-from shared.rpc.limits import DRAIN_S, QUEUE_PACKETS
+from shared.errors import InputError, LimitError, LinkError
+from shared.rpc.limits import DEFAULT_LIMITS, DRAIN_S, MAX_CALL_PACKETS, MAX_DRAIN_S, QUEUE_PACKETS, ServiceLimits
 from shared.rpc.semlink.v1 import channel_pb2, channel_pb2_grpc
 from shared.rpc.server import ServiceSpec
 from shared.rpc.status import streaming_rpc, unary_rpc
@@ -143,13 +143,16 @@ class ChannelService(channel_pb2_grpc.ChannelServiceServicer):
         return await asyncio.get_running_loop().run_in_executor(self._worker, function, *args)
 
 
-def channel_spec(device: str = "cpu", telemetry: Telemetry | None = None) -> ServiceSpec:
+def channel_spec(
+    device: str = "cpu", telemetry: Telemetry | None = None, limits: ServiceLimits = DEFAULT_LIMITS
+) -> ServiceSpec:
     """Return the channel as a service to run."""
     telemetry = telemetry or Telemetry()
     return ServiceSpec(
         channel_pb2.DESCRIPTOR.services_by_name["ChannelService"].full_name,
         lambda server: channel_pb2_grpc.add_ChannelServiceServicer_to_server(ChannelService(device, telemetry), server),
         telemetry,
+        limits,
     )
 
 
@@ -168,10 +171,15 @@ def _resolve(settings: channel_pb2.ChannelSettings, device: str) -> ResolvedProf
 async def _read_packets(requests: AsyncIterator[channel_pb2.TransmitRequest], queue: Queue) -> None:
     """Put packets into the queue. While it is full nothing is read, and gRPC's flow control stops the caller."""
     end: Exception | None = None
+    packets = 0
     try:
         async for request in requests:
             if request.WhichOneof("part") != "packet":
                 end = InputError("settings were sent twice: send settings once, then packets only")
+                break
+            packets += 1
+            if packets > MAX_CALL_PACKETS:
+                end = LimitError(f"more than {MAX_CALL_PACKETS} packets in one call; a picture has fewer")
                 break
             await queue.put(request.packet.data)
     except Exception as error:  # noqa: BLE001 - put into the queue; its consumer raises it
@@ -182,9 +190,10 @@ async def _read_packets(requests: AsyncIterator[channel_pb2.TransmitRequest], qu
 async def _drain(queue: Queue, reading: asyncio.Task[None]) -> None:
     """Empty the queue for a while as the caller still sends, so that it receives the status of the failed call."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_S):
+        async with asyncio.timeout(MAX_DRAIN_S):
             while not (reading.done() and queue.empty()):
-                await queue.get()
+                async with asyncio.timeout(DRAIN_S):
+                    await queue.get()
 
 
 async def _batches(queue: Queue) -> AsyncIterator[list[bytes]]:

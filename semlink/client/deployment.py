@@ -16,6 +16,7 @@ from shared.address import HOST_RULE, parse_host
 from shared.devices import check_device_name
 from shared.errors import ConfigError, InputError, SetupError
 from shared.rpc.connect import PROXY_VARIABLE
+from shared.rpc.limits import DEFAULT_LIMITS, ServiceLimits
 from shared.validation import hint, validate
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ class Deployment(BaseModel):
     device: Annotated[Device, Field(alias="SEMLINK_DEVICE")] = ""
     perceptual: Annotated[bool, Field(alias="SEMLINK_PERCEPTUAL")] = False
     traces: Annotated[str, Field(alias=TRACES_VARIABLE)] = ""
+    calls: Annotated[int, Field(alias="SEMLINK_CALLS", ge=1, le=65536)] = DEFAULT_LIMITS.calls
+    memory_mib: Annotated[int, Field(alias="SEMLINK_CALLS_MEMORY_MIB", ge=64)] = DEFAULT_LIMITS.memory_bytes >> 20
+    first_message_s: Annotated[float, Field(alias="SEMLINK_FIRST_MESSAGE_S", gt=0)] = DEFAULT_LIMITS.first_message_s
+    idle_s: Annotated[float, Field(alias="SEMLINK_IDLE_S", gt=0)] = DEFAULT_LIMITS.idle_s
+    grace_s: Annotated[int, Field(alias="SEMLINK_GRACE_S", ge=0, le=3600)] = int(DEFAULT_LIMITS.grace_s)
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
@@ -84,7 +90,13 @@ class Deployment(BaseModel):
             device=self.device,
             perceptual=self.perceptual,
             traces=self.traces,
+            limits=self.limits(),
         )
+
+    def limits(self) -> ServiceLimits:
+        """Return the limits of each service."""
+        memory_bytes = self.memory_mib << 20
+        return ServiceLimits(self.calls, memory_bytes, self.first_message_s, self.idle_s, self.grace_s)
 
     def _ports(self) -> dict[str, int | None]:
         names = [f"{name}_{what}" for name in SERVICE_NAMES for what in ("port", "metrics_port")]

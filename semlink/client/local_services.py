@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from semlink._neighbours import is_installed
 from semlink.client.addresses import SERVICE_NAMES, Addresses
 from shared.errors import UnknownNameError
+from shared.rpc.limits import DEFAULT_LIMITS, ServiceLimits
 from shared.rpc.server import RunningServer, ServiceSpec, start_server
 from shared.telemetry.spans import make_spans
 from shared.telemetry.telemetry import Telemetry
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from shared.telemetry.spans import Spans
 
 STOP_S = 0.2
+OWN_LIMITS = ServiceLimits(memory_bytes=sys.maxsize)
+"""Limits of services that a client starts for itself: its own pictures may take all of the machine's memory."""
 TRACES_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
 """Environment variable that names the collector of spans, as OpenTelemetry's specification has it."""
 
@@ -36,6 +40,7 @@ class RunSettings:
         device: where decoders and the captioners of model profiles compute; empty: cuda if there is one, else cpu.
         perceptual: whether the receiver adds perceptual distances and classifier agreement to its metrics.
         traces: URL of the collector of spans; empty: no spans.
+        limits: of each service.
     """
 
     host: str = "127.0.0.1"
@@ -44,6 +49,7 @@ class RunSettings:
     device: str = ""
     perceptual: bool = False
     traces: str = ""
+    limits: ServiceLimits = DEFAULT_LIMITS
 
 
 def make_service(name: str, run: RunSettings) -> ServiceSpec:
@@ -65,16 +71,17 @@ def make_service(name: str, run: RunSettings) -> ServiceSpec:
 
         # Without the decoder, `adaptive` chooses the image by its table, and --trade-off is refused.
         if not is_installed("receiver"):
-            return sender_spec(telemetry, device=run.device)
+            return sender_spec(telemetry, device=run.device, limits=run.limits)
         trials = pocket_decoder(run.device)
-        return sender_spec(telemetry, PocketDecoderInTheLoop(trials), PocketFeatureDistortion(trials), run.device)
+        in_the_loop, distortion = PocketDecoderInTheLoop(trials), PocketFeatureDistortion(trials)
+        return sender_spec(telemetry, in_the_loop, distortion, run.device, run.limits)
     if name == "channel":
         from channel.service.service import channel_spec  # noqa: PLC0415
 
-        return channel_spec(telemetry=telemetry)
+        return channel_spec(telemetry=telemetry, limits=run.limits)
     from receiver.service import receiver_spec  # noqa: PLC0415
 
-    return receiver_spec(run.device, telemetry, perceptual=run.perceptual)
+    return receiver_spec(run.device, telemetry, perceptual=run.perceptual, limits=run.limits)
 
 
 async def start_services(names: Sequence[str], run: RunSettings) -> dict[str, RunningServer]:
@@ -106,7 +113,8 @@ async def start_missing_services(
         ConfigError, SetupError: spans cannot be sent to the collector that the environment names.
     """
     missing = [name for name in names if not getattr(given, name)]
-    running = await start_services(missing, RunSettings(device=device, traces=os.environ.get(TRACES_VARIABLE, "")))
+    traces = os.environ.get(TRACES_VARIABLE, "")
+    running = await start_services(missing, RunSettings(device=device, traces=traces, limits=OWN_LIMITS))
     try:
         yield Addresses(
             **{name: running[name].address if name in running else getattr(given, name) for name in SERVICE_NAMES}

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from semlink.client.addresses import SERVICE_NAMES
+from semlink.client.deployment import read_deployment
 from semlink.client.health import check_serving
 from shared.errors import ServiceError
-from shared.rpc.limits import GRACE_S
+from shared.rpc.limits import CLOSING_S
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -31,6 +32,7 @@ class ServiceProcess:
     name: str
     process: Process
     log: asyncio.Task[str]
+    grace_s: float
     address: str = ""
     metrics_url: str = ""
 
@@ -63,7 +65,7 @@ class ServiceProcess:
             with contextlib.suppress(ProcessLookupError):
                 self.process.terminate()
             try:
-                await asyncio.wait_for(self.process.wait(), 2 * GRACE_S)
+                await asyncio.wait_for(self.process.wait(), self.grace_s + CLOSING_S)
             except TimeoutError:
                 self.process.kill()
                 await self.process.wait()
@@ -140,7 +142,8 @@ async def _start(name: str, environment: Mapping[str, str]) -> ServiceProcess:
         stderr=pipe,
         start_new_session=True,  # Ctrl-C reaches this process alone, which then stops all in order
     )
-    return ServiceProcess(name, process, asyncio.create_task(_forward_log(name, process)))
+    log = asyncio.create_task(_forward_log(name, process))
+    return ServiceProcess(name, process, log, read_deployment(environment).grace_s)
 
 
 async def _forward_log(name: str, process: Process) -> str:

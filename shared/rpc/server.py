@@ -16,7 +16,8 @@ from grpc_reflection.v1alpha import reflection
 
 from shared.address import MAX_PORT, Host, parse_host
 from shared.errors import ConfigError, ServiceError
-from shared.rpc.limits import GRACE_S, MAX_CONCURRENT_CALLS, MESSAGE_SIZE_OPTIONS
+from shared.rpc.gate import Gate
+from shared.rpc.limits import CLOSING_S, DEFAULT_LIMITS, MESSAGE_SIZE_OPTIONS, ServiceLimits
 from shared.rpc.status import UnknownMethods
 from shared.telemetry.endpoint import MetricsEndpoint
 from shared.telemetry.telemetry import Telemetry
@@ -25,15 +26,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 LOOPBACK = Host("127.0.0.1")
+LAST_STATUS_S = 0.2
+"""How long those who watch the health of a service that stops may take to read its last status."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """A service to start: its full proto name, a function that adds it to a server, and its telemetry."""
+    """A service to start: its full proto name, a function that adds it to a server, its telemetry, and its limits."""
 
     full_name: str
     add_to: Callable[[grpc.aio.Server], None]
     telemetry: Telemetry = field(default_factory=Telemetry)
+    limits: ServiceLimits = DEFAULT_LIMITS
 
 
 class RunningServer:
@@ -46,23 +50,29 @@ class RunningServer:
     def __init__(
         self,
         server: grpc.aio.Server,
+        gate: Gate,
         health: health_aio.HealthServicer,
         address: str,
-        telemetry: Telemetry,
+        spec: ServiceSpec,
         metrics: MetricsEndpoint | None,
     ) -> None:
         self._server = server
+        self._gate = gate
         self._health = health
-        self._telemetry = telemetry
+        self._spec = spec
         self._metrics = metrics
         self.address = address
         self.metrics_url = "" if metrics is None else metrics.url
 
-    async def stop(self, grace_s: float = GRACE_S) -> None:
-        """Report NOT_SERVING, let running calls end for up to ``grace_s`` seconds, then stop."""
+    async def stop(self, grace_s: float | None = None) -> None:
+        """Report NOT_SERVING and refuse new calls, let running ones end for ``grace_s`` seconds, then stop.
+
+        By default they have the grace of the limits but for its end. Health is answered until they have ended.
+        """
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace_s)
-        await asyncio.to_thread(self._telemetry.spans.close)
+        await self._gate.close(max(0.0, self._spec.limits.grace_s - CLOSING_S) if grace_s is None else grace_s)
+        await self._server.stop(LAST_STATUS_S if grace_s is None else min(grace_s, LAST_STATUS_S))
+        await asyncio.to_thread(self._spec.telemetry.spans.close)
         if self._metrics is not None:
             await asyncio.to_thread(self._metrics.close)
 
@@ -84,10 +94,10 @@ async def start_server(
     at = parse_host(host)
     if at.is_unix and at.is_taken():
         raise ServiceError(f"cannot listen on {host}: another process listens there; choose another path")
+    gate = Gate(spec.full_name, spec.limits)
     server = grpc.aio.server(
         options=[*MESSAGE_SIZE_OPTIONS, ("grpc.so_reuseport", 0)],
-        maximum_concurrent_rpcs=MAX_CONCURRENT_CALLS,
-        interceptors=[spec.telemetry.rpc.interceptor(spec.full_name)],
+        interceptors=[spec.telemetry.rpc.interceptor(spec.full_name), gate],
     )
     spec.add_to(server)
     health = health_aio.HealthServicer()
@@ -105,7 +115,7 @@ async def start_server(
     await server.start()
     for name in (spec.full_name, ""):
         await health.set(name, health_pb2.HealthCheckResponse.SERVING)
-    return RunningServer(server, health, at.with_port(bound), spec.telemetry, metrics)
+    return RunningServer(server, gate, health, at.with_port(bound), spec, metrics)
 
 
 async def stop_on_signal(servers: Sequence[RunningServer]) -> None:

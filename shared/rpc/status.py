@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import functools
 import logging
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import grpc
 import grpc.aio
 
 from shared import errors
-from shared.rpc.limits import DRAIN_S, MAX_CALL_S, MAX_CONCURRENT_CALLS
+from shared.rpc.limits import DRAIN_S, MAX_CALL_S, MAX_DRAIN_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 ERROR_KEY = "semlink-error"
 """Trailing metadata that carries the name of the LinkError class."""
+RETRY_KEY = "semlink-retry-s"
+"""Trailing metadata of a LimitError: the seconds after which to try again."""
 
 _log = logging.getLogger("semlink.rpc")
 
@@ -50,10 +52,10 @@ _GRPC_FAILURES: tuple[tuple[grpc.StatusCode, str, type[errors.LinkError], str], 
     (grpc.StatusCode.DEADLINE_EXCEEDED, "", errors.DeadlineError, "did not finish in time: raise --timeout"),
     (grpc.StatusCode.UNIMPLEMENTED, "", errors.ServiceError, "is another service: give the address of the right one"),
     (
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        "Concurrent RPC limit",
-        errors.LimitError,
-        f"is busy with {MAX_CONCURRENT_CALLS} calls: try again, or start another",
+        grpc.StatusCode.INTERNAL,
+        "Internal error from Core",  # of grpc.aio, when a call ends while its client writes
+        errors.ServiceError,
+        "ended the call before it had read all of it: try again, and look at its log",
     ),
 )
 
@@ -65,15 +67,24 @@ def link_error_status(error: errors.LinkError) -> grpc.StatusCode:
 
 def link_error_from_rpc(error: grpc.aio.AioRpcError, *, service: str) -> errors.LinkError:
     """Return the LinkError that the server raised, or one that describes how the call to ``service`` failed."""
-    for key, value in error.trailing_metadata() or ():
-        named = getattr(errors, str(value), None) if key == ERROR_KEY else None
-        if isinstance(named, type) and issubclass(named, errors.LinkError):
-            return named(error.details() or named.__name__)
+    trailing = {key: str(value) for key, value in error.trailing_metadata() or ()}
+    named = getattr(errors, trailing.get(ERROR_KEY, ""), None)
+    if isinstance(named, type) and issubclass(named, errors.LinkError):
+        found = named(error.details() or named.__name__)
+        if isinstance(found, errors.LimitError):
+            found.retry_s = _read_seconds(trailing.get(RETRY_KEY, ""))
+        return found
     code, details = error.code(), " ".join((error.details() or "no details").split())
     for status, words, kind, message in _GRPC_FAILURES:
         if code is status and words in details:
             return kind(f"{service} {message}")
     return _CLASS_OF_STATUS.get(code, errors.ServiceError)(f"{service} failed with {code.name}: {details}")
+
+
+def _read_seconds(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(text))
+    return 0.0
 
 
 def streaming_rpc(
@@ -111,11 +122,11 @@ async def _report_failures(
         async with asyncio.timeout(MAX_CALL_S):
             yield
     except errors.LinkError as error:
-        if requests is not None:
-            await _drain(requests)
-        await _abort(context, error)
+        if requests is not None and not isinstance(error, errors.DeadlineError):
+            await drain(requests)
+        await abort(context, error)
     except TimeoutError:
-        await _abort(context, errors.DeadlineError(f"the call ran over the server's limit of {MAX_CALL_S:.0f} s"))
+        await abort(context, errors.DeadlineError(f"the call ran over the server's limit of {MAX_CALL_S:.0f} s"))
     except (asyncio.CancelledError, grpc.aio.BaseError):
         raise  # the call was cancelled or the server stopped: no status can be sent
     except Exception:  # noqa: BLE001 - a bug: the log gets the traceback, the caller one line
@@ -130,22 +141,29 @@ class UnknownMethods(grpc.GenericRpcHandler):
         """Return a handler that ends the call with UNIMPLEMENTED."""
 
         async def refuse(requests: AsyncIterator[Any], context: Context) -> None:
-            await _drain(requests)
+            await drain(requests)
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"no method {handler_call_details.method} here")
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 
 
-async def _drain(requests: AsyncIterator[Any]) -> None:
-    """Read what the caller still sends, for at most ``DRAIN_S``.
+async def drain(requests: AsyncIterator[Any]) -> None:
+    """Read what the caller still sends, until it pauses for ``DRAIN_S``, and for at most ``MAX_DRAIN_S``.
 
     A grpc.aio client that is writing when its call is aborted gets an internal error instead of the status.
     """
+    more = True
     with contextlib.suppress(TimeoutError, Exception):
-        async with asyncio.timeout(DRAIN_S):
-            async for _ in requests:
-                pass
+        async with asyncio.timeout(MAX_DRAIN_S):
+            while more:
+                async with asyncio.timeout(DRAIN_S):
+                    more = await anext(requests, None) is not None
 
 
-async def _abort(context: Context, error: errors.LinkError) -> None:
-    await context.abort(link_error_status(error), str(error), trailing_metadata=((ERROR_KEY, type(error).__name__),))
+async def abort(context: Context, error: errors.LinkError) -> NoReturn:
+    """End a call with the status of ``error``."""
+    trailing = [(ERROR_KEY, type(error).__name__)]
+    if isinstance(error, errors.LimitError) and error.retry_s:
+        trailing.append((RETRY_KEY, f"{error.retry_s:g}"))
+    await context.abort(link_error_status(error), str(error), trailing_metadata=tuple(trailing))
+    raise AssertionError("abort raises")

@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 from semlink.cli.main import app
 from semlink.client.addresses import SERVICE_NAMES
 from semlink.client.deployment import VARIABLES, read_deployment
-from shared.rpc.limits import GRACE_S
 from shared.telemetry.telemetry import Telemetry
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
@@ -109,7 +108,7 @@ def test_a_service_runs_its_command_at_the_ports_of_the_settings(name):
         ports["grpc"]
     }
     assert pod["metadata"]["annotations"]["prometheus.io/port"] == str(ports["metrics"])
-    assert pod["spec"]["terminationGracePeriodSeconds"] > GRACE_S
+    assert pod["spec"]["terminationGracePeriodSeconds"] == settings.limits.grace_s
 
 
 def test_the_receiver_is_scaled_by_a_metric_that_it_exports():

@@ -10,7 +10,6 @@ import pytest
 
 from receiver.service import ReceiverService
 from shared.errors import ServiceError
-from shared.rpc.limits import HEAVY_WORKERS
 from shared.rpc.semlink.v1 import receiver_pb2, receiver_pb2_grpc
 from shared.rpc.server import ServiceSpec, start_server
 
@@ -18,7 +17,7 @@ from shared.rpc.server import ServiceSpec, start_server
 class Endless:
     """A decoder that never ends by itself."""
 
-    name, device, default_steps = "endless", "cpu", None
+    name, device, default_steps, max_steps = "endless", "cpu", None, 4
 
     def __init__(self):
         self.started, self.stopped = threading.Semaphore(0), threading.Semaphore(0)
@@ -33,7 +32,7 @@ class Endless:
 @pytest.mark.parametrize("how", ["cancelled", "late", "service stopped"])
 def test_computing_stops_when_the_call_ends(how, bitstream):
     service, endless = ReceiverService(), Endless()
-    service._decoders["hci"] = lambda: endless
+    service._decoders.lazy = lambda name: lambda: endless
     name = receiver_pb2.DESCRIPTOR.services_by_name["ReceiverService"].full_name
 
     def add(server):
@@ -42,22 +41,16 @@ def test_computing_stops_when_the_call_ends(how, bitstream):
     async def run():
         server = await start_server(ServiceSpec(name, add))
         async with grpc.aio.insecure_channel(server.address) as channel:
-            calls = []
-            for _ in range(HEAVY_WORKERS):
-                call = receiver_pb2_grpc.ReceiverServiceStub(channel).Decode(timeout=1.0 if how == "late" else 60)
-                await call.write(receiver_pb2.DecodeRequest(settings=receiver_pb2.DecodeSettings(decoder="hci")))
-                await call.write(receiver_pb2.DecodeRequest(container_chunk=bitstream.pack()))
-                await call.done_writing()
-                calls.append(call)
-            for _ in calls:
-                assert await asyncio.to_thread(endless.started.acquire, timeout=60)
+            call = receiver_pb2_grpc.ReceiverServiceStub(channel).Decode(timeout=1.0 if how == "late" else 60)
+            await call.write(receiver_pb2.DecodeRequest(settings=receiver_pb2.DecodeSettings(decoder="hci")))
+            await call.write(receiver_pb2.DecodeRequest(container_chunk=bitstream.pack()))
+            await call.done_writing()
+            assert await asyncio.to_thread(endless.started.acquire, timeout=60)
             if how == "cancelled":
-                for call in calls:
-                    call.cancel()
+                call.cancel()
             elif how == "service stopped":
                 await server.stop(0)
-            for _ in calls:
-                assert await asyncio.to_thread(endless.stopped.acquire, timeout=60)
+            assert await asyncio.to_thread(endless.stopped.acquire, timeout=60)
         await server.stop(0)
 
     asyncio.run(run())

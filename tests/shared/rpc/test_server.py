@@ -1,10 +1,9 @@
-"""The server of a service: health, reflection, limits, and a graceful stop."""
+"""The server of a service: health, reflection, and a graceful stop. Its limits: test_gate.py."""
 
 from __future__ import annotations
 
 import asyncio
 
-import grpc
 import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -12,8 +11,6 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from channel.service.service import channel_spec
 from shared.errors import ConfigError
-from shared.rpc.limits import MAX_CONCURRENT_CALLS
-from shared.rpc.semlink.v1 import channel_pb2_grpc
 from shared.rpc.server import start_server
 
 
@@ -42,25 +39,6 @@ def test_health_and_reflection_name_the_service_and_a_stop_reports_not_serving()
     serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
     assert (before, first, last) == (serving, serving, not_serving)
     assert {"semlink.v1.ChannelService", "grpc.health.v1.Health"} <= names
-
-
-def test_calls_beyond_the_limit_are_refused():
-    async def run():
-        server = await start_server(channel_spec())
-        try:
-            async with grpc.aio.insecure_channel(server.address) as channel:
-                stub = channel_pb2_grpc.ChannelServiceStub(channel)
-                open_calls = [stub.Transmit(timeout=60) for _ in range(MAX_CONCURRENT_CALLS)]
-                await asyncio.gather(*(call.wait_for_connection() for call in open_calls), return_exceptions=True)
-                extra = stub.Transmit(timeout=60)
-                code = await extra.code()
-                for call in open_calls:
-                    call.cancel()
-                return code
-        finally:
-            await server.stop(0)
-
-    assert asyncio.run(run()) is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 def test_a_port_outside_the_range_is_a_config_error():

@@ -1,0 +1,71 @@
+"""What a call costs the receiver, estimated before anything is allocated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from shared.errors import LimitError
+
+if TYPE_CHECKING:
+    from receiver.decoders.base import DecodeOptions, Decoder
+    from shared.bitstream import Bitstream, PictureHeader
+    from shared.rpc.budget import Share
+
+PACKET_BYTES: Final = 1024
+"""Memory of a packet in repair and reassembly together, beside its own bytes."""
+RECEPTION_BYTES: Final = 32 << 20
+"""Most memory of the packets of a call: that of repair and reassembly."""
+
+FREE_PIXELS: Final = 1 << 20
+PIXELS_PER_BYTE: Final = 1 << 16
+"""A picture of more than ``FREE_PIXELS`` needs a byte for each of so many further ones: 0.0001 bit per pixel. Senders
+spend 30 times as much at the least."""
+
+PLAIN_BYTES: Final = 24
+"""Memory per pixel of a picture that is enlarged, and of its file."""
+DECODER_BYTES: Final = 150
+"""Memory per pixel of a decoder with networks, beside its tiles (docs/results/decode-time.md)."""
+TILE_BYTES: Final = 600 << 20
+TILE_PIXELS: Final = 1024 * 1024
+MEASURE_BYTES: Final = 100
+"""Memory per pixel of the comparison with the reference."""
+
+
+def decode_work(header: PictureHeader, options: DecodeOptions) -> int:
+    """Return the work of decoding, as of ``shared.rpc.lanes.SMALL_WORK``."""
+    return header.pixels * (1 + options.steps)
+
+
+def require_plausible(bitstream: Bitstream) -> None:
+    """Check that the bytes can carry a picture of this size.
+
+    Raises:
+        LimitError: they are too few.
+    """
+    header, payload = bitstream.header, sum(len(stream.payload) for stream in bitstream.streams)
+    if header.pixels > FREE_PIXELS + PIXELS_PER_BYTE * payload:
+        raise LimitError(
+            f"{payload} bytes for {header.width}x{header.height} pixels: this service decodes pictures of more than "
+            f"{FREE_PIXELS} pixels from at least one byte per {PIXELS_PER_BYTE} further ones; use semlink decode"
+        )
+
+
+class DecodeMemory:
+    """The memory that a call has for decoding: as much as its largest decoding needs, for one runs after the other."""
+
+    def __init__(self, share: Share) -> None:
+        self._share = share
+        self._held_bytes = 0
+
+    def reserve(self, header: PictureHeader, decoder: Decoder, *, measured: bool = False) -> None:
+        """Take what ``decoder`` needs for a picture, and the comparison with a reference if it is ``measured``.
+
+        Raises:
+            LimitError: the calls of the service hold too much.
+        """
+        needed = header.pixels * (PLAIN_BYTES + (MEASURE_BYTES if measured else 0))
+        if decoder.default_steps is not None:
+            needed += header.pixels * DECODER_BYTES + min(header.pixels, TILE_PIXELS) * TILE_BYTES // TILE_PIXELS
+        if needed > self._held_bytes:
+            self._share.grow(needed - self._held_bytes)
+            self._held_bytes = needed
