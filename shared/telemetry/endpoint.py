@@ -38,7 +38,7 @@ class MetricsEndpoint:
             raise ConfigError(f"metrics port {port} is not between 0 and 65535; 0 takes any free port")
         try:
             family, _, _, _, at = socket.getaddrinfo(host.name, port, type=socket.SOCK_STREAM)[0]
-            kind = type("_Server", (_Server,), {"address_family": family})
+            kind: type[_Server] = type("_Server", (_Server,), {"address_family": family})
             self._server = make_server(str(at[0]), port, make_wsgi_app(registry), kind, handler_class=_Handler)
         except OSError as error:
             reason = error.strerror or error
