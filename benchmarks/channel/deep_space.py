@@ -108,7 +108,7 @@ def report(config: LinkBudgetConfig, days: list[Day], conjunctions: list[Window]
             "",
             "## Noise of the Sun",
             "",
-            "The default antenna and the quiet Sun; the last column is what the Sun costs a clear sky's 28 K.",
+            "The default antenna, the quiet Sun, no body in the beam.",
             "",
             *sun_table(config),
             "",

@@ -19,6 +19,7 @@ from channel.config import (
     McsIndex,
     SnrDb,
 )
+from channel.constants import SPEED_OF_LIGHT_M_S
 from channel.deep_space.contact import add_window_end, compute_budget, find_contact
 from channel.deep_space.settings import DeepSpace  # noqa: TC001 - pydantic reads it
 from channel.phy.mcs import mcs
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from channel.deep_space.contact import Contact
     from channel.deep_space.link_budget import LinkBudget
+    from channel.deep_space.scintillation import Scintillation
 
 Overhead = Annotated[float, Field(ge=0, le=MAX_OVERHEAD)]
 _NO_PARAMETERS: Final[Any] = {"summary": True, "deep_space": {"budget": {"symbol_rate_hz", "data_rate_bps"}}}
@@ -147,7 +149,7 @@ class Profile(LinkSettings):
             settings["impairments"] = self.impairments.model_copy(update={"outages": outages})
             settings["transmit_power_w"] = self.transmit_power_w or self.deep_space.budget.transmit_power_w
             if found.fading is not None and isinstance(self.propagation, Awgn):
-                settings["propagation"] = Rician(k_factor_db=found.fading.k_db, fading="independent")
+                settings["propagation"] = _scintillate(found.fading, self.deep_space.budget.frequency_hz)
         own = {
             "snr_db": snr_db,
             "mcs": self._select_mcs(snr_db),
@@ -230,6 +232,12 @@ class ResolvedProfile:
     config: ChannelConfig
     contact: Contact | None
     budget: LinkBudget | None
+
+
+def _scintillate(found: Scintillation, frequency_hz: float) -> Rician:
+    """Return fading that turns by one radian in the correlation time: its power is correlated by J0² of their ratio."""
+    speed_m_s = SPEED_OF_LIGHT_M_S / (2 * math.pi * found.correlation_s * frequency_hz)
+    return Rician(k_factor_db=found.k_db, speed_m_s=speed_m_s, carrier_frequency_hz=frequency_hz)
 
 
 def _check_es_n0_db(budget: LinkBudget) -> float:

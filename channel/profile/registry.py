@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from channel.plugins import CHANNELS, describe_plugin, load_plugin, one_line, plugin_names
 from channel.profile.profile import Profile
 from shared.errors import ConfigError, LinkError, SetupError, UnknownNameError
-from shared.validation import validate
+from shared.validation import short_repr, validate
 from shared.yaml_text import yaml_mapping, yaml_value
 
 if TYPE_CHECKING:
@@ -40,14 +40,50 @@ def load_profile(name: str, changes: Mapping[str, str] | None = None) -> Profile
 def parse_profile(text: str, what: str, changes: Mapping[str, str] | None = None) -> Profile:
     """Return the profile in a YAML document, with ``changes`` made to it; ``what`` names the document in messages.
 
+    A document may begin with ``extends``: the name of a channel, or a list of names. Its settings are laid over theirs.
+
     Raises:
         UnknownNameError, ConfigError, SetupError: as ``load_profile``.
     """
-    document = yaml_mapping(text, what)
+    document = _read_document(text, what, ())
     _check_deep_space(document, what, changes or {})
     for setting, value in (changes or {}).items():
         _set_value(document, setting, yaml_value(value, setting))
     return validate(Profile, document)
+
+
+def _read_document(text: str, what: str, within: tuple[str, ...]) -> dict[str, Any]:
+    """Return the settings of a YAML document, laid over those of the channels that its ``extends`` names.
+
+    ``within`` are the channels whose ``extends`` led here.
+    """
+    document = yaml_mapping(text, what)
+    named = document.pop("extends", [])
+    names = [named] if isinstance(named, str) else named
+    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise ConfigError(f"extends = {short_repr(named)}: give the name of a channel, or a list of names")
+    whole: dict[str, Any] = {}
+    for name in names:
+        if name in within:
+            raise ConfigError(f"extends = {short_repr(name)}: {what} extends itself by way of {', '.join(within)}")
+        whole = _lay_over(whole, _read_document(_read_profile_text(name), f"channel '{name}'", (*within, name)))
+    return _lay_over(whole, document)
+
+
+def _lay_over(under: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``under`` with the settings of ``over``; groups merge, but a propagation of another kind replaces."""
+    merged = dict(under)
+    for name, value in over.items():
+        held = merged.get(name)
+        if (
+            isinstance(held, dict)
+            and isinstance(value, dict)
+            and value.get("kind", held.get("kind")) == held.get("kind")
+        ):
+            merged[name] = _lay_over(held, value)
+        else:
+            merged[name] = value
+    return merged
 
 
 def _read_profile_text(name: str) -> str:

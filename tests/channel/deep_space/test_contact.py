@@ -66,6 +66,10 @@ def test_behind_the_sun_the_signal_fades():
     assert isinstance(resolved.config.propagation, Rician)
     assert resolved.config.propagation.k_factor_db == predict_scintillation(seen.sun_angle_deg, 8.42e9).k_db < 0
     assert 70 < resolved.budget["Sun noise"] < 155
+    # Through the 2 ms of a packet and on to the next the fade stays: the pattern drifts for 0.15 s.
+    turn_s = 1 / resolved.config.propagation.turn_rad_s
+    assert turn_s == pytest.approx(resolved.contact.fading.correlation_s)
+    assert 0.1 < turn_s < 0.2
 
 
 def test_a_delay_line_keeps_the_power_that_empty_carriers_do_not_use(mars):

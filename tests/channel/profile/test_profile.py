@@ -185,3 +185,35 @@ def test_a_broken_plugin_package_is_named_in_one_line(source, words, installed):
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, ConfigError) or "package semlink-nakagami" in str(caught.value)
     assert load_profile("awgn").snr_db == 5
+
+
+def test_a_profile_is_composed_of_channels_and_its_own_settings():
+    own = "snr_db: 9\npropagation: {speed_m_s: 20}\nimpairments: {jitter: {mean_s: 1e-3}}"
+    text = f"extends: [tdl-a, gilbert-elliott]\n{own}"
+    profile, tdl_a = parse_profile(text, "mine"), load_profile("tdl-a")
+    assert profile.snr_db == 9
+    assert profile.symbol_rate_hz == tdl_a.symbol_rate_hz
+    assert profile.propagation == tdl_a.propagation.model_copy(update={"speed_m_s": 20.0})
+    assert profile.impairments.bursts == load_profile("gilbert-elliott").impairments.bursts
+    assert profile.impairments.jitter.mean_s == 1e-3
+    replaced = parse_profile("extends: tdl-a\npropagation: {kind: rayleigh}", "mine")
+    assert replaced.propagation.kind == "rayleigh"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("extends: 7", r"^extends = 7: give the name of a channel"),
+        ("extends: [awgn, 7]", r"^extends = .*: give the name of a channel"),
+        ("extends: nowhere", r"^unknown channel 'nowhere'"),
+    ],
+)
+def test_a_wrong_composition_is_refused(text, message):
+    with pytest.raises(LinkError, match=message):
+        parse_profile(text, "mine")
+
+
+def test_a_channel_that_extends_itself_is_refused(monkeypatch):
+    monkeypatch.setattr("channel.profile.registry._read_profile_text", lambda name: f"extends: {name}")
+    with pytest.raises(ConfigError, match=r"^extends = 'a': channel 'a' extends itself by way of a"):
+        load_profile("a")
