@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, SerializeAsAny
 
 from channel.plugins import PROPAGATIONS, describe_plugin, load_plugin, plugin_names
 from channel.propagation.base import PropagationKind, PropagationSettings
+from channel.propagation.impulse import ImpulseSettings
 from channel.propagation.kinds import Awgn, BlockFading, Rayleigh, Rician, Tdl
 from channel.propagation.trace import TraceSettings
 from shared.errors import ConfigError, SetupError, UnknownNameError
@@ -43,11 +44,18 @@ def _build_trace(settings: TraceSettings, variance: float, symbol_rate_hz: float
     return TraceChannel(settings, variance)
 
 
+def _build_impulse(settings: ImpulseSettings, variance: float, symbol_rate_hz: float) -> ChannelModel:
+    from channel.propagation.impulse_channel import ImpulseChannel  # noqa: PLC0415 - imports torch, seconds
+
+    return ImpulseChannel(settings, variance, symbol_rate_hz)
+
+
 _BUILT_IN: Final = {
     "awgn": PropagationKind(Awgn, _build_awgn),
     "rayleigh": PropagationKind(Rayleigh, _build_block_fading),
     "rician": PropagationKind(Rician, _build_block_fading),
     "tdl": PropagationKind(Tdl, _build_tdl),
+    "impulse": PropagationKind(ImpulseSettings, _build_impulse),
     "trace": PropagationKind(TraceSettings, _build_trace),
 }
 
