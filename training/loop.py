@@ -132,7 +132,9 @@ class _Run:
         self.accelerator = Accelerator(
             mixed_precision=_choose_precision(plan.precision), cpu=not torch.cuda.is_available()
         )
-        self.mean = copy.deepcopy(recipe.network).eval()
+        # Frozen parameters stay the same, and a large base is not copied.
+        frozen = {id(one): one for one in recipe.network.parameters() if not one.requires_grad}
+        self.mean = copy.deepcopy(recipe.network, frozen).eval()
         self.optimisers = _make_optimisers(recipe.network, plan)
         self.network, *self.optimisers = self.accelerator.prepare(recipe.network, *self.optimisers)
         self.mean.to(self.accelerator.device)
