@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.abc
 import importlib.machinery
 import sys
@@ -88,6 +89,28 @@ def replace(modules: Mapping[str, ModuleType | None]) -> Iterator[None]:
     finally:
         for name in replaced:
             del sys.modules[name]
+
+
+def import_at_call(name: str) -> ModuleType:
+    """Return a module for ``replace`` instead of ``name``: what is taken from it imports ``name`` when it is called.
+
+    Once the block of ``replace`` has ended, the attributes of the module are those of ``name``.
+    """
+    module = ModuleType(name)
+
+    def look_up(attribute: str) -> Any:
+        if attribute.startswith("__"):
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
+        if sys.modules.get(name) is not module:
+            return getattr(importlib.import_module(name), attribute)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            return getattr(importlib.import_module(name), attribute)(*arguments, **named)
+
+        return call
+
+    module.__getattr__ = look_up  # type: ignore[method-assign]
+    return module
 
 
 def stand_in_compiler() -> ModuleType:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import safetensors.torch
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from shared.errors import SetupError
@@ -37,7 +36,8 @@ class TextEncoder:
         try:
             with TORCH_IMPORTS:
                 allow_torchvision()
-                from transformers import BertConfig, BertModel  # noqa: PLC0415 - seconds to import
+                from tokenizers import Tokenizer  # noqa: PLC0415 - seconds to import
+                from transformers import BertConfig, BertModel  # noqa: PLC0415
 
                 network = BertModel(BertConfig.from_json_file(folder / "config.json"), add_pooling_layer=False)
             tensors = safetensors.torch.load_file(folder / "model.safetensors")

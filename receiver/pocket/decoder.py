@@ -135,7 +135,8 @@ class PocketDecoder:
 
         device = select_device(self._device_name)
         with report_out_of_memory("the pocket decoder", str(device)):
-            return PocketPipeline(load_networks(self._folder, device), device)
+            networks = load_networks(self._folder, device, flow_at_use=self.default_steps == 0)
+            return PocketPipeline(networks, device)
 
 
 def _load_text_encoder() -> TextEncoder:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from receiver.pocket.diffusers_import import ConfigMixin, ModelMixin, register_to_config
 from receiver.pocket.prompt import Prompt, PromptEmbedding, new_places
+from receiver.pocket.saved_network import SavedNetwork
 from receiver.pocket.sizes import RESTORER_SCALE
 from shared.latent.layout import LATENT_STRIDE
 
@@ -30,12 +30,11 @@ The latent synthesis leaves edges between its blocks, which the restorer would s
 """
 
 
-class FallbackSynthesis(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is untyped
+class FallbackSynthesis(SavedNetwork):
     """Predicts, at a sixteenth of the picture's size, what the prompt adds to the picture of the latent channels."""
 
-    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self, width: int = 96, heads: int = 4) -> None:
-        super().__init__()
+        super().__init__(width=width, heads=heads)
         # The attributes' names are the keys of the weights that ship.
         self.words = PromptEmbedding(width)
         self.places = new_places(LAYOUT_SIDE * LAYOUT_SIDE, width)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
 from receiver.pocket.prompt import limit_regions
 from shared.latent.layout import LATENT_CHANNELS
 from shared.regions.region import REGIONS_MAX
@@ -16,6 +15,7 @@ from shared.text import TEXT_WIDTH
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
     from receiver.pocket.fallback import FallbackSynthesis
     from receiver.pocket.prompt import PromptEmbedding
     from receiver.pocket.rrdbnet import RRDBNet
@@ -61,6 +61,8 @@ def new_autoencoder() -> AutoencoderDC:
     AutoencoderDC (Chen et al. 2024) moves pixels into channels, with shortcuts around every block. Its norms use one
     position only, so the results of overlapping tiles agree. docs/decoder.md says why it is not AutoencoderTiny.
     """
+    from receiver.pocket.diffusers_import import AutoencoderDC  # noqa: PLC0415 - a second; the decoder's default needs none of it
+
     widths, layers, none = (64, 64, 128, 128), (0, 2, 2, 3), ((),) * 4
     return AutoencoderDC(
         latent_channels=AUTOENCODER_CHANNELS,
@@ -75,6 +77,8 @@ def new_autoencoder() -> AutoencoderDC:
 
 def new_unet(widths: tuple[int, int, int] = WIDTHS) -> UNet2DConditionModel:
     """Return an untrained flow network, from latent to velocity. ``widths`` are multiples of 32."""
+    from receiver.pocket.diffusers_import import UNet2DConditionModel  # noqa: PLC0415 - a second; the decoder's default needs none of it
+
     return UNet2DConditionModel(
         in_channels=AUTOENCODER_CHANNELS,
         out_channels=AUTOENCODER_CHANNELS,
@@ -90,6 +94,8 @@ def new_unet(widths: tuple[int, int, int] = WIDTHS) -> UNet2DConditionModel:
 
 def new_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
     """Return a ControlNet (Zhang et al. 2023) for ``unet``: a copy of its encoder with outputs at zero."""
+    from receiver.pocket.diffusers_import import ControlNetModel  # noqa: PLC0415 - a second; the decoder's default needs none of it
+
     controlnet: ControlNetModel = ControlNetModel.from_unet(
         unet,
         conditioning_embedding_out_channels=(unet.config.block_out_channels[0],),

@@ -58,7 +58,7 @@ class PocketPipeline:
         self.device = device
         self.side = side or (CUDA_SIDE if device.type == "cuda" else CPU_SIDE)
         self._networks = networks
-        self.dtype = next(networks.unet.parameters()).dtype
+        self.dtype = next(networks.restorer.parameters()).dtype
         self._picture_tiling = Tiling(self.side, overlap, MULTIPLE)
         self._quarter_tiling = Tiling(self.side // RESTORER_SCALE, overlap // RESTORER_SCALE)
         self._channel_tiling = Tiling(self.side // LATENT_STRIDE, overlap // LATENT_STRIDE)
@@ -119,7 +119,7 @@ class PocketPipeline:
         """Return images that replace lost HCIs, ``[B, 3, ceil(height / 4), ceil(width / 4)]``, 0 to 1."""
         rows, columns = latent_size(width, height)
         latent, received = (part.to(self.device) for part in batch_latent(conditioning, rows, columns))
-        prompt = batch_text(conditioning).to(self.device, self._networks.fallback.dtype)
+        prompt = batch_text(conditioning).to(self.device, torch.float32)
         masks = batch_masks(conditioning).to(self.device)
         layout = self._networks.fallback.lay_out_prompt(prompt, masks, rows, columns).float()
 

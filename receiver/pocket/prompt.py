@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from receiver.pocket.diffusers_import import ConfigMixin, ModelMixin, register_to_config
+from receiver.pocket.saved_network import SavedNetwork
 from shared.regions.region import REGIONS_MAX
 from shared.text import TEXT_WIDTH
 from shared.tokens.stream import MAX_TOKENS, QUANTISER_LEVELS, TokenKind
@@ -89,12 +89,11 @@ def new_places(*shape: int) -> nn.Parameter:
     return nn.Parameter(places if places.is_meta else places.normal_(std=1 / 8))
 
 
-class PromptEmbedding(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is untyped
+class PromptEmbedding(SavedNetwork):
     """Embeds a prompt: a linear map for each kind of stream, and learned positions for semantic tokens."""
 
-    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self, width: int = TEXT_WIDTH) -> None:
-        super().__init__()
+        super().__init__(width=width)
         self.caption = nn.Linear(TEXT_WIDTH, width)
         self.regions = nn.Linear(TEXT_WIDTH, width)
         self.tokens = nn.Linear(len(QUANTISER_LEVELS), len(TokenKind) * width)
@@ -103,7 +102,7 @@ class PromptEmbedding(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffuse
     def forward(self, prompt: Prompt) -> Tensor:
         """Return the prompt tokens ``[B, 1 + C + N + 3, width]``; the first, the null token, is zero."""
         batch, count, _ = prompt.codes.shape
-        width = self.config.width
+        width = self.config["width"]
         rows = torch.arange(batch, device=prompt.codes.device)
         kinds = prompt.kinds.to(rows.device)
         tokens = self.tokens(prompt.codes).view(batch, count, len(TokenKind), width)[rows, :, kinds]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from receiver.convolution import Convolution
-from receiver.pocket.diffusers_import import ConfigMixin, ModelMixin, register_to_config
+from receiver.pocket.saved_network import SavedNetwork
 
 RESIDUAL_SCALE = 0.2
 SLOPE = 0.2
@@ -45,12 +45,11 @@ class ResidualInResidual(nn.Module):
         return x + RESIDUAL_SCALE * cast("Tensor", self.blocks(x))
 
 
-class RRDBNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers is untyped
+class RRDBNet(SavedNetwork):
     """Enlarges a picture four times. Most layers work at the small size."""
 
-    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self, width: int = 64, growth: int = 32, depth: int = 23) -> None:
-        super().__init__()
+        super().__init__(width=width, growth=growth, depth=depth)
         self.first = Convolution(3, width)
         self.body = nn.Sequential(*(ResidualInResidual(width, growth) for _ in range(depth)))
         self.body_end = Convolution(width, width)

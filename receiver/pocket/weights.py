@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import json
@@ -13,30 +14,28 @@ from safetensors import SafetensorError
 
 from receiver.pocket.config import CONFIG_NAME, PocketConfig, read_config, weights_hint
 from receiver.pocket.devices import compute_dtype
-from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
 from receiver.pocket.fallback import FallbackSynthesis
 from receiver.pocket.networks import AUTOENCODER_CHANNELS, CONTROL_CHANNELS, PocketNetworks
 from receiver.pocket.prompt import PromptEmbedding
 from receiver.pocket.rrdbnet import RRDBNet
 from receiver.pocket.synthesis import load_synthesis
 from shared.errors import SetupError
+from shared.lazy import Lazy
 from shared.text import TEXT_WIDTH
+from shared.weights import are_finite
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from torch import Tensor
 
 WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
 LFS_POINTER = b"version https://git-lfs"
-CLASSES = {
-    "restorer": RRDBNet,
-    "autoencoder": AutoencoderDC,
-    "unet": UNet2DConditionModel,
-    "controlnet": ControlNetModel,
-    "words": PromptEmbedding,
-    "sketch": FallbackSynthesis,
-}
+OWN = {"restorer": RRDBNet, "words": PromptEmbedding, "sketch": FallbackSynthesis}
+"""The networks that are defined here, by the name of their folder."""
+DIFFUSERS = {"autoencoder": "AutoencoderDC", "unet": "UNet2DConditionModel", "controlnet": "ControlNetModel"}
+"""The networks of the flow, which diffusers defines."""
 EXPECTED: dict[str, dict[str, int]] = {
     "restorer": {},
     "autoencoder": {"latent_channels": AUTOENCODER_CHANNELS},
@@ -58,8 +57,12 @@ FIELDS = {"words": "prompt_embedding", "sketch": "fallback"}
 """Fields of ``PocketNetworks`` that have another name than their folder."""
 
 
-def load_networks(folder: Path, device: torch.device, dtype: torch.dtype | None = None) -> PocketNetworks:
+def load_networks(
+    folder: Path, device: torch.device, dtype: torch.dtype | None = None, *, flow_at_use: bool = False
+) -> PocketNetworks:
     """Return the networks in ``folder`` on ``device``, frozen, in ``dtype``; None selects it by the device.
+
+    With ``flow_at_use`` the networks of the flow load when they are first used, and may then raise a ``SetupError``.
 
     Raises:
         SetupError: a file is missing, damaged, or holds another network than this version expects.
@@ -71,9 +74,14 @@ def load_networks(folder: Path, device: torch.device, dtype: torch.dtype | None 
             f"{weights_hint()}"
         )
     dtype = dtype or compute_dtype(device)
-    loaded = {
-        FIELDS.get(name, name): _load_network(folder / name, config.sha256.get(name), device, dtype) for name in CLASSES
-    }
+    loaded: dict[str, Any] = {}
+    for name in (*OWN, *DIFFUSERS):
+        load = functools.partial(_load_network, folder / name, config.sha256.get(name), device, dtype)
+        if flow_at_use and name in DIFFUSERS:
+            _check_files(folder / name)
+            loaded[name] = LoadedAtUse(load)
+        else:
+            loaded[FIELDS.get(name, name)] = load()
     loaded["fallback"].float()  # small, and rounding would change its colours
     return PocketNetworks(**loaded, synthesis=load_synthesis().to(device), sigma=config.sigma)
 
@@ -82,7 +90,7 @@ def save_networks(networks: PocketNetworks, folder: Path, *, steps: int = 1, fid
     """Write ``networks`` into ``folder`` as float16, with the decoder's default ``steps`` and ``fidelity``."""
     folder.mkdir(parents=True, exist_ok=True)
     hashes = {}
-    for name in CLASSES:
+    for name in (*OWN, *DIFFUSERS):
         network = getattr(networks, FIELDS.get(name, name))
         network.save_config(folder / name)
         tensors = {key: value.detach().half().contiguous().cpu() for key, value in network.state_dict().items()}
@@ -91,6 +99,41 @@ def save_networks(networks: PocketNetworks, folder: Path, *, steps: int = 1, fid
         hashes[name] = hashlib.sha256(data).hexdigest()
     config = PocketConfig(sigma=networks.sigma, steps=steps, fidelity=fidelity, text_width=TEXT_WIDTH, sha256=hashes)
     (folder / CONFIG_NAME).write_text(config.model_dump_json(indent=2) + "\n")
+
+
+class LoadedAtUse:
+    """Stands for a network, and loads it at the first call or the first look at an attribute."""
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self._network = Lazy(load)
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Run the network."""
+        return self._network()(*arguments, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the network."""
+        return getattr(self._network(), name)
+
+
+def _check_files(folder: Path) -> None:
+    """Check that the files of a network are there, before it is used.
+
+    Raises:
+        SetupError: one is not.
+    """
+    for name in (CONFIG_NAME, WEIGHTS_NAME):
+        if not (folder / name).is_file():
+            raise SetupError(f"no weights of the pocket decoder: {folder / name} cannot be read; {weights_hint()}")
+
+
+def _network_class(name: str) -> Any:
+    """Return the class of the network in the folder ``name``."""
+    if name in OWN:
+        return OWN[name]
+    from receiver.pocket import diffusers_import  # noqa: PLC0415 - a second; the decoder's default needs none of it
+
+    return getattr(diffusers_import, DIFFUSERS[name])
 
 
 def _load_network(folder: Path, sha256: str | None, device: torch.device, dtype: torch.dtype) -> Any:
@@ -108,15 +151,13 @@ def _load_network(folder: Path, sha256: str | None, device: torch.device, dtype:
 
 def _build_network(folder: Path, expected: dict[str, int]) -> Any:
     """Return the network of ``config.json`` in ``folder``, without storage for its weights."""
-    path = folder / CONFIG_NAME
+    path, make = folder / CONFIG_NAME, _network_class(folder.name)
     try:
         settings = dict(json.loads(path.read_bytes()))
-        arguments = {
-            key: settings[key] for key in inspect.signature(CLASSES[folder.name]).parameters if key in settings
-        }
+        arguments = {key: settings[key] for key in inspect.signature(make).parameters if key in settings}
         # On "meta" no weights are drawn: torch's default generator does not change, and no time is lost.
         with torch.device("meta"):
-            network = CLASSES[folder.name](**arguments)
+            network = make(**arguments)
         wrong = {key: network.config[key] for key, value in expected.items() if network.config[key] != value}
     except OSError as error:
         raise SetupError(f"no weights of the pocket decoder: {path} cannot be read; {weights_hint()}") from error
@@ -152,7 +193,7 @@ def _check_shapes(path: Path, expected: dict[str, torch.Size], tensors: dict[str
             fault = f"lacks {key}" if key in expected else f"holds {key}, which is not in its network"
         elif tensors[key].shape != expected[key]:
             fault = f"holds {key} of {list(tensors[key].shape)} instead of {list(expected[key])}"
-        elif not (tensors[key].is_floating_point() and bool(torch.isfinite(tensors[key]).all())):
+        elif not (tensors[key].is_floating_point() and are_finite([tensors[key]])):
             fault = f"holds {key} with values that are not finite"
         else:
             continue

@@ -59,7 +59,7 @@ def load_real_esrgan_x4() -> RRDBNet:
     from receiver.pocket.esrgan import load_real_esrgan  # noqa: PLC0415
 
     network = load_real_esrgan().requires_grad_(requires_grad=False).eval()
-    return cast("RRDBNet", network.to(memory_format=torch.channels_last))
+    return cast("RRDBNet", network.to(memory_format=torch.channels_last))  # type: ignore[call-overload]  # not in torch's types
 
 
 def upscale_4x(small: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -89,6 +89,8 @@ def main() -> None:
     # gRPC's core writes lines of its own to standard error, even if nothing is wrong.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.environ.setdefault("OMP_NUM_THREADS", str(choose_threads(next(iter(sys.argv[1:]), ""))))
+    # A thread of OpenMP that has nothing to do leaves its core to others, such as the one that imports what comes next.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()

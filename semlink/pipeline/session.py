@@ -59,7 +59,7 @@ class LocalSession:
         """Do nothing: there is no connection to close."""
 
     def prepare(self, receive: receiver_pb2.ReceiveSettings) -> None:
-        """Check ``receive``, and start to load its decoder and the channel's codes in a thread.
+        """Check ``receive``, and start to load the channel's codes and its decoder in a thread.
 
         A refusal of something else does not wait for them.
 
@@ -189,10 +189,10 @@ class LocalSession:
         return describe_channel(settings)
 
     def _load(self, decoder: str) -> None:
-        """Load the decoder and the channel's codes ahead of their use, which reports what fails."""
+        """Load the channel's codes, then the decoder, ahead of their use, which reports what fails."""
         with contextlib.suppress(Exception):
-            self.pipeline.decoder(decoder)
             self.pipeline.chains()
+            self.pipeline.decoder(decoder)
 
     def _encode(
         self, picture: Picture, codec: Codec, settings: sender_pb2.SendSettings, on_stage: OnStage

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from shared.deferred_imports import defer, replace, stand_in_compiler
+from shared.deferred_imports import defer, import_at_call, replace, stand_in_compiler
 
 FILES = {
     "parcel/__init__.py": (),
@@ -18,6 +18,8 @@ FILES = {
     ),
     "parcel/large/part.py": ("LOG.append('part')", "PART = 1"),
     "parcel/large/other.py": ("LOG.append('other')", "O = 2"),
+    "parcel/user.py": ("import parcel.tools as tools", "from parcel.tools import add", "def double(x: tools.Any): ..."),
+    "parcel/tools.py": ("LOG.append('tools')", "N = 3", "def add(a, b): return a + b"),
     "parcel/swapped/__init__.py": (
         "import sys, types",
         "new = types.ModuleType(__name__)",
@@ -64,6 +66,17 @@ def test_a_replaced_module_is_there_again_afterwards(log):
     with replace({"parcel.large.other": None}), pytest.raises(ImportError):
         importlib.import_module("parcel.large")
     assert importlib.import_module("parcel.large").O == 2
+
+
+def test_what_is_taken_from_a_stand_in_is_imported_when_it_is_called(log):
+    with replace({"parcel.tools": import_at_call("parcel.tools")}):
+        user = importlib.import_module("parcel.user")
+    assert log == []
+    assert (user.add(1, b=2), log) == (3, ["tools"])
+    assert user.tools.N == 3
+    assert importlib.import_module("parcel.tools") is not user.tools
+    with pytest.raises(AttributeError):
+        _ = user.tools.missing
 
 
 def test_without_a_compiler_marked_functions_stay_as_they_are():

@@ -29,7 +29,7 @@ class RestorerNetwork(nn.Module):
 
     def __init__(self, restorer: RRDBNet, weights: Weights) -> None:
         super().__init__()
-        self.restorer = restorer.to(memory_format=torch.channels_last)
+        self.restorer = restorer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's types
         self.loss = PictureLoss(weights)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:

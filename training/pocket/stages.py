@@ -127,7 +127,7 @@ def make_refiner_recipe(
     """Return the refiner's recipe; what the frozen networks make of the pairs is cached in ``runs``."""
     from training.pocket.frozen_extractors import FrozenExtractors  # noqa: PLC0415
 
-    networks.restorer.to(memory_format=torch.channels_last).eval()
+    networks.restorer.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]  # missing in torch's types
     extractors, words = FrozenExtractors(), load_token_networks(runs, shipped.parent / "tokens")[TokenKind.SPW]
     streams = [*extractors.make_stream_sources(), extractors.make_pseudo_word_source(words)]
     codebook = runs / CODEBOOK

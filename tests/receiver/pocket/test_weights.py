@@ -19,7 +19,7 @@ from receiver.pocket.fallback import FallbackSynthesis
 from receiver.pocket.prompt import PromptEmbedding
 from receiver.pocket.rrdbnet import RRDBNet
 from receiver.pocket.synthesis import load_synthesis
-from receiver.pocket.weights import FIELDS, WEIGHTS_NAME, load_networks, save_networks
+from receiver.pocket.weights import DIFFUSERS, FIELDS, WEIGHTS_NAME, load_networks, save_networks
 from shared.errors import SetupError
 from shared.torch_devices import select_device
 
@@ -61,8 +61,8 @@ def test_saved_networks_load_again(weights, tmp_path):
         assert (tmp_path / "again" / path).read_bytes() == (weights / path).read_bytes()
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_diffusers_loads_each_folder_itself(weights, name):
+@pytest.mark.parametrize("name", DIFFUSERS)
+def test_diffusers_loads_its_networks_itself(weights, name):
     theirs = NETWORKS[name].from_pretrained(weights / name, low_cpu_mem_usage=False).state_dict()
     ours = getattr(load_networks(weights, CPU, torch.float32), FIELDS.get(name, name)).state_dict()
     assert theirs.keys() == ours.keys()
@@ -242,6 +242,33 @@ def test_weights_that_appear_later_load_without_a_new_decoder(copy, guidance_for
         decoder.reconstruct(guidance_for(64, 64), DecodeOptions())
     (copy / "away").rename(copy / "unet")
     assert decoder.reconstruct(guidance_for(64, 64), DecodeOptions()).pixels.shape == (64, 64, 3)
+
+
+@pytest.fixture
+def without_flow(copy):
+    """Weights whose default leaves the flow out, as those that ship."""
+    path = copy / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "steps": 0}))
+    return copy
+
+
+def test_networks_of_the_flow_load_when_they_are_first_used(without_flow, guidance_for):
+    path, guidance = without_flow / "autoencoder" / WEIGHTS_NAME, guidance_for(64, 64)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    decoder = PocketDecoder("cpu", without_flow)
+    decoder.reconstruct(guidance, DecodeOptions(steps=0))
+    with pytest.raises(SetupError, match=r"autoencoder/.* is damaged"):
+        decoder.reconstruct(guidance, DecodeOptions(steps=1))
+    path.write_bytes(whole)
+    assert decoder.reconstruct(guidance, DecodeOptions(steps=1)).pixels.shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("file", ["config.json", WEIGHTS_NAME])
+def test_networks_that_are_not_used_must_be_there(without_flow, file):
+    (without_flow / "unet" / file).unlink()
+    with pytest.raises(SetupError, match=f"unet/{file} cannot be read"):
+        PocketDecoder("cpu", without_flow).load()
 
 
 def test_a_missing_latent_synthesis_is_one_line(tmp_path):
