@@ -332,7 +332,9 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
     def _load_decoder(self, name: str) -> Decoder:
         """Load the decoder ``name`` and record it."""
         with self._telemetry.loading(name):
-            return load_decoder(name, self._device)
+            decoder = load_decoder(name, self._device)
+        self._metrics.show_models(decoder)
+        return decoder
 
 
 def receiver_spec(

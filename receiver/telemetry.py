@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from receiver.metrics.names import PERCEPTUAL
 from shared.outcome import OUTCOMES, outcome_of
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from receiver.decoders.base import Decoder
     from shared.rpc.semlink.v1 import packet_pb2
 
 AGREEMENTS = ("top1", "top5")
@@ -45,6 +46,12 @@ class ReceiverMetrics:
         self._rejected = Counter(
             "semlink_rejected_packets", "Packets that are not of this link, or fail their CRC-16.", registry=registry
         )
+        self._models = Gauge(
+            "semlink_model_info",
+            "1 for each model of a loaded decoder, with its id and revision.",
+            ["decoder", "part", "model", "revision"],
+            registry=registry,
+        )
         self._psnr = histogram("semlink_psnr_db", "PSNR of the picture.", PSNR_DB)
         self._ms_ssim = histogram("semlink_ms_ssim", "MS-SSIM of the picture.", RATIOS)
         self._trust = histogram("semlink_trust", "Mean of the trust map, 0 (invented) to 1 (received).", RATIOS)
@@ -60,6 +67,11 @@ class ReceiverMetrics:
             (0.5, 1.0),
             "measure",
         )
+
+    def show_models(self, decoder: Decoder) -> None:
+        """Show which models ``decoder`` uses."""
+        for one in decoder.models:
+            self._models.labels(decoder.name, one.part, one.model, one.revision).set(1)
 
     def count_picture(self, session: packet_pb2.Session, report: receiver_pb2.ReceiveReport) -> None:
         """Count the picture of ``report``."""

@@ -41,7 +41,7 @@ FROM ${PYTHON_IMAGE} AS run
 ENV PATH=/opt/semlink/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp \
     PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin semlink \
-    && install --directory --owner 10001 --group 10001 /out \
+    && install --directory --owner 10001 --group 10001 /out /models \
     && python -m venv /opt/semlink
 WORKDIR /src
 COPY constraints.txt ./
@@ -84,8 +84,8 @@ RUN --mount=type=bind,from=wheel-experiment,source=/wheels,target=/wheels pip in
 WORKDIR /out
 USER 10001:10001
 
-# The experiment with Ray, for deploy/kubernetes/sweep.
 FROM experiment AS sweep
+# The experiment with Ray, for deploy/kubernetes/sweep.
 USER 0
 RUN --mount=type=cache,target=/tmp/.cache/pip \
     pip install -c /src/constraints.txt "ray[default]"

@@ -315,6 +315,12 @@ SERVICES = Dashboard(
             kind=Kind.NUMBER,
         ),
         Panel(
+            "Models of the decoders",
+            "Id and revision of each model that a loaded decoder uses.",
+            (Query("max by (decoder, part, model, revision) (semlink_model_info)"),),
+            kind=Kind.TABLE,
+        ),
+        Panel(
             "Calls by code",
             "gRPC calls that ended.",
             (Query(f"sum by (service, method, code) (increase(semlink_rpcs_total[{WINDOW}]))", "{{method}} {{code}}"),),

@@ -63,6 +63,15 @@ class Reconstruction:
     fidelity: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ModelId:
+    """A model that a decoder uses: its part, its name or hub id, and its revision or a hash, "" if it has none."""
+
+    part: str
+    model: str
+    revision: str = ""
+
+
 class Decoder(Protocol):
     """Decodes a picture from any subset of the guidance. Several threads may call it at once."""
 
@@ -71,6 +80,11 @@ class Decoder(Protocol):
     @property
     def device(self) -> str:
         """Where it computes: ``cpu``, ``cuda`` ..."""
+        ...
+
+    @property
+    def models(self) -> tuple[ModelId, ...]:
+        """The models that it uses."""
         ...
 
     @property

@@ -21,6 +21,7 @@ class UpsampleDecoder:
     device = "cpu"
     default_steps = None
     max_steps = 4
+    models = ()
 
     def reconstruct(
         self, guidance: Guidance, options: DecodeOptions, stop: Event | None = None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from receiver.decoders.base import ModelId
 from receiver.decoders.out_of_memory import report_out_of_memory
 from receiver.hub.conditions import make_conditions
 from receiver.pocket.decoder import PocketDecoder
 from shared.errors import SetupError
 from shared.hub.files import find_profile, pull_command
-from shared.hub.layout import DECODER_ROLES
+from shared.hub.layout import DECODER_ROLES, parts_of
 from shared.lazy import Lazy
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ class HubDecoder:
             SetupError: there is no such device.
         """
         return self._pocket.device
+
+    @property
+    def models(self) -> tuple[ModelId, ...]:
+        """The models of the profile that it loads."""
+        parts = [part for part in parts_of(self._profile) if part.role in DECODER_ROLES]
+        return tuple(ModelId(part.role, part.source.at, part.source.revision or "") for part in parts)
 
     def load(self) -> HubPipeline:
         """Load the networks if they are not loaded yet, and return the pipeline that runs them.

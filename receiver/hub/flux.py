@@ -157,14 +157,18 @@ def new_control_branch(
 
     Its input has 64 channels: the latent channels and their availability.
     """
-    config = transformer.config
-    return diffusers.FluxControlNetModel.from_transformer(
-        transformer,
-        num_layers=multi_stream,
-        num_single_layers=single_stream,
-        attention_head_dim=config.attention_head_dim,
-        num_attention_heads=config.num_attention_heads,
+    # FluxControlNetModel.from_transformer keeps the number of blocks of a base that was made with the defaults.
+    settings = {name: value for name, value in transformer.config.items() if not name.startswith("_")}
+    branch = diffusers.FluxControlNetModel.from_config(
+        settings | {"num_layers": multi_stream, "num_single_layers": single_stream}
     )
+    for name in ("time_text_embed", "context_embedder", "x_embedder"):
+        getattr(branch, name).load_state_dict(getattr(transformer, name).state_dict())
+    for name in ("transformer_blocks", "single_transformer_blocks"):
+        getattr(branch, name).load_state_dict(getattr(transformer, name).state_dict(), strict=False)
+    torch.nn.init.zeros_(branch.controlnet_x_embedder.weight)
+    torch.nn.init.zeros_(branch.controlnet_x_embedder.bias)
+    return branch
 
 
 def load_flux(profile: ModelProfile, parts: Mapping[str, FoundPart], device: torch.device, dtype: torch.dtype) -> Flux:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from typing import TYPE_CHECKING
 
+from receiver.decoders.base import ModelId
 from receiver.decoders.out_of_memory import report_out_of_memory
-from receiver.pocket.config import read_config, weights_folder, weights_hint
+from receiver.pocket.config import CONFIG_NAME, read_config, weights_folder, weights_hint
 from shared.errors import SetupError
 from shared.lazy import Lazy
 
@@ -64,6 +66,17 @@ class PocketDecoder:
         from shared.torch_devices import select_device  # noqa: PLC0415 - imports torch
 
         return str(select_device(self._device_name))
+
+    @property
+    def models(self) -> tuple[ModelId, ...]:
+        """Its networks, as one model whose revision is a hash of ``config.json``, which has the hash of each.
+
+        Raises:
+            SetupError: the file cannot be read.
+        """
+        read_config(self._folder)
+        digest = hashlib.sha256((self._folder / CONFIG_NAME).read_bytes()).hexdigest()
+        return (ModelId("base", self.name, digest[:12]),)
 
     def load(self) -> PocketPipeline:
         """Load the networks if they are not loaded yet, and return the pipeline that runs them.

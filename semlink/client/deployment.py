@@ -107,10 +107,10 @@ VARIABLES: Final = tuple(str(field.alias) for field in Deployment.model_fields.v
 
 OTHER_VARIABLES: Final = (
     *("SEMLINK_PUBLISH", "SEMLINK_EXPERIMENT", "SEMLINK_INPUT", "SEMLINK_MEMORY", "SEMLINK_CPUS", "SEMLINK_TAG"),
-    "SEMLINK_GPU_DEVICE",
+    *("SEMLINK_GPU_DEVICE", "SEMLINK_MODEL", "SEMLINK_MODEL_MEMORY", "SEMLINK_PROFILES"),
     *("SEMLINK_SENDER", "SEMLINK_CHANNEL", "SEMLINK_RECEIVER", "SEMLINK_POCKET", PROXY_VARIABLE),
 )
-"""Further variables that start with ``SEMLINK_``: docker compose, clients and the pocket decoder read them."""
+"""Further variables that start with ``SEMLINK_``: docker compose, clients, decoders and model profiles read them."""
 
 
 def require_known(values: Mapping[str, str], path: Path) -> None:

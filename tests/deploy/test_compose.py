@@ -18,10 +18,11 @@ import yaml
 from semlink.cli.main import app
 from semlink.client.addresses import SERVICE_NAMES
 from semlink.client.deployment import VARIABLES, read_env_file
+from shared.hub.registry import profile_names
 
 pytestmark = pytest.mark.timeout(900)  # the first test waits for services, Prometheus and a sweep
 ROOT = Path(__file__).parents[2]
-FILES = ("docker-compose.yml", "docker-compose.gpu.yml")
+FILES = ("docker-compose.yml", "docker-compose.gpu.yml", "docker-compose.models.yml")
 OURS = (*SERVICE_NAMES, "experiment")
 
 
@@ -207,3 +208,18 @@ def test_the_gpu_file_changes_only_the_receiver(compose):
     assert name == "receiver"
     assert gpu["environment"] == {"SEMLINK_DEVICE": "cuda"}
     assert gpu["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
+
+
+def test_models_are_fetched_into_the_volume_that_the_receiver_reads_offline(compose):
+    document = compose("docker-compose.models.yml")
+    fetch, receiver = document["services"]["models"], document["services"]["receiver"]
+    assert fetch["command"] == ["semlink", "models", "pull", "sd-turbo"]
+    assert "sd-turbo" in profile_names()
+    assert fetch["image"] == compose("docker-compose.gpu.yml")["services"]["receiver"]["image"]
+    assert "models:/models" in fetch["volumes"]
+    assert "models:/models:ro" in receiver["volumes"]
+    assert receiver["environment"] == {"HF_HOME": "/models", "HF_HUB_OFFLINE": "1", "SEMLINK_PROFILES": "/profiles"}
+    assert receiver["depends_on"] == {"models": {"condition": "service_completed_successfully"}}
+    assert fetch["read_only"]
+    assert fetch["cap_drop"] == ["ALL"]
+    assert (ROOT / read_env_file(ROOT / ".env")["SEMLINK_PROFILES"]).is_dir()

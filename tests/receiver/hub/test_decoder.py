@@ -7,10 +7,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 
+from receiver.decoder_registry import load_decoder
 from receiver.decoders.base import DecodeOptions
 from receiver.guidance import Guidance
 from receiver.hub.decoder import HubDecoder
+from receiver.telemetry import ReceiverMetrics
 from shared.bitstream import PictureHeader
 from shared.errors import ConfigError, LimitError, ServiceError
 from shared.tokens.stream import TokenKind, Tokens
@@ -208,3 +211,17 @@ def test_a_device_without_room_is_a_limit(decoders, monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda _: 1000)
     with pytest.raises(LimitError, match=r"model profile tiny needs .* free some, or use --decoder pocket"):
         HubDecoder(decoders.make()._profile, "cpu").load()
+
+
+def test_a_decoder_names_its_models(decoders, tiny_pocket):
+    decoder, registry = decoders.make(controlnet=decoders.controlnet()), CollectorRegistry()
+    made = decoder.models
+    assert [(one.part, one.model) for one in made] == [
+        ("base", str(decoders.folders["stable-diffusion"])),
+        ("controlnet", str(decoders.folders["controlnet"])),
+    ]
+    ReceiverMetrics(registry).show_models(decoder)
+    labels = {"decoder": "tiny", "part": "base", "model": made[0].model, "revision": ""}
+    assert registry.get_sample_value("semlink_model_info", labels) == 1
+    (pocket,) = load_decoder("pocket", "cpu").models
+    assert (pocket.model, len(pocket.revision)) == ("pocket", 12)
