@@ -59,7 +59,7 @@ PLANS = {
     "flow": Plan(steps=40_000, batch=16, rate=3e-4, muon_rate=5e-4),
     "finetune": Plan(steps=20_000, batch=4, rate=1e-4, muon_rate=3e-4),
     "fallback": Plan(steps=20_000, batch=32, rate=1e-3, precision="no"),
-    "refiner": Plan(steps=40_000, batch=4, rate=4e-4, sample_every=500),
+    "refiner": Plan(steps=40_000, batch=4, rate=4e-4, sample_every=2000),
 }
 WEIGHTS = {
     "restorer": Weights(),
