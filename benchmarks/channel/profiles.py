@@ -24,10 +24,13 @@ from channel.link.transmission import Transmission
 from channel.phy.coding import ChainCache
 from channel.profile.profile import AUTO
 from channel.profile.registry import channel_names, load_profile
+from channel.propagation.kinds import MovingReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from channel.config import ChannelConfig
 
 PACKET_BYTES = 64
 MCS = 4
@@ -53,9 +56,8 @@ def measure_points(packets: int) -> list[Point]:
     for name in channel_names():
         for snr_db in SNRS_DB:
             changes = {"snr_db": str(snr_db)} | ({"mcs": str(MCS)} if load_profile(name).mcs == AUTO else {})
-            if name.startswith(("rayleigh", "rician", "tdl")):  # the packets of one picture would share few fades
-                changes["propagation.fading"] = "independent"
-            transmission = Transmission(Link(load_profile(name, changes).config(run_seed=1), chains), 0)
+            config = _fade_independently(load_profile(name, changes).config(run_seed=1))
+            transmission = Transmission(Link(config, chains), 0)
             transmission.carry(sent)
             transmission.finish()
             delivered = transmission.report().outcomes[PacketOutcome.DELIVERED]
@@ -63,6 +65,14 @@ def measure_points(packets: int) -> list[Point]:
             points.append(Point(name, snr_db, delivered / packets, interval.low, interval.high))
         print(name, [point.delivered for point in points[-len(SNRS_DB) :]], flush=True)
     return points
+
+
+def _fade_independently(config: ChannelConfig) -> ChannelConfig:
+    """Return ``config`` with a fade for each packet: the packets of one picture would share few."""
+    if not isinstance(config.propagation, MovingReceiver):
+        return config
+    alone = config.propagation.model_copy(update={"fading": "independent"})
+    return config.model_copy(update={"propagation": alone})
 
 
 def _make_packet(seed: int) -> bytes:
