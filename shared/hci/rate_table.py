@@ -6,6 +6,7 @@ from __future__ import annotations
 BEST_SCALES = {
     "av1": ((0.005, 16), (0.009, 8), (0.015, 6), (0.025, 5), (0.06, 4), (0.1, 3), (0.3, 2)),
     "learned": ((0.005, 8), (0.011, 5), (0.03, 3), (0.3, 2)),
+    "compressai": ((0.005, 8), (0.011, 5), (0.03, 3), (0.3, 2)),  # not measured: those of the other learned coder
 }
 # Below this many bytes the learned coder is better at every picture size, because it sends no block structure.
 LEARNED_BELOW_BYTES = 90

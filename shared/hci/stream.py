@@ -48,6 +48,7 @@ class _Entry(NamedTuple):
 _CODERS = {
     "av1": _Entry("shared.hci.av1", "Av1Coder", AV1_MAX_SIDE),
     "learned": _Entry("shared.hci.learned", "LearnedHciCoder", LEARNED_MAX_SIDE),
+    "compressai": _Entry("shared.hci.pretrained", "CompressAiCoder", LEARNED_MAX_SIDE),
 }
 CODER_NAMES = tuple(_CODERS)
 

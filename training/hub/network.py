@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from receiver.hub.adapters import TokenAdapter
 from receiver.hub.conditions import Conditions
+from receiver.hub.flux import new_control_branch
 from receiver.hub.load import load_model
 from receiver.pocket.devices import compute_dtype
 from shared.errors import SetupError
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 TRAINED: Final = {"control": ("controlnet",), "tokens": ("adapter",), "joint": ("controlnet", "adapter")}
 """Stages, and the networks that each trains: first the guidance by the HCI, then the tokens, then both together."""
 LORA_TARGETS: Final = ("to_q", "to_k", "to_v", "to_out.0")
-FLUX_BLOCKS: Final = {"num_layers": 4, "num_single_layers": 2}
-"""Multi-stream and single-stream blocks of FLUX's control branch, as GSC has them."""
 SEED: Final = 1
 
 
@@ -136,8 +135,7 @@ def prepare_profile(profile: ModelProfile, precision: str, device: torch.device)
 def _new_controlnet(model: Any) -> Any:
     if hasattr(model, "unet"):
         return diffusers.ControlNetModel.from_unet(model.unet)
-    sizes = {name: model.transformer.config[name] for name in ("attention_head_dim", "num_attention_heads")}
-    return diffusers.FluxControlNetModel.from_transformer(model.transformer, **FLUX_BLOCKS, **sizes)
+    return new_control_branch(model.transformer)
 
 
 def _new_adapter(model: Any) -> Any:

@@ -83,7 +83,10 @@ def test_a_recipe_is_checked(wrong):
     ("wrong", "line"),
     [
         ({"latent_channels": 3}, "latent_channels = 3: give 1, 2, 4, 8 or 16"),
-        ({"hci_coder": "foo"}, "hci_coder = 'foo': give av1 or learned, or None for the best by the rate table"),
+        (
+            {"hci_coder": "foo"},
+            "hci_coder = 'foo': give av1 or learned or compressai, or None for the best by the rate table",
+        ),
     ],
 )
 def test_a_wrong_recipe_is_one_line_with_the_fix(wrong, line):

@@ -27,7 +27,7 @@ from training.pocket.pairs import SIDE, Pairs
 
 CPU = torch.device("cpu")
 PLAN = Plan(steps=2, batch=2, side=64, rate=1e-2, precision="no", log_every=1, save_every_s=0)
-FAMILIES = [name for name in BUILDERS if name != "flux" or importlib.util.find_spec("receiver.hub.flux")]
+FAMILIES = tuple(BUILDERS)
 
 
 @pytest.fixture(scope="session")
