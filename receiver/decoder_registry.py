@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 from receiver.decoders.base import DecodeOptions, check_steps
 from receiver.decoders.upsample import UpsampleDecoder
 from shared.errors import InputError, UnknownNameError
+from shared.hub.files import find_profile
+from shared.hub.layout import DECODER_ROLES
 from shared.hub.registry import is_file_name, load_profile, profile_names
 from shared.lazy import Lazy
 
@@ -48,6 +50,16 @@ def check_decoding(name: str, steps: int | None = None, fidelity: float | None =
     """
     check_steps(steps or 0, _max_steps(name))
     DecodeOptions(fidelity=fidelity)
+
+
+def require_files(name: str) -> None:
+    """Check that the files of the decoder ``name`` are there, if it is that of a model profile, without loading them.
+
+    Raises:
+        SetupError: a file is missing or damaged; the message has the command that brings it.
+    """
+    if is_profile(name):
+        find_profile(load_profile(name), DECODER_ROLES)
 
 
 def check_name(name: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from channel.propagation.timing import wall_wait_s
 from channel.service.loss_messages import predict_loss
 from channel.service.messages import arrival_message, describe_channel, list_channels, read_profile, report_message
-from receiver.decoder_registry import check_decoding
+from receiver.decoder_registry import check_decoding, require_files
 from receiver.decoders.base import options_for
 from receiver.rebuild import (
     check_reference,
@@ -237,6 +237,7 @@ def _check_settings(settings: Settings) -> None:
     """Refuse an unknown decoder and options outside their range before any model loads."""
     chosen = {name: getattr(settings, name) for name in ("steps", "fidelity") if settings.HasField(name)}
     check_decoding(settings.decoder, **chosen)
+    require_files(settings.decoder)  # encoding takes seconds, which a missing file would waste
 
 
 def _options(decoder: Decoder, settings: Settings) -> DecodeOptions:

@@ -81,6 +81,15 @@ def test_what_cannot_be_loaded_is_one_line(fault, message, received, semlink, ti
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_missing_model_is_said_before_anything_is_encoded(semlink, photo, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(LocalSession, "_encode", None)
+    status, out, err = semlink("send", photo, "--decoder", "sd-turbo", "--out", tmp_path / "out.png")
+    assert (status, out) == (2, "")
+    assert "base stabilityai/sd-turbo@b261bac6fd2c is not cached; run 'semlink models pull sd-turbo'" in err
+    assert not (tmp_path / "out.png").exists()
+
+
 def test_a_profile_decodes_at_the_command(received, semlink, semlink_json, tiny_hub, tmp_path):
     profile = write_profile(tmp_path, profile_values("tiny", "stable-diffusion", tiny_hub["stable-diffusion"]))
     out = tmp_path / "out.png"
