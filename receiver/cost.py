@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 PACKET_BYTES: Final = 1024
 """Memory of a packet in repair and reassembly together, beside its own bytes."""
-RECEPTION_BYTES: Final = 32 << 20
-"""Most memory of the packets of a call: that of repair and reassembly."""
+RECEPTION_BYTES: Final = 128 << 20
+"""Most memory of the packets of a call: that of repair and reassembly of the transfers that are told apart."""
 
 FREE_PIXELS: Final = 1 << 20
 PIXELS_PER_BYTE: Final = 1 << 16

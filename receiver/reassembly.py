@@ -65,7 +65,7 @@ class PictureStatus:
 
 @dataclass(slots=True)
 class ReassemblyCounts:
-    """Every pushed packet is counted once: accepted, duplicate, damaged or conflicting.
+    """Every pushed packet is counted once: accepted, duplicate, damaged, conflicting or contradicting.
 
     ``evicted`` counts pictures that were dropped to stay within the window.
     """
@@ -74,6 +74,7 @@ class ReassemblyCounts:
     duplicate: int = 0
     damaged: int = 0
     conflicting: int = 0
+    contradicting: int = 0
     evicted: int = 0
 
 
@@ -113,13 +114,14 @@ class Reassembler:
 
     Two packets of one picture may contradict each other. Different content at one place puts that stream in conflict
     for good, because nothing shows which is right. Another picture size, or a place outside the stream, means that the
-    picture number is used again: the old picture is dropped for the new one.
+    picture number is used again: the old picture is dropped for the new one, or, without ``replace``, the packet is
+    not taken.
 
     Raises:
         ConfigError: ``max_pictures`` is not 1 to 128, or ``max_bytes`` is not positive.
     """
 
-    def __init__(self, max_pictures: int = 16, max_bytes: int = 16 << 20) -> None:
+    def __init__(self, max_pictures: int = 16, max_bytes: int = 16 << 20, *, replace: bool = True) -> None:
         if not 1 <= max_pictures <= PICTURE_IDS // 2:
             raise ConfigError(f"window of {max_pictures} pictures: give 1 to {PICTURE_IDS // 2}")
         if max_bytes < 1:
@@ -127,6 +129,7 @@ class Reassembler:
         self.counts = ReassemblyCounts()
         self._max_pictures = max_pictures
         self._max_bytes = max_bytes
+        self._replace = replace
         self._pictures: dict[int, _Picture] = {}  # in the order of their latest packets
 
     @property
@@ -149,7 +152,14 @@ class Reassembler:
         except PacketError:
             self.counts.damaged += 1
             return None
+        return self.take(packet)
+
+    def take(self, packet: Packet) -> StreamEvent | None:
+        """Take one received packet that has been read already, as ``push`` does."""
         picture = self._picture_of(packet)
+        if picture is None:
+            self.counts.contradicting += 1
+            return None
         run = picture.runs.setdefault(packet.kind, Segments(anchor=packet.sequence_count))
         held = run.held(packet)
         if held == packet:
@@ -190,12 +200,18 @@ class Reassembler:
         except BitstreamError:  # intact packets, but more payload than a sender of this link makes
             return None
 
-    def _picture_of(self, packet: Packet) -> _Picture:
-        """Return the packet's picture, moved to the end of the window; a new one if no held picture fits."""
-        picture = self._pictures.pop(packet.picture_id, None)
+    def _picture_of(self, packet: Packet) -> _Picture | None:
+        """Return the packet's picture, moved to the end of the window.
+
+        If no held picture fits, this is a new one, or None if it may not replace the old one.
+        """
+        picture = self._pictures.get(packet.picture_id)
         if picture is not None and picture.contradicts(packet):
+            if not self._replace:
+                return None
             self.counts.evicted += 1
             picture = None
+        self._pictures.pop(packet.picture_id, None)
         picture = picture or _Picture()
         self._pictures[packet.picture_id] = picture
         return picture

@@ -13,6 +13,7 @@ from shared.errors import ConfigError
 from shared.hub.registry import is_file_name
 from shared.packets import DEFAULT_PACKET_BYTES, Packetiser
 from shared.rpc.semlink.v1 import packet_pb2, sender_pb2
+from shared.sealed import SEAL_BYTES
 from shared.streams import StreamKind
 from shared.validation import short_repr
 
@@ -42,6 +43,7 @@ def requested_packets(
         repair_overheads=settings.repair_overheads,
         counts=settings.next_sequence_counts,
         repair_count=settings.next_repair_count,
+        sealed=settings.sealed,
     )
 
 
@@ -52,7 +54,8 @@ def requested_loss(settings: sender_pb2.SendSettings) -> ExpectedLoss:
         ConfigError: the share of lost packets is not 0 to 1, or a repair overhead not 0 to 10.
     """
     overhead = settings.repair_overheads.get(StreamKind.HCI, 0.0)
-    return ExpectedLoss(settings.expected_loss, settings.packet_bytes or DEFAULT_PACKET_BYTES, overhead)
+    packet_bytes = (settings.packet_bytes or DEFAULT_PACKET_BYTES) - (SEAL_BYTES if settings.sealed else 0)
+    return ExpectedLoss(settings.expected_loss, packet_bytes, overhead)
 
 
 def send_report(

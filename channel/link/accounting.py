@@ -16,6 +16,7 @@ from channel.phy.mcs import CRC_BITS, transport_block
 from shared.errors import ConfigError, PacketError
 from shared.packets import PACKET_CRC_BYTES, Packet
 from shared.repair.packet import DIGEST_BYTES, RepairPacket, is_repair
+from shared.sealed import CHECK_BYTES, is_sealed, unsealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,15 +111,17 @@ def packet_cost(packet: bytes, scheme: Mcs, *, pilot_uses: int = 0, grid_uses: i
 
 def _count_bytes(packet: bytes) -> tuple[str, int, int, int]:
     """Return the name of a packet's cost, and its bytes of payload, repair symbol and checks."""
+    check_bytes = CHECK_BYTES if is_sealed(packet) else PACKET_CRC_BYTES
     try:
-        if is_repair(packet):
-            repair = RepairPacket.unpack(packet)
+        inner = unsealed(packet)
+        if is_repair(inner):
+            repair = RepairPacket.unpack(inner)
             name = f"repair {'+'.join(run.kind.name for run in repair.header.runs)}"
-            return name, 0, len(repair.symbol), DIGEST_BYTES + PACKET_CRC_BYTES
-        stream_packet = Packet.unpack(packet)
+            return name, 0, len(repair.symbol), DIGEST_BYTES + check_bytes
+        stream_packet = Packet.unpack(inner)
     except PacketError:
         return "other", len(packet), 0, 0
-    return stream_packet.kind.name, len(stream_packet.data), 0, PACKET_CRC_BYTES
+    return stream_packet.kind.name, len(stream_packet.data), 0, check_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from channel.link.outcome import PacketOutcome
 from channel.phy.mcs import transport_block
 from shared.errors import PacketError
 from shared.packets import Packet
+from shared.sealed import unsealed
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -137,6 +138,6 @@ class Transmission:
 
 def _read_picture_header(packet: bytes) -> PictureHeader | None:
     try:
-        return Packet.unpack(packet).header
+        return Packet.unpack(unsealed(packet)).header
     except PacketError:
         return None

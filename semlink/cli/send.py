@@ -62,6 +62,14 @@ def send(
             rich_help_panel=LinkSenderOptions.PANEL,
         ),
     ] = 256,
+    sealed: Annotated[
+        bool,
+        typer.Option(
+            "--sealed",
+            help="Seal the packets: identity of the transfer and a longer check, 6 bytes more for each.",
+            rich_help_panel=LinkSenderOptions.PANEL,
+        ),
+    ] = False,
     levels: Levels = "full",
     channel: ChannelOptions,
     receiver: ReceiverOptions,
@@ -92,6 +100,7 @@ def send(
     watching.require(picture, out, outputs.trust, outputs.trust_overlay)
     given = read_picture(picture, levels)
     send_settings, channel_settings = sender.settings(max_bytes, packet_bytes), channel.settings()
+    send_settings.sealed = sealed
     receive_settings = receiver.receive_settings()
 
     with open_session(services.addresses, device=receiver.device, timeout_s=timeout) as session:

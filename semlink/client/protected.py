@@ -53,7 +53,7 @@ def transfer_protected(
         check_predictable(session, channel)
     session.prepare(receive or receiver_pb2.ReceiveSettings())
     encoded = session.encode(picture, settings_over(described, send), on_stage)
-    chosen, protected = choose_protection(session, encoded.container, send.packet_bytes, channel, described, protect)
+    chosen, protected = choose_protection(session, encoded.container, send, channel, described, protect)
     packetised = type(send)()
     packetised.CopyFrom(send)
     packetised.container = encoded.container

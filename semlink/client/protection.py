@@ -13,7 +13,7 @@ from sender.packets import make_packets
 from shared.bitstream import Bitstream
 from shared.errors import BudgetError, ConfigError
 from shared.packets import DEFAULT_PACKET_BYTES
-from shared.rpc.semlink.v1 import channel_pb2
+from shared.rpc.semlink.v1 import channel_pb2, sender_pb2
 from shared.streams import StreamKind
 
 if TYPE_CHECKING:
@@ -32,21 +32,22 @@ def check_predictable(session: Session, channel: channel_pb2.ChannelSettings) ->
 def choose_protection(
     session: Session,
     container: bytes,
-    packet_bytes: int,
+    send: sender_pb2.SendSettings,
     channel: channel_pb2.ChannelSettings,
     described: channel_pb2.DescribeChannelResponse,
     protect: Protect,
 ) -> tuple[ChosenProtection, channel_pb2.ChannelSettings]:
     """Return the protection of ``container``, and ``channel`` with an MCS and a repair overhead for each stream.
 
-    ``described`` is the description of ``channel``.
+    ``send`` are the settings that make its packets, ``described`` is the description of ``channel``.
 
     Raises:
         ConfigError: not with ``auto``: the losses cannot be predicted, or the streams were not measured together.
         BudgetError: not with ``auto``: the channel uses of the profile are too few.
     """
     bitstream = Bitstream.unpack(container)
-    lengths = stream_lengths(make_packets(bitstream, packet_bytes=packet_bytes or DEFAULT_PACKET_BYTES).source)
+    packet_bytes = send.packet_bytes or DEFAULT_PACKET_BYTES
+    lengths = stream_lengths(make_packets(bitstream, packet_bytes=packet_bytes, sealed=send.sealed).source)
     importance = load_importance()
     try:
         prediction = session.predict_loss(loss_request(channel, lengths, MAX_REPAIR_OVERHEAD))

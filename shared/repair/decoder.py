@@ -233,11 +233,19 @@ class RepairDecoder:
         are not a packet of this link are returned as well: the reassembler counts them as damaged.
         """
         try:
-            recover = self._push_repair(RepairPacket.unpack(data)) if is_repair(data) else self._push_source(data)
+            if not is_repair(data):
+                return self.take_source(data, Packet.unpack(data))
+            recovered = self._push_repair(RepairPacket.unpack(data))
         except PacketError:
             return [data]
         self._evict()
-        return recover
+        return recovered
+
+    def take_source(self, data: bytes, packet: Packet) -> list[bytes]:
+        """Take one source packet that has been read already, as ``push`` does."""
+        handed_on = self._push_source(data, packet)
+        self._evict()
+        return handed_on
 
     def statuses(self, picture_id: int) -> tuple[RepairStatus, ...]:
         """Return the objects of a picture in the order of their first packets; () if the picture is not held."""
@@ -253,8 +261,7 @@ class RepairDecoder:
         picture.held_bytes += len(packet.symbol) + _BOOKKEEPING_BYTES
         return picture.recover(one)
 
-    def _push_source(self, data: bytes) -> list[bytes]:
-        packet = Packet.unpack(data)
+    def _push_source(self, data: bytes, packet: Packet) -> list[bytes]:
         picture = self._picture(packet.picture_id)
         place = packet.kind, packet.sequence_count
         if place in picture.contents:

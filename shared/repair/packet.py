@@ -20,6 +20,7 @@ from shared.packets import (
     parse_primary_header,
     space_packet,
 )
+from shared.sealed import TRANSFER_ID_BYTES, is_sealed
 from shared.streams import StreamKind
 
 if TYPE_CHECKING:
@@ -155,7 +156,8 @@ def kinds_of(data: bytes) -> tuple[StreamKind, ...]:
     """Return the streams that a packet carries or repairs, from its header alone; () for another APID."""
     apid = int.from_bytes(data[:2], "big") % (1 << 11)
     if apid == REPAIR_APID:
-        word = int.from_bytes(data[_INDEX_AND_KINDS], "big")
+        start = TRANSFER_ID_BYTES if is_sealed(data) else 0
+        word = int.from_bytes(data[start:][_INDEX_AND_KINDS], "big")
         return tuple(kind for kind in StreamKind if word >> kind - 1 & 1)
     return tuple(kind for kind in StreamKind if apid == APID_BASE + kind)
 

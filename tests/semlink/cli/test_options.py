@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 OPTIONS_OF_SEND = {
-    *("--codec", "--bytes", "--packet-bytes", "--caption", "--captioner", "--tokens", "--latent-channels"),
+    *("--codec", "--bytes", "--packet-bytes", "--sealed", "--caption", "--captioner", "--tokens", "--latent-channels"),
     *("--trade-off", "--levels"),
     *("--channel", "--snr", "--snr-kind", "--mcs", "--symbol-rate", "--delay", "--erasure", "--repair", "--protect"),
     *("--body", "--date", "--distance-km", "--set", "--time-scale", "--seed"),

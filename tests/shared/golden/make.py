@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from sender.packets import make_packets
 from shared.bitstream import Bitstream, PictureHeader
 from shared.packets import Packetiser
 from shared.streams import Stream, StreamKind
@@ -41,6 +42,9 @@ EXAMPLES = {
     "no-stream": Bitstream(PictureHeader(64, 64), ()),
 }
 
+SEALED = {"packet_bytes": 38, "picture_index": 7, "repair_overheads": {StreamKind.HCI: 0.5}, "sealed": True}
+"""Options of ``make_packets`` for ``sealed.json``."""
+
 
 def main() -> None:
     for name, bitstream in EXAMPLES.items():
@@ -52,6 +56,8 @@ def main() -> None:
         expected["packets_of_32_bytes_picture_7"] = packets
         (HERE / f"{name}.sem").write_bytes(bitstream.pack())
         (HERE / f"{name}.json").write_text(json.dumps(expected, indent=1) + "\n")
+    sealed = make_packets(EXAMPLES["two-streams"], **SEALED).all
+    (HERE / "sealed.json").write_text(json.dumps([packet.hex() for packet in sealed], indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -476,7 +476,7 @@ class ReceiveReport(_message.Message):
     height: _builtins.int
     decode_s: _builtins.float
     packets_rejected: _builtins.int
-    """Packets that were not of this link, or failed their CRC-16."""
+    """Packets that were not of this link or picture, or failed their check."""
     invented: _builtins.bool
     """No stream was complete: the decoder knew only the size of the picture and invented the rest."""
     trust: _builtins.float

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from shared.rpc.semlink.v1 import packet_pb2 as semlink_dot_v1_dot_packet__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17semlink/v1/sender.proto\x12\nsemlink.v1\x1a\x17semlink/v1/packet.proto\"\\\n\x0bSendRequest\x12,\n\x08settings\x18\x01 \x01(\x0b\x32\x18.semlink.v1.SendSettingsH\x00\x12\x17\n\rpicture_chunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\x9b\x05\n\x0cSendSettings\x12\r\n\x05\x63odec\x18\x01 \x01(\t\x12\x11\n\tmax_bytes\x18\x02 \x01(\r\x12\x14\n\x0cpacket_bytes\x18\x03 \x01(\r\x12\x15\n\rpicture_index\x18\x04 \x01(\x04\x12N\n\x14next_sequence_counts\x18\x05 \x03(\x0b\x32\x30.semlink.v1.SendSettings.NextSequenceCountsEntry\x12G\n\x10repair_overheads\x18\x06 \x03(\x0b\x32-.semlink.v1.SendSettings.RepairOverheadsEntry\x12\x19\n\x11next_repair_count\x18\x07 \x01(\r\x12\x14\n\x07\x63\x61ption\x18\x08 \x01(\tH\x00\x88\x01\x01\x12$\n\x07session\x18\t \x01(\x0b\x32\x13.semlink.v1.Session\x12\x13\n\x06tokens\x18\n \x01(\rH\x01\x88\x01\x01\x12\x1c\n\x0flatent_channels\x18\x0b \x01(\rH\x02\x88\x01\x01\x12\'\n\ttrade_off\x18\x0c \x01(\x0b\x32\x14.semlink.v1.TradeOff\x12\x11\n\tcontainer\x18\r \x01(\x0c\x12\x1a\n\rexpected_loss\x18\x0e \x01(\x01H\x03\x88\x01\x01\x12\x11\n\tcaptioner\x18\x0f \x01(\t\x1a\x39\n\x17NextSequenceCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\x1a\x36\n\x14RepairOverheadsEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\n\n\x08_captionB\t\n\x07_tokensB\x12\n\x10_latent_channelsB\x10\n\x0e_expected_loss\"\'\n\x08TradeOff\x12\r\n\x05\x61lpha\x18\x01 \x01(\x01\x12\x0c\n\x04\x62\x65ta\x18\x02 \x01(\x01\"\x95\x01\n\x0cSendResponse\x12,\n\x08progress\x18\x01 \x01(\x0b\x32\x18.semlink.v1.SendProgressH\x00\x12$\n\x06packet\x18\x02 \x01(\x0b\x32\x12.semlink.v1.PacketH\x00\x12(\n\x06report\x18\x03 \x01(\x0b\x32\x16.semlink.v1.SendReportH\x00\x42\x07\n\x05\x65vent\"+\n\x0cSendProgress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x01(\x01\"B\n\x0bStreamBytes\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.semlink.v1.StreamKind\x12\r\n\x05\x62ytes\x18\x02 \x01(\r\"\x9e\x03\n\nSendReport\x12\r\n\x05\x63odec\x18\x01 \x01(\t\x12\r\n\x05width\x18\x02 \x01(\r\x12\x0e\n\x06height\x18\x03 \x01(\r\x12\x11\n\tcontainer\x18\x04 \x01(\x0c\x12(\n\x07streams\x18\x05 \x03(\x0b\x32\x17.semlink.v1.StreamBytes\x12\x0b\n\x03\x62pp\x18\x06 \x01(\x01\x12\x0f\n\x07packets\x18\x07 \x01(\r\x12\x14\n\x0cpacket_bytes\x18\x08 \x01(\x04\x12\r\n\x05notes\x18\t \x03(\t\x12\x10\n\x08\x65ncode_s\x18\n \x01(\x01\x12L\n\x14next_sequence_counts\x18\x0b \x03(\x0b\x32..semlink.v1.SendReport.NextSequenceCountsEntry\x12\x16\n\x0erepair_packets\x18\x0c \x01(\r\x12\x14\n\x0crepair_bytes\x18\r \x01(\x04\x12\x19\n\x11next_repair_count\x18\x0e \x01(\r\x1a\x39\n\x17NextSequenceCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"\x13\n\x11ListCodecsRequest\"7\n\x12ListCodecsResponse\x12!\n\x06\x63odecs\x18\x01 \x03(\x0b\x32\x11.semlink.v1.Codec\"O\n\x05\x43odec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\'\n\x07streams\x18\x03 \x03(\x0e\x32\x16.semlink.v1.StreamKind2\x9b\x01\n\rSenderService\x12=\n\x04Send\x12\x17.semlink.v1.SendRequest\x1a\x18.semlink.v1.SendResponse(\x01\x30\x01\x12K\n\nListCodecs\x12\x1d.semlink.v1.ListCodecsRequest\x1a\x1e.semlink.v1.ListCodecsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17semlink/v1/sender.proto\x12\nsemlink.v1\x1a\x17semlink/v1/packet.proto\"\\\n\x0bSendRequest\x12,\n\x08settings\x18\x01 \x01(\x0b\x32\x18.semlink.v1.SendSettingsH\x00\x12\x17\n\rpicture_chunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\xab\x05\n\x0cSendSettings\x12\r\n\x05\x63odec\x18\x01 \x01(\t\x12\x11\n\tmax_bytes\x18\x02 \x01(\r\x12\x14\n\x0cpacket_bytes\x18\x03 \x01(\r\x12\x15\n\rpicture_index\x18\x04 \x01(\x04\x12N\n\x14next_sequence_counts\x18\x05 \x03(\x0b\x32\x30.semlink.v1.SendSettings.NextSequenceCountsEntry\x12G\n\x10repair_overheads\x18\x06 \x03(\x0b\x32-.semlink.v1.SendSettings.RepairOverheadsEntry\x12\x19\n\x11next_repair_count\x18\x07 \x01(\r\x12\x14\n\x07\x63\x61ption\x18\x08 \x01(\tH\x00\x88\x01\x01\x12$\n\x07session\x18\t \x01(\x0b\x32\x13.semlink.v1.Session\x12\x13\n\x06tokens\x18\n \x01(\rH\x01\x88\x01\x01\x12\x1c\n\x0flatent_channels\x18\x0b \x01(\rH\x02\x88\x01\x01\x12\'\n\ttrade_off\x18\x0c \x01(\x0b\x32\x14.semlink.v1.TradeOff\x12\x11\n\tcontainer\x18\r \x01(\x0c\x12\x1a\n\rexpected_loss\x18\x0e \x01(\x01H\x03\x88\x01\x01\x12\x11\n\tcaptioner\x18\x0f \x01(\t\x12\x0e\n\x06sealed\x18\x10 \x01(\x08\x1a\x39\n\x17NextSequenceCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\x1a\x36\n\x14RepairOverheadsEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\n\n\x08_captionB\t\n\x07_tokensB\x12\n\x10_latent_channelsB\x10\n\x0e_expected_loss\"\'\n\x08TradeOff\x12\r\n\x05\x61lpha\x18\x01 \x01(\x01\x12\x0c\n\x04\x62\x65ta\x18\x02 \x01(\x01\"\x95\x01\n\x0cSendResponse\x12,\n\x08progress\x18\x01 \x01(\x0b\x32\x18.semlink.v1.SendProgressH\x00\x12$\n\x06packet\x18\x02 \x01(\x0b\x32\x12.semlink.v1.PacketH\x00\x12(\n\x06report\x18\x03 \x01(\x0b\x32\x16.semlink.v1.SendReportH\x00\x42\x07\n\x05\x65vent\"+\n\x0cSendProgress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x01(\x01\"B\n\x0bStreamBytes\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.semlink.v1.StreamKind\x12\r\n\x05\x62ytes\x18\x02 \x01(\r\"\x9e\x03\n\nSendReport\x12\r\n\x05\x63odec\x18\x01 \x01(\t\x12\r\n\x05width\x18\x02 \x01(\r\x12\x0e\n\x06height\x18\x03 \x01(\r\x12\x11\n\tcontainer\x18\x04 \x01(\x0c\x12(\n\x07streams\x18\x05 \x03(\x0b\x32\x17.semlink.v1.StreamBytes\x12\x0b\n\x03\x62pp\x18\x06 \x01(\x01\x12\x0f\n\x07packets\x18\x07 \x01(\r\x12\x14\n\x0cpacket_bytes\x18\x08 \x01(\x04\x12\r\n\x05notes\x18\t \x03(\t\x12\x10\n\x08\x65ncode_s\x18\n \x01(\x01\x12L\n\x14next_sequence_counts\x18\x0b \x03(\x0b\x32..semlink.v1.SendReport.NextSequenceCountsEntry\x12\x16\n\x0erepair_packets\x18\x0c \x01(\r\x12\x14\n\x0crepair_bytes\x18\r \x01(\x04\x12\x19\n\x11next_repair_count\x18\x0e \x01(\r\x1a\x39\n\x17NextSequenceCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"\x13\n\x11ListCodecsRequest\"7\n\x12ListCodecsResponse\x12!\n\x06\x63odecs\x18\x01 \x03(\x0b\x32\x11.semlink.v1.Codec\"O\n\x05\x43odec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\'\n\x07streams\x18\x03 \x03(\x0e\x32\x16.semlink.v1.StreamKind2\x9b\x01\n\rSenderService\x12=\n\x04Send\x12\x17.semlink.v1.SendRequest\x1a\x18.semlink.v1.SendResponse(\x01\x30\x01\x12K\n\nListCodecs\x12\x1d.semlink.v1.ListCodecsRequest\x1a\x1e.semlink.v1.ListCodecsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,29 +41,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SENDREQUEST']._serialized_start=64
   _globals['_SENDREQUEST']._serialized_end=156
   _globals['_SENDSETTINGS']._serialized_start=159
-  _globals['_SENDSETTINGS']._serialized_end=826
-  _globals['_SENDSETTINGS_NEXTSEQUENCECOUNTSENTRY']._serialized_start=652
-  _globals['_SENDSETTINGS_NEXTSEQUENCECOUNTSENTRY']._serialized_end=709
-  _globals['_SENDSETTINGS_REPAIROVERHEADSENTRY']._serialized_start=711
-  _globals['_SENDSETTINGS_REPAIROVERHEADSENTRY']._serialized_end=765
-  _globals['_TRADEOFF']._serialized_start=828
-  _globals['_TRADEOFF']._serialized_end=867
-  _globals['_SENDRESPONSE']._serialized_start=870
-  _globals['_SENDRESPONSE']._serialized_end=1019
-  _globals['_SENDPROGRESS']._serialized_start=1021
-  _globals['_SENDPROGRESS']._serialized_end=1064
-  _globals['_STREAMBYTES']._serialized_start=1066
-  _globals['_STREAMBYTES']._serialized_end=1132
-  _globals['_SENDREPORT']._serialized_start=1135
-  _globals['_SENDREPORT']._serialized_end=1549
-  _globals['_SENDREPORT_NEXTSEQUENCECOUNTSENTRY']._serialized_start=652
-  _globals['_SENDREPORT_NEXTSEQUENCECOUNTSENTRY']._serialized_end=709
-  _globals['_LISTCODECSREQUEST']._serialized_start=1551
-  _globals['_LISTCODECSREQUEST']._serialized_end=1570
-  _globals['_LISTCODECSRESPONSE']._serialized_start=1572
-  _globals['_LISTCODECSRESPONSE']._serialized_end=1627
-  _globals['_CODEC']._serialized_start=1629
-  _globals['_CODEC']._serialized_end=1708
-  _globals['_SENDERSERVICE']._serialized_start=1711
-  _globals['_SENDERSERVICE']._serialized_end=1866
+  _globals['_SENDSETTINGS']._serialized_end=842
+  _globals['_SENDSETTINGS_NEXTSEQUENCECOUNTSENTRY']._serialized_start=668
+  _globals['_SENDSETTINGS_NEXTSEQUENCECOUNTSENTRY']._serialized_end=725
+  _globals['_SENDSETTINGS_REPAIROVERHEADSENTRY']._serialized_start=727
+  _globals['_SENDSETTINGS_REPAIROVERHEADSENTRY']._serialized_end=781
+  _globals['_TRADEOFF']._serialized_start=844
+  _globals['_TRADEOFF']._serialized_end=883
+  _globals['_SENDRESPONSE']._serialized_start=886
+  _globals['_SENDRESPONSE']._serialized_end=1035
+  _globals['_SENDPROGRESS']._serialized_start=1037
+  _globals['_SENDPROGRESS']._serialized_end=1080
+  _globals['_STREAMBYTES']._serialized_start=1082
+  _globals['_STREAMBYTES']._serialized_end=1148
+  _globals['_SENDREPORT']._serialized_start=1151
+  _globals['_SENDREPORT']._serialized_end=1565
+  _globals['_SENDREPORT_NEXTSEQUENCECOUNTSENTRY']._serialized_start=668
+  _globals['_SENDREPORT_NEXTSEQUENCECOUNTSENTRY']._serialized_end=725
+  _globals['_LISTCODECSREQUEST']._serialized_start=1567
+  _globals['_LISTCODECSREQUEST']._serialized_end=1586
+  _globals['_LISTCODECSRESPONSE']._serialized_start=1588
+  _globals['_LISTCODECSRESPONSE']._serialized_end=1643
+  _globals['_CODEC']._serialized_start=1645
+  _globals['_CODEC']._serialized_end=1724
+  _globals['_SENDERSERVICE']._serialized_start=1727
+  _globals['_SENDERSERVICE']._serialized_end=1882
 # @@protoc_insertion_point(module_scope)

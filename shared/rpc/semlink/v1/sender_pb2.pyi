@@ -103,6 +103,7 @@ class SendSettings(_message.Message):
     CONTAINER_FIELD_NUMBER: _builtins.int
     EXPECTED_LOSS_FIELD_NUMBER: _builtins.int
     CAPTIONER_FIELD_NUMBER: _builtins.int
+    SEALED_FIELD_NUMBER: _builtins.int
     codec: _builtins.str
     max_bytes: _builtins.int
     """Upper limit of the container in bytes; 0 uses the codec's default rate."""
@@ -126,6 +127,10 @@ class SendSettings(_message.Message):
     """
     captioner: _builtins.str
     """Model profile whose captioner writes the caption and finds the regions; empty: those that ship (docs/models.md)."""
+    sealed: _builtins.bool
+    """Seals the packets: each carries the identity of its transfer and a check of 32 bits, 6 bytes more
+    (docs/bitstream.md).
+    """
     @_builtins.property
     def next_sequence_counts(self) -> _containers.ScalarMap[_builtins.int, _builtins.int]:
         """CCSDS sequence count of the next packet per stream kind, from the report of the previous picture. Absent kinds
@@ -164,10 +169,11 @@ class SendSettings(_message.Message):
         container: _builtins.bytes = ...,
         expected_loss: _builtins.float | None = ...,
         captioner: _builtins.str = ...,
+        sealed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_expected_loss", b"_expected_loss", "_latent_channels", b"_latent_channels", "_tokens", b"_tokens", "caption", b"caption", "expected_loss", b"expected_loss", "latent_channels", b"latent_channels", "session", b"session", "tokens", b"tokens", "trade_off", b"trade_off"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_expected_loss", b"_expected_loss", "_latent_channels", b"_latent_channels", "_tokens", b"_tokens", "caption", b"caption", "captioner", b"captioner", "codec", b"codec", "container", b"container", "expected_loss", b"expected_loss", "latent_channels", b"latent_channels", "max_bytes", b"max_bytes", "next_repair_count", b"next_repair_count", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index", "repair_overheads", b"repair_overheads", "session", b"session", "tokens", b"tokens", "trade_off", b"trade_off"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_caption", b"_caption", "_expected_loss", b"_expected_loss", "_latent_channels", b"_latent_channels", "_tokens", b"_tokens", "caption", b"caption", "captioner", b"captioner", "codec", b"codec", "container", b"container", "expected_loss", b"expected_loss", "latent_channels", b"latent_channels", "max_bytes", b"max_bytes", "next_repair_count", b"next_repair_count", "next_sequence_counts", b"next_sequence_counts", "packet_bytes", b"packet_bytes", "picture_index", b"picture_index", "repair_overheads", b"repair_overheads", "sealed", b"sealed", "session", b"session", "tokens", b"tokens", "trade_off", b"trade_off"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__caption: _TypeAlias = _typing.Literal["caption"]  # noqa: Y015
     _WhichOneofArgType__caption: _TypeAlias = _typing.Literal["_caption", b"_caption"]  # noqa: Y015
