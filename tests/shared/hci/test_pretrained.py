@@ -74,8 +74,9 @@ def test_damaged_payloads_are_errors_or_pictures(coder, data):
 
 def test_weights_that_are_not_there_are_one_line(weights, monkeypatch, tmp_path):
     monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    get_coder.cache_clear()
     with pytest.raises(SetupError, match=f"set {FOLDER_VARIABLE}"):
-        CompressAiCoder()
+        decode_hci(b"\x80abc", 128, 128)
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     with pytest.raises(SetupError, match="holds no weights"):
         CompressAiCoder()

@@ -89,7 +89,7 @@ def test_not_a_picture(shape):
         encode_hci(np.zeros(shape, np.uint8), 100)
 
 
-@pytest.mark.parametrize("payload", [b"", b"\xff", b"\x80abc", b"\x01abc", b"\x18"])
+@pytest.mark.parametrize("payload", [b"", b"\xff", b"\xc0abc", b"\x01abc", b"\x18"])
 def test_damaged_first_byte(payload):
     with pytest.raises(BitstreamError):
         decode_hci(payload, 128, 128)
