@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from sender.hub.extractors import HubExtractors
 from sender.messages import requested_captioner
+from shared import hub
 from shared.caption.coder import decode_caption, encode_caption
 from shared.codecs.registry import get_codec
 from shared.errors import ConfigError, LimitError, PictureError, SetupError, UnknownNameError
-from shared.hub import memory
+from shared.hub import libraries, memory
 from shared.picture import Picture
 from shared.regions.coder import encode_regions
 from shared.rpc.semlink.v1 import sender_pb2
@@ -117,6 +119,13 @@ def test_what_is_not_cached_or_too_large_is_refused(captioning, monkeypatch, tmp
     monkeypatch.setattr(memory, "free_bytes", lambda _: 1000)
     with pytest.raises(LimitError, match="memory"):
         HubExtractors(captioning("blip"), NAMES, "cpu")
+
+
+def test_a_captioner_loads_on_a_machine_without_diffusers(captioning, monkeypatch):
+    monkeypatch.setattr(hub, "libraries", libraries)  # put back afterwards, as the module is
+    monkeypatch.delitem(sys.modules, "shared.hub.libraries")
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    assert HubExtractors(captioning("blip"), NAMES, "cpu").caption(np.full((64, 64, 3), 90, np.uint8), 100)
 
 
 def test_a_profile_without_a_captioner_is_refused(captioning):
