@@ -45,6 +45,8 @@ CLIP_L = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 
 OPEN_CLIP_H = {"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16, "num_hidden_layers": 23}
 OPEN_CLIP_G = {"hidden_size": 1280, "intermediate_size": 5120, "num_attention_heads": 20, "num_hidden_layers": 32}
 T5_XXL = {"vocab_size": 32128, "d_model": 4096, "d_ff": 10240, "num_layers": 24, "num_heads": 64}
+FEW_BLOCKS = {"layers_per_block": 1, "transformer_layers_per_block": 1}
+"""Fewer blocks of the same widths, for a run: on the device "meta" too, each block takes time."""
 TEXTS = ["a red boat", "two horses"]
 
 
@@ -86,8 +88,11 @@ def test_stable_diffusion_as_published_fits_the_code(names):
         encoders.append(build(transformers.CLIPTextModelWithProjection, second, hidden_act="gelu"))
         unet = build(diffusers.UNet2DConditionModel, XL_UNET)
         autoencoder = build(diffusers.AutoencoderKL, AUTOENCODER, scaling_factor=0.13025)
-    pairs = tuple((Words(), one) for one in encoders)
-    model = StableDiffusion(profile, META, torch.float16, unet, autoencoder, pairs, {})
+    quick = [build(type(one), one.config.to_dict() | {"num_hidden_layers": 2}) for one in encoders]
+    settings = {name: value for name, value in unet.config.items() if not name.startswith("_")}
+    shallow = build(diffusers.UNet2DConditionModel, settings | FEW_BLOCKS)
+    pairs = tuple((Words(), one) for one in quick)
+    model = StableDiffusion(profile, META, torch.float16, shallow, autoencoder, pairs, {})
     HubPipeline(model, profile, META)  # the profile's tiles suit the base
     prompt = model.embed(TEXTS, conditions(2))
     assert prompt.words.shape == (2, 77, unet.config.cross_attention_dim)
@@ -111,7 +116,9 @@ def test_flux_as_published_fits_the_code():
         branch = new_control_branch(transformer).half()
     pieces = Words()
     pieces.model_max_length = 512
-    model = Flux(profile, META, torch.float16, transformer, autoencoder, ((Words(), clip), (pieces, t5)), {}, branch)
+    shallow = build(diffusers.FluxTransformer2DModel, {"num_layers": 1, "num_single_layers": 1})
+    quick = build(transformers.T5EncoderModel, T5_XXL | {"num_layers": 1}, feed_forward_proj="gated-gelu", d_kv=64)
+    model = Flux(profile, META, torch.float16, shallow, autoencoder, ((Words(), clip), (pieces, quick)), {}, branch)
     HubPipeline(model, profile, META)
     assert (len(branch.transformer_blocks), len(branch.single_transformer_blocks)) == (4, 2)
     assert transformer.config.in_channels == branch.config.in_channels == CONTROL_INPUTS
