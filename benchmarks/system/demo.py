@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks.common.arguments import make_parser
 from benchmarks.common.paths import RESULTS, SCRATCH
-from semlink.cli.demo import SEEDS, run_demo
+from semlink.cli.demo import DEFAULT_CHANNEL, SEEDS, run_demo
 from semlink.demo.pictures import SIDE
 from semlink.demo.runs import CHART_DECODER, MAX_BYTES
 from shared.files import write_file
@@ -28,9 +28,9 @@ GRID = REPOSITORY / "docs" / "images" / "demo-grid.jpg"
 FILES = SCRATCH / "demo"
 HEAD = f"""# What the demo measures
 
-`python -m benchmarks.system.demo`: three photographs of {SIDE} pixels on the longer side, the channel `rayleigh`
-(3 km/h at 3.5 GHz; fading goes on from packet to packet), five signal-to-noise ratios (Es/N0), {SEEDS} seeds for each
-picture. Every picture goes over the link twice:
+`python -m benchmarks.system.demo`: three photographs of {SIDE} pixels on the longer side, the channel
+`{DEFAULT_CHANNEL}` (30 km/h at 3.5 GHz; fading goes on from packet to packet), five signal-to-noise ratios (Es/N0),
+{SEEDS} seeds for each picture. Every picture goes over the link twice:
 
 - **Semlink**: the codec `resilient` with at most {MAX_BYTES} bytes, at the channel's modulation and coding scheme
   (MCS), row 4 of the table (QPSK at rate 0.30).
@@ -39,7 +39,8 @@ picture. Every picture goes over the link twice:
   Semlink's packets take, at the one MCS that is best for the SNR. It is lost if one of its packets is lost.
 
 The grid shows the first seed of each picture, whatever it gives. There Semlink's pictures are decoded by the default
-decoder, without protection. `semlink send out/demo/coffee.png --bytes {MAX_BYTES} --channel rayleigh --protect none`
+decoder, without protection.
+`semlink send out/demo/coffee.png --bytes {MAX_BYTES} --channel {DEFAULT_CHANNEL} --protect none`
 with SNR and seed of a row of the first table gives the row again. The chart and the other two tables are of all seeds.
 There Semlink's decoder is `{CHART_DECODER}`, because the default one would take minutes for so many pictures. A lost
 picture counts as the original's mean colour, for both systems ([losses.md](../losses.md#what-is-left-of-a-picture)); in

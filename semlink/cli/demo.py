@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from semlink.demo.runs import Run
     from semlink.demo.story import Shown, Story
 
+DEFAULT_CHANNEL = "rayleigh-car"
 ES_N0_DB = (18.0, 13.0, 8.0, 3.0, -2.0)
 SEEDS = 16
 SHOWN_COLUMNS = (
@@ -53,7 +54,7 @@ def demo(
     out: Annotated[
         Path, typer.Option(help="Folder for the grid, the table and the pictures.", metavar="FOLDER")
     ] = Path("out/demo"),
-    channel: ChannelName = "rayleigh",
+    channel: ChannelName = DEFAULT_CHANNEL,
     snr: Annotated[
         str, typer.Option("--snr", help="Signal-to-noise ratios in dB, with commas between.", metavar="DB,...")
     ] = "18,13,8,3,-2",
@@ -85,7 +86,7 @@ def run_demo(
     seed: int,
     as_json: bool,
     device: str = "",
-    channel: str = "rayleigh",
+    channel: str = DEFAULT_CHANNEL,
     snrs_db: Sequence[float] = ES_N0_DB,
     seeds: int = SEEDS,
     pictures: Sequence[str] = (),

@@ -7,7 +7,7 @@ import json
 import pytest
 from PIL import Image
 
-from semlink.cli.demo import RUN_COLUMNS, SHOWN_COLUMNS, run_demo
+from semlink.cli.demo import DEFAULT_CHANNEL, RUN_COLUMNS, SHOWN_COLUMNS, run_demo
 from semlink.demo.runs import MAX_BYTES
 from shared.errors import InputError
 
@@ -51,7 +51,8 @@ def test_demo_writes_grid_table_and_pictures_and_send_gives_a_picture_again(tmp_
     assert not stale.exists()
     assert kept.exists()
 
-    again = [tmp_path / "coffee.png", "--bytes", MAX_BYTES, "--channel", "rayleigh", "--seed", 5, "--protect", "none"]
+    over = ["--channel", DEFAULT_CHANNEL, "--seed", 5, "--protect", "none"]
+    again = [tmp_path / "coffee.png", "--bytes", MAX_BYTES, *over]
     sent = semlink_json("send", *again, "--snr", SNRS_DB[1])
     row = shown[1]
     for one in (row, sent):
