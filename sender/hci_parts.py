@@ -15,7 +15,7 @@ import numpy as np
 
 from shared.errors import BitstreamError
 from shared.hci.rate_table import best_scale
-from shared.hci.slices import grid_cells, grid_shape
+from shared.hci.slices import SLICE_CODERS, grid_cells, grid_shape
 from shared.hci.stream import (
     decode_hci,
     downsample,
@@ -59,8 +59,6 @@ FINER_RATE: Final = 1.25
 That was measured with small pictures too. In 500 bytes, slices of eight BSDS500 pictures, enlarged to 768 × 512, have
 0.17 dB more at 1/3 than at 1/5.
 """
-SLICE_CODERS: Final = ("learned", "av1")
-"""Coders of slices, the better one first: the learned coder loses little where its context restarts."""
 BASE_REFERENCE_SCALE: Final = 8
 """The scale at which the error of a base is measured: no base is finer."""
 MOST_OBLONG: Final = 2.0

@@ -17,7 +17,7 @@ NOT_RUN = (
 
 with TORCH_IMPORTS, defer(*NOT_RUN):
     allow_torchvision()
-    with replace({"transformers": None, "torch._dynamo": stand_in_compiler()}):
+    with replace({"transformers": None, "peft": None, "torch._dynamo": stand_in_compiler()}):
         from diffusers.configuration_utils import ConfigMixin, register_to_config
         from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
         from diffusers.models.controlnets.controlnet import ControlNetModel
@@ -25,9 +25,11 @@ with TORCH_IMPORTS, defer(*NOT_RUN):
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
         from diffusers.utils import import_utils
 
-    # diffusers asks once what is installed. What is imported from it later may use transformers.
-    found = import_utils._is_package_available("transformers")  # noqa: SLF001 - diffusers has no public way to ask again
-    import_utils._transformers_available, import_utils._transformers_version = found  # noqa: SLF001
+    # diffusers asks once what is installed, and has no public way to ask again. What is imported later may use both.
+    for name in ("transformers", "peft"):
+        available, version = import_utils._is_package_available(name)  # noqa: SLF001
+        setattr(import_utils, f"_{name}_available", available)
+        setattr(import_utils, f"_{name}_version", version)
 
 __all__ = [
     "AutoencoderDC",

@@ -69,6 +69,10 @@ class SlicedImage:
     damaged: bool
 
 
+SLICE_CODERS: Final = ("learned", "av1")
+"""Coders of slices, the better one first: the learned coder loses little where its context restarts."""
+
+
 def grid_shape(count: int, width: int, height: int) -> tuple[int, int]:
     """Return columns and rows of the grid of ``count`` cells whose cells are the nearest to squares."""
     pairs = [(columns, count // columns) for columns in range(1, count + 1) if count % columns == 0]
@@ -106,7 +110,7 @@ def decode_slices(slices: Sequence[bytes], width: int, height: int, *, grey: boo
         if not data:
             continue
         try:
-            coder, scale = read_params(data)
+            coder, scale = _read_slice_params(data)
             across, down = small_size(width, height, scale)
             cell = grid_cells(len(slices), across, down)[index]
             pixels = _decode_slice(data, cell.width, cell.height, grey)
@@ -122,6 +126,13 @@ def decode_slices(slices: Sequence[bytes], width: int, height: int, *, grey: boo
         cell.cut(found.image.pixels)[...] = pixels
         found.received[cell.top : cell.bottom, cell.left : cell.right] = True
     return None if found is None else SlicedImage(found.image, found.received, damaged)
+
+
+def _read_slice_params(data: bytes) -> tuple[str, int]:
+    coder, scale = read_params(data)
+    if coder not in SLICE_CODERS:
+        raise BitstreamError(f"no slice is coded by {coder}; {', '.join(SLICE_CODERS)} code them")
+    return coder, scale
 
 
 @lru_cache(maxsize=KEPT_SLICES)

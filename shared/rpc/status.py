@@ -140,9 +140,10 @@ class UnknownMethods(grpc.GenericRpcHandler):
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
         """Return a handler that ends the call with UNIMPLEMENTED."""
 
-        async def refuse(requests: AsyncIterator[Any], context: Context) -> None:
+        async def refuse(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[bytes]:
             await drain(requests)
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"no method {handler_call_details.method} here")
+            yield b""  # never reached: the gate iterates over what a stream's handler returns
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 

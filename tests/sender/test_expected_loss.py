@@ -4,7 +4,7 @@ from itertools import product
 from math import prod
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import data
 
@@ -35,6 +35,7 @@ def test_the_loss_after_repair_is_the_mean_over_all_fates(packets: int, overhead
     assert found == pytest.approx(expected, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.integers(32, 1024), st.floats(0, 10), st.integers(1, 10**6))
 def test_repair_never_adds_to_the_loss(loss: float, packet_bytes: int, overhead: float, max_bytes: int) -> None:
     assert 0 <= ExpectedLoss(loss, packet_bytes, overhead).after_repair(max_bytes) <= loss + 1e-12

@@ -69,7 +69,7 @@ def test_doctor_says_what_a_profile_lacks_and_the_command_that_brings_it(semlink
     assert (status, err) == (1, "")
     found = {one["item"]: one for one in json.loads(out)}
     lacking = [one for one in found.values() if not one["ok"]]
-    assert [one["item"].split()[0] for one in lacking] == ["base", "captioner"]
+    assert [one["item"].split()[0] for one in lacking] == ["base", "captioner", "maps"]
     assert all("run 'semlink models pull flux-schnell'" in one["remedy"] for one in lacking)
     assert found["accelerate"]["ok"]
     assert semlink("doctor", "--profile", "pocket")[0] == 0

@@ -74,7 +74,7 @@ def test_slices_are_made_for_the_predicted_loss_and_the_base_gets_protection_of_
 
 
 def test_a_picture_is_encoded_once_and_protected_alike_in_process_and_over_services(picture_png):
-    send, channel = settings_of("hci", 300, 64), channel_settings("rayleigh", {"snr_db": 12.0, "mcs": 6}, run_seed=3)
+    send, channel = settings_of("hci", 300, 64), channel_settings(FADING, {"snr_db": 12.0}, run_seed=3)
     results = []
     for session in (LocalSession(), RemoteSession(Addresses())):
         counting = CountingSession(session)
