@@ -14,19 +14,23 @@ NOT_RUN = (
     *(f"diffusers.models.{folder}" for folder in ("autoencoders", "controlnets", "transformers", "unets")),
     *("diffusers.hooks", "scipy.integrate", "scipy.stats"),
 )
+OPTIONAL = ("transformers", "peft")
 
 with TORCH_IMPORTS, defer(*NOT_RUN):
     allow_torchvision()
-    with replace({"transformers": None, "peft": None, "torch._dynamo": stand_in_compiler()}):
+    with replace({**dict.fromkeys(OPTIONAL), "torch._dynamo": stand_in_compiler()}):
+        from diffusers.utils import import_utils
+
+        for name in OPTIONAL:  # diffusers asks once, perhaps before, what is installed
+            setattr(import_utils, f"_{name}_available", False)
         from diffusers.configuration_utils import ConfigMixin, register_to_config
         from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
         from diffusers.models.controlnets.controlnet import ControlNetModel
         from diffusers.models.modeling_utils import ModelMixin
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-        from diffusers.utils import import_utils
 
-    # diffusers asks once what is installed, and has no public way to ask again. What is imported later may use both.
-    for name in ("transformers", "peft"):
+    # What is imported from diffusers later may use both. It has no public way to ask again.
+    for name in OPTIONAL:
         available, version = import_utils._is_package_available(name)  # noqa: SLF001
         setattr(import_utils, f"_{name}_available", available)
         setattr(import_utils, f"_{name}_version", version)
