@@ -21,8 +21,7 @@ with TORCH_IMPORTS, defer(*NOT_RUN):
     with replace({**dict.fromkeys(OPTIONAL), "torch._dynamo": stand_in_compiler()}):
         from diffusers.utils import import_utils
 
-        for name in OPTIONAL:  # diffusers asks once, perhaps before, what is installed
-            setattr(import_utils, f"_{name}_available", False)
+        import_utils._peft_available = False  # noqa: SLF001 - diffusers asks once, perhaps before, what is installed
         from diffusers.configuration_utils import ConfigMixin, register_to_config
         from diffusers.models.autoencoders.autoencoder_dc import AutoencoderDC
         from diffusers.models.controlnets.controlnet import ControlNetModel
