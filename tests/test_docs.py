@@ -40,12 +40,15 @@ OUTSIDE = re.compile(r"NAME|prometheus/targets/")
 INSTALL = re.compile(r"pip install ((?:(?:'[^']+'|[\w./=-]+)(?: (?=[\w'.-])|))+)")
 """A command in a text: options, names and paths up to punctuation, a backtick or a variable."""
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
+CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
+"""A line that git leaves where two versions do not merge."""
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_files_modules_and_links_of_a_document_exist(document):
     path = ROOT / document
     text = path.read_text("utf-8")
+    assert not CONFLICT.search(text)
     missing = [name for name in PATH.findall(text) if not (ROOT / name).exists() and not OUTSIDE.search(name)]
     for name in MODULE.findall(text):
         file = ROOT / name.replace(".", "/")
