@@ -1,15 +1,14 @@
-"""Settings of a channel whose impulse response stands in a file, under OFDM with a receiver that knows it."""
+"""Settings of a channel whose impulse response stands in a file, under OFDM; the receiver has it exactly."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
 
-from channel.propagation.base import PropagationSettings
-from channel.propagation.data_file import hash_file, read_columns
-from channel.propagation.tdl_parameters import OfdmGrid  # noqa: TC001 - pydantic reads it
+from channel.propagation.data_file import read_columns
+from channel.propagation.file_settings import FILE_FIELD, FileSettings
+from channel.propagation.ofdm_settings import OfdmSettings
 from channel.snr import snr_ratio
 from shared.errors import ConfigError
 from shared.validation import short_repr
@@ -17,48 +16,25 @@ from shared.validation import short_repr
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FIELD: Final = "propagation.file"
 _MOST_PRODUCTS: Final = 2**23  # of rows and carriers: 134 MB
 _COLUMNS: Final = ("delay_s", "real", "imag")
 
 
-class ImpulseSettings(PropagationSettings):
+class ImpulseSettings(OfdmSettings, FileSettings):
     """y = H x + n on the used carriers of an OFDM grid, H from the taps in a file; the receiver knows H and N0.
 
     The file, CSV or Parquet, has the columns ``delay_s``, ``real`` and ``imag``, one row per tap, and for a channel
     that changes ``time_s``, seconds after the start of the picture: rows of one time are one response, which holds
     until the next. A packet has the response of its departure. The taps are scaled to a mean power of 1, so that the
-    channel's SNR is the mean SNR. ``sha256`` is that of the file, filled in when the settings are read.
+    channel's SNR is the mean SNR.
     """
 
     kind: Literal["impulse"] = "impulse"
-    file: Annotated[str, Field(min_length=1, max_length=4096)]
-    grid: OfdmGrid
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
-    @model_validator(mode="before")
     @classmethod
-    def _read_file(cls, values: Any) -> Any:
-        if not (isinstance(values, dict) and isinstance(values.get("file"), str)):
-            return values
-        sha256 = hash_file(_FIELD, values["file"])
-        if values.get("sha256", sha256) != sha256:
-            raise ConfigError(f"propagation.sha256: {short_repr(values['file'])} has changed: leave sha256 out")
-        load_responses(values["file"], sha256)
-        return values | {"sha256": sha256}
-
-    @property
-    def occupied_share(self) -> float:
-        """Used carriers over all carriers."""
-        return self.grid.effective_carriers / self.grid.fft_size
-
-    def channel_uses(self, symbols: int) -> int:
-        """Return the channel uses of ``symbols`` data symbols: complete slots, with pilots and cyclic prefixes."""
-        return self.grid.slots(symbols) * self.grid.slot_channel_uses
-
-    def pilot_uses(self, symbols: int) -> int:
-        """Return the pilots of these slots."""
-        return self.grid.slots(symbols) * self.grid.pilot_elements
+    def check_file(cls, path: str, sha256: str) -> None:
+        """Check the file; see the base class."""
+        load_responses(path, sha256)
 
     def carriers(self, symbol_rate_hz: float) -> NDArray[np.complex128]:
         """Return H on the used carriers of every response ``[responses, carriers]``."""
@@ -117,8 +93,8 @@ def load_responses(
             the taps have no power.
         SetupError: it is Parquet, and pyarrow is not installed.
     """
-    what = f"{_FIELD} = {short_repr(path)}"
-    columns = dict(read_columns(_FIELD, path, sha256))
+    what = f"{FILE_FIELD} = {short_repr(path)}"
+    columns = dict(read_columns(FILE_FIELD, path, sha256))
     times_s = columns.pop("time_s", None)
     if set(columns) != set(_COLUMNS):
         raise ConfigError(f"{what}: its columns must be delay_s, real and imag, with or without time_s")

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from channel.constants import SPEED_OF_LIGHT_M_S
 from channel.propagation.base import PropagationSettings
+from channel.propagation.ofdm_settings import OfdmSettings
 from channel.propagation.tdl_parameters import LAST_TAP_DELAY, MAX_DOPPLER_PER_SPACING, OfdmGrid
 from channel.propagation.tdl_taps import load_taps
 from channel.snr import snr_ratio
@@ -140,7 +141,7 @@ class Rician(BlockFading):
         return math.pow(10.0, self.k_factor_db / 10)
 
 
-class Tdl(MovingReceiver):
+class Tdl(OfdmSettings, MovingReceiver):
     """A tapped delay line of TR 38.901, section 7.7.2, under OFDM; ``independent``: one realisation per packet."""
 
     kind: Literal["tdl"] = "tdl"
@@ -155,19 +156,6 @@ class Tdl(MovingReceiver):
     def k_ratio(self) -> float:
         """Power of the line of sight over the scattered power of all taps."""
         return load_taps(self.profile).k_ratio
-
-    @property
-    def occupied_share(self) -> float:
-        """Used carriers over all carriers."""
-        return self.grid.effective_carriers / self.grid.fft_size
-
-    def channel_uses(self, symbols: int) -> int:
-        """Return the channel uses of ``symbols`` data symbols: complete slots, with pilots and cyclic prefixes."""
-        return self.grid.slots(symbols) * self.grid.slot_channel_uses
-
-    def pilot_uses(self, symbols: int) -> int:
-        """Return the pilots of these slots."""
-        return self.grid.slots(symbols) * self.grid.pilot_elements
 
     def element_snr(
         self, es_n0_db: float, symbols: int, symbol_rate_hz: float

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
 
-from channel.propagation.base import PropagationSettings
-from channel.propagation.data_file import hash_file, read_columns
+from channel.propagation.data_file import read_columns
+from channel.propagation.file_settings import FILE_FIELD, FileSettings
 from channel.snr import snr_ratio
 from shared.errors import ConfigError
 from shared.validation import short_repr
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_FIELD: Final = "propagation.file"
 _MAX_DB: Final = 100.0
 _PREDICTION_POINTS: Final = 1000
 
@@ -41,30 +39,22 @@ class Trace:
         return float(10 * np.log10(np.mean(10 ** (np.interp(grid_s, self.time_s, self.level_db) / 10))))
 
 
-class TraceSettings(PropagationSettings):
+class TraceSettings(FileSettings):
     """White Gaussian noise with the SNR or the gain of a file, CSV or Parquet.
 
     The file has the columns ``time_s``, seconds after the start of the picture, and either ``snr_db``, Es/N0, or
     ``gain_db``, which is added to the channel's SNR. Between rows the value is linear in dB. A packet has the value at
     its departure. ``repeat``: the trace starts again after its last row; without it a packet that leaves later is
-    refused. ``sha256`` is that of the file, filled in when the settings are read.
+    refused.
     """
 
     kind: Literal["trace"] = "trace"
-    file: Annotated[str, Field(min_length=1, max_length=4096)]
     repeat: bool = False
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
-    @model_validator(mode="before")
     @classmethod
-    def _read_file(cls, values: Any) -> Any:
-        if not (isinstance(values, dict) and isinstance(values.get("file"), str)):
-            return values
-        sha256 = hash_file(_FIELD, values["file"])
-        if values.get("sha256", sha256) != sha256:
-            raise ConfigError(f"propagation.sha256: {short_repr(values['file'])} has changed: leave sha256 out")
-        load_trace(values["file"], sha256)
-        return values | {"sha256": sha256}
+    def check_file(cls, path: str, sha256: str) -> None:
+        """Check the file; see the base class."""
+        load_trace(path, sha256)
 
     @property
     def mean_snr_db(self) -> float | None:
@@ -86,8 +76,8 @@ class TraceSettings(PropagationSettings):
         outside = (times < first) | (times > last)
         if not self.repeat and outside.any():
             raise ConfigError(
-                f"{_FIELD} = {short_repr(self.file)}: a packet leaves at {times[outside][0]:g} s, but the trace covers "
-                f"{first:g} to {last:g} s: give a longer trace, or propagation.repeat: true"
+                f"{FILE_FIELD} = {short_repr(self.file)}: a packet leaves at {times[outside][0]:g} s, but the trace "
+                f"covers {first:g} to {last:g} s: give a longer trace, or propagation.repeat: true"
             )
         levels = np.interp(times, trace.time_s, trace.level_db)
         return levels - trace.mean_db if trace.is_snr else levels
@@ -111,8 +101,8 @@ def load_trace(path: str, sha256: str) -> Trace:
             outside ±100 dB.
         SetupError: it is Parquet, and pyarrow is not installed.
     """
-    what = f"{_FIELD} = {short_repr(path)}"
-    columns = read_columns(_FIELD, path, sha256)
+    what = f"{FILE_FIELD} = {short_repr(path)}"
+    columns = read_columns(FILE_FIELD, path, sha256)
     levels = [name for name in ("snr_db", "gain_db") if name in columns]
     if "time_s" not in columns or len(levels) != 1 or len(columns) != 2:
         raise ConfigError(f"{what}: its columns must be time_s and snr_db, or time_s and gain_db")

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -20,6 +21,7 @@ from shared.errors import DeadlineError, InputError, LimitError, LinkError, Serv
 from shared.rpc.limits import MAX_SIDE_CALLS
 from shared.rpc.seldom import SeldomLog
 from shared.rpc.status import abort, drain
+from shared.rpc_handlers import wrap_handler
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -64,14 +66,9 @@ class Gate(grpc.aio.ServerInterceptor):
         if handler is None or method == HEALTH_CHECK:
             return handler
         if not method.startswith(self._prefix):
-            return self._side_handler(handler)
-        coders = {
-            "request_deserializer": _tolerant(handler.request_deserializer),
-            "response_serializer": handler.response_serializer,
-        }
-        if handler.stream_stream:
-            return grpc.stream_stream_rpc_method_handler(self._streaming(method, handler.stream_stream), **coders)
-        return grpc.unary_unary_rpc_method_handler(self._answering(method, handler.unary_unary), **coders)
+            return wrap_handler(handler, {"stream_stream": self._beside, "unary_stream": self._beside})
+        wrap = {"stream_stream": partial(self._streaming, method), "unary_unary": partial(self._answering, method)}
+        return wrap_handler(handler, wrap, _tolerant(handler.request_deserializer))
 
     def _streaming(self, method: str, behaviour: Any) -> Any:
         async def call(requests: Any, context: Any) -> Any:
@@ -114,19 +111,9 @@ class Gate(grpc.aio.ServerInterceptor):
             if not self._open:
                 self._empty.set()
 
-    def _side_handler(self, handler: Any) -> Any:
-        """Return the handler of a call of health or reflection, one of at most ``MAX_SIDE_CALLS``."""
-        coders = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
-        if handler.stream_stream:
-            return grpc.stream_stream_rpc_method_handler(self._beside(handler.stream_stream), **coders)
-        if handler.unary_stream:
-            return grpc.unary_stream_rpc_method_handler(self._beside(handler.unary_stream), **coders)
-        return handler
-
     def _beside(self, behaviour: Any) -> Any:
+        """Return a call of health or reflection, one of at most ``MAX_SIDE_CALLS``."""
+
         async def call(requests: Any, context: Any) -> Any:
             if self._side_calls >= MAX_SIDE_CALLS:
                 await abort(context, LimitError("too many streams of health or reflection; close some", BUSY_RETRY_S))

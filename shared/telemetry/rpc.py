@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -16,6 +17,7 @@ import grpc.aio
 from google.protobuf import descriptor_pool
 from prometheus_client import Counter, Gauge, Histogram
 
+from shared.rpc_handlers import wrap_handler
 from shared.telemetry.labels import SECONDS
 
 if TYPE_CHECKING:
@@ -79,13 +81,8 @@ class _CountingInterceptor(grpc.aio.ServerInterceptor):
         method = self._methods.get(str(handler_call_details.method))
         if method is None or handler is None:
             return handler
-        coders = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
-        if handler.stream_stream:
-            return grpc.stream_stream_rpc_method_handler(self._streaming(method, handler.stream_stream), **coders)
-        return grpc.unary_unary_rpc_method_handler(self._answering(method, handler.unary_unary), **coders)
+        wrap = {"stream_stream": partial(self._streaming, method), "unary_unary": partial(self._answering, method)}
+        return wrap_handler(handler, wrap)
 
     def _streaming(self, method: str, behaviour: Any) -> Any:
         async def count_call(requests: Any, context: Any) -> Any:

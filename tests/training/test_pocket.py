@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from shared.errors import SetupError
+from tests.random_weights import fill_zeros
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # accelerate's and diffusers' own
 
@@ -175,10 +176,7 @@ def test_the_sketch_learns_what_nothing_and_what_words_tell(pairs, tmp_path):
 def test_a_dropped_stream_leaves_no_trace_in_the_flow(pairs):
     """Crops without a stream must teach the flow nothing that it would have told."""
     network = recipe("flow", pairs).network
-    with torch.no_grad():
-        for parameter in network.controlnet.parameters():
-            if not parameter.any():
-                parameter.normal_(0, 0.05)
+    fill_zeros(network.controlnet)
     batch = recipe("flow", pairs).batch(np.random.default_rng(0), 2, 32)
     batch["given"] = torch.tensor([[1.0, 0, 0, 0, 0]] * 2)
     streams = ("latent", "region", "region_mask", "caption", "seen")

@@ -8,22 +8,10 @@ import torch
 from PIL import Image
 
 from shared.errors import SetupError
+from tests.training.tiny_refiner import make_refiner
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # accelerate's and diffusers' own
 SIDE, TEXT = 224, 384
-
-
-def make_refiner(*, random=False):
-    from receiver.pocket.refiner import Refiner
-
-    torch.manual_seed(0)
-    refiner = Refiner((32, 32, 32))
-    if random:
-        with torch.no_grad():
-            for parameter in refiner.parameters():
-                if not parameter.any():
-                    parameter.normal_(0, 0.05)
-    return refiner
 
 
 def refine(refiner, restored, codes, seed=0, steps=1):

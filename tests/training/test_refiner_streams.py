@@ -11,23 +11,17 @@ import torch
 from PIL import Image
 
 from tests.training.refiner_pairs import SIDE, make_pairs
+from tests.training.tiny_refiner import make_refiner
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # accelerate's and diffusers' own
 
 
 def make_recipe(pairs, *, random=False, **weights):
     from receiver.pocket.prompt import PromptEmbedding
-    from receiver.pocket.refiner import Refiner
     from training.pocket.losses import Weights
     from training.pocket.refiner import RefinerRecipe
 
-    torch.manual_seed(0)
-    refiner = Refiner((32, 32, 32))
-    if random:
-        with torch.no_grad():
-            for parameter in refiner.parameters():
-                if not parameter.any():
-                    parameter.normal_(0, 0.05)
+    refiner = make_refiner(random=random)
     return RefinerRecipe(pairs, make_pairs(1, 2), refiner, PromptEmbedding(), Weights(**{"lpips_vgg": 0.0, **weights}))
 
 

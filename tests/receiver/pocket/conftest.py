@@ -18,6 +18,7 @@ from receiver.pocket.synthesis import LatentSynthesis
 from receiver.pocket.weights import save_networks
 from shared.bitstream import PictureHeader
 from shared.hci.stream import HciImage, downsample
+from tests.random_weights import fill_zeros
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,9 +37,7 @@ def tiny_networks(seed: int = 1) -> PocketNetworks:
         restorer.last.bias.sub_(output.mean((0, 2, 3))).mul_(gain).add_(0.5)
         unet = new_unet((32, 32, 32))
         controlnet = new_controlnet(unet)
-        for parameter in controlnet.parameters():
-            if not parameter.any():
-                parameter.normal_(0, 0.05)
+        fill_zeros(controlnet)
         return PocketNetworks(
             restorer,
             autoencoder,
