@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from shared.errors import LimitError
 
 if TYPE_CHECKING:
-    from receiver.decoders.base import DecodeOptions, Decoder
+    from receiver.decoders.base import Decoder
     from shared.bitstream import Bitstream, PictureHeader
     from shared.rpc.budget import Share
 
@@ -23,17 +23,8 @@ spend 30 times as much at the least."""
 
 PLAIN_BYTES: Final = 24
 """Memory per pixel of a picture that is enlarged, and of its file."""
-DECODER_BYTES: Final = 150
-"""Memory per pixel of a decoder with networks, beside its tiles (docs/results/decode-time.md)."""
-TILE_BYTES: Final = 600 << 20
-TILE_PIXELS: Final = 1024 * 1024
 MEASURE_BYTES: Final = 100
 """Memory per pixel of the comparison with the reference."""
-
-
-def decode_work(header: PictureHeader, options: DecodeOptions) -> int:
-    """Return the work of decoding, as of ``shared.rpc.lanes.SMALL_WORK``."""
-    return header.pixels * (1 + options.steps)
 
 
 def require_plausible(bitstream: Bitstream) -> None:
@@ -57,15 +48,16 @@ class DecodeMemory:
         self._share = share
         self._held_bytes = 0
 
-    def reserve(self, header: PictureHeader, decoder: Decoder, *, measured: bool = False) -> None:
-        """Take what ``decoder`` needs for a picture, and the comparison with a reference if it is ``measured``.
+    def reserve(self, header: PictureHeader, decoder: Decoder, steps: int, *, measured: bool = False) -> None:
+        """Take what ``decoder`` needs for a picture in ``steps``, and for the comparison with a reference.
+
+        There is a comparison if the picture is ``measured``.
 
         Raises:
             LimitError: the calls of the service hold too much.
         """
         needed = header.pixels * (PLAIN_BYTES + (MEASURE_BYTES if measured else 0))
-        if decoder.default_steps is not None:
-            needed += header.pixels * DECODER_BYTES + min(header.pixels, TILE_PIXELS) * TILE_BYTES // TILE_PIXELS
+        needed += decoder.cost(header, steps).memory_bytes
         if needed > self._held_bytes:
             self._share.grow(needed - self._held_bytes)
             self._held_bytes = needed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from receiver.decoders.base import DecodeOptions, check_steps
 from receiver.decoders.upsample import UpsampleDecoder
-from shared.errors import InputError, UnknownNameError
+from shared.errors import ConfigError, InputError, UnknownNameError
 from shared.hub.files import find_profile
 from shared.hub.layout import DECODER_ROLES
 from shared.hub.registry import is_file_name, load_profile, profile_names
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from receiver.decoders.base import Decoder
+    from shared.hub.profile import ModelProfile
 
 DEFAULT_DECODER: Final = "pocket"
 POCKET_STEPS: Final = 4
@@ -59,7 +60,22 @@ def require_files(name: str) -> None:
         SetupError: a file is missing or damaged; the message has the command that brings it.
     """
     if is_profile(name):
-        find_profile(load_profile(name), DECODER_ROLES)
+        find_profile(_decoder_profile(name), DECODER_ROLES)
+
+
+def weights_bytes(name: str, device: str = "") -> int:
+    """Return the main memory of the weights of the decoder ``name`` on ``device``; 0 for decoders that ship.
+
+    Raises:
+        SetupError: a file is missing or damaged, or there is no such device.
+    """
+    if not is_profile(name):
+        return 0
+    from shared.hub.memory import main_memory_bytes  # noqa: PLC0415 - these import torch
+    from shared.torch_devices import select_device  # noqa: PLC0415
+
+    profile = _decoder_profile(name)
+    return main_memory_bytes(profile, find_profile(profile, DECODER_ROLES), select_device(device))
 
 
 def check_name(name: str) -> None:
@@ -106,7 +122,7 @@ def load_decoder(name: str, device: str = "") -> Decoder:
         return pocket
     from receiver.hub.decoder import HubDecoder  # noqa: PLC0415 - likewise
 
-    decoder = HubDecoder(load_profile(name), device)
+    decoder = HubDecoder(_decoder_profile(name), device)
     decoder.load()
     return decoder
 
@@ -138,4 +154,12 @@ def _max_steps(name: str) -> int:
         return POCKET_STEPS
     if not is_file_name(name) and name not in (known := decoder_names()):
         raise UnknownNameError(f"unknown decoder '{name}'; known are {', '.join(known)}")
-    return load_profile(name).max_steps
+    return _decoder_profile(name).max_steps
+
+
+def _decoder_profile(name: str) -> ModelProfile:
+    """Return the model profile ``name``, which has a decoder."""
+    profile = load_profile(name)
+    if profile.base is None:
+        raise ConfigError(f"model profile {profile.name} has no base to decode with: use --decoder {DEFAULT_DECODER}")
+    return profile

@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from typing import TYPE_CHECKING, Any
 
-from receiver.cost import (
-    PACKET_BYTES,
-    RECEPTION_BYTES,
-    DecodeMemory,
-    decode_work,
-    require_plausible,
-)
-from receiver.decoder_registry import LoadedDecoders, check_decoding, check_name, load_decoder
+from receiver.cost import PACKET_BYTES, RECEPTION_BYTES, DecodeMemory
+from receiver.decoder_registry import LoadedDecoders, check_decoding, check_name, load_decoder, weights_bytes
 from receiver.decoders.base import options_for
-from receiver.guidance import Guidance
+from receiver.decoding import Decoding
 from receiver.metrics.reporter import PerceptualReporter
 from receiver.previews import Previews
-from receiver.rebuild import (
-    Rebuilt,
-    check_reference,
-    draft_decoders,
-    holds_picture,
-    make_report,
-    measure_quality,
-    rebuild_files,
-    repair_report,
-)
+from receiver.rebuild import Rebuilt, make_report, repair_report
 from receiver.reception import Reception
 from receiver.telemetry import ReceiverMetrics
 from shared.bitstream import MAX_BITSTREAM_BYTES, Bitstream
 from shared.devices import check_device
-from shared.errors import InputError, LimitError
+from shared.errors import InputError, LimitError, LinkError
 from shared.rpc.budget import Budget, Share
 from shared.rpc.chunks import ChunkBuffer, split_chunks
 from shared.rpc.lanes import HEAVY_WORK, Lanes
@@ -48,8 +32,7 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
-    from receiver.decoders.base import DecodeOptions, Decoder
-    from shared.bitstream import PictureHeader
+    from receiver.decoders.base import Decoder
     from shared.streams import StreamKind
     from shared.telemetry.telemetry import CallTelemetry
 
@@ -58,65 +41,6 @@ if TYPE_CHECKING:
 
 RECEIVE_ORDER = "send settings once, then the reference, then arrivals"
 DECODE_ORDER = "send settings once, then reference and container"
-
-
-class _Decoding:
-    """The loaded decoder and the options of one call; decodes in the threads of the service.
-
-    ``stop`` is set when the call ends for any reason: then the work ends too.
-    """
-
-    def __init__(self, lanes: Lanes, memory: DecodeMemory, decoder: Decoder, options: DecodeOptions) -> None:
-        self._lanes, self._memory = lanes, memory
-        self.decoder, self.options = decoder, options
-        self.stop = threading.Event()
-
-    def end(self, context: Context) -> None:
-        """Stop the work for this call. To be called when the call is over."""
-        del context
-        self.stop.set()
-
-    async def rebuild(self, bitstream: Bitstream) -> Rebuilt:
-        """Decode ``bitstream``, and encode the files of the result.
-
-        Raises:
-            LimitError: its bytes are too few for its size, or the calls of the service hold too much memory.
-        """
-        require_plausible(bitstream)
-        self._memory.reserve(bitstream.header, self.decoder)
-        work = decode_work(bitstream.header, self.options)
-        return await self._lanes.run(work, rebuild_files, bitstream, self.decoder, self.options, self.stop)
-
-    def drafts(self) -> list[_Decoding]:
-        """Return faster decoders for drafts: the up-sampled HCI, then the decoder without its flow."""
-        drafts = [_Decoding(self._lanes, self._memory, *one) for one in draft_decoders(self.decoder, self.options)]
-        for draft in drafts:
-            draft.stop = self.stop
-        return drafts
-
-    async def rebuild_draft(self, bitstream: Bitstream) -> Rebuilt:
-        """Decode a draft; no picture without an HCI, because the fallback synthesis takes no longer than its draft."""
-        if not holds_picture(bitstream):
-            return Rebuilt(bitstream, Guidance(bitstream.header), 0.0)
-        return await self.rebuild(bitstream)
-
-    async def rebuild_previews(self, bitstream: Bitstream) -> AsyncIterator[Rebuilt]:
-        """Yield previews: of no stream, of one stream more each time, then drafts of all streams."""
-        for count in range(len(bitstream.streams)):
-            yield await self.rebuild(Bitstream(bitstream.header, bitstream.streams[:count]))
-        for draft in self.drafts():
-            yield await draft.rebuild_draft(bitstream)
-
-    async def measure(self, rebuilt: Rebuilt, reference: ChunkBuffer) -> Rebuilt:
-        """Return ``rebuilt`` with its quality against ``reference``."""
-        header = rebuilt.bitstream.header
-        self._memory.reserve(header, self.decoder, measured=True)
-        return await self._lanes.run(header.pixels, measure_quality, rebuilt, reference.join())
-
-    async def check_reference(self, reference: ChunkBuffer, header: PictureHeader) -> None:
-        """Check that ``reference`` fits the picture."""
-        self._memory.reserve(header, self.decoder, measured=True)
-        await self._lanes.run(header.pixels, check_reference, reference.join(), header)
 
 
 class _Call:
@@ -183,6 +107,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
         self._perceptual = PerceptualReporter(telemetry.loading) if perceptual else None
         self._decoders = LoadedDecoders(self._load_decoder)
         self._budget = Budget(limits.memory_bytes)
+        self._weights_bytes: dict[str, int] = {}
         self._lanes = Lanes(HEAVY_WORKERS, "decode")
         telemetry.watch("decode", self._lanes.waiting)
 
@@ -204,7 +129,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
     async def _receive(
         self,
         settings: receiver_pb2.ReceiveSettings,
-        decoding: _Decoding,
+        decoding: Decoding,
         request_iterator: AsyncIterator[receiver_pb2.ReceiveRequest],
         arrived: _Call,
         call: CallTelemetry,
@@ -255,7 +180,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
     async def _decode(
         self,
         settings: receiver_pb2.DecodeSettings,
-        decoding: _Decoding,
+        decoding: Decoding,
         request_iterator: AsyncIterator[receiver_pb2.DecodeRequest],
         reference: ChunkBuffer,
         call: CallTelemetry,
@@ -294,7 +219,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
     @contextlib.asynccontextmanager
     async def _begin_call(
         self, method: str, order: str, requests: AsyncIterator[Any], context: Context, share: Share
-    ) -> AsyncIterator[tuple[Any, _Decoding, CallTelemetry]]:
+    ) -> AsyncIterator[tuple[Any, Decoding, CallTelemetry]]:
         """Yield the settings of a call, its loaded decoder, which stops when the call ends, and its telemetry."""
         settings = await _read_settings(requests, order)
         with self._telemetry.call(method, settings.session, context) as call:
@@ -304,7 +229,7 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
 
     async def _measure(
         self,
-        decoding: _Decoding,
+        decoding: Decoding,
         rebuilt: Rebuilt,
         reference: ChunkBuffer,
         session: packet_pb2.Session,
@@ -320,14 +245,31 @@ class ReceiverService(receiver_pb2_grpc.ReceiverServiceServicer):
             self._metrics.count_perceptual(session, found)
         return rebuilt
 
-    async def _prepare_decoding(self, settings: Settings, share: Share) -> _Decoding:
+    async def _prepare_decoding(self, settings: Settings, share: Share) -> Decoding:
         """Load the decoder in ``settings`` and build its options."""
         chosen = {name: getattr(settings, name) for name in ("steps", "fidelity") if settings.HasField(name)}
         check_name(settings.decoder)
         check_decoding(settings.decoder, **chosen)  # refused before anything loads
-        decoder = await asyncio.to_thread(self._decoders.lazy(settings.decoder))  # no lane may wait for it
+        decoder = await self._get_decoder(settings.decoder)
         options = options_for(decoder, **chosen, seed=settings.seed, trust=settings.trust_map)
-        return _Decoding(self._lanes, DecodeMemory(share), decoder, options)
+        return Decoding(self._lanes, DecodeMemory(share), decoder, options)
+
+    async def _get_decoder(self, name: str) -> Decoder:
+        """Return the decoder ``name``. Calls have no use of the memory of its weights from the first call on.
+
+        Raises:
+            LimitError: there is too little memory.
+        """
+        if name not in self._weights_bytes:
+            needed = await asyncio.to_thread(weights_bytes, name, self._device)
+            if name not in self._weights_bytes:
+                self._budget.keep(needed, f"decoder {name}")
+                self._weights_bytes[name] = needed
+        try:
+            return await asyncio.to_thread(self._decoders.lazy(name))  # no lane may wait for it
+        except LinkError:
+            self._budget.release(self._weights_bytes.pop(name, 0))
+            raise
 
     def _load_decoder(self, name: str) -> Decoder:
         """Load the decoder ``name`` and record it."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from receiver.guidance import Guidance
+    from shared.bitstream import PictureHeader
 
 MAX_STEPS: Final = 50
 """Most steps of any decoder; ``Decoder.max_steps`` are those of one."""
@@ -72,6 +73,18 @@ class ModelId:
     revision: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class DecodeCost:
+    """What decoding one picture takes, by estimate.
+
+    ``memory_bytes`` is the memory beside the picture itself. ``work`` is the number of pixels times the passes of the
+    pocket decoder's networks that take as long (``shared.rpc.lanes.SMALL_WORK``).
+    """
+
+    memory_bytes: int
+    work: int
+
+
 class Decoder(Protocol):
     """Decodes a picture from any subset of the guidance. Several threads may call it at once."""
 
@@ -95,6 +108,10 @@ class Decoder(Protocol):
     @property
     def max_steps(self) -> int:
         """Most steps that it takes."""
+        ...
+
+    def cost(self, header: PictureHeader, steps: int) -> DecodeCost:
+        """Return what it takes to decode a picture of this size in ``steps``, before anything is allocated for it."""
         ...
 
     def reconstruct(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from receiver.decoders.base import Reconstruction
+from receiver.decoders.base import DecodeCost, Reconstruction
 from shared.hci.stream import upsample
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from receiver.decoders.base import DecodeOptions
     from receiver.guidance import Guidance
+    from shared.bitstream import PictureHeader
 
 
 class UpsampleDecoder:
@@ -22,6 +23,11 @@ class UpsampleDecoder:
     default_steps = None
     max_steps = 4
     models = ()
+
+    def cost(self, header: PictureHeader, steps: int) -> DecodeCost:
+        """Return what enlarging takes, as ``Decoder.cost``."""
+        del steps
+        return DecodeCost(0, header.pixels)
 
     def reconstruct(
         self, guidance: Guidance, options: DecodeOptions, stop: Event | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
+from receiver.hub.text import token_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,6 @@ def control_picture(
     tokens = batch[0].tokens
     if controlnet.input != "tokens" or adapter is None or tokens is None:
         return picture
-    numbers = torch.stack([torch.from_numpy(one.tokens.numbers()) for one in batch if one.tokens is not None])
     place = next(adapter.parameters())
-    added = adapter.control_map(numbers.to(place.device, place.dtype), tokens.kind, *picture.shape[2:])
+    added = adapter.control_map(token_numbers(batch).to(place.device, place.dtype), tokens.kind, *picture.shape[2:])
     return (picture + added.to(picture.dtype)).clamp(0, 1)

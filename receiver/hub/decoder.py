@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from receiver.decoders.base import ModelId
-from receiver.decoders.out_of_memory import report_out_of_memory
+from receiver.decoders.base import DecodeCost, ModelId
+from receiver.decoders.batches import decode_in_batches
 from receiver.hub.conditions import make_conditions
 from receiver.pocket.decoder import PocketDecoder
-from shared.errors import SetupError
-from shared.hub.files import find_profile, pull_command
+from shared.hub.files import find_profile
 from shared.hub.layout import DECODER_ROLES, parts_of
 from shared.lazy import Lazy
+from shared.out_of_memory import report_out_of_memory
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from receiver.decoders.base import DecodeOptions, Reconstruction
     from receiver.guidance import Guidance
     from receiver.hub.pipeline import HubPipeline
+    from shared.bitstream import PictureHeader
     from shared.hub.profile import ModelProfile
 
     Request = tuple[Guidance, DecodeOptions]
@@ -61,6 +62,16 @@ class HubDecoder:
         parts = [part for part in parts_of(self._profile) if part.role in DECODER_ROLES]
         return tuple(ModelId(part.role, part.source.at, part.source.revision or "") for part in parts)
 
+    def cost(self, header: PictureHeader, steps: int) -> DecodeCost:
+        """Return what decoding takes, as ``Decoder.cost``.
+
+        Raises:
+            SetupError, LimitError, ConfigError: as ``load``, if it was not loaded.
+        """
+        from receiver.hub.cost import decode_cost  # noqa: PLC0415
+
+        return decode_cost(self.load().model, self._profile, header, steps, self._pocket.cost(header, 0))
+
     def load(self) -> HubPipeline:
         """Load the networks if they are not loaded yet, and return the pipeline that runs them.
 
@@ -91,23 +102,19 @@ class HubDecoder:
             SetupError, LimitError, ConfigError, ServiceError: as ``reconstruct``.
         """
         pipeline = self.load().with_stop(stop)
-        groups: dict[object, list[int]] = {}
-        for index, (guidance, options) in enumerate(requests):
-            header, shape = guidance.header, make_conditions(guidance, self._profile).shape
-            generated = options.steps > 0 and not guidance.is_empty
-            key = (header.width, header.height, shape, options.steps) if generated else index
-            groups.setdefault(key, []).append(index)
-        done: dict[int, Reconstruction] = {}
-        for members in groups.values():
-            header = requests[members[0]][0].header
-            batch = max(1, pipeline.side**2 // header.pixels)
-            for start in range(0, len(members), batch):
-                indices = members[start : start + batch]
-                what = f"a picture of {header.width}x{header.height} by {self.name}"
-                with report_out_of_memory(what, str(pipeline.device)), self._report_damaged_weights():
-                    made = self._decode(pipeline, [requests[index] for index in indices], stop)
-                    done.update(zip(indices, made, strict=True))
-        return [done[index] for index in range(len(requests))]
+
+        def key(guidance: Guidance, options: DecodeOptions) -> Hashable:
+            if not _is_generated(guidance, options):
+                return object()  # alone
+            return make_conditions(guidance, self._profile).shape, options.steps
+
+        def decode(chosen: Sequence[Request]) -> list[Reconstruction]:
+            header = chosen[0][0].header
+            what = f"a picture of {header.width}x{header.height} by {self.name}"
+            with report_out_of_memory(what, str(pipeline.device)), self._report_damaged_weights():
+                return self._decode(pipeline, chosen, stop)
+
+        return decode_in_batches(requests, key, pipeline.side**2, decode)
 
     def _decode(
         self, pipeline: HubPipeline, requests: Sequence[Request], stop: threading.Event | None
@@ -120,7 +127,7 @@ class HubDecoder:
 
         starts = torch.stack([to_tensor(self._start(guidance, options, stop)) for guidance, options in requests])
         steps = requests[0][1].steps
-        if steps and not requests[0][0].is_empty:
+        if _is_generated(*requests[0]):
             conditions = [make_conditions(guidance, self._profile) for guidance, _ in requests]
             starts = pipeline.generate(starts, conditions, [options.seed for _, options in requests], steps)
         return [finish(*one, self._profile.fidelity) for one in zip(starts, requests, strict=True)]
@@ -140,10 +147,9 @@ class HubDecoder:
         try:
             yield
         except FloatingPointError as error:
-            raise SetupError(
-                f"model profile {self.name}: {error}; use dtype bfloat16 or float32, or fetch the weights again by "
-                f"'{pull_command(self._profile)}'"
-            ) from error
+            from receiver.hub.trial import report_not_finite  # noqa: PLC0415 - imports torch
+
+            raise report_not_finite(self._profile, error) from error
 
     def _load_pipeline(self) -> HubPipeline:
         import torch  # noqa: PLC0415 - seconds to import
@@ -156,3 +162,8 @@ class HubDecoder:
         device = select_device(self._device_name)
         with report_out_of_memory(f"model profile {self.name}", str(device)), torch.inference_mode():
             return HubPipeline(load_model(self._profile, found, device), self._profile, device)
+
+
+def _is_generated(guidance: Guidance, options: DecodeOptions) -> bool:
+    """Whether the base is used: without steps, or where nothing arrived, the start is the picture."""
+    return options.steps > 0 and not guidance.is_empty

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch.nn import functional
 
-from receiver.hub.loading import load_network, load_tokenizer
+from receiver.hub.loading import load_guides, load_network, load_tokenizer
 from receiver.hub.model import Prompt
+from receiver.hub.text import add_tokens, word_pieces
 from receiver.pocket.conditioning import LATENT_FACTOR
 from shared.errors import SetupError
 from shared.hub.files import read_json
@@ -80,13 +81,9 @@ class Flux:
     def embed(self, texts: Sequence[str], batch: Sequence[Conditions]) -> Prompt:
         """Return the words of ``texts`` by T5, with the pictures' semantic tokens, and the pooled text by CLIP."""
         (clip_words, clip), (t5_words, t5) = self.encoders
-        pooled = clip(_numbers(clip_words, texts, clip_words.model_max_length).to(self.device)).pooler_output
-        words = t5(_numbers(t5_words, texts, min(MAX_WORDS, t5_words.model_max_length)).to(self.device))[0]
-        tokens = batch[0].tokens
-        if self.adapter is not None and tokens is not None:
-            numbers = torch.stack([torch.from_numpy(one.tokens.numbers()) for one in batch if one.tokens is not None])
-            words = torch.cat([words, self.adapter(numbers.to(self.device, words.dtype), tokens.kind)], 1)
-        return Prompt(words, pooled)
+        pooled = clip(word_pieces(clip_words, clip, texts).to(self.device)).pooler_output
+        words = t5(word_pieces(t5_words, t5, texts, MAX_WORDS).to(self.device))[0]
+        return Prompt(add_tokens(words, batch, self.adapter), pooled)
 
     def make_control(self, picture: Tensor, latent: Tensor, batch: Sequence[Conditions]) -> Tensor | None:
         """Return the control branch's input at the latent's size, ``[B, C, h, w]``.
@@ -182,13 +179,8 @@ def load_flux(profile: ModelProfile, parts: Mapping[str, FoundPart], device: tor
     def load(kind: Any, folder: str) -> Any:
         return load_network(kind, base, folder, profile, device, dtype)
 
-    controlnet, adapter = None, None
-    if "controlnet" in parts:
-        controlnet = load_network(diffusers.FluxControlNetModel, parts["controlnet"], "", profile, device, dtype)
-    if "adapters" in parts:
-        from receiver.hub.adapters import TokenAdapter  # noqa: PLC0415 - only where a profile has them
-
-        adapter = load_network(TokenAdapter, parts["adapters"], "", profile, device, dtype)
+    guides = load_guides(diffusers.FluxControlNetModel, parts, profile, device, dtype)
+    controlnet = guides.get("controlnet")
     transformer = load(diffusers.FluxTransformer2DModel, "transformer")
     inputs = transformer.config.in_channels if controlnet is None else controlnet.config.in_channels
     if inputs != CONTROL_INPUTS:
@@ -214,13 +206,5 @@ def load_flux(profile: ModelProfile, parts: Mapping[str, FoundPart], device: tor
             ),
         ),
         scheduler=read_json(base.folder / "scheduler" / "scheduler_config.json", ""),
-        controlnet=controlnet,
-        adapter=adapter,
+        **guides,
     )
-
-
-def _numbers(tokenizer: Any, texts: Sequence[str], most: int) -> Tensor:
-    """Return the numbers of the word pieces of ``texts``, ``[B, most]``."""
-    said = tokenizer(list(texts), padding="max_length", max_length=most, truncation=True, return_tensors="pt")
-    numbers: Tensor = said.input_ids
-    return numbers

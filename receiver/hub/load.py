@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from receiver.hub.flux import load_flux
 from receiver.hub.stable_diffusion import load_stable_diffusion
+from receiver.hub.trial import try_networks
 from shared.hub.memory import check_memory, choose_dtype, place, save_memory
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def load_model(profile: ModelProfile, found: Sequence[FoundPart], device: torch.
     """Return the networks of ``profile``, whose files are ``found``, ready to run on ``device``.
 
     Raises:
-        SetupError: weights are damaged or of another network, or a package is missing.
+        SetupError: weights are damaged or of another network, networks do not fit together, or a package is missing.
         LimitError: the memory of the device is too small.
     """
     check_memory(profile, found, device)
@@ -32,4 +33,5 @@ def load_model(profile: ModelProfile, found: Sequence[FoundPart], device: torch.
     model = load(profile, parts, device, dtype)
     save_memory(profile, model.denoiser, model.autoencoder)
     place(profile, model.networks, device)
+    try_networks(model, profile, device)
     return model

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from shared.errors import SetupError
-from shared.hub.files import pull_command
+from shared.hub.files import replace_hint
 from shared.hub.libraries import quiet
 from shared.hub.memory import quantisation_config
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shared.hub.files import FoundPart
     from shared.hub.profile import ModelProfile
 
@@ -43,11 +45,29 @@ def load_network(
         missing = sorted(said["missing_keys"]) + [str(one) for one in said.get("mismatched_keys") or []]
     except Exception as error:  # the libraries raise errors of any type for weights of another network
         raise SetupError(
-            f"{path} does not load as {kind.__name__} ({_first_line(error)}); {_remedy(profile, found)}"
+            f"{path} does not load as {kind.__name__} ({first_line(error)}); {replace_hint(profile, found.part.source)}"
         ) from error
     if missing:
-        raise SetupError(f"{path} lacks {missing[0]} of {kind.__name__}; {_remedy(profile, found)}")
+        raise SetupError(f"{path} lacks {missing[0]} of {kind.__name__}; {replace_hint(profile, found.part.source)}")
     return network.requires_grad_(requires_grad=False).eval()
+
+
+def load_guides(
+    kind: Any, parts: Mapping[str, FoundPart], profile: ModelProfile, device: torch.device, dtype: torch.dtype
+) -> dict[str, Any]:
+    """Return ``controlnet`` of class ``kind`` and ``adapter``, those that ``parts`` has the files of, by name.
+
+    Raises:
+        SetupError: as ``load_network``.
+    """
+    guides = {}
+    if "controlnet" in parts:
+        guides["controlnet"] = load_network(kind, parts["controlnet"], "", profile, device, dtype)
+    if "adapters" in parts:
+        from receiver.hub.adapters import TokenAdapter  # noqa: PLC0415 - only where a profile has them
+
+        guides["adapter"] = load_network(TokenAdapter, parts["adapters"], "", profile, device, dtype)
+    return guides
 
 
 def load_tokenizer(kind: Any, found: FoundPart, folder: str, profile: ModelProfile) -> Any:
@@ -61,14 +81,11 @@ def load_tokenizer(kind: Any, found: FoundPart, folder: str, profile: ModelProfi
         with quiet():
             return kind.from_pretrained(path, local_files_only=True)
     except Exception as error:  # tokenizers raises bare exceptions
-        raise SetupError(f"{path} is no tokenizer ({_first_line(error)}); {_remedy(profile, found)}") from error
+        raise SetupError(
+            f"{path} is no tokenizer ({first_line(error)}); {replace_hint(profile, found.part.source)}"
+        ) from error
 
 
-def _remedy(profile: ModelProfile, found: FoundPart) -> str:
-    if found.part.source.is_local:
-        return f"put another model there, or change the profile {profile.name}"
-    return f"delete {found.folder} and run '{pull_command(profile)}'"
-
-
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error of a library says, or its class."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:160]

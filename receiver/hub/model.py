@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from receiver.hub.conditions import Conditions
+
+
+LATENT_SCALE: Final = 8
+"""Picture pixels per latent position, in each direction."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,11 @@ class Prompt:
 
 class LatentModel(Protocol):
     """A base with its autoencoder, text encoders, and control branch."""
+
+    @property
+    def denoiser(self) -> Any:
+        """The network that runs in every step, of diffusers."""
+        ...
 
     @property
     def autoencoder(self) -> Any:

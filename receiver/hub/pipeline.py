@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
+from receiver.hub.model import LATENT_SCALE
 from receiver.hub.schedules import make_schedule
 from receiver.pocket.flow import draw_noise
 from receiver.pocket.tiles import Tiling, add_tiled
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from receiver.hub.model import LatentModel, Prompt
     from shared.hub.profile import ModelProfile
 
-LATENT_SCALE = 8
-"""Picture pixels per latent position, in each direction."""
-
 
 class HubPipeline:
     """Runs ``model`` as ``profile`` says, on ``device``. Several threads may call it at once.
@@ -38,7 +36,7 @@ class HubPipeline:
     def __init__(self, model: LatentModel, profile: ModelProfile, device: torch.device) -> None:
         self.device = device
         self.side = profile.memory.tile_px
-        self._model, self._profile = model, profile
+        self.model, self._profile = model, profile
         side, multiple = self.side // LATENT_SCALE, model.multiple
         overlap = side // 4 // multiple * multiple
         if overlap == 0 or side % multiple:
@@ -68,12 +66,12 @@ class HubPipeline:
             FloatingPointError: the output of a network is not finite.
         """
         height, width = starts.shape[2:]
-        starts = _pad(starts.to(self.device, torch.float32), LATENT_SCALE * self._model.multiple)
+        starts = _pad(starts.to(self.device, torch.float32), LATENT_SCALE * self.model.multiple)
         latent = self._encode(starts)
         first = batch[0]
         strength = first.strength if first.pseudo_time is None else first.pseudo_time
         schedule = make_schedule(
-            self._profile, self._model.scheduler, 1 if first.pseudo_time is not None else steps, strength
+            self._profile, self.model.scheduler, 1 if first.pseudo_time is not None else steps, strength
         )
         if first.pseudo_time is None:
             # Noise is drawn for the whole picture, so that tiles agree, and on the CPU, so that devices agree.
@@ -81,7 +79,7 @@ class HubPipeline:
             sample = schedule.start(latent, noise)
         else:
             sample = schedule.start_without_noise(latent)
-        control = self._model.make_control(starts, latent, batch)
+        control = self.model.make_control(starts, latent, batch)
         prompts = self._embed(batch)
         masks = _region_masks(batch, *latent.shape[2:]).to(self.device)
         for step, time in enumerate(schedule.times):
@@ -94,7 +92,7 @@ class HubPipeline:
     @property
     def _is_guided(self) -> bool:
         """Whether there is classifier-free guidance: a second prompt, away from which the first one leads."""
-        return self._profile.guidance_scale > 1 and not self._model.guided
+        return self._profile.guidance_scale > 1 and not self.model.guided
 
     def _embed(self, batch: Sequence[Conditions]) -> list[Prompt]:
         """Return the prompts: the whole picture's, the negative one if there is guidance, and one per region."""
@@ -105,7 +103,7 @@ class HubPipeline:
         found = []
         for one in texts:
             self._check_stop()
-            found.append(self._model.embed(one, batch))
+            found.append(self.model.embed(one, batch))
         return found
 
     def _predict(
@@ -122,7 +120,7 @@ class HubPipeline:
         def predict_tile(tile: Tensor) -> Tensor:
             latent, inside = tile[:, :channels], tile[:, channels : channels + regions]
             fed = tile[:, channels + regions :] if control is not None else None
-            outputs = [self._run(self._model.predict, latent, time, one, fed) for one in prompts]
+            outputs = [self._run(self.model.predict, latent, time, one, fed) for one in prompts]
             whole, away, own = outputs[0], outputs[1] if self._is_guided else None, outputs[1 + self._is_guided :]
             if own:
                 total = inside.sum(1, keepdim=True).clamp_min(1)
@@ -136,7 +134,7 @@ class HubPipeline:
 
     def _encode(self, pictures: Tensor) -> Tensor:
         """Return the latent ``[B, C, H / 8, W / 8]`` of ``pictures`` ``[B, 3, H, W]``: the mean, without its noise."""
-        autoencoder = self._model.autoencoder
+        autoencoder = self.model.autoencoder
         shift, scale = _normalisation(autoencoder)
 
         def encode_tile(tile: Tensor) -> Tensor:
@@ -151,7 +149,7 @@ class HubPipeline:
 
     def _decode(self, latent: Tensor) -> Tensor:
         """Return pictures ``[B, 3, H, W]``, about 0 to 1, of ``latent``, the inverse of ``_encode``."""
-        autoencoder = self._model.autoencoder
+        autoencoder = self.model.autoencoder
         shift, scale = _normalisation(autoencoder)
 
         def decode_tile(tile: Tensor) -> Tensor:

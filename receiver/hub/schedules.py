@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Schedule(Protocol):
-    """One sampling. ``times`` are what the network is told, from the noisiest on."""
+    """One sampling. ``times`` are the network's input beside the sample, one per step, from the noisiest on."""
 
     times: list[float]
 
@@ -53,7 +53,8 @@ class DiffusionSchedule:
         )
         last = self._scheduler.config.num_train_timesteps
         # As trailing spacing of diffusers, which ends at the last time and which distilled models are trained for.
-        self.times = [max(round(strength * last * (1 - step / steps)) - 1, 0) for step in range(steps)]
+        times = [max(round(strength * last * (1 - step / steps)) - 1, 0) for step in range(steps)]
+        self.times = list(dict.fromkeys(times))  # a small strength has fewer times than steps
         self._scheduler.set_timesteps(timesteps=self.times)
         self._sigmas = self._scheduler.sigmas.tolist()
 
@@ -113,11 +114,18 @@ def make_schedule(profile: ModelProfile, settings: Mapping[str, Any], steps: int
     Raises:
         SetupError: the settings do not fit the scheduler.
     """
-    kind = FlowSchedule if profile.scheduler == "FlowMatchEulerDiscreteScheduler" else DiffusionSchedule
-    try:
-        return kind(settings, steps, strength)
-    except (ValueError, TypeError, KeyError) as error:
+    is_flow = profile.scheduler == "FlowMatchEulerDiscreteScheduler"
+    named = str(settings.get("_class_name"))
+    if named.startswith("FlowMatch") != is_flow:  # settings that are missing have defaults: they would load
         raise SetupError(
-            f"model profile {profile.name}: the base's scheduler settings do not fit {profile.scheduler} ({error}); "
+            f"model profile {profile.name}: the base's scheduler is {named}, which {profile.scheduler} cannot stand in "
+            "for; change base or scheduler"
+        )
+    try:
+        return (FlowSchedule if is_flow else DiffusionSchedule)(settings, steps, strength)
+    except (ValueError, TypeError, KeyError, IndexError, RuntimeError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise SetupError(
+            f"model profile {profile.name}: the base's scheduler settings do not fit {profile.scheduler} ({reason}); "
             "change base or scheduler"
         ) from error

@@ -9,8 +9,9 @@ import torch
 from torch.nn import functional
 
 from receiver.hub.control import control_picture
-from receiver.hub.loading import load_network, load_tokenizer
-from receiver.hub.model import Prompt
+from receiver.hub.loading import load_guides, load_network, load_tokenizer
+from receiver.hub.model import LATENT_SCALE, Prompt
+from receiver.hub.text import add_tokens, word_pieces
 from shared.hub.files import read_json
 from shared.hub.libraries import diffusers, transformers
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from receiver.hub.conditions import Conditions
     from shared.hub.files import FoundPart
     from shared.hub.profile import ModelProfile
-
-LATENT_SCALE = 8
-"""Picture pixels per latent position, in each direction."""
 
 
 @dataclass(frozen=True)
@@ -72,26 +70,16 @@ class StableDiffusion:
         """Return the words of ``texts``, with the semantic tokens of the pictures after them if there is an adapter."""
         parts, pooled = [], None
         for tokenizer, encoder in self.encoders:
-            said = tokenizer(
-                list(texts),
-                padding="max_length",
-                max_length=tokenizer.model_max_length,
-                truncation=True,
-                return_tensors="pt",
-            )
-            found = encoder(said.input_ids.to(self.device), output_hidden_states=self.is_xl)
+            pieces = word_pieces(tokenizer, encoder, texts)
+            found = encoder(pieces.to(self.device), output_hidden_states=self.is_xl)
             parts.append(found.hidden_states[-2] if self.is_xl else found.last_hidden_state)
             if self.is_xl:  # of the last encoder, which projects its sentence
                 pooled = found[0]
         words = torch.cat(parts, -1)
         if pooled is not None:  # the base was trained with zeros where there is no text
-            said_something = torch.tensor([bool(text.strip()) for text in texts], device=self.device)[:, None]
-            words, pooled = words * said_something[..., None], pooled * said_something
-        tokens = batch[0].tokens
-        if self.adapter is not None and tokens is not None:
-            numbers = torch.stack([torch.from_numpy(one.tokens.numbers()) for one in batch if one.tokens is not None])
-            words = torch.cat([words, self.adapter(numbers.to(self.device, words.dtype), tokens.kind)], 1)
-        return Prompt(words, pooled)
+            with_text = torch.tensor([bool(text.strip()) for text in texts], device=self.device)[:, None]
+            words, pooled = words * with_text[..., None], pooled * with_text
+        return Prompt(add_tokens(words, batch, self.adapter), pooled)
 
     def make_control(self, picture: Tensor, latent: Tensor, batch: Sequence[Conditions]) -> Tensor | None:
         """Return the ControlNet's picture as maps of the latent's size, ``[B, 192, h, w]``."""
@@ -128,7 +116,7 @@ class StableDiffusion:
         return self.profile.family == "stable-diffusion-xl"
 
     def _added_conditions(self, sample: Tensor, prompt: Prompt) -> dict[str, Tensor] | None:
-        """Return what Stable Diffusion XL is told besides words: the pooled text, and sizes (Podell et al. 2023)."""
+        """Return the inputs of Stable Diffusion XL beside the words: pooled text, and sizes (Podell et al. 2023)."""
         if prompt.pooled is None:
             return None
         height, width = (LATENT_SCALE * side for side in sample.shape[2:])
@@ -156,13 +144,6 @@ def load_stable_diffusion(
         (load_tokenizer(transformers.CLIPTokenizer, base, words, profile), load(kind, folder))
         for words, folder, kind in kinds
     )
-    controlnet, adapter = None, None
-    if "controlnet" in parts:
-        controlnet = load_network(diffusers.ControlNetModel, parts["controlnet"], "", profile, device, dtype)
-    if "adapters" in parts:
-        from receiver.hub.adapters import TokenAdapter  # noqa: PLC0415 - only where a profile has them
-
-        adapter = load_network(TokenAdapter, parts["adapters"], "", profile, device, dtype)
     autoencoder = load(diffusers.AutoencoderKL, "vae")
     if autoencoder.config.force_upcast and dtype is torch.float16:  # its activations do not fit into float16
         autoencoder = autoencoder.float()
@@ -174,6 +155,5 @@ def load_stable_diffusion(
         autoencoder=autoencoder,
         encoders=encoders,
         scheduler=read_json(base.folder / "scheduler" / "scheduler_config.json", ""),
-        controlnet=controlnet,
-        adapter=adapter,
+        **load_guides(diffusers.ControlNetModel, parts, profile, device, dtype),
     )

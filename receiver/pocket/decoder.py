@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from receiver.decoders.base import ModelId
-from receiver.decoders.out_of_memory import report_out_of_memory
+from receiver.decoders.base import DecodeCost, ModelId
+from receiver.decoders.batches import decode_in_batches
 from receiver.pocket.config import CONFIG_NAME, read_config, weights_folder, weights_hint
 from shared.errors import SetupError
 from shared.lazy import Lazy
+from shared.out_of_memory import report_out_of_memory
+
+PICTURE_BYTES: Final = 150
+"""Memory per pixel of a picture, beside the tile in work (docs/results/decode-time.md)."""
+TILE_BYTES: Final = 600 << 20
+TILE_PIXELS: Final = 1024 * 1024
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
     from receiver.guidance import Guidance
     from receiver.pocket.conditioning import Conditioning
     from receiver.pocket.pipeline import PocketPipeline
+    from shared.bitstream import PictureHeader
     from shared.text import TextEncoder
 
     Request = tuple[Guidance, DecodeOptions]
@@ -87,6 +94,11 @@ class PocketDecoder:
         """
         return self._pipeline()
 
+    def cost(self, header: PictureHeader, steps: int) -> DecodeCost:
+        """Return what decoding takes, as ``Decoder.cost``; its networks see a tile at a time."""
+        tile_bytes = min(header.pixels, TILE_PIXELS) * TILE_BYTES // TILE_PIXELS
+        return DecodeCost(header.pixels * PICTURE_BYTES + tile_bytes, header.pixels * (1 + steps))
+
     def reconstruct(
         self, guidance: Guidance, options: DecodeOptions, stop: threading.Event | None = None
     ) -> Reconstruction:
@@ -111,26 +123,18 @@ class PocketDecoder:
         from receiver.pocket.finish import finish  # noqa: PLC0415 - imports torch
 
         pipeline = self.load().with_stop(stop)
-        groups: dict[object, list[int]] = {}
-        for index, (guidance, options) in enumerate(requests):
-            header = guidance.header
-            key = (header.width, header.height, guidance.hci is None, guidance.latent is None, options.steps)
-            groups.setdefault(key, []).append(index)
-        done: dict[int, Reconstruction] = {}
-        for members in groups.values():
-            header = requests[members[0]][0].header
-            batch = max(1, pipeline.side**2 // header.pixels)
-            for start in range(0, len(members), batch):
-                indices = members[start : start + batch]
-                with (
-                    report_out_of_memory(f"a picture of {header.width}x{header.height}", str(pipeline.device)),
-                    self._report_damaged_weights(),
-                ):
-                    chosen = [requests[index] for index in indices]
-                    pictures = _decode_batch(pipeline, self._text_encoder, chosen)
-                    finished = [finish(*one, self._fidelity) for one in zip(pictures, chosen, strict=True)]
-                    done.update(zip(indices, finished, strict=True))
-        return [done[index] for index in range(len(requests))]
+
+        def key(guidance: Guidance, options: DecodeOptions) -> Hashable:
+            return guidance.hci is None, guidance.latent is None, options.steps
+
+        def decode(chosen: Sequence[Request]) -> list[Reconstruction]:
+            header = chosen[0][0].header
+            what = f"a picture of {header.width}x{header.height}"
+            with report_out_of_memory(what, str(pipeline.device)), self._report_damaged_weights():
+                pictures = _decode_batch(pipeline, self._text_encoder, chosen)
+                return [finish(*one, self._fidelity) for one in zip(pictures, chosen, strict=True)]
+
+        return decode_in_batches(requests, key, pipeline.side**2, decode)
 
     @contextlib.contextmanager
     def _report_damaged_weights(self) -> Iterator[None]:

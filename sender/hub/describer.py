@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from shared.errors import SetupError
-from shared.hub.files import find_profile, pull_command
-from shared.hub.layout import PROCESSOR
+from shared.errors import LinkError, SetupError
+from shared.hub.files import find_profile, replace_hint
+from shared.hub.layout import parts_of
 from shared.hub.memory import check_memory, choose_dtype, place, quantisation_config
+from shared.out_of_memory import report_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from PIL import Image
 
-    from shared.hub.files import FoundPart
     from shared.hub.profile import ModelProfile
 
+WITHOUT = "or leave --captioner out"
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom as shares of the picture, 0 to 1."""
 
@@ -94,7 +95,7 @@ def load_model(profile: ModelProfile, role: str, device: torch.device) -> Loaded
     from shared.hub.libraries import quiet, transformers  # noqa: PLC0415 - seconds to import
 
     network_class = getattr(transformers, found.part.components[0].class_name)
-    with quiet(), torch.random.fork_rng(devices=[]), _explained(profile, found):
+    with quiet(), torch.random.fork_rng(devices=[]), explained(profile, role, device):
         network, info = network_class.from_pretrained(
             found.folder,
             dtype=choose_dtype(profile, device),
@@ -110,7 +111,7 @@ def load_model(profile: ModelProfile, role: str, device: torch.device) -> Loaded
     if lacking:  # transformers would go on with random numbers in their place
         raise SetupError(
             f"{found.folder} lacks {len(lacking)} weights of {network_class.__name__}, such as {lacking[0]}; "
-            f"{_remedy(profile, found)}"
+            f"{replace_hint(profile, found.part.source)}"
         )
     network.requires_grad_(False).eval()
     place(profile, [network], device)
@@ -118,19 +119,23 @@ def load_model(profile: ModelProfile, role: str, device: torch.device) -> Loaded
 
 
 @contextlib.contextmanager
-def _explained(profile: ModelProfile, found: FoundPart) -> Iterator[None]:
-    """Turn what transformers raises for a damaged folder into one line."""
+def explained(profile: ModelProfile, role: str, device: torch.device) -> Iterator[None]:
+    """Turn what transformers raises for files that are damaged or do not fit together into one line.
+
+    Raises:
+        SetupError: they are.
+        LimitError: there is too little memory.
+    """
+    what = f"{role} of model profile {profile.name}"
     try:
-        yield
+        with report_out_of_memory(what, str(device), WITHOUT):
+            yield
+    except LinkError:
+        raise
     except Exception as error:  # safetensors, tokenizers and pydantic-like checks each raise their own
+        (source,) = (part.source for part in parts_of(profile) if part.role == role)
         said = " ".join(str(error).split())[:160]
         raise SetupError(
-            f"{found.part.role} of model profile {profile.name} at {found.folder} cannot be loaded "
-            f"({type(error).__name__}: {said}); {_remedy(profile, found)}"
+            f"{what}, {source.label}, cannot be loaded ({type(error).__name__}: {said}); "
+            f"{replace_hint(profile, source)}"
         ) from error
-
-
-def _remedy(profile: ModelProfile, found: FoundPart) -> str:
-    if found.part.source.is_local:
-        return f"put a whole copy there, with its {PROCESSOR.config} and tokenizer"
-    return f"delete the folder and run '{pull_command(profile)}'"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PIL import Image
 
 from sender.hub.blip import BlipDescriber
-from sender.hub.describer import Item, load_model
+from sender.hub.describer import WITHOUT, Item, explained, load_model
 from sender.hub.florence import FlorenceDescriber
 from sender.hub.maps import ClipMaps, mask_of_boxes
 from sender.hub.prompts import words_within
@@ -17,6 +18,7 @@ from sender.hub.qwen import QwenDescriber
 from sender.hub.wording import fit_regions, shorten, to_detail, to_sentence
 from shared.errors import SetupError
 from shared.lazy import Lazy
+from shared.out_of_memory import report_out_of_memory
 from shared.pixels import require_pixels
 from shared.regions.region import DETAIL_WORDS_MAX, MASK_SIDE, Region
 from shared.torch_devices import select_device
@@ -24,11 +26,13 @@ from shared.torch_devices import select_device
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import torch
     from numpy.typing import NDArray
 
     from sender.hub.describer import Describer, LoadedModel
     from shared.hub.profile import ModelProfile
 
+TRIAL_SIZE: Final = (64, 64)
 DESCRIBERS: Final[dict[str, Callable[[LoadedModel], Describer]]] = {
     "blip": BlipDescriber,
     "florence-2": FlorenceDescriber,
@@ -55,9 +59,12 @@ class HubExtractors:
         if profile.captioner is None:
             raise SetupError(f"model profile {profile.name} has no captioner: add one, or choose another profile")
         chosen = select_device(device)
-        self._describer = DESCRIBERS[profile.captioner.kind](load_model(profile, "captioner", chosen))
-        self._maps = Lazy(lambda: ClipMaps(load_model(profile, "maps", chosen))) if profile.maps else None
+        self._describer = _load_describer(profile, DESCRIBERS[profile.captioner.kind], chosen)
+        self._maps = Lazy(lambda: _load_maps(profile, chosen)) if profile.maps else None
         self._vocabulary = vocabulary
+        self._limits = partial(
+            report_out_of_memory, f"the captioner of model profile {profile.name}", str(chosen), WITHOUT
+        )
         self._one_at_a_time = threading.Lock()
 
     @property
@@ -74,7 +81,7 @@ class HubExtractors:
             PictureError: another kind of array.
         """
         image = _to_image(pixels)
-        with self._one_at_a_time:
+        with self._one_at_a_time, self._limits():
             answer = self._describer.overall(image, words_within(max_bytes))
         return shorten(to_sentence(answer), max_bytes)
 
@@ -90,7 +97,7 @@ class HubExtractors:
         """
         image = _to_image(pixels)
         maps = None if self._maps is None else self._maps()
-        with self._one_at_a_time:
+        with self._one_at_a_time, self._limits():
             items = self._describer.items(image)
             if maps is None:
                 masks = [mask_of_boxes(one.boxes) for one in items]
@@ -117,6 +124,24 @@ class HubExtractors:
             )
         )
         return to_detail(self._describer.overall(part, DETAIL_WORDS_MAX))
+
+
+def _load_describer(profile: ModelProfile, kind: Callable[[LoadedModel], Describer], device: torch.device) -> Describer:
+    """Return the captioner after a trial: processor and network may not fit together."""
+    model = load_model(profile, "captioner", device)
+    with explained(profile, "captioner", device):
+        describer = kind(model)
+        describer.overall(Image.new("RGB", TRIAL_SIZE), 0)
+    return describer
+
+
+def _load_maps(profile: ModelProfile, device: torch.device) -> ClipMaps:
+    """Return the maps after a trial."""
+    model = load_model(profile, "maps", device)
+    with explained(profile, "maps", device):
+        maps = ClipMaps(model)
+        maps.masks(Image.new("RGB", TRIAL_SIZE), ("dog",))
+    return maps
 
 
 def _to_image(pixels: NDArray[np.uint8]) -> Image.Image:

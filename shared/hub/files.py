@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.errors import SetupError
-from shared.hub.layout import parts_of
+from shared.hub.layout import TOKENIZER_CONFIG, VOCABULARIES, parts_of
 from shared.hub.safetensors_file import count_values
 
 if TYPE_CHECKING:
@@ -41,14 +41,23 @@ class FoundPart:
     @property
     def values(self) -> int:
         """Number of weights."""
-        return sum(count_values(path, "") for paths in self.weights.values() for path in paths)
+        return sum(self.values_by_network)
+
+    @property
+    def values_by_network(self) -> list[int]:
+        """Number of weights of each component."""
+        return [sum(count_values(path, "") for path in paths) for paths in self.weights.values()]
 
 
 def cache_folder() -> Path:
-    """Return the folder of the hub's cache."""
+    """Return the folder of the hub's cache.
+
+    Raises:
+        SetupError: there is no such home folder.
+    """
     named = os.environ.get("HF_HUB_CACHE")
     home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
-    return Path(named or f"{home}/hub").expanduser()
+    return _expand(named or f"{home}/hub", "set HF_HUB_CACHE to a folder")
 
 
 def is_offline() -> bool:
@@ -59,6 +68,13 @@ def is_offline() -> bool:
 def pull_command(profile: ModelProfile) -> str:
     """Return the command that brings the files of ``profile``."""
     return f"semlink models pull {profile.name}"
+
+
+def replace_hint(profile: ModelProfile, source: Source) -> str:
+    """Return how to get files of ``source`` in place of those that are there but cannot be used."""
+    if source.is_local:
+        return f"put another model into {source.at}, or change the profile {profile.name}"
+    return f"delete {snapshot_folder(source).parents[1]} and run '{pull_command(profile)}'"
 
 
 def find_profile(profile: ModelProfile, roles: tuple[str, ...] = ()) -> list[FoundPart]:
@@ -154,25 +170,45 @@ def _remedy(profile: ModelProfile, source: Source) -> str:
 
 def _find_folder(profile: ModelProfile, part: Part, remedy: str) -> Path:
     source = part.source
-    folder = Path(source.at).expanduser() if source.is_local else snapshot_folder(source)
-    if folder.is_dir():
+    folder = _expand(source.at, remedy) if source.is_local else snapshot_folder(source)
+    if _is_folder(folder):
         return folder
     what = f"model profile {profile.name}: {part.role} {source.label}"
     if source.is_local:
         raise SetupError(f"{what} is not there: no such folder; {remedy}")
-    others = sorted(one.name[:12] for one in folder.parent.glob("*") if one.is_dir())
+    known = folder.parent.glob("*") if _is_folder(folder.parent) else ()
+    others = sorted(one.name[:12] for one in known if _is_folder(one))
     if others:
         raise SetupError(f"{what} is not cached; the cache has revision {', '.join(others)} of it; {remedy}")
     raise SetupError(f"{what} is not cached; {remedy}")
+
+
+def _expand(path: str, remedy: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise SetupError(f"{path}: there is no such home folder; {remedy}") from error
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # for instance a name that is too long
+        return False
 
 
 def _check_config(folder: Path, component: Component, remedy: str) -> None:
     """Check that the configuration of ``component`` is there and that of the class that will be loaded."""
     path = folder / component.folder / component.config
     config = read_json(path, remedy)
+    if component.config == TOKENIZER_CONFIG and not any(
+        all((path.parent / name).is_file() for name in names) for names in VOCABULARIES
+    ):
+        raise SetupError(f"{path.parent} holds no vocabulary: {VOCABULARIES[0][0]} is missing; {remedy}")
     if not component.class_name:
         return
-    said = config.get("_class_name") or next(iter(config.get("architectures") or []), None)
+    listed = config.get("architectures")
+    said = config.get("_class_name") or (listed[0] if isinstance(listed, list) and listed else None)
     if said != component.class_name:
         raise SetupError(f"{path} is of class {said}; this profile needs {component.class_name}; {remedy}")
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 DIFFUSERS_STEM: Final = "diffusion_pytorch_model"
 TRANSFORMERS_STEM: Final = "model"
+TOKENIZER_CONFIG: Final = "tokenizer_config.json"
+VOCABULARIES: Final = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("vocab.txt",), ("spiece.model",))
+"""Files beside it that hold a tokenizer's words: one of these sets. Without them the libraries go on with no words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,8 @@ def _transformers(folder: str, class_name: str) -> Component:
     return Component(folder, "config.json", class_name, TRANSFORMERS_STEM)
 
 
-_TOKENIZER: Final = Component("tokenizer", "tokenizer_config.json")
-_TOKENIZER_2: Final = Component("tokenizer_2", "tokenizer_config.json")
+_TOKENIZER: Final = Component("tokenizer", TOKENIZER_CONFIG)
+_TOKENIZER_2: Final = Component("tokenizer_2", TOKENIZER_CONFIG)
 _SCHEDULER: Final = Component("scheduler", "scheduler_config.json")
 _VAE: Final = _diffusers("vae", "AutoencoderKL")
 _UNET: Final = _diffusers("unet", "UNet2DConditionModel")
@@ -74,7 +77,7 @@ CAPTIONERS: Final = {
     "qwen2.5-vl": "Qwen2_5_VLForConditionalGeneration",
 }
 PROCESSOR: Final = Component("", "preprocessor_config.json")
-TOP_TOKENIZER: Final = Component("", "tokenizer_config.json")
+TOP_TOKENIZER: Final = Component("", TOKENIZER_CONFIG)
 ADAPTERS: Final = "TokenAdapter"
 MAPS: Final = "CLIPModel"
 DECODER_ROLES: Final = ("base", "controlnet", "adapters")

@@ -34,6 +34,7 @@ QUANTISED_BYTES: Final = {"8bit": 1.0, "4bit": 0.5}
 HEADROOM: Final = 1.1
 """Memory over that of the weights alone."""
 MEMINFO: Final = Path("/proc/meminfo")
+CONTROL_GROUP: Final = Path("/sys/fs/cgroup")
 
 
 def choose_dtype(profile: ModelProfile, device: torch.device) -> torch.dtype:
@@ -73,36 +74,70 @@ def quantisation_config(profile: ModelProfile, device: torch.device, library: st
 
 
 def check_memory(profile: ModelProfile, found: Sequence[FoundPart], device: torch.device) -> None:
-    """Check that the weights of ``found`` fit into the free memory of ``device``.
+    """Check that the weights of ``found`` fit into the free memory of ``device``, and those offloaded into main memory.
 
     Raises:
         LimitError: they do not.
     """
-    needed = needed_bytes(profile, found, device)
-    free = free_bytes(device)
-    if free is not None and needed > free:
-        raise LimitError(
-            f"model profile {profile.name} needs {needed / 1e9:.1f} GB of memory and {device} has {free / 1e9:.1f} GB "
-            f"free: {_way_out(profile, device)}"
-        )
+    for where, needed in (
+        (device, needed_bytes(profile, found, device)),
+        (torch.device("cpu"), main_memory_bytes(profile, found, device)),
+    ):
+        free = free_bytes(where)
+        if free is not None and needed > free:
+            raise LimitError(
+                f"model profile {profile.name} needs {needed / 1e9:.1f} GB of memory and {where} has "
+                f"{free / 1e9:.1f} GB free: {_way_out(profile, where)}"
+            )
 
 
 def needed_bytes(profile: ModelProfile, found: Sequence[FoundPart], device: torch.device) -> int:
     """Return the memory that the weights of ``found`` take on ``device``, from the headers of their files."""
+    if device.type == "cpu" or profile.memory.offload == "none":
+        return _weight_bytes(profile, sum(one.values for one in found), device)
+    if profile.memory.offload == "sequential":
+        return 0  # a layer at a time
+    return _weight_bytes(profile, max((most for one in found for most in one.values_by_network), default=0), device)
+
+
+def main_memory_bytes(profile: ModelProfile, found: Sequence[FoundPart], device: torch.device) -> int:
+    """Return the main memory that the weights of ``found`` take for as long as they are loaded for ``device``."""
+    if device.type != "cpu" and profile.memory.offload == "none":
+        return 0
+    return _weight_bytes(profile, sum(one.values for one in found), device)
+
+
+def _weight_bytes(profile: ModelProfile, values: int, device: torch.device) -> int:
     each = QUANTISED_BYTES.get(profile.memory.quantisation) or choose_dtype(profile, device).itemsize
-    parts = [one.values for one in found]
-    values = sum(parts)
-    if device.type != "cpu" and profile.memory.offload == "sequential":
-        values = 0  # a layer at a time
-    elif device.type != "cpu" and profile.memory.offload == "model":
-        values = max(parts, default=0)
     return int(values * each * HEADROOM)
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Return the free memory of ``device`` in bytes; None where nothing says it."""
+    """Return the free memory of ``device`` in bytes; None where nothing says it.
+
+    In a container the limit of its control group counts too: the machine may have more.
+    """
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
+    known = [one for one in (_machine_free_bytes(), _container_free_bytes()) if one is not None]
+    return min(known, default=None)
+
+
+def _container_free_bytes() -> int | None:
+    """Return what the control group (version 2) of this process leaves; None without a limit.
+
+    Its cache of files counts as free.
+    """
+    try:
+        most = int((CONTROL_GROUP / "memory.max").read_text())  # "max" is no number: there is no limit
+        used = int((CONTROL_GROUP / "memory.current").read_text())
+        entries = dict(line.split() for line in (CONTROL_GROUP / "memory.stat").read_text().splitlines())
+        return most - used + int(entries["active_file"]) + int(entries["inactive_file"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _machine_free_bytes() -> int | None:
     try:
         lines = MEMINFO.read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))

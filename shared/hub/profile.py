@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from shared.validation import short_repr
 
@@ -19,10 +19,18 @@ COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 LOCAL_STARTS: Final = ("/", "./", "../", "~/")
 MAX_STEPS: Final = 50
 NAME: Final = r"[a-z0-9][a-z0-9-]{0,39}"
+TAKEN_NAMES: Final = ("hci", "real-esrgan")
+"""Decoders without a profile: the plain enlargement, and one of ``semlink evaluate``."""
 
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _check_name(name: str) -> str:
+    if name in TAKEN_NAMES:
+        raise ValueError(f"a decoder that is no model profile is called {name}: take another name")
+    return name
 
 
 class Source(_Settings):
@@ -75,8 +83,8 @@ class ControlNet(_Settings):
     """A control branch beside the base.
 
     ``input`` says what it is fed: ``hci`` is the highly compressed image (HCI), enlarged to the picture's size,
-    ``latent`` the latent channels (FLUX only), ``tokens`` the control picture that a token adapter makes of the
-    residual codes. ``scale`` weights its outputs.
+    ``latent`` the latent channels (FLUX only), ``tokens`` the HCI with what a token adapter makes of the residual codes
+    (Stable Diffusion only). ``scale`` weights its outputs.
     """
 
     source: Source
@@ -136,7 +144,7 @@ class ModelProfile(_Settings):
     not stated.
     """
 
-    name: Annotated[str, Field(pattern=f"^{NAME}$")]
+    name: Annotated[str, Field(pattern=f"^{NAME}$"), AfterValidator(_check_name)]
     task: Annotated[str, Field(max_length=200)]
     licence: Annotated[str, Field(max_length=120)]
     family: Family
@@ -177,6 +185,8 @@ class ModelProfile(_Settings):
             raise ValueError(f"scheduler = {self.scheduler} does not fit family {self.family}")
         if self.controlnet and self.controlnet.input == "latent" and self.family != "flux":
             raise ValueError(f"controlnet.input = latent is for family flux, not {self.family}")
+        if self.controlnet and self.controlnet.input == "tokens" and self.family == "flux":
+            raise ValueError("controlnet.input = tokens is not for family flux: use latent or hci")
         if self.controlnet and self.controlnet.input == "tokens" and self.adapters is None:
             raise ValueError("controlnet.input = tokens needs adapters, which make the control picture")
         return self
@@ -185,8 +195,8 @@ class ModelProfile(_Settings):
     def _check_steps(self) -> Self:
         if self.steps > self.max_steps:
             raise ValueError(f"steps = {self.steps} is more than max_steps = {self.max_steps}")
-        if self.one_step and self.steps > 1:
-            raise ValueError(f"steps = {self.steps}: one_step takes 1")
+        if self.one_step and self.max_steps > 1:
+            raise ValueError(f"max_steps = {self.max_steps}: one_step takes 1")
         return self
 
     def relative_to(self, folder: Path) -> ModelProfile:

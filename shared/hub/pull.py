@@ -23,6 +23,7 @@ from shared.hub.files import (
     snapshot_folder,
 )
 from shared.hub.layout import parts_of
+from shared.hub.safetensors_file import count_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -88,10 +89,12 @@ def _pull_part(profile: ModelProfile, part: Part, on_file: OnFile) -> None:
             source.at, recursive=True, revision=source.revision
         )
         sizes = {one.path: one.size for one in listed if isinstance(one, huggingface_hub.hf_api.RepoFile)}
-        missing = [name for name in choose_files(part, list(sizes)) if not (snapshot_folder(source) / name).exists()]
+        folder = snapshot_folder(source)
+        missing = [name for name in choose_files(part, list(sizes)) if not _is_whole(folder / name, sizes[name])]
         _check_room(sum(sizes[name] for name in missing))
         for number, name in enumerate(missing, start=1):
             on_file(PulledFile(number, len(missing), f"{source.at}/{name}", sizes[name]))
+            _remove(folder / name)
             path = huggingface_hub.hf_hub_download(
                 source.at, name, revision=source.revision, cache_dir=cache_folder(), endpoint=endpoint
             )
@@ -132,12 +135,28 @@ def _check_room(needed: int) -> None:
         )
 
 
+def _is_whole(path: Path, size: int) -> bool:
+    """Whether the file is there with its size, weights with a header that fits. Their hash is checked at the fetch."""
+    try:
+        if path.suffix == ".safetensors":
+            count_values(path, "")
+        return path.stat().st_size == size
+    except (OSError, SetupError):
+        return False
+
+
+def _remove(path: Path) -> None:
+    """Remove a file of the cache, and what it links to: the client would take a file that is there."""
+    stored = path.resolve()
+    path.unlink(missing_ok=True)
+    stored.unlink(missing_ok=True)
+
+
 def _check_hash(path: Path, profile: ModelProfile) -> None:
     """Check a large file, which the cache stores under its SHA-256; remove it if it is damaged."""
     stored = path.resolve()
     if SHA256.fullmatch(stored.name) and hash_contents(stored) != stored.name:
-        path.unlink()
-        stored.unlink(missing_ok=True)
+        _remove(path)
         raise SetupError(
             f"{path.name} arrived damaged, its SHA-256 is not that of the hub; run '{pull_command(profile)}' again"
         )

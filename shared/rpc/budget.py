@@ -37,6 +37,24 @@ class Budget:
             if share.most_bytes >= TRIM_BYTES:
                 give_back_memory()
 
+    def keep(self, kept_bytes: int, what: str) -> None:
+        """Leave ``kept_bytes`` less to calls, for ``what`` stays loaded between them; ``release`` undoes it.
+
+        Raises:
+            LimitError: calls hold too much, or would never have any.
+        """
+        left = self._total_bytes * 7 // 8 - self.held_bytes
+        if kept_bytes > left:
+            raise LimitError(
+                f"{what} takes about {kept_bytes >> 20} MiB and the calls of this service leave {left >> 20} MiB: "
+                "raise SEMLINK_CALLS_MEMORY_MIB"
+            )
+        self._total_bytes -= kept_bytes
+
+    def release(self, kept_bytes: int) -> None:
+        """Leave to calls what ``keep`` took."""
+        self._total_bytes += kept_bytes
+
     def take(self, more_bytes: int, share: Share) -> None:
         """Add ``more_bytes`` to ``share``.
 

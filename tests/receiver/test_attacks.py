@@ -13,6 +13,7 @@ import grpc.aio
 import pytest
 
 from receiver.cost import FREE_PIXELS, PIXELS_PER_BYTE
+from receiver.decoders.upsample import UpsampleDecoder
 from receiver.service import ReceiverService
 from semlink.client.health import check_serving
 from shared.bitstream import Bitstream, PictureHeader
@@ -121,6 +122,8 @@ class Heavy:
     """A decoder that works until it is let go."""
 
     name, device, default_steps, max_steps = "hci", "cpu", None, 4
+
+    cost = UpsampleDecoder.cost
 
     def __init__(self):
         self.started, self.go = threading.Semaphore(0), threading.Event()

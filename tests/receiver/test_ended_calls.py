@@ -8,6 +8,7 @@ import threading
 import grpc.aio
 import pytest
 
+from receiver.decoders.upsample import UpsampleDecoder
 from receiver.service import ReceiverService
 from shared.errors import ServiceError
 from shared.rpc.semlink.v1 import receiver_pb2, receiver_pb2_grpc
@@ -18,6 +19,8 @@ class Endless:
     """A decoder that never ends by itself."""
 
     name, device, default_steps, max_steps = "endless", "cpu", None, 4
+
+    cost = UpsampleDecoder.cost
 
     def __init__(self):
         self.started, self.stopped = threading.Semaphore(0), threading.Semaphore(0)

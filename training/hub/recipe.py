@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from receiver.hub.pipeline import LATENT_SCALE, HubPipeline
+from receiver.hub.model import LATENT_SCALE
+from receiver.hub.pipeline import HubPipeline
 from shared.latent.layout import CHANNEL_COUNTS
 from shared.tokens.stream import MIN_TOKENS, TokenKind
 from training.loop import Plan

@@ -45,7 +45,7 @@ def components(model: Any, family: str) -> dict[str, Any]:
 )
 def test_a_picture_is_that_of_the_pipeline_of_diffusers(family, guidance_scale, decoders):
     decoder = decoders.make(family, guidance_scale=guidance_scale, strength=0.5)
-    pipeline, model = decoder.load(), decoder.load()._model
+    pipeline, model = decoder.load(), decoder.load().model
     starts = torch.rand(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1))
     conditions = make_conditions(make_guidance(CAPTION), decoder._profile)
     made = pipeline.generate(starts, [conditions], [SEED], 2)
@@ -71,7 +71,7 @@ def test_a_picture_is_that_of_the_pipeline_of_diffusers(family, guidance_scale, 
 
 def test_a_controlnet_acts_as_in_the_pipeline_of_diffusers(decoders):
     decoder = decoders.make(controlnet=decoders.controlnet(scale=0.7), guidance_scale=3.0, strength=0.5)
-    pipeline, model = decoder.load(), decoder.load()._model
+    pipeline, model = decoder.load(), decoder.load().model
     starts = torch.rand(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1))
     made = pipeline.generate(starts, [make_conditions(make_guidance(CAPTION), decoder._profile)], [SEED], 2)
     with quiet(), torch.inference_mode():

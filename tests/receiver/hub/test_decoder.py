@@ -99,8 +99,8 @@ def test_token_adapters_change_words_and_control(decoders, tiny_hub):
 
 
 def test_one_step_takes_the_latent_as_the_sample_of_a_time_by_rate(decoders):
-    slow = decoders.make(steps=1, one_step={"time_at_bpp": [[0.001, 0.2], [1.0, 0.2]]})
-    by_rate = decoders.make(steps=1, one_step={"time_at_bpp": [[0.001, 0.8], [1.0, 0.2]]})
+    slow = decoders.make(steps=1, max_steps=1, one_step={"time_at_bpp": [[0.001, 0.2], [1.0, 0.2]]})
+    by_rate = decoders.make(steps=1, max_steps=1, one_step={"time_at_bpp": [[0.001, 0.8], [1.0, 0.2]]})
     guidance = make_guidance()
     assert np.array_equal(decode(slow, guidance, steps=1), decode(slow, guidance, steps=1, seed=5))  # there is no noise
     assert difference(decode(slow, guidance, steps=1), decode(by_rate, guidance, steps=1)) > 2
@@ -191,7 +191,7 @@ def test_offloaded_networks_give_the_same_picture(sequential, decoders):
     from shared.hub.memory import add_offload
 
     decoder = HubDecoder(decoders.make()._profile, "cpu")
-    add_offload(decoder.load()._model.networks, torch.device("cpu"), sequential=sequential)
+    add_offload(decoder.load().model.networks, torch.device("cpu"), sequential=sequential)
     assert np.array_equal(decode(decoder), decode(decoders.make()))
 
 
@@ -200,7 +200,7 @@ def test_number_types_are_those_of_the_profile(decoders):
 
     for dtype, expected in (("bfloat16", torch.bfloat16), ("float16", torch.float32), ("float32", torch.float32)):
         decoder = decoders.make(dtype=dtype)
-        model = decoder.load()._model
+        model = decoder.load().model
         assert {next(network.parameters()).dtype for network in model.networks} == {expected}
     assert 0 < difference(decode(decoders.make(dtype="bfloat16")), decode(decoders.make())) < 40
 

@@ -39,6 +39,7 @@ def base(tmp_path):
         if component.stem:
             write(folder / component.folder / f"{component.stem}.safetensors", weights_file())
     write(folder / "tokenizer" / "vocab.json", "{}")
+    write(folder / "tokenizer" / "merges.txt", "")
     return folder
 
 
@@ -102,7 +103,9 @@ def test_shards_are_found_by_their_index(base):
         ("text_encoder/config.json", config_of("BertModel"), "is of class BertModel; this profile needs CLIPTextModel"),
         ("unet/config.json", "{", "is damaged, it is not JSON"),
         ("scheduler/scheduler_config.json", "[]", "is damaged, it holds no settings"),
+        ("text_encoder/config.json", '{"architectures": 3}', "is of class None; this profile needs CLIPTextModel"),
         ("tokenizer/tokenizer_config.json", None, "is missing"),
+        ("tokenizer/merges.txt", None, "holds no vocabulary: tokenizer.json is missing"),
     ],
 )
 def test_a_bad_file_is_named_with_the_way_out(file, content, message, base):
@@ -112,7 +115,7 @@ def test_a_bad_file_is_named_with_the_way_out(file, content, message, base):
         write(path, content)
     with pytest.raises(SetupError) as raised:
         find_profile(profile(base))
-    assert f"{path} {message}" in str(raised.value)
+    assert f"{path.parent if 'vocabulary' in message else path} {message}" in str(raised.value)
     assert f"put the model into {base}, or change the profile tiny" in str(raised.value)
 
 
@@ -137,12 +140,37 @@ def test_a_profile_is_pulled_once_and_found_offline(base, cache, monkeypatch):
         assert sum(one.size for one in shown) == sum(path.stat().st_size for path in (cache).rglob("snapshots/*/*/*"))
         pull_profile(profile(HUB_ID), shown.append)
     names = {one.name for one in shown}
-    assert len(names) == len(shown) == 9
+    assert len(names) == len(shown) == 10
     assert not any("fp16" in name or name.endswith((".py", ".ckpt")) for name in names)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert is_cached(profile(HUB_ID))
     pull_profile(profile(HUB_ID), shown.append)
-    assert len(shown) == 9
+    assert len(shown) == 10
+
+
+def test_a_pull_fetches_again_what_is_damaged(base, cache, monkeypatch):
+    shown = []
+    write(base / "unet" / "diffusion_pytorch_model.safetensors", weights_file(5))
+    with serve_hub({HUB_ID: base}) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        pull_profile(profile(HUB_ID), lambda _: None)
+        snapshot = next(cache.glob("*/snapshots/*"))
+        for name, content in (("unet/diffusion_pytorch_model.safetensors", b"x" * 73), ("vae/config.json", b"{")):
+            (snapshot / name).resolve().write_bytes(content)
+        assert not is_cached(profile(HUB_ID))
+        pull_profile(profile(HUB_ID), shown.append)
+    assert [one.name.split("/", 2)[2] for one in shown] == [
+        "unet/diffusion_pytorch_model.safetensors",
+        "vae/config.json",
+    ]
+    assert is_cached(profile(HUB_ID))
+
+
+@pytest.mark.parametrize("place", ["~nobody-of-this-name/cache", "/" + "a" * 300, "/dev/null"])
+def test_a_cache_that_cannot_be_a_folder_is_one_line(place, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", place)
+    with pytest.raises(SetupError, match=rf"is not cached; {PULL}|no such home folder; set HF_HUB_CACHE to a folder"):
+        find_profile(profile(HUB_ID))
 
 
 def test_a_pull_that_fails_says_why_and_leaves_nothing_half_written(base, cache, monkeypatch):
@@ -220,17 +248,28 @@ def test_weights_that_do_not_fit_into_memory_are_refused(base, monkeypatch):
     with pytest.raises(LimitError, match=r"tiny needs 0\.0 GB of memory and cpu has 0\.0 GB free: free some, or use"):
         memory.check_memory(profile(base), found, cpu)
     assert memory.needed_bytes(profile(base, memory={"offload": "sequential"}), found, cuda) == 0
+    one_network = profile(base, memory={"offload": "model"})
+    assert memory.needed_bytes(one_network, found, cuda) == int(1 * 4 * memory.HEADROOM)
+    assert memory.main_memory_bytes(one_network, found, cuda) == int(3 * 4 * memory.HEADROOM)
+    assert memory.main_memory_bytes(profile(base), found, cuda) == 0
     four = profile(base, memory={"quantisation": "4bit"})
     assert memory.needed_bytes(four, found, cuda) == int(3 * 0.5 * memory.HEADROOM)
     with pytest.raises(SetupError, match=r"memory\.quantisation = 4bit needs a CUDA GPU, and the device is cpu"):
         memory.quantisation_config(four, cpu)
 
 
-def test_free_memory_is_that_of_this_machine():
+def test_free_memory_is_that_of_the_machine_or_of_its_container(tmp_path, monkeypatch):
     import torch
 
-    free = memory.free_bytes(torch.device("cpu"))
-    assert free is None or free > 1 << 20
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(memory, "MEMINFO", write(tmp_path / "meminfo", "MemTotal: 9 kB\nMemAvailable: 8 kB\n"))
+    monkeypatch.setattr(memory, "CONTROL_GROUP", tmp_path)
+    assert memory.free_bytes(cpu) == 8192
+    write(tmp_path / "memory.current", "5000")
+    write(tmp_path / "memory.stat", "anon 3000\nactive_file 1500\ninactive_file 500\n")
+    for most, free in (("max", 8192), ("7000", 4000), ("99999", 8192)):
+        write(tmp_path / "memory.max", most)
+        assert memory.free_bytes(cpu) == free
 
 
 def test_weights_are_counted_by_their_header(tmp_path):

@@ -40,12 +40,18 @@ def test_the_shipped_profiles_load_and_pin_their_models():
         ({"base": None}, "family = stable-diffusion needs a base"),
         ({"scheduler": "FlowMatchEulerDiscreteScheduler"}, "does not fit family stable-diffusion"),
         ({"steps": 5}, "steps = 5 is more than max_steps = 4"),
-        ({"one_step": {"time_at_bpp": [[0.01, 0.5]]}}, "steps = 2: one_step takes 1"),
+        ({"one_step": {"time_at_bpp": [[0.01, 0.5]]}}, "max_steps = 4: one_step takes 1"),
         ({"controlnet": {"source": {"at": "./c"}, "input": "latent"}}, "controlnet.input = latent is for family flux"),
         ({"controlnet": {"source": {"at": "./c"}, "input": "tokens"}}, "needs adapters"),
+        (
+            {"family": "flux", "scheduler": "FlowMatchEulerDiscreteScheduler", "adapters": {"at": "./a"}}
+            | {"controlnet": {"source": {"at": "./c"}, "input": "tokens"}},
+            "controlnet.input = tokens is not for family flux: use latent or hci",
+        ),
         ({"memory": {"tile_px": 100}}, "memory.tile_px = 100"),
         ({"remote_code": True}, "remote_code = True: unknown setting"),
         ({"name": "../x"}, "name = '../x'"),
+        ({"name": "hci"}, "a decoder that is no model profile is called hci: take another name"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_rule(change, message, tmp_path):
