@@ -217,9 +217,10 @@ def test_models_are_fetched_into_the_volume_that_the_receiver_reads_offline(comp
     assert "sd-turbo" in profile_names()
     assert fetch["image"] == compose("docker-compose.gpu.yml")["services"]["receiver"]["image"]
     assert "models:/models" in fetch["volumes"]
-    assert "models:/models:ro" in receiver["volumes"]
-    assert receiver["environment"] == {"HF_HOME": "/models", "HF_HUB_OFFLINE": "1", "SEMLINK_PROFILES": "/profiles"}
-    assert receiver["depends_on"] == {"models": {"condition": "service_completed_successfully"}}
+    for service in (receiver, document["services"]["sender"]):  # decoders, and captioners
+        assert "models:/models:ro" in service["volumes"]
+        assert service["environment"] == {"HF_HOME": "/models", "HF_HUB_OFFLINE": "1", "SEMLINK_PROFILES": "/profiles"}
+        assert service["depends_on"] == {"models": {"condition": "service_completed_successfully"}}
     assert fetch["read_only"]
     assert fetch["cap_drop"] == ["ALL"]
     assert (ROOT / read_env_file(ROOT / ".env")["SEMLINK_PROFILES"]).is_dir()

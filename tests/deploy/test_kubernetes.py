@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from semlink.cli.main import app
 from semlink.client.addresses import SERVICE_NAMES
 from semlink.client.deployment import VARIABLES, read_deployment
+from shared.hub.registry import profile_names
 from shared.telemetry.telemetry import Telemetry
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
@@ -54,7 +55,7 @@ def container_of(documents: list[dict[str, Any]], name: str) -> dict[str, Any]:
     return container
 
 
-@pytest.mark.parametrize("folder", ["base", "sweep"])
+@pytest.mark.parametrize("folder", ["base", "models", "sweep"])
 def test_files_are_valid_by_the_schemas_of_kubernetes(folder):
     for document in read_folder(folder):
         if not document["apiVersion"].startswith(KUBERAY):
@@ -68,7 +69,7 @@ def test_a_misspelt_field_is_not_valid():
         kubernetes_validate.validate(broken, VERSION, strict=True)
 
 
-@pytest.mark.parametrize("folder", ["base", "gpu", "sweep"])
+@pytest.mark.parametrize("folder", ["base", "gpu", "models", "sweep"])
 def test_each_folder_builds_to_valid_documents_in_one_namespace(folder):
     for document in build(folder):
         if not document["apiVersion"].startswith(KUBERAY):
@@ -83,6 +84,25 @@ def test_the_gpu_folder_changes_the_receiver_alone():
     receiver = container_of(gpu, "receiver")
     assert receiver["env"] == [{"name": "SEMLINK_DEVICE", "value": "cuda"}]
     assert receiver["resources"]["limits"]["nvidia.com/gpu"] == "1"
+
+
+def test_the_models_folder_fetches_a_profile_into_a_volume_that_services_read_offline():
+    models = build("models")
+    pod = find(models, "Deployment", "receiver")["spec"]["template"]["spec"]
+    (fetch,) = pod["initContainers"]
+    assert fetch["command"] == ["semlink", "models", "pull", "sd-turbo"]
+    assert "sd-turbo" in profile_names()
+    assert fetch["image"] == container_of(models, "receiver")["image"] == "semlink-receiver-cuda:local"
+    assert fetch["securityContext"] == container_of(models, "receiver")["securityContext"]
+    assert {"name": "models", "mountPath": "/models"} in fetch["volumeMounts"]
+    offline = [{"name": "HF_HOME", "value": "/models"}, {"name": "HF_HUB_OFFLINE", "value": "1"}]
+    for name in ("receiver", "sender"):
+        container = container_of(models, name)
+        assert container["env"][:2] == offline
+        assert {"name": "models", "mountPath": "/models", "readOnly": True} in container["volumeMounts"]
+    assert {"name": "SEMLINK_DEVICE", "value": "cuda"} in container_of(models, "receiver")["env"]
+    claimed = next(one for one in pod["volumes"] if one["name"] == "models")["persistentVolumeClaim"]["claimName"]
+    assert find(models, "PersistentVolumeClaim", claimed)
 
 
 def test_the_settings_are_those_that_serve_reads():
