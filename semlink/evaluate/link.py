@@ -31,7 +31,7 @@ class LinkCodec:
 
     def __init__(self, spec: CodingSpec, pipeline: Pipeline) -> None:
         self.name = spec.name
-        self.coder = spec.codec
+        self.coder = f"{spec.codec}@{spec.captioner}" if spec.captioner else spec.codec
         self._spec = spec
         self._pipeline = pipeline
 
@@ -42,7 +42,8 @@ class LinkCodec:
             BudgetError: nothing fits.
         """
         picture = load_picture(encode_png(pixels))
-        return self._pipeline.encode(picture, get_codec(self._spec.codec), max_bytes).pack()
+        codec = get_codec(self._spec.codec)
+        return self._pipeline.encode(picture, codec, max_bytes, captioner=self._spec.captioner).pack()
 
     def decode(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
         """Return the receiver's picture ``[H, W, 3]``.
@@ -90,6 +91,7 @@ def make_link_codec(spec: CodingSpec, pipeline: Pipeline) -> LinkCodec:
     return (LinkEsrganCodec if spec.decoder == REAL_ESRGAN else LinkCodec)(spec, pipeline)
 
 
-def describe_recipe(name: str) -> str:
-    """Return the recipe of the link's codec ``name`` as JSON, defaults left out; empty for every other codec."""
+def describe_recipe(coder: str) -> str:
+    """Return the recipe of the link's codec that ``coder`` names as JSON, defaults left out; empty for all others."""
+    name = coder.partition("@")[0]
     return codecs()[name].model_dump_json(exclude_defaults=True) if name in codecs() else ""

@@ -25,7 +25,7 @@ class EvaluationRow:
     """Result of one picture with one codec at one budget.
 
     ``source`` is the path of the original. ``file`` and ``decoded`` are the encoded file and the decoded PNG, relative
-    to the evaluation's folder. ``models`` and ``models_sha256`` say which models the decoder uses
+    to the evaluation's folder. ``models`` and ``models_sha256`` say which models were used
     (``semlink/pipeline/models_used.py``).
     """
 

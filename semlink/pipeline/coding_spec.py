@@ -6,6 +6,7 @@
     hci@pocket:steps=4,fidelity=0             a codec of the link, by a decoder with options
     hci@hci:drop=CAPTION+TOKENS               streams removed before decoding
     hci@sd-turbo:steps=2                      the decoder of a model profile; hci@mine.yaml that of a file
+    misc@pocket:captioner=sd-turbo            pictures described by the captioner of a model profile
     avif                                      a classical codec (semlink/baselines)
     hci@hci+ldpc:mcs=4                        LDPC at row 4 of the MCS table
     avif+ldpc:best                            LDPC at the fastest MCS that is reliable at this SNR
@@ -27,14 +28,18 @@ from semlink.baselines.registry import BASELINES
 from semlink.baselines.vvc import VVC
 from shared.codecs.registry import codecs
 from shared.errors import ConfigError, UnknownNameError
-from shared.hub.registry import is_file_name
+from shared.hub.registry import is_file_name, load_profile
 from shared.streams import StreamKind
 
 AUTOENCODER: Final = "autoencoder"
 """A codec of the evaluation only: the pocket decoder's autoencoder alone, an upper bound of its quality."""
 REAL_ESRGAN: Final = "real-esrgan"
 """A decoder of the evaluation only: Real-ESRGAN as published, in place of the link's own restorer."""
-OPTION_NAMES: Final = ("steps", "fidelity", "seed", "drop")
+OPTION_NAMES: Final = ("steps", "fidelity", "seed", "drop", "captioner")
+LINK_OPTIONS: Final = {"drop", "captioner"}
+"""Options that are not the decoder's."""
+WORDS: Final = {StreamKind.CAPTION, StreamKind.REGIONS}
+"""Streams that a captioner makes."""
 _OPTION: Final = re.compile(r"\w+=")
 _FIXED_MCS: Final = re.compile(r"ldpc:mcs=([0-9]{1,3})")
 
@@ -67,6 +72,7 @@ class CodingSpec:
         dropped: streams that are removed before decoding. Their bytes still count.
         channel_code: what codes the bytes for the channel.
         mcs_index: row of the MCS table, for a fixed MCS only.
+        captioner: model profile whose captioner describes the picture; empty: the captioner that ships.
     """
 
     name: str
@@ -79,6 +85,7 @@ class CodingSpec:
     dropped: tuple[StreamKind, ...] = ()
     channel_code: ChannelCode = ChannelCode.PROFILE
     mcs_index: int | None = None
+    captioner: str = ""
 
     @property
     def is_classical(self) -> bool:
@@ -132,7 +139,7 @@ def parse_coding_spec(name: str) -> CodingSpec:
     if at and decoder not in decoders and not is_file_name(decoder):
         raise UnknownNameError(f"unknown decoder '{decoder}' in {name}; known are {', '.join(decoders)}")
     values = _parse_options(name, options)
-    if not (decoder and takes_options(decoder) and decoder != REAL_ESRGAN) and (unused := set(values) - {"drop"}):
+    if not (decoder and takes_options(decoder) and decoder != REAL_ESRGAN) and (unused := set(values) - LINK_OPTIONS):
         raise ConfigError(
             f"{name}: decoder {decoder} has no option {min(unused)}; leave it out, or use @{DEFAULT_DECODER}"
         )
@@ -148,10 +155,12 @@ def parse_coding_spec(name: str) -> CodingSpec:
             dropped=tuple(_parse_stream(one, name) for one in values["drop"].split("+")) if "drop" in values else (),
             channel_code=channel_code,
             mcs_index=mcs_index,
+            captioner=values.get("captioner", ""),
         )
     except ValueError as error:
         raise ConfigError(f"{name}: {error}; steps and seed are whole numbers, fidelity is 0 to 1") from error
     _check_ranges(spec)
+    _check_captioner(spec)
     return spec
 
 
@@ -186,6 +195,15 @@ def _parse_stream(kind: str, name: str) -> StreamKind:
     except KeyError as error:
         known = ", ".join(one.name for one in StreamKind)
         raise ConfigError(f"{name}: no stream '{kind}' to drop; known are {known}, separated by +") from error
+
+
+def _check_captioner(spec: CodingSpec) -> None:
+    if not spec.captioner:
+        return
+    if not WORDS.intersection(codecs()[spec.codec].streams):
+        raise ConfigError(f"{spec.name}: codec {spec.codec} sends no words; leave captioner out, or use misc")
+    if load_profile(spec.captioner).captioner is None:
+        raise ConfigError(f"{spec.name}: model profile {spec.captioner} has no captioner; leave it out")
 
 
 def _check_ranges(spec: CodingSpec) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from channel.phy.mcs import MCS_INDICES
 from channel.profile.registry import load_profile, parse_profile
-from receiver.decoder_registry import is_profile
 from semlink.baselines.vvc import VVC
 from semlink.client.settings import FILE_ENDINGS, read_profile
 from semlink.evaluate.pictures import MIN_FILE_BYTES, OriginalReader, find_pictures
@@ -57,7 +56,7 @@ class Point:
         rate_kind: ``max_bytes``, ``bpp``, ``channel_uses`` or ``cbr``.
         rate: the value of that setting.
         packet_bytes: most bytes of one packet.
-        models: what the decoder is made of.
+        models: what the decoder and the captioner are made of.
         measures: names of the quality measures.
     """
 
@@ -234,7 +233,7 @@ def _make_point(
         "measures": sweep.measures,
         "versions": versions,
     }
-    if is_profile(codec.decoder):  # the weights of others are among the versions
+    if models.sha256 not in ("", versions[1]):  # the weights that ship are among the versions
         document["models"] = models.sha256
     return Point(
         key=hash_key(document),

@@ -170,14 +170,13 @@ class Worker:
         return self._encoded.get(key, lambda: self._packetise(picture, task, channel))
 
     def _packetise(self, picture: Picture, task: Task, channel: _PointChannel) -> _EncodedPicture:
-        codec = get_codec(task.point.codec.codec)
-
+        codec, captioner = get_codec(task.point.codec.codec), task.point.codec.captioner
         loss = _expected_loss(codec, channel, task.point.packet_bytes)
 
         def encode_at(budget: int) -> tuple[_EncodedPicture, tuple[bytes, ...]]:
             bitstream = self._bitstreams.get(
-                (task.picture.digest, codec.name, budget, loss),
-                lambda: self._pipeline.encode(picture, codec, budget, loss=loss),
+                (task.picture.digest, codec.name, captioner, budget, loss),
+                lambda: self._pipeline.encode(picture, codec, budget, loss=loss, captioner=captioner),
             )
             packets = make_packets(
                 bitstream,

@@ -81,7 +81,9 @@ TOP_TOKENIZER: Final = Component("", TOKENIZER_CONFIG)
 ADAPTERS: Final = "TokenAdapter"
 MAPS: Final = "CLIPModel"
 DECODER_ROLES: Final = ("base", "controlnet", "adapters")
-"""Parts of a profile that its decoder loads; the others are the sender's."""
+"""Parts of a profile that its decoder loads."""
+SENDER_ROLES: Final = ("captioner", "maps")
+"""Parts of a profile that the sender loads to describe pictures."""
 
 
 def parts_of(profile: ModelProfile) -> Iterator[Part]:

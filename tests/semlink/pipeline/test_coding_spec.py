@@ -59,6 +59,18 @@ def test_a_decoder_may_be_that_of_a_model_profile_or_of_its_file(tmp_path):
         parse_coding_spec(f"hci@{path}:steps=5")
 
 
+def test_a_captioner_is_an_option_of_codecs_that_send_words(tmp_path):
+    spec = parse_coding_spec("misc@hci:captioner=sd-turbo+ldpc")
+    assert (spec.captioner, spec.source) == ("sd-turbo", "misc@hci:captioner=sd-turbo")
+    with pytest.raises(ConfigError, match="codec hci sends no words; leave captioner out, or use misc"):
+        parse_coding_spec("hci@pocket:captioner=sd-turbo")
+    with pytest.raises(UnknownNameError, match="unknown model profile 'nobody'"):
+        parse_coding_spec("misc@pocket:captioner=nobody")
+    path = write_profile(tmp_path, profile_values("mine", "flux", "owner/name"))
+    with pytest.raises(ConfigError, match=r"model profile .*mine\.yaml has no captioner; leave it out"):
+        parse_coding_spec(f"misc@pocket:captioner={path}")
+
+
 @pytest.mark.parametrize(
     ("name", "source", "channel_code", "mcs_index", "classical"),
     [

@@ -13,6 +13,7 @@ from semlink.sweep.run import run_sweep
 from semlink.sweep.settings import load_sweep
 from semlink.sweep.store import read_rows
 from shared.errors import InputError, SetupError
+from tests.hub.captioners import build_florence
 from tests.hub.tiny import REVISION, profile_values, put_into_cache, write_profile
 
 
@@ -33,7 +34,7 @@ def profile(tiny_hub, tmp_path, monkeypatch):
 def test_rows_name_models_and_refuse_others(profile, small_pictures, tmp_path):
     codec, out = f"hci-av1@{profile}", tmp_path / "rows"
     (row,) = sweep(small_pictures, out, codec)
-    assert row["models"] == f"tiny/base@{REVISION}"
+    assert row["models"] == f"tiny/base@{REVISION} pocket"
     assert len(row["models_sha256"]) == 16
     assert sweep(small_pictures, out, codec) == [row]
     profile.write_text(profile.read_text().replace('"steps": 2', '"steps": 1'))
@@ -44,6 +45,24 @@ def test_rows_name_models_and_refuse_others(profile, small_pictures, tmp_path):
     assert other["key"] != row["key"]
     with pytest.raises(InputError, match="report one at a time"):
         read_rows([out, tmp_path / "other"])
+
+
+def test_rows_name_the_captioner_and_refuse_another(small_pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    put_into_cache(build_florence(tmp_path / "florence"), tmp_path / "cache", "tiny/words")
+    source = {"at": "tiny/words", "revision": REVISION}
+    values = {"name": "words", "task": "test", "licence": "none", "family": "pocket", "dtype": "float32"}
+    profile = write_profile(tmp_path, values | {"captioner": {"kind": "florence-2", "source": source}})
+    codec, out = f"misc@hci:captioner={profile}", tmp_path / "rows"
+    (row,) = sweep(small_pictures, out, codec)
+    assert row["models"] == f"hci tiny/words@{REVISION}"
+    assert "CAPTION" in row["streams_sent"]
+    (plain,) = sweep(small_pictures, tmp_path / "plain", "misc@hci")
+    assert (plain["models"], plain["codec"]) == ("hci", "misc@hci")
+    assert plain["container_bytes"] != row["container_bytes"]  # other words
+    profile.write_text(profile.read_text().replace("float32", "bfloat16"))
+    with pytest.raises(InputError, match=r"was swept with two sets of models, hci tiny/words@.* which cannot be mixed"):
+        sweep(small_pictures, out, codec)
 
 
 def test_a_profile_without_its_files_is_refused_before_anything_is_computed(profile, small_pictures, tmp_path):
