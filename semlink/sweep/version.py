@@ -12,7 +12,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from receiver.pocket.config import weights_folder
 from semlink.pipeline import fingerprint
 
 PACKAGES: Final = ("sender", "channel", "receiver", "shared")
@@ -40,12 +39,12 @@ def hash_code() -> str:
 
 def hash_weights() -> str:
     """Return a hash over all weights: other weights, other rows."""
-    return _hash_weights(weights_folder())
+    return _hash_weights(fingerprint.weights_folders())
 
 
 @functools.cache
-def _hash_weights(pocket: Path) -> str:
-    del pocket  # only the cache needs it: an environment variable can change the folder
+def _hash_weights(folders: tuple[Path, ...]) -> str:
+    del folders  # only the cache needs them: environment variables can change them
     return fingerprint.hash_weights()[:DIGEST_CHARACTERS]
 
 

@@ -14,6 +14,8 @@ MIN_SMALL_SIDE: Final = 8
 AV1_MAX_SIDE: Final = 4096
 LEARNED_MAX_SIDE: Final = 2048
 """Limits of a small picture's side in pixels: the minimum of both coders, and the maximum of each."""
+COMPRESSAI_VARIABLE: Final = "SEMLINK_COMPRESSAI"
+"""Environment variable with the folder of the weights of ``shared/hci/pretrained.py``."""
 
 
 class HciCoder(Protocol):

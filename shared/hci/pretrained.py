@@ -16,7 +16,6 @@ from __future__ import annotations
 import functools
 import os
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import safetensors.torch
@@ -24,18 +23,19 @@ import torch
 from torch.nn import functional
 
 from shared.errors import BitstreamError, ConfigError, SetupError
+from shared.hci.coder import COMPRESSAI_VARIABLE
+from shared.home import expand_home
 from shared.pixels import to_pixels, to_tensor
 from shared.torch_imports import TORCH_IMPORTS
 from shared.torchvision_import import allow_torchvision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
-FOLDER_VARIABLE: Final = "SEMLINK_COMPRESSAI"
-"""Environment variable with the folder of the weights, called ARCHITECTURE-QUALITY.safetensors."""
 ARCHITECTURES: Final = ("bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean", "cheng2020-attn")
 """Names in CompressAI's zoo; the position is the number on the wire."""
 QUALITIES: Final = range(1, 9)
@@ -54,27 +54,27 @@ class CompressAiCoder:
     name = "compressai"
 
     def __init__(self) -> None:
-        """Find the weights in the folder that ``SEMLINK_COMPRESSAI`` names.
+        """Find the weights, called ARCHITECTURE-QUALITY.safetensors, in the folder that ``SEMLINK_COMPRESSAI`` names.
 
         Raises:
             SetupError: the folder or the package is missing.
         """
-        folder = os.environ.get(FOLDER_VARIABLE)
+        folder = os.environ.get(COMPRESSAI_VARIABLE)
         if not folder:
             raise SetupError(
-                f"the HCI coder compressai has no weights: set {FOLDER_VARIABLE} to their folder; {REMEDY}"
+                f"the HCI coder compressai has no weights: set {COMPRESSAI_VARIABLE} to their folder; {REMEDY}"
             )
-        self._folder = Path(folder).expanduser()
+        self._folder = expand_home(folder)
         there = {name: [one for one in QUALITIES if self._file(name, one).is_file()] for name in ARCHITECTURES}
         found = next((name for name in ARCHITECTURES if there[name]), None)
         if found is None:
             raise SetupError(
-                f"{FOLDER_VARIABLE}={folder} holds no weights, such as {ARCHITECTURES[0]}-1.safetensors; {REMEDY}"
+                f"{COMPRESSAI_VARIABLE}={folder} holds no weights, such as {ARCHITECTURES[0]}-1.safetensors; {REMEDY}"
             )
         self._architecture = found
         first, last = there[found][0], there[found][-1]
         if there[found] != list(range(first, last + 1)):
-            raise SetupError(f"{FOLDER_VARIABLE}={folder} has a gap among {there[found]} of {found}; {REMEDY}")
+            raise SetupError(f"{COMPRESSAI_VARIABLE}={folder} has a gap among {there[found]} of {found}; {REMEDY}")
         self.qualities = range(first, last + 1)
         self._load = functools.cache(self._load_network)
 

@@ -13,14 +13,16 @@ import json
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.errors import SetupError
+from shared.home import expand_home
 from shared.hub.layout import TOKENIZER_CONFIG, VOCABULARIES, parts_of
 from shared.hub.safetensors_file import count_values
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from shared.hub.layout import Component, Part
     from shared.hub.profile import ModelProfile, Source
 
@@ -57,7 +59,7 @@ def cache_folder() -> Path:
     """
     named = os.environ.get("HF_HUB_CACHE")
     home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
-    return _expand(named or f"{home}/hub", "set HF_HUB_CACHE to a folder")
+    return expand_home(named or f"{home}/hub")
 
 
 def is_offline() -> bool:
@@ -170,7 +172,7 @@ def _remedy(profile: ModelProfile, source: Source) -> str:
 
 def _find_folder(profile: ModelProfile, part: Part, remedy: str) -> Path:
     source = part.source
-    folder = _expand(source.at, remedy) if source.is_local else snapshot_folder(source)
+    folder = expand_home(source.at) if source.is_local else snapshot_folder(source)
     if _is_folder(folder):
         return folder
     what = f"model profile {profile.name}: {part.role} {source.label}"
@@ -181,13 +183,6 @@ def _find_folder(profile: ModelProfile, part: Part, remedy: str) -> Path:
     if others:
         raise SetupError(f"{what} is not cached; the cache has revision {', '.join(others)} of it; {remedy}")
     raise SetupError(f"{what} is not cached; {remedy}")
-
-
-def _expand(path: str, remedy: str) -> Path:
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise SetupError(f"{path}: there is no such home folder; {remedy}") from error
 
 
 def _is_folder(path: Path) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from shared.errors import ConfigError, InputError, LinkError, SetupError, UnknownNameError
 from shared.files import read_file
+from shared.home import expand_home
 from shared.hub.profile import ModelProfile
 from shared.validation import validate
 from shared.yaml_text import yaml_mapping
@@ -97,7 +98,7 @@ def _read_named(path: Path) -> ModelProfile:
 
 def _read_profile(path: Path) -> ModelProfile:
     try:
-        text = read_file(path.expanduser()).decode("utf-8")
+        text = read_file(expand_home(path)).decode("utf-8")
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not text: a model profile is YAML in UTF-8") from None
     except InputError as error:
@@ -106,7 +107,7 @@ def _read_profile(path: Path) -> ModelProfile:
         profile = validate(ModelProfile, yaml_mapping(text, str(path)))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None
-    return profile.relative_to(path.expanduser().resolve().parent)
+    return profile.relative_to(expand_home(path).resolve().parent)
 
 
 def _load_entry(point: object) -> ModelProfile:

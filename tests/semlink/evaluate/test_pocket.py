@@ -19,6 +19,8 @@ from semlink.evaluate.autoencoder import AutoencoderCeiling
 from semlink.evaluate.compare import compare_codecs
 from semlink.evaluate.link import describe_recipe
 from semlink.pipeline.fingerprint import hash_weights
+from semlink.sweep import version
+from semlink.sweep.version import DIGEST_CHARACTERS
 from shared.codecs.registry import codecs
 from shared.errors import DataError, SetupError
 from shared.picture import encode_png
@@ -77,6 +79,14 @@ def test_other_weights_have_another_hash(weights):
     config = weights / "config.json"
     config.write_text(config.read_text().replace("0.2", "0.3"))
     assert hash_weights() != before
+
+
+def test_coders_in_a_folder_have_a_part_in_the_hash(tmp_path, monkeypatch):
+    hashes = [version.hash_weights()]
+    monkeypatch.setenv("SEMLINK_COMPRESSAI", str(tmp_path))
+    (tmp_path / "mbt2018-mean-1.safetensors").write_bytes(b"weights")
+    hashes += [version.hash_weights(), hash_weights()[:DIGEST_CHARACTERS]]
+    assert hashes[0] != hashes[1] == hashes[2]
 
 
 def test_the_autoencoder_takes_any_size_and_refuses_a_file_of_another_length(weights, synthetic_pixels):

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import BitstreamError, SetupError
-from shared.hci.pretrained import FOLDER_VARIABLE, CompressAiCoder, import_zoo
+from shared.hci.coder import COMPRESSAI_VARIABLE
+from shared.hci.pretrained import CompressAiCoder, import_zoo
 from shared.hci.stream import decode_hci, get_coder, hci_candidates, read_params
 from training.hub.convert_coder import main
 
@@ -34,14 +35,14 @@ def weights(tmp_path_factory):
 
 @pytest.fixture
 def coder(weights, monkeypatch):
-    monkeypatch.setenv(FOLDER_VARIABLE, str(weights / "bmshj2018-hyperprior"))
+    monkeypatch.setenv(COMPRESSAI_VARIABLE, str(weights / "bmshj2018-hyperprior"))
     return CompressAiCoder()
 
 
 @pytest.mark.parametrize("name", ["bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean"])
 @pytest.mark.parametrize("grey", [False, True])
 def test_a_receiver_with_the_same_weights_decodes_what_was_coded(name, grey, weights, monkeypatch, synthetic_pixels):
-    monkeypatch.setenv(FOLDER_VARIABLE, str(weights / name))
+    monkeypatch.setenv(COMPRESSAI_VARIABLE, str(weights / name))
     pixels, sender = synthetic_pixels(70, 50, grey=grey), CompressAiCoder()
     payload = sender.encode(pixels, 2)
     decoded = CompressAiCoder().decode(payload, 70, 50, grey=grey)
@@ -51,7 +52,7 @@ def test_a_receiver_with_the_same_weights_decodes_what_was_coded(name, grey, wei
 
 
 def test_it_is_a_candidate_where_a_recipe_names_it(weights, monkeypatch, synthetic_pixels):
-    monkeypatch.setenv(FOLDER_VARIABLE, str(weights / "mbt2018-mean"))
+    monkeypatch.setenv(COMPRESSAI_VARIABLE, str(weights / "mbt2018-mean"))
     get_coder.cache_clear()
     pixels = synthetic_pixels(256, 192)
     made = hci_candidates(pixels, 20_000, coder="compressai", steps=range(2))
@@ -73,11 +74,11 @@ def test_damaged_payloads_are_errors_or_pictures(coder, data):
 
 
 def test_weights_that_are_not_there_are_one_line(weights, monkeypatch, tmp_path):
-    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    monkeypatch.delenv(COMPRESSAI_VARIABLE, raising=False)
     get_coder.cache_clear()
-    with pytest.raises(SetupError, match=f"set {FOLDER_VARIABLE}"):
+    with pytest.raises(SetupError, match=f"set {COMPRESSAI_VARIABLE}"):
         decode_hci(b"\x80abc", 128, 128)
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(COMPRESSAI_VARIABLE, str(tmp_path))
     with pytest.raises(SetupError, match="holds no weights"):
         CompressAiCoder()
     (tmp_path / "mbt2018-mean-1.safetensors").write_bytes(b"\xff" * 40)
@@ -94,7 +95,7 @@ def test_published_weights_are_converted(tmp_path, capsys, monkeypatch):
     torch.save(network.state_dict(), tmp_path / "mbt2018-mean-1-e522738d.pth.tar")
     file, folder = str(tmp_path / "mbt2018-mean-1-e522738d.pth.tar"), str(tmp_path / "made")
     assert main([file, folder, "mbt2018-mean", "1"]) == 0
-    monkeypatch.setenv(FOLDER_VARIABLE, folder)
+    monkeypatch.setenv(COMPRESSAI_VARIABLE, folder)
     assert CompressAiCoder().encode(np.zeros((64, 64, 3), np.uint8), 1)
     assert main([file, folder, "bmshj2018-factorized", "1"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
