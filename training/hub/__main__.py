@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.errors import ConfigError, LinkError
+from training.arguments import add_plan_options, check_checkpoint, count, plan_changes
 from training.cache import RECORD, read_record
 from training.data import REPOSITORY, TRAIN
+from training.processes import main_process_first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import torch
-
     from shared.hub.profile import ModelProfile
     from training.hub.examples import Examples
 
@@ -26,36 +22,21 @@ RUNS = REPOSITORY / "runs" / "hub"
 PAIRS_FOLDER = REPOSITORY / "runs" / "pocket"
 STAGES = ("control", "tokens", "joint")
 PAIRS, HELD_OUT = 6000, 8
-PREPARATION = timedelta(hours=12)
-"""How long processes wait for the one that makes the pairs or validates."""
 
 
 def _parse_arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.hub", description=__doc__)
     parser.add_argument("profile", help="model profile: a name that 'semlink models' lists, or FILE.yaml")
     parser.add_argument("--runs", type=Path, help=f"folder of checkpoints and logs; default: {RUNS.name}/PROFILE")
-    parser.add_argument("--lora", type=_count, default=0, help="rank of low-rank changes of the base; 0: none")
+    parser.add_argument("--lora", type=count, default=0, help="rank of low-rank changes of the base; 0: none")
     commands = parser.add_subparsers(dest="command", required=True)
     train = commands.add_parser("train", help="train one stage, from the stages before it")
     train.add_argument("stage", choices=STAGES)
     train.add_argument("--data", type=Path, help="folder of parquet files or of pictures, as for training.pocket")
     train.add_argument("--pairs-folder", type=Path, default=PAIRS_FOLDER, help="where training.pocket keeps its pairs")
-    train.add_argument("--pairs", type=_count, help=f"training pairs; default: those made already, else {PAIRS}")
-    train.add_argument("--workers", type=_count, default=2, help="processes that make the pairs")
-    known = train.add_mutually_exclusive_group()
-    known.add_argument("--resume", action="store_true", help="go on from the stage's checkpoint, by its plan")
-    known.add_argument("--restart", action="store_true", help="start anew and overwrite the stage's checkpoint")
-    kinds: dict[str, Callable[[str], float]] = {
-        "minutes": float,
-        "steps": _count,
-        "batch": _count,
-        "side": _side,
-        "rate": float,
-        "sample-every": _count,
-    }
-    for name, kind in kinds.items():
-        train.add_argument(f"--{name}", type=kind, help="instead of the plan's own (recipe.py)")
-    train.add_argument("--precision", choices=("auto", "no", "bf16"), help="number type")
+    train.add_argument("--pairs", type=count, help=f"training pairs; default: those made already, else {PAIRS}")
+    train.add_argument("--workers", type=count, default=2, help="processes that make the pairs")
+    add_plan_options(train, side=_side)
     export = commands.add_parser("export", help="write the newest weights of all stages as a model profile")
     export.add_argument("out", type=Path, help="folder to write; its name is the profile's")
     return parser.parse_args(given)
@@ -86,23 +67,18 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _train(arguments: argparse.Namespace, profile: ModelProfile, runs: Path) -> None:
     folder = runs / arguments.stage
-    if (folder / "checkpoint.pt").exists() and not (arguments.resume or arguments.restart):
-        raise ConfigError(
-            f"{folder / 'checkpoint.pt'} is there: --resume goes on from it, --restart starts anew and overwrites it"
-        )
+    check_checkpoint(folder, arguments)
     from training.hub.export import load_stages  # noqa: PLC0415
     from training.hub.network import make_network, prepare_profile  # noqa: PLC0415
     from training.hub.recipe import PLANS, HubRecipe  # noqa: PLC0415
     from training.loop import load_plan, train  # noqa: PLC0415
     from training.pocket.pairs import SIDE  # noqa: PLC0415
 
-    names = ("minutes", "steps", "batch", "side", "rate", "precision", "sample_every")
-    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     plan = PLANS[arguments.stage]
     if profile.family == "flux":  # its latent channels are those of crops that are not enlarged
         plan = replace(plan, side=SIDE)
-    plan = replace(load_plan(folder, plan) if arguments.resume else plan, **given)
-    with _main_process_first() as device:
+    plan = replace(load_plan(folder, plan) if arguments.resume else plan, **plan_changes(arguments))
+    with main_process_first() as device:
         examples, held_out = _load_examples(arguments, profile, runs)
     network = make_network(
         prepare_profile(profile, plan.precision, device),
@@ -120,29 +96,12 @@ def _load_examples(arguments: argparse.Namespace, profile: ModelProfile, runs: P
 
     known = read_record(arguments.pairs_folder / "pairs" / RECORD)
     data = arguments.data or Path(known.get("data", TRAIN))
-    count = arguments.pairs or known.get("count", PAIRS)
-    pairs, held_out = load_pairs(data, arguments.pairs_folder, count, arguments.workers)
+    wanted = arguments.pairs or known.get("count", PAIRS)
+    pairs, held_out = load_pairs(data, arguments.pairs_folder, wanted, arguments.workers)
     return (
-        prepare_examples(pairs, runs / "examples", count, profile),
+        prepare_examples(pairs, runs / "examples", wanted, profile),
         prepare_examples(held_out, runs / "examples-val", HELD_OUT, profile),
     )
-
-
-@contextlib.contextmanager
-def _main_process_first() -> Iterator[torch.device]:
-    """Of several processes, have the main one make the pairs, for which the others wait; yield this one's device."""
-    import torch  # noqa: PLC0415
-    from accelerate import PartialState  # noqa: PLC0415
-
-    state = PartialState(cpu=not torch.cuda.is_available(), timeout=PREPARATION)
-    with state.main_process_first():
-        yield state.device
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: give a whole number, 1 or more")
-    return int(text)
 
 
 def _side(text: str) -> int:
