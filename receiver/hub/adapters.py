@@ -2,7 +2,7 @@
 
 Pseudo-words (MTGC) are projected to the width of the cross-attention and stand after the caption's words. Residual
 tokens (SDGIC) do so too; and where the profile feeds its ControlNet from ``tokens``, they are laid out over the picture
-and added to the highly compressed image (HCI) that the ControlNet sees. ``training/hub`` trains these weights.
+and added to the highly compressed image (HCI) that is the ControlNet's input. ``training/hub`` trains these weights.
 """
 
 from __future__ import annotations

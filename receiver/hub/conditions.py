@@ -1,4 +1,4 @@
-"""What the streams of one picture tell a pretrained generator: prompts, places, tokens, latent channels, start."""
+"""The conditions that a pretrained generator gets from the streams of one picture: prompts, masks, tokens, start."""
 
 from __future__ import annotations
 

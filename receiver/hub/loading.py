@@ -1,4 +1,4 @@
-"""Loads networks and tokenizers of a model profile from their files, and says what is wrong with them."""
+"""Loads networks and tokenizers of a model profile from their files, and explains what is wrong with them."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def load_network(
     try:
         # Networks draw weights before theirs are read: torch's generator must not change.
         with quiet(), torch.random.fork_rng(devices=[]):
-            network, said = kind.from_pretrained(path, **settings)
-        missing = sorted(said["missing_keys"]) + [str(one) for one in said.get("mismatched_keys") or []]
+            network, info = kind.from_pretrained(path, **settings)
+        missing = sorted(info["missing_keys"]) + [str(one) for one in info.get("mismatched_keys") or []]
     except Exception as error:  # the libraries raise errors of any type for weights of another network
         raise SetupError(
             f"{path} does not load as {kind.__name__} ({first_line(error)}); {replace_hint(profile, found.part.source)}"
@@ -87,5 +87,5 @@ def load_tokenizer(kind: Any, found: FoundPart, folder: str, profile: ModelProfi
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what an error of a library says, or its class."""
+    """Return the first line of an error's message, or the error's class if it has none."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:160]

@@ -65,5 +65,5 @@ class LatentModel(Protocol):
         ...
 
     def predict(self, latent: Tensor, time: float, prompt: Prompt, control: Tensor | None) -> Tensor:
-        """Return the network's output ``[B, C, h, w]`` for what it sees of a sample."""
+        """Return the network's output ``[B, C, h, w]`` for its input, which ``Schedule.network_input`` makes."""
         ...

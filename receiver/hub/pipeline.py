@@ -84,8 +84,8 @@ class HubPipeline:
         masks = _region_masks(batch, *latent.shape[2:]).to(self.device)
         for step, time in enumerate(schedule.times):
             last = step > 0 and step == len(schedule.times) - 1
-            seen = schedule.network_input(sample, step)
-            output = self._predict(seen, time, prompts[: None if not last else 1 + self._is_guided], masks, control)
+            scaled = schedule.network_input(sample, step)
+            output = self._predict(scaled, time, prompts[: None if not last else 1 + self._is_guided], masks, control)
             sample = schedule.advance(output, step, sample)
         return self._decode(sample)[..., :height, :width].clamp(0, 1)
 
@@ -107,15 +107,15 @@ class HubPipeline:
         return found
 
     def _predict(
-        self, seen: Tensor, time: float, prompts: Sequence[Prompt], masks: Tensor, control: Tensor | None
+        self, scaled: Tensor, time: float, prompts: Sequence[Prompt], masks: Tensor, control: Tensor | None
     ) -> Tensor:
         """Return the output for the whole latent, tile by tile; with regions, each inside its mask.
 
         The outputs of the regions are laid over that of the whole picture (MultiDiffusion, Bar-Tal et al. 2023). The
         last of several steps has no prompts of regions: MISC too shows the objects first and then the whole.
         """
-        channels, regions = seen.shape[1], len(prompts) - 1 - self._is_guided
-        inputs = [seen, masks[:, :regions], *([] if control is None else [control])]
+        channels, regions = scaled.shape[1], len(prompts) - 1 - self._is_guided
+        inputs = [scaled, masks[:, :regions], *([] if control is None else [control])]
 
         def predict_tile(tile: Tensor) -> Tensor:
             latent, inside = tile[:, :channels], tile[:, channels : channels + regions]
@@ -130,7 +130,7 @@ class HubPipeline:
                 )
             return whole if away is None else away + self._profile.guidance_scale * (whole - away)
 
-        return add_tiled(torch.zeros_like(seen), predict_tile, torch.cat(inputs, 1), self._latent_tiling, Fraction(1))
+        return add_tiled(torch.zeros_like(scaled), predict_tile, torch.cat(inputs, 1), self._latent_tiling, Fraction(1))
 
     def _encode(self, pictures: Tensor) -> Tensor:
         """Return the latent ``[B, C, H / 8, W / 8]`` of ``pictures`` ``[B, 3, H, W]``: the mean, without its noise."""

@@ -30,11 +30,11 @@ class Schedule(Protocol):
         ...
 
     def start_without_noise(self, latent: Tensor) -> Tensor:
-        """Return the sample for which the network sees ``latent`` itself at the first time."""
+        """Return the sample for which the network's input is ``latent`` itself at the first time."""
         ...
 
     def network_input(self, sample: Tensor, step: int) -> Tensor:
-        """Return what the network sees of ``sample``."""
+        """Return the network's input for ``sample``."""
         ...
 
     def advance(self, output: Tensor, step: int, sample: Tensor) -> Tensor:

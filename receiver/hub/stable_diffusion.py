@@ -90,7 +90,7 @@ class StableDiffusion:
         return functional.pixel_unshuffle(fed, LATENT_SCALE)
 
     def predict(self, latent: Tensor, time: float, prompt: Prompt, control: Tensor | None) -> Tensor:
-        """Return the UNet's output ``[B, 4, h, w]``: noise or velocity, as the base's scheduler says."""
+        """Return the UNet's output ``[B, 4, h, w]``: noise or velocity, as the base's scheduler expects."""
         sample, at = latent.to(self.dtype), torch.tensor(time, device=self.device)
         added = self._added_conditions(sample, prompt)
         residuals: dict[str, Any] = {}

@@ -51,11 +51,11 @@ class HubNetwork(nn.Module):
         """Return the measures of one batch (``HubRecipe.batch``); ``loss`` is the one to minimise."""
         conditions = self.make_conditions(batch)
         latent = to_latent(self.model.autoencoder, batch["picture"])
-        seen, time, target = self._objective.mix(latent, batch["noise"], float(batch["share"]))
+        mixed, time, target = self._objective.mix(latent, batch["noise"], float(batch["share"]))
         prompt = self.model.embed([one.text for one in conditions], conditions)
         start = to_latent(self.model.autoencoder, batch["start"])
         control = self.model.make_control(batch["start"], start, conditions)
-        found = self.model.predict(seen, time, prompt, control)
+        found = self.model.predict(mixed, time, prompt, control)
         loss = (found.float() - target).square().mean()
         # A step without tokens must still name the adapter's weights: processes exchange the gradients of all of them.
         unused = sum(parameter.sum() for parameter in self.parameters() if parameter.requires_grad)
@@ -69,7 +69,7 @@ class HubNetwork(nn.Module):
             codes = batch["codes"][place, kind, :count].tolist()
             found.append(
                 Conditions(
-                    text=self.captions[row] if bool(batch["said"][place]) else "",
+                    text=self.captions[row] if bool(batch["captioned"][place]) else "",
                     regions=(),
                     tokens=Tokens(kind, tuple(int(code) for code in codes)) if count else None,
                     latent=_latent_channels(batch, place) if self.profile.family == "flux" else None,

@@ -37,7 +37,7 @@ class Objective:
             )
 
     def mix(self, latent: Tensor, noise: Tensor, share: float) -> tuple[Tensor, float, Tensor]:
-        """Return what the network sees at the ``share`` of its times, 0 to 1, the time as it takes it, and the target.
+        """Return the network's input at the ``share`` of its times, 0 to 1, the time as it takes it, and the target.
 
         ``latent`` and ``noise`` are ``[B, C, h, w]``.
         """
@@ -46,9 +46,9 @@ class Objective:
         last = self._scheduler.config.num_train_timesteps
         time = min(max(round(share * last) - 1, 0), last - 1)
         times = torch.full((len(latent),), time, device=latent.device)
-        seen = self._scheduler.add_noise(latent, noise, times)
+        mixed = self._scheduler.add_noise(latent, noise, times)
         target = noise if self._kind == "epsilon" else self._scheduler.get_velocity(latent, noise, times)
-        return seen, float(time), target
+        return mixed, float(time), target
 
 
 @torch.no_grad()

@@ -29,9 +29,9 @@ PLANS: Final = {
 }
 """GSC trains its control branch for 15,000 steps at 4e-5; the other two follow what the pocket recipes needed."""
 TOKEN_COUNTS: Final = (MIN_TOKENS, 16, 32, 64)
-TOLD: Final = {"control": 0.0, "tokens": 0.9, "joint": 0.7}
+WITH_TOKENS: Final = {"control": 0.0, "tokens": 0.9, "joint": 0.7}
 """Share of the batches that have tokens."""
-SAID: Final = 0.9
+WITH_CAPTION: Final = 0.9
 """Share of the pictures that have their caption; without some that have none, guidance away from no words is lost."""
 IN_USE: Final = 0.75
 """Share of the batches whose time is among those that the receiver's sampling passes, below its strength."""
@@ -50,15 +50,15 @@ class HubRecipe:
     def batch(self, rng: np.random.Generator, count: int, side: int) -> dict[str, Tensor]:
         """Draw pictures, noise, one time, and which words and tokens they have: one kind and number for the batch."""
         strength = self._network.profile.strength
-        told = bool(rng.random() < TOLD[self.name])
+        with_tokens = bool(rng.random() < WITH_TOKENS[self.name])
         batch = self._load(self._examples, np.sort(rng.integers(len(self._examples), size=count)), side, rng)
         return {
             **batch,
             "share": torch.tensor(float(rng.uniform(0, strength if rng.random() < IN_USE else 1.0))),
             "kind": torch.tensor(int(rng.integers(len(TokenKind)))),
-            "count": torch.tensor(int(rng.choice(TOKEN_COUNTS)) if told else 0),
+            "count": torch.tensor(int(rng.choice(TOKEN_COUNTS)) if with_tokens else 0),
             "channels": torch.tensor(int(rng.choice(CHANNEL_COUNTS))),
-            "said": torch.from_numpy(rng.random(count) < SAID),
+            "captioned": torch.from_numpy(rng.random(count) < WITH_CAPTION),
         }
 
     def validation(self, network: nn.Module) -> tuple[dict[str, float], Image.Image]:
@@ -81,12 +81,12 @@ class HubRecipe:
 
     def _load_held_out(self, row: int) -> dict[str, Tensor]:
         batch = self._load(self._held_out, np.array([row]), self._side, np.random.default_rng(row))
-        count = torch.tensor(MIN_TOKENS * 2 if TOLD[self.name] else 0)
+        count = torch.tensor(MIN_TOKENS * 2 if WITH_TOKENS[self.name] else 0)
         return {
             **batch,
             "kind": torch.tensor(int(TokenKind.RSRT)),
             "count": count,
-            "said": torch.tensor([True]),
+            "captioned": torch.tensor([True]),
             "channels": torch.tensor(CHANNEL_COUNTS[-1]),
         }
 

@@ -73,7 +73,7 @@ def test_a_region_has_its_prompt_inside_its_mask(decoders):
     horses = make_guidance(regions=(make_region("three white horses", left=True),))
     one, other = decode(decoder, boats, steps=1), decode(decoder, horses, steps=1)
     assert difference(one, other) > 2
-    # The outputs differ left of the middle alone; beyond, only the autoencoder's reach and its mean see them.
+    # The outputs differ left of the middle alone; beyond, only the autoencoder's reach and its mean carry them.
     assert difference(one[:, -24:], other[:, -24:]) < difference(one[:, :48], other[:, :48])
     plain = decoders.make(regional_prompts=False)
     assert difference(decode(plain, boats, steps=1), one) > 2
@@ -153,7 +153,7 @@ def test_tiles_that_are_too_small_for_the_base_are_refused(decoders):
 
 
 class StopAfter(threading.Event):
-    """Is set once it has been asked ``count`` times."""
+    """Is set after ``count`` calls of ``is_set``."""
 
     def __init__(self, count: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What is wrong with the files of a model profile is said in one line, with the way out."""
+"""A fault in the files of a model profile is one line, with the way out."""
 
 from __future__ import annotations
 
