@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 DOUBLINGS: Final = 6
 """From its lowest to its highest quality, a coder's payload doubles about this many times."""
 FULL_SHARE: Final = 0.985
-"""A payload of this share of the budget ends the search: the next quality takes about 3 % more bytes."""
+"""A payload of this share of the budget ends the search: the next quality usually takes 5 to 10 % more bytes."""
 TOLERANCE: Final = 1.04
 """Once a payload fits, a quality is also tried whose predicted size is above the budget by up to this factor."""
 ENOUGH: Final = 3
@@ -51,8 +51,8 @@ def find_by_drafts(
     draft_bytes: Callable[[int], int],
     encode: Callable[[int], bytes],
     usual_ratio: float = 1.0,
-) -> list[int]:
-    """Return the qualities found whose payloads keep ``max_bytes``, highest first; the lowest quality if none does.
+) -> int:
+    """Return the highest quality found whose payload keeps ``max_bytes``; the lowest quality if none does.
 
     ``draft_bytes`` returns the size of a quick encoding. A real payload takes about ``usual_ratio`` times as many
     bytes, which gives the first quality. The ratio at the last real payload predicts the real sizes of the qualities
@@ -67,7 +67,7 @@ def find_by_drafts(
         if any(share * max_bytes <= size <= max_bytes for size in sizes.values()):
             break
         quality = _next_quality(qualities, max_bytes, draft, sizes, quality)
-    return sorted((one for one, size in sizes.items() if size <= max_bytes), reverse=True) or [qualities[0]]
+    return max((one for one, size in sizes.items() if size <= max_bytes), default=qualities[0])
 
 
 def _guess(qualities: range, max_bytes: float, draft: Callable[[int], int], start: int) -> int:
