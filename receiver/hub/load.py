@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from receiver.hub.flux import load_flux
 from receiver.hub.stable_diffusion import load_stable_diffusion
 from receiver.hub.trial import try_networks
+from shared.errors import SetupError
+from shared.hub.libraries import diffusers
 from shared.hub.memory import check_memory, choose_dtype, place, save_memory
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ def load_model(profile: ModelProfile, found: Sequence[FoundPart], device: torch.
         SetupError: weights are damaged or of another network, networks do not fit together, or a package is missing.
         LimitError: the memory of the device is too small.
     """
+    if diffusers is None:
+        raise SetupError(f"model profile {profile.name} needs the package diffusers to decode: pip install diffusers")
     check_memory(profile, found, device)
     dtype = choose_dtype(profile, device)
     parts = {one.part.role: one for one in found}

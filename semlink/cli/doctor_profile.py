@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from semlink.cli.finding import Finding
 from shared.errors import LinkError
-from shared.hub.files import cache_folder, find_part, is_offline
-from shared.hub.layout import DECODER_ROLES, parts_of
+from shared.hub.files import cache_folder, find_part, find_profile, offline_variable
+from shared.hub.layout import DECODER_ROLES, SENDER_ROLES, parts_of
 from shared.hub.registry import load_profile
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ def examine_profile(name: str) -> list[Finding]:
     Raises:
         UnknownNameError, ConfigError, InputError: there is no such profile, or it is not valid.
     """
-    profile = load_profile(name)
+    profile, variable = load_profile(name), offline_variable()
     return [
         Finding(f"profile {profile.name}", profile.task),
         *(_examine_package(package) for package in _packages(profile)),
-        Finding("model cache", f"{cache_folder()}{', offline by HF_HUB_OFFLINE' if is_offline() else ''}"),
+        Finding("model cache", f"{cache_folder()}{f', offline by {variable}' if variable else ''}"),
         *(_examine_part(profile, part) for part in parts_of(profile)),
         *_examine_memory(profile),
     ]
@@ -66,26 +66,36 @@ def _examine_part(profile: ModelProfile, part: Part) -> Finding:
 
 
 def _examine_memory(profile: ModelProfile) -> Iterator[Finding]:
-    """Yield whether the decoder's weights fit into the memory of the device that it would use."""
-    if profile.base is None:
-        return
+    """Yield whether the weights fit into the memory of the device that decoder and sender would use."""
     try:
         import torch
 
-        from shared.hub.files import find_profile
         from shared.hub.memory import check_memory, choose_dtype, free_bytes, needed_bytes, quantisation_config
-
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        found = find_profile(profile, DECODER_ROLES)
-    except (ImportError, LinkError):
-        return  # said above
-    needed, free = needed_bytes(profile, found, device), free_bytes(device)
-    dtype = str(choose_dtype(profile, device)).removeprefix("torch.")
+    except ImportError:
+        return  # reported above
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        check_memory(profile, found, device)
         quantisation_config(profile, device)
     except LinkError as error:
-        yield Finding(f"memory of {device}", "not enough", ok=False, remedy=str(error))
+        yield Finding(f"quantisation on {device}", "not possible", ok=False, remedy=str(error))
         return
-    room = "not known" if free is None else f"{free / 1e9:.3g} GB"
-    yield Finding(f"memory of {device}", f"{room} free, the weights take {needed / 1e9:.3g} GB as {dtype}")
+    for user, roles, without in (
+        ("decoder", DECODER_ROLES, "or use --decoder pocket"),
+        ("captioner", SENDER_ROLES, "or leave --captioner out"),
+    ):
+        try:
+            found = find_profile(profile, roles)
+        except LinkError:
+            continue  # reported above
+        if not found:
+            continue
+        item = f"memory of {device} for the {user}"
+        needed, free = needed_bytes(profile, found, device), free_bytes(device)
+        dtype = str(choose_dtype(profile, device)).removeprefix("torch.")
+        try:
+            check_memory(profile, found, device, without)
+        except LinkError as error:
+            yield Finding(item, "not enough", ok=False, remedy=str(error))
+            continue
+        room = "not known" if free is None else f"{free / 1e9:.3g} GB"
+        yield Finding(item, f"{room} free, the weights take {needed / 1e9:.3g} GB as {dtype}")

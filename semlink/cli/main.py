@@ -32,6 +32,7 @@ from semlink.cli.standard_streams import open_streams
 from semlink.cli.sweep import sweep
 from semlink.cli.up import up
 from shared.errors import LinkError
+from shared.missing_package import explain_missing
 from shared.printable import printable
 
 INTERRUPTED_STATUS = 130
@@ -103,6 +104,11 @@ def main() -> None:
         sys.exit(_print_error(f"{where}{error.strerror or error}; free some space or choose another place", 2))
     except LinkError as error:
         sys.exit(_print_error(str(error), error.exit_status))
+    except ModuleNotFoundError as error:
+        explained = explain_missing(error)
+        if explained is None:
+            raise
+        sys.exit(_print_error(str(explained), explained.exit_status))
     except TyperException as error:
         message = _describe_usage_error(error)
         command = " ".join(["semlink", *(name for name in sys.argv[1:2] if name in COMMANDS)])

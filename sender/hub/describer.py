@@ -90,7 +90,7 @@ def load_model(profile: ModelProfile, role: str, device: torch.device) -> Loaded
         LimitError: there is too little memory.
     """
     (found,) = find_profile(profile, (role,))
-    check_memory(profile, [found], device)
+    check_memory(profile, [found], device, WITHOUT)
     quantised = quantisation_config(profile, device, "transformers")
     from shared.hub.libraries import quiet, transformers  # noqa: PLC0415 - seconds to import
 

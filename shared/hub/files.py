@@ -1,8 +1,8 @@
 """Finds the files of a model profile: in a local folder, or in the cache of the model hub. Downloads nothing.
 
 The cache is that of ``huggingface_hub``: the folder in ``HF_HUB_CACHE``, else ``hub`` in ``HF_HOME``, else
-``~/.cache/huggingface/hub``. Weights are safetensors files only, and no code from a repository is ever run: the classes
-are those of the installed libraries (``shared/hub/layout.py``).
+``huggingface/hub`` in ``XDG_CACHE_HOME`` or ``~/.cache``. Weights are safetensors files only, and no code from a
+repository is ever run: the classes are those of the installed libraries (``shared/hub/layout.py``).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 SHA256: Final = re.compile(r"[0-9a-f]{64}")
 MAX_CONFIG_BYTES: Final = 4 << 20
+OFFLINE_VARIABLES: Final = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 TRUE_TEXTS: Final = ("1", "ON", "YES", "TRUE")
 DIGEST_CHARACTERS: Final = 16
 
@@ -57,26 +59,37 @@ def cache_folder() -> Path:
     Raises:
         SetupError: there is no such home folder.
     """
-    named = os.environ.get("HF_HUB_CACHE")
-    home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
-    return expand_home(named or f"{home}/hub")
+    named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    home = os.environ.get("HF_HOME") or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
+    return expand_home(os.path.expandvars(named or f"{home}/hub"))
 
 
-def is_offline() -> bool:
-    """Whether ``HF_HUB_OFFLINE`` forbids to ask the model hub."""
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in TRUE_TEXTS
+def offline_variable() -> str:
+    """Return the environment variable that forbids to ask the model hub; "" if none does. The order is the hub's."""
+    name = next((one for one in OFFLINE_VARIABLES if os.environ.get(one)), "")
+    return name if os.environ.get(name, "").upper() in TRUE_TEXTS else ""
 
 
 def pull_command(profile: ModelProfile) -> str:
     """Return the command that brings the files of ``profile``."""
-    return f"semlink models pull {profile.name}"
+    return f"semlink models pull {shlex.quote(profile.reference)}"
 
 
 def replace_hint(profile: ModelProfile, source: Source) -> str:
     """Return how to get files of ``source`` in place of those that are there but cannot be used."""
     if source.is_local:
         return f"put another model into {source.at}, or change the profile {profile.name}"
-    return f"delete {snapshot_folder(source).parents[1]} and run '{pull_command(profile)}'"
+    return (
+        f"delete {snapshot_folder(source).parents[1]} and run '{pull_command(profile)}', or change the profile "
+        f"{profile.name}"
+    )
+
+
+def change_hint(profile: ModelProfile, part: Part) -> str:
+    """Return the way out where no copy of ``part`` will do."""
+    if part.source.is_local:
+        return f"put another model into {part.source.at}, or change the profile {profile.name}"
+    return f"give {part.role} of the profile {profile.name} another model, revision or variant"
 
 
 def find_profile(profile: ModelProfile, roles: tuple[str, ...] = ()) -> list[FoundPart]:
@@ -98,7 +111,7 @@ def find_part(profile: ModelProfile, part: Part) -> FoundPart:
     folder = _find_folder(profile, part, remedy)
     weights = {}
     for component in part.components:
-        _check_config(folder, component, remedy)
+        _check_config(folder, component, remedy, change_hint(profile, part))
         if component.stem:
             weights[component.folder] = _find_weights(folder / component.folder, component, part.source, remedy)
     for paths in weights.values():
@@ -166,8 +179,8 @@ def _hash_bytes(path: Path, size: int, time_ns: int) -> str:
 def _remedy(profile: ModelProfile, source: Source) -> str:
     if source.is_local:
         return f"put the model into {source.at}, or change the profile {profile.name}"
-    offline = "unset HF_HUB_OFFLINE and run " if is_offline() else "run "
-    return f"{offline}'{pull_command(profile)}'"
+    variable = offline_variable()
+    return f"{f'unset {variable} and ' if variable else ''}run '{pull_command(profile)}'"
 
 
 def _find_folder(profile: ModelProfile, part: Part, remedy: str) -> Path:
@@ -192,8 +205,11 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _check_config(folder: Path, component: Component, remedy: str) -> None:
-    """Check that the configuration of ``component`` is there and that of the class that will be loaded."""
+def _check_config(folder: Path, component: Component, remedy: str, change: str) -> None:
+    """Check that the configuration of ``component`` is there and that of the class that will be loaded.
+
+    Messages end with ``remedy``, the one on another class with ``change``.
+    """
     path = folder / component.folder / component.config
     config = read_json(path, remedy)
     if component.config == TOKENIZER_CONFIG and not any(
@@ -205,7 +221,7 @@ def _check_config(folder: Path, component: Component, remedy: str) -> None:
     listed = config.get("architectures")
     said = config.get("_class_name") or (listed[0] if isinstance(listed, list) and listed else None)
     if said != component.class_name:
-        raise SetupError(f"{path} is of class {said}; this profile needs {component.class_name}; {remedy}")
+        raise SetupError(f"{path} is of class {said}; this profile needs {component.class_name}; {change}")
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:

@@ -73,8 +73,12 @@ def quantisation_config(profile: ModelProfile, device: torch.device, library: st
     )
 
 
-def check_memory(profile: ModelProfile, found: Sequence[FoundPart], device: torch.device) -> None:
+def check_memory(
+    profile: ModelProfile, found: Sequence[FoundPart], device: torch.device, without: str = "or use --decoder pocket"
+) -> None:
     """Check that the weights of ``found`` fit into the free memory of ``device``, and those offloaded into main memory.
+
+    ``without`` ends the message: how to do without them.
 
     Raises:
         LimitError: they do not.
@@ -87,7 +91,7 @@ def check_memory(profile: ModelProfile, found: Sequence[FoundPart], device: torc
         if free is not None and needed > free:
             raise LimitError(
                 f"model profile {profile.name} needs {needed / 1e9:.1f} GB of memory and {where} has "
-                f"{free / 1e9:.1f} GB free: {_way_out(profile, where)}"
+                f"{free / 1e9:.1f} GB free: {_way_out(profile, where)}, {without}"
             )
 
 
@@ -194,6 +198,7 @@ def _require(package: str, what: str) -> None:
 
 def _way_out(profile: ModelProfile, device: torch.device) -> str:
     if device.type == "cpu":
-        return "free some, or use --decoder pocket"
-    saving = "free some" if profile.memory.offload == "sequential" else "set memory.offload to model or sequential"
-    return f"{saving}, set memory.quantisation to 4bit, or use --decoder pocket"
+        return "free some"
+    more = {"none": "set memory.offload to model or sequential", "model": "set memory.offload to sequential"}
+    quantise = "" if profile.memory.quantisation == "4bit" else ", set memory.quantisation to 4bit"
+    return more.get(profile.memory.offload, "free some") + quantise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from shared.validation import short_repr
 
@@ -167,6 +167,18 @@ class ModelProfile(_Settings):
     fidelity: Annotated[float, Field(ge=0, le=1)] = 1.0
     dtype: Precision = "float16"
     memory: Memory = Memory()
+    _file: str = PrivateAttr(default="")
+
+    @property
+    def reference(self) -> str:
+        """What stands for the profile at the command: its file if it was loaded by that, else its name."""
+        return self._file or self.name
+
+    def read_from(self, file: str) -> ModelProfile:
+        """Return the same profile as one that was loaded by the name of its ``file``."""
+        copied = self.model_copy()
+        copied._file = file  # noqa: SLF001 - of the same class
+        return copied
 
     @field_validator("base", "adapters", "maps", mode="before")
     @classmethod

@@ -16,13 +16,14 @@ from shared.errors import InputError, ServiceError, SetupError
 from shared.hub.files import (
     SHA256,
     cache_folder,
+    change_hint,
     find_profile,
     hash_contents,
-    is_offline,
+    offline_variable,
     pull_command,
     snapshot_folder,
 )
-from shared.hub.layout import parts_of
+from shared.hub.layout import TOKENIZER_CONFIG, VOCABULARIES, parts_of
 from shared.hub.safetensors_file import count_values
 
 if TYPE_CHECKING:
@@ -68,13 +69,14 @@ def pull_profile(profile: ModelProfile, on_file: OnFile) -> None:
 @contextlib.contextmanager
 def _quiet_client() -> Iterator[None]:
     """Leave out the lines of the hub's client about each retry: what fails in the end is reported once."""
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    from huggingface_hub.utils import logging as client  # noqa: PLC0415 - half a second; the import sets the level
+
+    level = client.get_verbosity()
+    client.set_verbosity(logging.ERROR)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        client.set_verbosity(level)
 
 
 def _pull_part(profile: ModelProfile, part: Part, on_file: OnFile) -> None:
@@ -82,7 +84,7 @@ def _pull_part(profile: ModelProfile, part: Part, on_file: OnFile) -> None:
 
     source, endpoint = part.source, os.environ.get("HF_ENDPOINT") or None
     try:
-        if is_offline():
+        if offline_variable():
             find_profile(profile, (part.role,))
             return
         listed = huggingface_hub.HfApi(endpoint=endpoint).list_repo_tree(
@@ -90,6 +92,7 @@ def _pull_part(profile: ModelProfile, part: Part, on_file: OnFile) -> None:
         )
         sizes = {one.path: one.size for one in listed if isinstance(one, huggingface_hub.hf_api.RepoFile)}
         folder = snapshot_folder(source)
+        _check_listed(profile, part, list(sizes))
         missing = [name for name in choose_files(part, list(sizes)) if not _is_whole(folder / name, sizes[name])]
         _check_room(sum(sizes[name] for name in missing))
         for number, name in enumerate(missing, start=1):
@@ -122,6 +125,27 @@ def _files_of(component: Component, source: Source, names: Sequence[str]) -> Ite
             small = any(fnmatch.fnmatchcase(file, one) for one in SMALL_FILES) and ".index." not in file
             if small or (component.stem and weights.fullmatch(file)):
                 yield name
+
+
+def _check_listed(profile: ModelProfile, part: Part, names: Sequence[str]) -> None:
+    """Check that a repository with the files ``names`` has all that ``part`` needs, before anything is fetched."""
+    variant = f" (variant {part.source.variant})" if part.source.variant else ""
+    for component in part.components:
+        prefix = f"{component.folder}/" if component.folder else ""
+        chosen = set(_files_of(component, part.source, names))
+        lacks = ""
+        if f"{prefix}{component.config}" not in chosen:
+            lacks = f"{prefix}{component.config}"
+        elif component.stem and not any(name.endswith(".safetensors") for name in chosen):
+            lacks = f"{prefix}{component.stem}.safetensors{variant}"
+        elif component.config == TOKENIZER_CONFIG and not any(
+            chosen.issuperset(prefix + name for name in files) for files in VOCABULARIES
+        ):
+            lacks = f"{prefix}{VOCABULARIES[0][0]}"
+        if lacks:
+            raise SetupError(
+                f"model profile {profile.name}: {part.source.label} has no {lacks}: {change_hint(profile, part)}"
+            )
 
 
 def _check_room(needed: int) -> None:

@@ -41,7 +41,7 @@ def load_profile(name: str) -> ModelProfile:
         SetupError: another package registers something that is not a profile.
     """
     if is_file_name(name):
-        return _read_profile(Path(name))
+        return _read_profile(Path(name)).read_from(name)
     known = _sources()
     if name not in known:
         raise UnknownNameError(

@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 
 from shared import errors
+from shared.missing_package import explain_missing
 from shared.rpc.limits import DRAIN_S, MAX_CALL_S, MAX_DRAIN_S
 
 if TYPE_CHECKING:
@@ -129,7 +130,9 @@ async def _report_failures(
         await abort(context, errors.DeadlineError(f"the call ran over the server's limit of {MAX_CALL_S:.0f} s"))
     except (asyncio.CancelledError, grpc.aio.BaseError):
         raise  # the call was cancelled or the server stopped: no status can be sent
-    except Exception:  # noqa: BLE001 - a bug: the log gets the traceback, the caller one line
+    except Exception as error:  # noqa: BLE001 - a bug: the log gets the traceback, the caller one line
+        if isinstance(error, ModuleNotFoundError) and (explained := explain_missing(error)) is not None:
+            await abort(context, explained)
         _log.exception("%s failed", name)
         await context.abort(grpc.StatusCode.INTERNAL, "internal error; the server's log has the details")
 

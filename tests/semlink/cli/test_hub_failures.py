@@ -60,10 +60,10 @@ def no_room(base, folder):
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (not_cached, "is not cached; unset HF_HUB_OFFLINE and run 'semlink models pull tiny'"),
+        (not_cached, "is not cached; unset HF_HUB_OFFLINE and run 'semlink models pull /"),
         (wrong_revision, "the cache has revision ffffffffffff of it; unset HF_HUB_OFFLINE and run"),
         (missing_file, "vae/config.json is missing; put the model into"),
-        (wrong_class, "is of class FluxTransformer2DModel; this profile needs UNet2DConditionModel; put the model"),
+        (wrong_class, "is of class FluxTransformer2DModel; this profile needs UNet2DConditionModel; put another"),
         (corrupt, "is damaged, it is no safetensors file; put the model into"),
         (no_room, "GB free: free some, or use --decoder pocket"),
     ],

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -116,7 +119,8 @@ def test_a_bad_file_is_named_with_the_way_out(file, content, message, base):
     with pytest.raises(SetupError) as raised:
         find_profile(profile(base))
     assert f"{path.parent if 'vocabulary' in message else path} {message}" in str(raised.value)
-    assert f"put the model into {base}, or change the profile tiny" in str(raised.value)
+    what = "another model" if "is of class" in message else "the model"
+    assert f"put {what} into {base}, or change the profile tiny" in str(raised.value)
 
 
 def test_what_is_not_cached_names_the_command_and_other_revisions(cache, monkeypatch):
@@ -197,6 +201,71 @@ def test_a_pull_that_fails_says_why_and_leaves_nothing_half_written(base, cache,
         monkeypatch.setattr(pull, "ROOM_BYTES", 1 << 60)
         with pytest.raises(InputError, match="GB free: free some, or set HF_HOME to another disk"):
             pull_profile(profile(HUB_ID), lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("file", "lacks"),
+    [
+        ("unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.safetensors"),
+        ("vae/config.json", "vae/config.json"),
+        ("tokenizer/merges.txt", "tokenizer/tokenizer.json"),
+    ],
+)
+def test_a_repository_that_lacks_a_file_is_refused_before_anything_is_fetched(file, lacks, base, cache, monkeypatch):
+    (base / file).unlink()
+    with serve_hub({HUB_ID: base}) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        with pytest.raises(SetupError) as raised:
+            pull_profile(profile(HUB_ID), lambda _: None)
+    assert f"tiny/base@0123456789ab has no {lacks}: give base of the profile tiny another model" in str(raised.value)
+    assert not cache.exists()
+
+
+def test_a_repository_of_another_class_or_variant_is_not_to_be_pulled_again(base, cache, monkeypatch):
+    values = profile_values("tiny", "stable-diffusion", HUB_ID)
+    fp16 = values["base"] | {"variant": "fp16"}
+    write(base / "unet" / "config.json", config_of("FluxTransformer2DModel"))
+    with serve_hub({HUB_ID: base}) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        with pytest.raises(
+            SetupError, match=r"has no unet/diffusion_pytorch_model\.safetensors \(variant fp16\): give"
+        ):
+            pull_profile(validate(ModelProfile, values | {"base": fp16}), lambda _: None)
+        with pytest.raises(SetupError) as raised:
+            pull_profile(profile(HUB_ID), lambda _: None)
+    assert "is of class FluxTransformer2DModel; this profile needs UNet2DConditionModel; give base of" in str(
+        raised.value
+    )
+
+
+def test_the_lines_of_the_hubs_client_about_retries_are_left_out():
+    script = (
+        "import logging\nfrom shared.hub.pull import _quiet_client\n"
+        "with _quiet_client():\n"
+        "    from huggingface_hub.utils import _http\n"
+        "    print(_http.logger.getEffectiveLevel() >= logging.ERROR, end=' ')\n"
+        "print(_http.logger.getEffectiveLevel() >= logging.ERROR)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "True False\n"
+
+
+def test_the_cache_is_where_the_hubs_client_has_it():
+    script = "from huggingface_hub import constants\nfrom shared.hub.files import cache_folder, offline_variable\n"
+    script += (
+        "print(constants.HF_HUB_CACHE == str(cache_folder()), constants.HF_HUB_OFFLINE == bool(offline_variable()))"
+    )
+    names = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "HF_HUB_OFFLINE")
+    for changes in (
+        {},
+        {"XDG_CACHE_HOME": "/xdg"},
+        {"HF_HOME": "$HOME/hf", "XDG_CACHE_HOME": "/xdg", "TRANSFORMERS_OFFLINE": "yes"},
+        {"HUGGINGFACE_HUB_CACHE": "~/old", "HF_HOME": "/hf", "HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "1"},
+    ):
+        rest = {name: value for name, value in os.environ.items() if name not in names}
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=rest | changes)
+        assert done.stdout == "True True\n", changes
 
 
 def test_a_hub_that_does_not_answer_is_a_service_error(monkeypatch):

@@ -61,6 +61,15 @@ def test_a_bug_is_logged_and_not_shown_to_the_caller(caplog):
     assert "secret detail" in caplog.text
 
 
+def test_a_package_that_is_not_installed_is_a_setup_error_and_a_module_of_ours_a_bug():
+    missing = asyncio.run(failure_of(raising(ModuleNotFoundError("no", name="transformers.models"))))
+    rebuilt = link_error_from_rpc(missing, service="the receiver")
+    assert type(rebuilt) is errors.SetupError
+    assert str(rebuilt).startswith("the package transformers is not installed: pip install transformers, or install")
+    bug = asyncio.run(failure_of(raising(ModuleNotFoundError("no", name="receiver.hbu"))))
+    assert bug.code() is grpc.StatusCode.INTERNAL
+
+
 def test_an_unreachable_service_is_a_service_error():
     async def run():
         async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
