@@ -6,8 +6,10 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from shared.errors import SetupError
+from shared.errors import InputError, SetupError
 from shared.hub.files import find_profile
+from shared.hub.profile import ModelProfile
+from shared.validation import validate
 from training.hub.network import TRAINED, make_network, prepare_profile
 from training.loop import load_trained_weights
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
     import torch
 
-    from shared.hub.profile import ModelProfile
     from training.hub.network import HubNetwork
 
 CONTROLNET, ADAPTERS, BASE = "controlnet", "adapters", "base"
@@ -47,13 +48,21 @@ def export(profile: ModelProfile, runs: Path, out: Path, device: torch.device, *
     Low-rank changes are added to the base's weights, so that the receiver needs no further package.
 
     Raises:
+        ConfigError: the name of ``out`` is none of a profile.
         SetupError: nothing was trained, or a file is missing or damaged.
+        InputError: ``out`` cannot be made.
     """
+    settings = profile.model_dump(mode="json", exclude_none=True) | {"name": out.name}
+    validate(ModelProfile, settings)
     whole = prepare_profile(profile, "no", device)
     network = make_network(whole, "joint", (), device, lora_rank=lora_rank)
     stages = load_stages(network, runs)
     if not stages:
         raise SetupError(f"nothing was trained in {runs}: run 'train control' first")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {out}: {error.strerror}; give another place") from error
     networks: Any = network.networks
     networks["controlnet"].save_pretrained(out / CONTROLNET)
     fed = network.profile.controlnet
@@ -67,8 +76,7 @@ def export(profile: ModelProfile, runs: Path, out: Path, device: torch.device, *
     if lora_rank:
         _save_base(profile, networks["denoiser"], out / BASE)
         changes[BASE] = {"at": f"./{BASE}"}
-    values = profile.model_dump(mode="json", exclude_none=True)
-    values |= {**changes, "name": out.name, "task": f"{profile.name}, trained in {len(stages)} stages"}
+    values = settings | changes | {"task": f"{profile.name}, trained in {len(stages)} stages"}
     file = out / f"{out.name}.yaml"
     file.write_text(json.dumps(values, indent=2) + "\n")  # JSON is YAML
     return file

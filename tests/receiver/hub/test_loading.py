@@ -98,3 +98,9 @@ def test_a_cached_base_decodes_offline_at_its_revision_only(base, tmp_path, monk
 def test_quantisation_needs_a_gpu(base):
     with pytest.raises(LinkError, match=r"memory\.quantisation = 8bit needs a CUDA GPU, and the device is cpu"):
         load(base, memory={"quantisation": "8bit"})
+
+
+def test_a_machine_without_diffusers_decodes_with_no_profile(base, monkeypatch):
+    monkeypatch.setattr("receiver.hub.load.diffusers", None)
+    with pytest.raises(SetupError, match="tiny needs the package diffusers to decode: pip install diffusers"):
+        load(base)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +21,7 @@ from shared.hub.profile import ModelProfile
 from shared.hub.registry import load_profile
 from shared.validation import validate
 from tests.hub.tiny import BUILDERS, profile_values
+from training.data import REPOSITORY
 from training.hub.__main__ import main
 from training.hub.examples import Examples, prepare_examples
 from training.hub.export import export, load_stages
@@ -97,6 +102,39 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights(bases, examples, tmp_
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 
 
+SCRIPT = """
+import os, sys
+from dataclasses import replace
+from pathlib import Path
+import torch
+from tests.training.hub.test_hub_training import *
+
+folder, rank = Path(sys.argv[1]), int(os.environ["RANK"])
+profile = load_profile(str(folder / "tiny.yaml"))
+recipe = make_recipe(profile, "joint", (draw_examples(5), draw_examples(1, seed=1)))
+train(recipe, replace(PLAN, steps=4), folder / "out")
+torch.save(recipe.network.state_dict(), folder / f"rank-{rank}.pt")
+"""
+
+
+@pytest.mark.slow
+def test_several_processes_take_the_same_steps(bases, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(bases["stable-diffusion"].model_dump_json(exclude_none=True))
+    (tmp_path / "script.py").write_text(SCRIPT)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    command = [*launch, str(tmp_path / "script.py"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250, env=environment)
+    assert done.returncode == 0, done.stderr
+    first, second = (torch.load(tmp_path / f"rank-{rank}.pt") for rank in (0, 1))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    weights = load_trained_weights(tmp_path / "out" / "checkpoint.pt")
+    assert weights
+    assert all(torch.isfinite(value).all() for value in weights.values())
+    rows = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "loss" in row] == [1, 2, 3, 4]
+
+
 def generate(model, profile, conditions, start):
     return HubPipeline(model, profile, CPU).generate(start, conditions, [5], 2)
 
@@ -153,6 +191,7 @@ def test_starts_and_tokens_are_computed_once(bases, tmp_path, synthetic_pixels):
         (["pocket", "train", "control"], "recipes of its own"),
         (["nothing", "train", "control"], "unknown model profile"),
         (["PROFILE", "--runs", "RUNS", "export", "RUNS/mine"], "nothing was trained"),
+        (["PROFILE", "--runs", "RUNS", "export", "RUNS/My_Model"], "name = 'My_Model'"),
     ],
 )
 def test_a_wrong_command_is_one_line(given, said, bases, tmp_path, capsys):
