@@ -48,7 +48,7 @@ def sent(called):
 
 
 def test_progress_then_packets_then_a_report_whose_container_holds_the_same_streams(picture_png, sent):
-    events = sent(picture_png, max_bytes=600, packet_bytes=128, picture_index=300)
+    events = sent(picture_png, codec="hci-learned", max_bytes=600, packet_bytes=128, picture_index=300)
     kinds = [event.WhichOneof("event") for event in events]
     packets = [event.packet.data for event in events if event.HasField("packet")]
     report = events[-1].report
@@ -71,8 +71,9 @@ def test_progress_then_packets_then_a_report_whose_container_holds_the_same_stre
 
 
 def test_sequence_counts_continue_from_the_previous_picture(picture_png, sent):
-    first = sent(picture_png, max_bytes=500, packet_bytes=100)[-1].report
-    events = sent(picture_png, max_bytes=500, packet_bytes=100, next_sequence_counts=dict(first.next_sequence_counts))
+    asked = {"codec": "hci-learned", "max_bytes": 500, "packet_bytes": 100}
+    first = sent(picture_png, **asked)[-1].report
+    events = sent(picture_png, **asked, next_sequence_counts=dict(first.next_sequence_counts))
     counts = [Packet.unpack(event.packet.data).sequence_count for event in events if event.HasField("packet")]
     assert counts == list(range(first.packets, 2 * first.packets))
 

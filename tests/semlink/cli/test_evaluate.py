@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from shared.picture import encode_png
+
 CODECS = "hci-learned@hci,webp,hci-learned@hci:drop=HCI"
 
 
 @pytest.fixture
-def picture(tmp_path, picture_png):
+def picture(tmp_path, synthetic_pixels):
     path = tmp_path / "one.png"
-    path.write_bytes(picture_png)
+    path.write_bytes(encode_png(synthetic_pixels(128, 96)))
     return path
 
 

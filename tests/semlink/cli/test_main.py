@@ -35,7 +35,7 @@ def test_another_service_at_an_address_is_reported(photo, tmp_path, semlink):
 def test_output_that_cannot_be_written_is_reported_in_one_line():
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [*SEMLINK, "doctor", "--json"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [*SEMLINK, "channels", "--json"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 2
     assert re.fullmatch(r"error: .*\n", done.stderr)

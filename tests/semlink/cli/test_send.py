@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("tiny_pocket")  # commands decode with miniature weights
+QUICK = ("--codec", "hci-learned")
+"""It encodes in a tenth of the time of the usual codec, where any stream will do."""
 
 
 def pixels_of(path: Path) -> np.ndarray:
@@ -28,9 +30,9 @@ def pixels_of(path: Path) -> np.ndarray:
 
 def test_encode_and_decode_give_the_picture_of_a_lossless_link(photo, tmp_path, semlink_json):
     sem, decoded, sent = tmp_path / "a.sem", tmp_path / "decoded.png", tmp_path / "sent.png"
-    encoded = semlink_json("encode", photo, sem, "--bytes", 700)
+    encoded = semlink_json("encode", photo, sem, *QUICK, "--bytes", 700)
     decoded_report = semlink_json("decode", sem, decoded)
-    link = semlink_json("send", photo, "--bytes", 700, "--snr", 30, "--out", sent)
+    link = semlink_json("send", photo, *QUICK, "--bytes", 700, "--snr", 30, "--out", sent)
     assert decoded.read_bytes() == sent.read_bytes()
     assert link["sent"]["container_bytes"] == encoded["bytes"] == sem.stat().st_size <= 700
     assert encoded["bpp"] == link["sent"]["bpp"] == 8 * sem.stat().st_size / (384 * 256)
@@ -60,7 +62,7 @@ def test_a_given_caption_arrives_unchanged(photo, tmp_path, semlink, semlink_jso
 
 
 def test_the_same_seed_gives_the_same_report(photo, semlink_json):
-    args = ("send", photo, "--bytes", "900", "--snr", "-2", "--packet-bytes", "64", "--seed", "5")
+    args = ("send", photo, *QUICK, "--bytes", "900", "--snr", "-2", "--packet-bytes", "64", "--seed", "5")
     first, second = semlink_json(*args), semlink_json(*args)
     for timed in (first, second):
         del timed["sent"]["encode_s"], timed["received"]["decode_s"]
@@ -72,7 +74,7 @@ def test_a_channel_that_loses_everything_is_reported_and_no_picture_is_written(p
     flags = ("--out", out, "--trust", trust, "--trust-overlay", overlay)
     for path in stale:  # an older run, of which nothing may pass for a result
         path.write_bytes(b"older")
-    status, text, _ = semlink("send", photo, "--snr", "-20", *flags)
+    status, text, _ = semlink("send", photo, *QUICK, "--snr", "-20", *flags)
     assert status == 0
     assert re.search(r"outcome +│ +lost: no packet with the picture's size arrived", text)
     assert re.search(r"PSNR +│ +- dB", text)
@@ -89,7 +91,7 @@ def test_a_command_that_fails_leaves_older_files_as_they_are(photo, tmp_path, se
 
 def test_decode_measures_against_a_reference(photo, tmp_path, semlink_json):
     sem, out = tmp_path / "a.sem", tmp_path / "a.png"
-    semlink_json("encode", photo, sem)
+    semlink_json("encode", photo, sem, *QUICK)
     report = semlink_json("decode", sem, out, "--reference", photo)
     assert report["psnr_db"] > 15
     assert 0 < report["ms_ssim"] <= 1
@@ -115,7 +117,7 @@ def test_channels_are_listed_shown_and_read_from_files(photo, tmp_path, semlink,
     assert "delay_spread_s" in semlink("channels", "tdl-a")[1]
     mine, other = tmp_path / "mine.yaml", tmp_path / "other.yaml"
     mine.write_text("snr_db: 25\nmcs: auto\npropagation: {kind: rician, k_factor_db: 40}\n")
-    link = semlink_json("send", photo, "--bytes", 300, "--decoder", "hci", "--channel", mine, "--snr", 9)["link"]
+    link = semlink_json("send", photo, *QUICK, "--decoder", "hci", "--channel", mine, "--snr", 9)["link"]
     assert (link["mcs"], link["es_n0_db"], link["delivered"]) == (15, 9, link["packets"])
     lost = ("send", photo, "--codec", "hci", "--bytes", 300, "--decoder", "hci", "--channel", "tdl-a", "--erasure", 1)
     printed = semlink(*lost)[1]
@@ -152,7 +154,7 @@ def test_unequal_protection_spends_the_same_channel_uses_on_repair(photo, semlin
 
 
 def test_repair_packets_recover_lost_packets(photo, semlink, semlink_json):
-    args = ("send", photo, "--codec", "hci-av1", "--bytes", 500, "--packet-bytes", 64, "--decoder", "hci", "--snr", 9)
+    args = ("send", photo, *QUICK, "--bytes", 500, "--packet-bytes", 64, "--decoder", "hci", "--snr", 9)
     lossy = (*args, "--erasure", 0.25, "--seed", 3)
     assert not semlink_json(*lossy, "--protect", "none")["received"]["rebuilt"]
     chosen = semlink_json(*lossy)
@@ -173,7 +175,7 @@ def test_repair_packets_recover_lost_packets(photo, semlink, semlink_json):
 
 
 def test_a_picture_from_mars_has_an_arrival_date_and_the_command_does_not_wait(photo, semlink, semlink_json):
-    args = ("send", photo, "--codec", "hci-av1", "--bytes", 300, "--decoder", "hci", "--channel", "deep-space")
+    args = ("send", photo, *QUICK, "--bytes", 300, "--decoder", "hci", "--channel", "deep-space")
     link = semlink_json(*args, "--body", "mars", "--date", "2026-03-01")["link"]
     assert link["contact"]["light_time_s"] == pytest.approx(1168.3, abs=0.1)
     assert link["last_arrival_date"].startswith("2026-03-01T00:19:28.28")
@@ -188,7 +190,7 @@ def test_a_stream_that_does_not_decode_is_reported_and_the_picture_is_made_witho
     photo, tmp_path, semlink, semlink_json
 ):
     sem, out = tmp_path / "a.sem", tmp_path / "a.png"
-    semlink_json("encode", photo, sem, "--bytes", 300)
+    semlink_json("encode", photo, sem, *QUICK, "--bytes", 300)
     container = Bitstream.unpack(sem.read_bytes())
     nameless = encode_regions([Region("", "", np.eye(8, dtype=bool)), Region("dog", "", np.eye(8, dtype=bool))])
     streams = [Stream(StreamKind.CAPTION, b"\xff" * 9), Stream(StreamKind.REGIONS, nameless)]
@@ -210,7 +212,7 @@ def test_an_invented_picture_is_reported_as_invented(photo, tmp_path, semlink, s
     report = semlink_json("decode", sem, out)
     assert report["invented"]
     assert report["trust"] == 0
-    whole = ("send", photo, "--codec", "hci", "--bytes", "500", "--packet-bytes", "64", "--erasure", "0.6")
+    whole = ("send", photo, *QUICK, "--bytes", "500", "--packet-bytes", "64", "--erasure", "0.6")
     whole = (*whole, "--protect", "none")
     # At some seed the first packet arrives, and others do not.
     link = next(
@@ -223,7 +225,7 @@ def test_an_invented_picture_is_reported_as_invented(photo, tmp_path, semlink, s
 
 def test_decoding_options_change_the_picture_and_are_reported(photo, tmp_path, semlink_json):
     sem, out, files = tmp_path / "a.sem", tmp_path / "a.png", []
-    semlink_json("encode", photo, sem, "--bytes", 700)
+    semlink_json("encode", photo, sem, *QUICK, "--bytes", 700)
     for options in (
         {"steps": 0, "fidelity": 0.0, "decode-seed": 0},
         {"steps": 2, "fidelity": 0.5, "decode-seed": 0},
@@ -238,7 +240,7 @@ def test_decoding_options_change_the_picture_and_are_reported(photo, tmp_path, s
 
 def test_previews_of_a_container_are_written_and_older_ones_removed(photo, tmp_path, semlink, semlink_json):
     sem, folder = tmp_path / "a.sem", tmp_path / "new" / "previews"
-    semlink_json("encode", photo, sem, "--bytes", 700)
+    semlink_json("encode", photo, sem, *QUICK, "--bytes", 700)
     folder.mkdir(parents=True)
     (folder / "preview-077.png").write_bytes(b"older")
     (folder / "preview-of-mine.png").write_bytes(b"mine")
@@ -255,11 +257,11 @@ def test_previews_of_a_container_are_written_and_older_ones_removed(photo, tmp_p
 def test_the_trust_map_is_written(photo, tmp_path, semlink, semlink_json):
     out, trust, overlay = (tmp_path / name for name in ("out.png", "trust.png", "overlay.png"))
     flags = ("--out", out, "--trust", trust, "--trust-overlay", overlay)
-    report = semlink_json("send", photo, "--snr", 30, *flags)["received"]
+    report = semlink_json("send", photo, *QUICK, "--snr", 30, *flags)["received"]
     assert pixels_of(trust).shape == (256, 384)
     assert pixels_of(overlay).shape == (256, 384, 3)
     assert report["trust"] == pytest.approx(pixels_of(trust).mean() / 255)
-    status, text, _ = semlink("send", photo, "--snr", 30, *flags, "--decoder", "hci")
+    status, text, _ = semlink("send", photo, *QUICK, "--snr", 30, *flags, "--decoder", "hci")
     assert status == 0
     assert f"no trust map was written to {trust}: decoder 'hci' makes none" in text
     assert not trust.exists()

@@ -76,7 +76,7 @@ def test_each_packet_that_arrives_gives_a_picture_and_older_ones_are_removed(pho
 
 def test_packets_that_complete_nothing_have_no_picture_and_say_so(photo, tmp_path, semlink):
     folder = tmp_path / "watch"
-    whole = ("--codec", "hci", "--bytes", 300, "--packet-bytes", 64, "--snr", 20, "--decoder", "hci")
+    whole = ("--codec", "hci-learned", "--bytes", 300, "--packet-bytes", 64, "--snr", 20, "--decoder", "hci")
     status, text, _ = semlink("send", photo, *whole, "--watch", folder)
     *before, last = json.loads((folder / "watch.json").read_text())
     assert status == 0

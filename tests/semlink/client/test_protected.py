@@ -74,7 +74,7 @@ def test_slices_are_made_for_the_predicted_loss_and_the_base_gets_protection_of_
 
 
 def test_a_picture_is_encoded_once_and_protected_alike_in_process_and_over_services(picture_png):
-    send, channel = settings_of("hci", 300, 64), channel_settings(FADING, {"snr_db": 12.0}, run_seed=3)
+    send, channel = settings_of("hci-learned", 300, 64), channel_settings(FADING, {"snr_db": 12.0}, run_seed=3)
     results = []
     for session in (LocalSession(), RemoteSession(Addresses())):
         counting = CountingSession(session)
@@ -100,7 +100,7 @@ def test_a_picture_is_encoded_once_and_protected_alike_in_process_and_over_servi
     ],
 )
 def test_auto_leaves_the_profile_as_it_is(profile, changes, reason, picture_png):
-    session, send, channel = LocalSession(), settings_of("hci-av1", 300), channel_settings(profile, changes)
+    session, send, channel = LocalSession(), settings_of("hci-learned", 300), channel_settings(profile, changes)
     plain = session.transfer(picture_png, send, channel, RECEIVE)
     sent = transfer_protected(session, picture_png, send, channel, RECEIVE, protect=Protect.AUTO)
     assert sent.protection.chosen is Protect.NONE
@@ -109,7 +109,7 @@ def test_auto_leaves_the_profile_as_it_is(profile, changes, reason, picture_png)
 
 
 def test_auto_leaves_streams_of_unknown_worth_as_they_are_and_says_when_weights_have_changed(picture_png, monkeypatch):
-    session, send, channel = LocalSession(), settings_of("hci-av1", 300), channel_settings(FADING, {})
+    session, send, channel = LocalSession(), settings_of("hci-learned", 300), channel_settings(FADING, {})
     known = {frozenset[StreamKind](): 0.9}
     for by_streams, reason in (
         (known, "the streams HCI was not measured together"),
@@ -123,7 +123,7 @@ def test_auto_leaves_streams_of_unknown_worth_as_they_are_and_says_when_weights_
 def test_notes_on_the_picture_are_given_once():
     deep = io.BytesIO()
     Image.fromarray(np.linspace(0, 65535, 64 * 64).astype(np.uint16).reshape(64, 64)).save(deep, "PNG")
-    send, channel = settings_of("hci-av1", 300), channel_settings(FADING, {})
+    send, channel = settings_of("hci-learned", 300), channel_settings(FADING, {})
     notes = transfer_protected(LocalSession(), deep.getvalue(), send, channel, RECEIVE, protect=Protect.AUTO).sent.notes
     assert len(notes) == len(set(notes)) == 1
 
