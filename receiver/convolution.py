@@ -38,5 +38,5 @@ def _nnpack_is_faster() -> bool:
 
 
 def has_nnpack() -> bool:
-    """Return whether NNPACK knows this CPU. It must be asked once before it computes."""
+    """Return whether NNPACK supports this CPU. This call must come before its first convolution."""
     return bool(torch._nnpack_available())  # noqa: SLF001 - torch has no public name for it

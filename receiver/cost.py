@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PACKET_BYTES: Final = 1024
 """Memory of a packet in repair and reassembly together, beside its own bytes."""
 RECEPTION_BYTES: Final = 128 << 20
-"""Most memory of the packets of a call: that of repair and reassembly of the transfers that are told apart."""
+"""Most memory of the packets of a call: that of repair and reassembly of all transfers."""
 
 FREE_PIXELS: Final = 1 << 20
 PIXELS_PER_BYTE: Final = 1 << 16

@@ -112,10 +112,10 @@ class Reassembler:
     Memory is bounded by ``max_bytes`` (payload and bookkeeping). The picture whose latest packet is the oldest is
     dropped first.
 
-    Two packets of one picture may contradict each other. Different content at one place puts that stream in conflict
-    for good, because nothing shows which is right. Another picture size, or a place outside the stream, means that the
-    picture number is used again: the old picture is dropped for the new one, or, without ``replace``, the packet is
-    not taken.
+    Two packets of one picture may contradict each other. Different content at one place puts that stream in conflict,
+    also for all later packets, because nothing shows which is right. Another picture size, or a place outside the
+    stream, means that the picture number is used again: the old picture is dropped for the new one, or, without
+    ``replace``, the packet is not taken.
 
     Raises:
         ConfigError: ``max_pictures`` is not 1 to 128, or ``max_bytes`` is not positive.

@@ -1,4 +1,4 @@
-"""The packets of one picture as they arrive: told apart by transfer, repaired, then put together into streams."""
+"""The packets of one picture as they arrive: sorted by transfer, repaired, then joined into streams."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from shared.streams import StreamKind
 
 MAX_TRANSFERS: Final = 4
-"""Most transfers of packets with one picture id that are held apart. A further one replaces the smallest."""
+"""Most transfers of packets with one picture id that are kept separately. A further one replaces the smallest."""
 
 
 class Reception:
     """Collects what arrives of the picture with index ``picture_index``.
 
-    Packets of other pictures are rejected. Sealed packets are told apart by the identity of their transfer, others only
-    where they contradict each other. What is handed out is all of one transfer, that with the most packets.
+    Packets of other pictures are rejected. Sealed packets are sorted by the identity of their transfer, others only
+    where they contradict each other. The result is that of one transfer, the one with the most packets.
     """
 
     def __init__(self, picture_index: int) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shared.streams import StreamKind
 
 FILE_CODEC, LINK_CODEC = "hci", "resilient"
-"""Default codecs of ``encode``, which makes a file, and of ``send``, which knows the link."""
+"""Default codecs of ``encode``, which makes a file, and of ``send``, which has a link."""
 DEFAULT_CHANNEL = "awgn"
 
 
@@ -292,7 +292,7 @@ class Link:
         return self._packet_bytes
 
     def prepare(self, settings: sender_pb2.SendSettings) -> sender_pb2.SendSettings:
-        """Return the sender's ``settings`` with what it should know of this link."""
+        """Return the sender's ``settings`` with those that follow from this link."""
         from semlink.pipeline.settings_over import settings_over  # noqa: PLC0415
 
         told = settings_over(self._session.describe(self._channel_settings(0)), settings)

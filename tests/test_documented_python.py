@@ -25,5 +25,5 @@ def test_python_of_a_document_runs_as_written(page, code, tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": page}
     exec(compile(code, page, "exec"), names)
-    if told := re.search(r'\n\w+\(.*\)  # .*: "([^"]+)"\n', code):  # the last line shows its value
-        assert eval(told[0].strip(), names) == told[1]
+    if shown := re.search(r'\n\w+\(.*\)  # .*: "([^"]+)"\n', code):  # the last line shows its value
+        assert eval(shown[0].strip(), names) == shown[1]

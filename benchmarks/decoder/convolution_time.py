@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="the least counts: other work on the machine only adds")
     options = parser.parse_args()
     if not has_nnpack():
-        sys.exit("error: NNPACK does not know this CPU")
+        sys.exit("error: NNPACK does not support this CPU")
     torch.set_num_threads(1)
     restorer = load_networks(weights_folder(), select_device("cpu"), torch.float32).restorer
     small = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))

@@ -1,6 +1,6 @@
 """Reads columns of numbers from a user's CSV or Parquet file.
 
-Messages name the file, the row and the column, but never what stands there: a profile may come from a stranger, and the
+Messages name the file, the row and the column, but never what stands there: a profile may come from an unknown caller, and the
 file may be any file of this machine.
 """
 

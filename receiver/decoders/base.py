@@ -119,7 +119,7 @@ class Decoder(Protocol):
     ) -> Reconstruction | None:
         """Return the picture, or None if the decoder cannot start from this guidance.
 
-        ``stop`` is set when nobody waits for the picture any more. A decoder that takes long checks it between steps
+        ``stop`` is set when the caller has cancelled. A decoder that takes long checks it between steps
         and then raises a ``ServiceError``.
         """
         ...

@@ -31,7 +31,7 @@ WIDTHS = (64, 128, 192)
 MULTIPLE = 4 * BLOCK
 """The sides of a picture are multiples of this, because the network halves blocks twice."""
 CODE_STRIDE, CODE_COUNT, CODE_WIDTH = 32, 32, 16
-"""A semantic token covers 32 × 32 pixels and is one of 32 codes; the network sees a code as a vector of 16."""
+"""A semantic token covers 32 × 32 pixels and is one of 32 codes; the network takes a code as a vector of 16."""
 CONTROL_CHANNELS = (CODE_WIDTH + 1) + (LATENT_CHANNELS + 1) + REGIONS_MAX + 1
 """Codes and latent channels, each with an availability channel; region masks; the mask of the received HCI."""
 TIMESTEPS = 1000

@@ -1,4 +1,4 @@
-"""What the sender is told of the channel that its packets go over."""
+"""The sender's settings that follow from the channel of its packets."""
 
 from __future__ import annotations
 

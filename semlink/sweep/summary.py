@@ -90,7 +90,7 @@ def estimate(rows: Sequence[dict[str, Any]], measure: str, confidence: float = C
 
 def wilson_interval(events: int, trials: int, confidence: float = CONFIDENCE) -> Interval:
     """Return Wilson's score interval of a probability (J. Am. Stat. Assoc. 22, 1927); no interval without a trial."""
-    # scipy.stats.binomtest has the same interval, but takes a second to import and a p-value that nobody asked for.
+    # scipy.stats.binomtest has the same interval, but takes a second to import and also computes a p-value.
     if trials == 0:
         return Interval(math.nan, None, None)
     z = NormalDist().inv_cdf((1 + confidence) / 2)

@@ -82,9 +82,9 @@ def find_objects(features: Tensor, weights: Tensor, biases: Tensor) -> list[Foun
         best = int(shares.argmax())
         if float(shares[best]) < SHARE_MIN:
             break
-        speaks = evidence[:, :, best]
-        middle = speaks[free].mean()
-        cells = free & (speaks >= middle + PEAK_SHARE * (speaks[free].max() - middle))
+        scores = evidence[:, :, best]
+        middle = scores[free].mean()
+        cells = free & (scores >= middle + PEAK_SHARE * (scores[free].max() - middle))
         free &= ~cells
         known = next((found for found in objects if _are_alike(weights, found.number, best)), None)
         if known:

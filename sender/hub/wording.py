@@ -34,7 +34,7 @@ UNWRITTEN: Final = re.compile(r"[*_`\"“”<>\[\]{}|#]|�|[\x00-\x1f\x7f]")
 def to_sentence(answer: str) -> str:
     """Return ``answer`` as one sentence: its sentences joined by commas, without an opening such as "The image shows".
 
-    The caption coder knows words in lower case and commas; a full stop inside a caption would be spelled out.
+    The caption coder's vocabulary is words in lower case and commas; a full stop inside a caption would be spelled out.
     """
     text = OPENING.sub("", " ".join(UNWRITTEN.sub(" ", answer).split()))[:MAX_CHARACTERS]
     parts = [part.strip(" .,;:!?") for part in re.split(r"[.;:!?]+(?:\s+|$)", text)]

@@ -139,7 +139,7 @@ def _read_slice_params(data: bytes) -> tuple[str, int]:
 def _decode_slice(data: bytes, width: int, height: int, grey: bool) -> NDArray[np.uint8]:
     """Return the pixels of a slice. While a picture arrives, its slices are asked for after every packet."""
     pixels = decode_small(data, width, height, grey=grey)
-    pixels.flags.writeable = False  # shared by all who ask
+    pixels.flags.writeable = False  # shared by all callers
     return pixels
 
 

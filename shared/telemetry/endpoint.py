@@ -66,7 +66,7 @@ class _Handler(WSGIRequestHandler):
 
 
 class _Server(ThreadingWSGIServer):
-    """Answers in at most ``MAX_CONNECTIONS`` threads. Connections that send nothing make way for new ones."""
+    """Answers in at most ``MAX_CONNECTIONS`` threads. A connection above this number closes the oldest one."""
 
     request_queue_size = 128
 
@@ -91,7 +91,7 @@ class _Server(ThreadingWSGIServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log nothing: a client that sends no request is its own fault."""
+        """Log nothing: a client that sends no request is no error of this service."""
 
     def server_close(self) -> None:
         """End all connections and threads."""
@@ -102,7 +102,7 @@ class _Server(ThreadingWSGIServer):
         self._workers.shutdown(wait=False)
 
     def _end(self, request: Any) -> None:
-        """Have the thread that reads from ``request`` find its end."""
+        """Close ``request`` in both directions, so that the thread that reads from it ends."""
         self._open.pop(request)
         with contextlib.suppress(OSError):
             request.shutdown(socket.SHUT_RDWR)

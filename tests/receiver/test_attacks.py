@@ -1,4 +1,4 @@
-"""What strangers can send to the receiver costs bounded time and memory, and honest calls are served beside it."""
+"""Hostile requests cost the receiver bounded time and memory, and it answers ordinary requests meanwhile."""
 
 from __future__ import annotations
 

@@ -250,7 +250,7 @@ def test_packets_that_contradict_each_other_never_give_a_stream_with_holes(packe
     assert counts.accepted + counts.duplicate + counts.conflicting == len(packets)
 
 
-def test_two_contents_at_one_place_put_the_stream_in_conflict_for_good() -> None:
+def test_two_contents_at_one_place_put_the_stream_in_conflict_for_all_later_packets() -> None:
     sent = [Packet.unpack(packet) for packet in Packetiser(32).packetise(hci(60), 9)]
     reassembler = Reassembler()
     forged = replace(sent[1], data=b"x" * len(sent[1].data))

@@ -34,7 +34,7 @@ def trainer(workers=2):
     return Trainer(plan, Widths(quarter=8, eighth=12, latent=16, features=12, hyper=8, anchors=3))
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(thumbnails, tmp_path):
+def test_a_killed_run_that_is_resumed_equals_an_uninterrupted_one(thumbnails, tmp_path):
     whole = trainer()
     whole.start(thumbnails)
     losses = [whole.step(thumbnails, done / 6)["loss"] for done in range(6)]

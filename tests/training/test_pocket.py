@@ -113,7 +113,7 @@ def rows(out):
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(pairs, tmp_path):
+def test_a_killed_run_that_is_resumed_equals_an_uninterrupted_one(pairs, tmp_path):
     from dataclasses import replace
 
     from training.loop import Plan, train
@@ -160,7 +160,7 @@ def test_training_lowers_what_it_minimises(stage, pairs, tmp_path):
     assert (tmp_path / "loss.png").stat().st_size > 1000
 
 
-def test_the_sketch_learns_what_nothing_and_what_words_tell(pairs, tmp_path):
+def test_training_lowers_the_loss_of_the_fallback_image_with_and_without_words(pairs, tmp_path):
     from receiver.pocket.fallback import FallbackSynthesis
     from training.loop import Plan, train
     from training.pocket.fallback import FallbackRecipe
@@ -178,7 +178,7 @@ def test_the_sketch_learns_what_nothing_and_what_words_tell(pairs, tmp_path):
 
 
 def test_a_dropped_stream_leaves_no_trace_in_the_flow(pairs):
-    """Crops without a stream must teach the flow nothing that it would have told."""
+    """The loss of a crop without a stream must not depend on that stream."""
     network = recipe("flow", pairs).network
     fill_zeros(network.controlnet)
     batch = recipe("flow", pairs).batch(np.random.default_rng(0), 2, 32)
@@ -227,7 +227,7 @@ def test_nothing_to_resume_from_is_said(pairs, tmp_path):
         train(recipe("restorer", pairs), Plan(steps=1, precision="no"), tmp_path, resume=True)
 
 
-def test_evidence_goes_on_where_it_was_and_is_made_anew_of_other_pairs(pairs, tmp_path):
+def test_precomputed_arrays_are_continued_and_made_anew_for_other_pairs(pairs, tmp_path):
     from training.pocket.precomputed import Source, complete
 
     made = []

@@ -115,7 +115,7 @@ def test_a_damaged_checkpoint_is_one_line_that_keeps_it(data, tmp_path):
     assert path.exists()
 
 
-def test_a_stage_that_has_a_checkpoint_is_not_overwritten_by_chance(tmp_path, monkeypatch, capsys):
+def test_a_stage_that_has_a_checkpoint_is_not_overwritten_without_a_flag(tmp_path, monkeypatch, capsys):
     from training.pocket.__main__ import main
 
     (tmp_path / "runs" / "restorer").mkdir(parents=True)
@@ -126,7 +126,7 @@ def test_a_stage_that_has_a_checkpoint_is_not_overwritten_by_chance(tmp_path, mo
 
 
 def test_several_processes_end_together_by_the_main_ones_clock(tmp_path):
-    """The second process's clock rushes; without the first one's it would stop before and leave the first waiting."""
+    """The second process's clock runs fast: by that clock it would stop first, and the other would wait for it."""
     script = tmp_path / "script.py"
     script.write_text(
         "import itertools, os, sys\n"
@@ -158,7 +158,7 @@ def test_several_processes_end_together_by_the_main_ones_clock(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Pictures of one even colour each, which tells them apart, and files that are none."""
+    """Pictures of one even colour each, all different, and files that are no pictures."""
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for index in range(3):
@@ -246,7 +246,7 @@ def test_one_picture_is_too_few(folder, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_what_ships_tells_the_curve_of_each_stage(tiny_pocket_folder, tmp_path):
+def test_what_ships_has_the_curve_of_each_stage(tiny_pocket_folder, tmp_path):
     from receiver.pocket.weights import load_networks
     from training.pocket.pairs import Pairs
     from training.pocket.stages import export

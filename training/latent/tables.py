@@ -129,7 +129,7 @@ def make_integer_tables(model: ContextModel, parts: list[Latents]) -> dict[str, 
     for name in ("mean_cross", "scale_cross"):
         rounded[name] = rounded[name] * BEFORE.numpy().astype(np.int16)
     scales = np.geomspace(SCALE_MIN, SCALE_MAX, SCALE_LEVELS - 1)
-    # The inverse of forward's softplus: levels are told apart by the score itself.
+    # The inverse of forward's softplus: the level is chosen by comparing the score itself.
     thresholds = np.rint(np.log(np.expm1(scales - SCALE_MIN / 2)) * 2**WEIGHT_BITS).astype(np.int32)
     found = sum(_count_symbols(rounded, thresholds, part) for part in parts)
     assert isinstance(found, np.ndarray)

@@ -60,7 +60,7 @@ def test_a_lost_slice_leaves_the_others_as_they_are(picture: np.ndarray) -> None
     assert np.array_equal(part.image.pixels[part.received], whole.image.pixels[part.received])
 
 
-def test_who_changes_a_decoded_picture_changes_no_later_one() -> None:
+def test_a_change_to_a_decoded_picture_changes_no_later_one() -> None:
     slices = slices_of(data.coffee()[:HEIGHT, :WIDTH], 4)
     first, second = (decode_slices(slices, WIDTH, HEIGHT) for _ in range(2))
     assert first is not None

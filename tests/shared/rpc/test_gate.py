@@ -102,7 +102,7 @@ def test_health_is_answered_in_a_fifth_of_a_second_and_calls_are_served_under_si
 
 
 @pytest.mark.parametrize("requests", [(), (REQUEST,)], ids=["first message", "further message"])
-def test_a_caller_that_falls_silent_is_told_so(requests):
+def test_a_caller_that_sends_nothing_gets_a_deadline_error(requests):
     async def run():
         async with serving(Echo(), first_message_s=0.05, idle_s=0.05) as (_, channel):
             return await failure(transmit(channel), *requests, done=False)
@@ -212,7 +212,7 @@ def test_a_service_that_stops_says_so_first_takes_no_calls_and_lets_running_ones
     assert (rest, code) == (grpc.aio.EOF, grpc.StatusCode.OK)
 
 
-def test_a_call_that_outlasts_the_grace_is_cut_and_its_caller_told():
+def test_a_call_that_outlasts_the_grace_ends_with_an_error():
     async def run():
         echo = Echo()
         async with serving(echo, grace_s=2.05) as (server, channel):
