@@ -12,7 +12,7 @@ from skimage import data
 
 from receiver.decoders.base import DecodeOptions
 from receiver.decoders.upsample import UpsampleDecoder
-from receiver.metrics.pixel import quality
+from receiver.metrics import pixel
 from receiver.rebuild import make_report, rebuild
 from receiver.reception import Reception
 from sender.encode import encode_picture
@@ -46,7 +46,7 @@ def psnr_db(received: tuple[bytes, ...]) -> float | None:
     assert bitstream is not None
     rebuilt = rebuild(bitstream, UpsampleDecoder(), DecodeOptions())
     make_report(UpsampleDecoder(), DecodeOptions(), rebuilt, reception.status())
-    return None if rebuilt.pixels is None else quality(rebuilt.pixels, PICTURE).psnr_db
+    return None if rebuilt.pixels is None else pixel.psnr_db(rebuilt.pixels, PICTURE)
 
 
 def test_all_255_subsets_of_eight_packets_decode_and_more_packets_are_better(packets: tuple[bytes, ...]) -> None:

@@ -65,7 +65,7 @@ def sweep_settings(small_pictures):
     """Settings of a sweep of 40 rows. Fading loses some of their pictures."""
     return {
         "pictures": [str(small_pictures)],
-        "codecs": ["hci@hci"],
+        "codecs": ["hci-learned@hci"],
         "channels": ["rayleigh"],
         "snr_db": [-3, 0, 3, 9],
         "channel_uses": [1500],

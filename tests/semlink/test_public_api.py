@@ -88,11 +88,10 @@ def test_streams_come_as_values_bytes_and_files(encoded, tmp_path):
     assert len({semlink.decode(one, decoder="hci").png for one in given}) == 1
 
 
-def test_a_link_repeats_itself_and_the_picture_index_changes_the_noise(picture):
-    encoded = semlink.encode(picture, codec="hci-learned", max_bytes=600)
-    link = semlink.Link("awgn", snr_db=-1.2, packet_bytes=64, seed=3)
+def test_a_link_repeats_itself_and_the_picture_index_changes_the_noise(encoded):
+    link = semlink.Link("awgn", snr_db=-1.5, packet_bytes=32, seed=3)
     first = link.send(encoded)
-    assert first == link.send(encoded) == semlink.Link("awgn", snr_db=-1.2, packet_bytes=64, seed=3).send(encoded)
+    assert first == link.send(encoded) == semlink.Link("awgn", snr_db=-1.5, packet_bytes=32, seed=3).send(encoded)
     assert 0 < first.delivered < len(first.packets)
     others = [link.send(encoded, picture_index=index).packets for index in range(1, 4)]
     assert any([one.outcome for one in other] != [one.outcome for one in first.packets] for other in others)
@@ -168,7 +167,7 @@ def test_nothing_received_is_one_error_and_no_picture(picture, encoded):
     link = semlink.Link(snr_db=-20)
     received = link.send(encoded)
     assert (received.delivered, received.bitstream, received.streams) == (0, None, ())
-    with pytest.raises(semlink.NothingReceivedError, match="0 of 2 packets"):
+    with pytest.raises(semlink.NothingReceivedError, match="0 of 1 packets"):
         semlink.decode(received)
     assert semlink.send(picture, link, max_bytes=300).picture is None
 

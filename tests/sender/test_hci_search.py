@@ -27,19 +27,24 @@ def extractors():
     return Extractors()
 
 
+@pytest.fixture(scope="module")
+def candidates(picture):
+    """The HCIs of which codec ``adaptive`` chooses one at this budget."""
+    return hci_candidates(picture.pixels, BUDGET_BYTES, steps=STEPS_TRIED)
+
+
 def scale_of(payload, picture):
     return decode_hci(payload, picture.header.width, picture.header.height).scale
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_the_hci_of_the_least_distance_is_sent(sign, picture):
+def test_the_hci_of_the_least_distance_is_sent(sign, picture, candidates):
     payload = choose_hci(
         get_codec("adaptive"),
         picture.pixels,
         lambda _: lambda payload: sign * scale_of(payload, picture),
         BUDGET_BYTES,
     )
-    candidates = hci_candidates(picture.pixels, BUDGET_BYTES, steps=STEPS_TRIED)
     assert payload in candidates
     scales = [scale_of(one, picture) for one in candidates]
     assert len(set(scales)) == 3
@@ -97,8 +102,8 @@ def test_of_the_hcis_that_fill_the_budget_the_one_of_the_least_distance_is_sent(
     assert len(chosen.pack()) >= 0.97 * BUDGET_BYTES
 
 
-def test_finer_scales_are_tried_where_the_usual_ones_cannot_fill_the_budget(picture):
-    usual = [scale_of(one, picture) for one in hci_candidates(picture.pixels, BUDGET_BYTES, steps=STEPS_TRIED)]
+def test_finer_scales_are_tried_where_the_usual_ones_cannot_fill_the_budget(picture, candidates):
+    usual = [scale_of(one, picture) for one in candidates]
 
     def fills(payload):
         return scale_of(payload, picture) < min(usual)

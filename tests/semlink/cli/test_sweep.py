@@ -10,7 +10,7 @@ def test_sweep_prints_every_point_with_the_reason_why_it_stopped(sweep_settings,
     file.write_text(yaml.safe_dump(sweep_settings))
     document = semlink_json("sweep", "--file", file, "--snr", "9", "--seeds", "1", "--out", tmp_path / "out")
     (point,) = document["points"]
-    assert (point["codec"], point["snr_db"], point["rows"]) == ("hci@hci", 9, 2)
+    assert (point["codec"], point["snr_db"], point["rows"]) == ("hci-learned@hci", 9, 2)
     assert point["stopped_by"] == "all seeds"
     assert document["rows"] == str(tmp_path / "out")
 

@@ -71,7 +71,7 @@ def record(picture_png) -> Record:
                     record.transfers.append(
                         await client.transfer(
                             picture_png,
-                            sender_pb2.SendSettings(codec="hci-av1"),
+                            sender_pb2.SendSettings(codec="hci-learned"),
                             channel,
                             receiver_pb2.ReceiveSettings(decoder="hci"),
                         )
@@ -91,13 +91,13 @@ def record(picture_png) -> Record:
 
 def test_the_sender_counts_bytes_by_stream_and_codec(record):
     good, bad = (transfer.sent for transfer in record.transfers)
-    assert record.value("sender", "semlink_sent_pictures_total", codec="hci-av1") == 2
-    assert record.value("sender", "semlink_sent_pixels_total", codec="hci-av1") == 2 * 384 * 256
+    assert record.value("sender", "semlink_sent_pictures_total", codec="hci-learned") == 2
+    assert record.value("sender", "semlink_sent_pixels_total", codec="hci-learned") == 2 * 384 * 256
     total = len(good.container) + len(bad.container)
-    assert record.value("sender", "semlink_sent_container_bytes_total", codec="hci-av1") == total
-    assert record.value("sender", "semlink_sent_bpp_sum", codec="hci-av1") == pytest.approx(good.bpp + bad.bpp)
+    assert record.value("sender", "semlink_sent_container_bytes_total", codec="hci-learned") == total
+    assert record.value("sender", "semlink_sent_bpp_sum", codec="hci-learned") == pytest.approx(good.bpp + bad.bpp)
     payload = sum(stream.bytes for sent in (good, bad) for stream in sent.streams)
-    assert record.value("sender", "semlink_sent_stream_bytes_total", codec="hci-av1", stream="HCI") == payload
+    assert record.value("sender", "semlink_sent_stream_bytes_total", codec="hci-learned", stream="HCI") == payload
     assert record.value("sender", "semlink_sent_packets_total", purpose="source") == good.packets + bad.packets
 
 
@@ -130,9 +130,9 @@ def test_the_receiver_counts_quality_by_codec_and_snr(record):
     good, bad = (transfer.received.report for transfer in record.transfers)
     assert good.rebuilt
     assert not bad.rebuilt
-    labels = {"codec": "hci-av1", "es_n0_db": "8"}
+    labels = {"codec": "hci-learned", "es_n0_db": "8"}
     assert record.value("receiver", "semlink_received_pictures_total", outcome="rebuilt", **labels) == 1
-    lost = {"codec": "hci-av1", "es_n0_db": "-8", "outcome": "lost"}
+    lost = {"codec": "hci-learned", "es_n0_db": "-8", "outcome": "lost"}
     assert record.value("receiver", "semlink_received_pictures_total", **lost) == 1
     assert record.value("receiver", "semlink_psnr_db_sum", **labels) == pytest.approx(good.quality.psnr_db)
     assert record.value("receiver", "semlink_ms_ssim_sum", **labels) == pytest.approx(good.quality.ms_ssim)
