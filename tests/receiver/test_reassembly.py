@@ -203,7 +203,7 @@ class InterleavedPictures(RuleBasedStateMachine):
 
 
 TestInterleavedPictures = InterleavedPictures.TestCase
-TestInterleavedPictures.settings = settings(deadline=None, max_examples=50, stateful_step_count=30)
+TestInterleavedPictures.settings = settings(deadline=None, max_examples=100, stateful_step_count=30)
 
 
 @given(st.lists(st.binary(max_size=80), max_size=20))

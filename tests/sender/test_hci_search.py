@@ -79,7 +79,16 @@ def test_too_small_a_budget_is_refused_with_the_bytes_that_are_needed(picture):
 
 @pytest.mark.parametrize(
     ("name", "budgets"),
-    [("chelsea", (90, 350)), ("astronaut", (120, 700)), ("coffee", (250, 1500)), ("camera", (90, 250, 700))],
+    [
+        ("chelsea", (90, 350)),
+        ("astronaut", (120, 700)),
+        ("coffee", (250, 1500)),
+        ("camera", (90, 250, 700)),
+        *(
+            pytest.param(name, (90, 120, 250, 350, 700, 1500), marks=pytest.mark.slow, id=f"{name}-all")
+            for name in ("chelsea", "astronaut", "coffee", "camera")
+        ),
+    ],
 )
 def test_a_budget_is_filled_within_three_percent_and_never_exceeded(name, budgets, extractors):
     from skimage import data

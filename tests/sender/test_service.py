@@ -13,6 +13,7 @@ from shared.bitstream import Bitstream
 from shared.codecs.registry import codecs
 from shared.latent.coder import decode_latent
 from shared.packets import Packet
+from shared.picture import encode_png
 from shared.repair.packet import RepairPacket, is_repair
 from shared.rpc.chunks import split_chunks
 from shared.rpc.semlink.v1 import sender_pb2, sender_pb2_grpc
@@ -22,19 +23,35 @@ from shared.streams import StreamKind
 from shared.tokens.stream import decode_tokens
 
 
+@pytest.fixture(scope="module")
+def runner():
+    """The event loop of the sender and of the calls to it."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def address(runner):
+    """The address of one sender for all tests, because its extractors take long to load."""
+    server = runner.run(start_server(sender_spec()))
+    yield server.address
+    runner.run(server.stop(0))
+
+
+@pytest.fixture(scope="module")
+def small_png(synthetic_pixels):
+    return encode_png(synthetic_pixels(192, 128))
+
+
 @pytest.fixture
-def called(exchanged):
-    """A function that sends requests to a fresh sender and returns all responses."""
+def called(runner, address, exchanged):
+    """A function that sends requests to the sender and returns all responses."""
 
     async def run(requests):
-        server = await start_server(sender_spec())
-        try:
-            async with grpc.aio.insecure_channel(server.address) as channel:
-                return await exchanged(sender_pb2_grpc.SenderServiceStub(channel).Send(timeout=120), requests)
-        finally:
-            await server.stop(0)
+        async with grpc.aio.insecure_channel(address) as channel:
+            return await exchanged(sender_pb2_grpc.SenderServiceStub(channel).Send(timeout=120), requests)
 
-    return lambda requests: asyncio.run(run(requests))
+    return lambda requests: runner.run(run(requests))
 
 
 @pytest.fixture
@@ -85,24 +102,20 @@ def test_sequence_counts_continue_from_the_previous_picture(picture_png, sent):
         ("misc", [StreamKind.HCI, StreamKind.CAPTION]),
     ],
 )
-def test_packets_are_sent_in_the_codecs_order(codec, kinds, picture_png, sent):
-    events = sent(picture_png, codec=codec, max_bytes=1500, packet_bytes=100, caption="A hill behind a fence.")
+def test_packets_are_sent_in_the_codecs_order(codec, kinds, small_png, sent):
+    events = sent(small_png, codec=codec, max_bytes=1500, packet_bytes=100, caption="A hill behind a fence.")
     apids = [Packet.unpack(event.packet.data).kind for event in events if event.HasField("packet")]
     assert list(dict.fromkeys(apids))[: len(kinds)] == kinds
     assert apids == sorted(apids, key=list(dict.fromkeys(apids)).index)
 
 
-def test_codecs_are_listed():
+def test_codecs_are_listed(runner, address):
     async def run():
-        server = await start_server(sender_spec())
-        try:
-            async with grpc.aio.insecure_channel(server.address) as channel:
-                stub = sender_pb2_grpc.SenderServiceStub(channel)
-                return await stub.ListCodecs(sender_pb2.ListCodecsRequest(), timeout=30)
-        finally:
-            await server.stop(0)
+        async with grpc.aio.insecure_channel(address) as channel:
+            stub = sender_pb2_grpc.SenderServiceStub(channel)
+            return await stub.ListCodecs(sender_pb2.ListCodecsRequest(), timeout=30)
 
-    reply = asyncio.run(run())
+    reply = runner.run(run())
     assert {codec.name for codec in reply.codecs} == set(codecs())
     assert all(codec.summary for codec in reply.codecs)
     streams = {codec.name: list(codec.streams) for codec in reply.codecs}
@@ -116,12 +129,12 @@ def test_every_codec_keeps_the_budget(codec, picture_png, sent):
     assert 0 < len(report.container) <= 400
 
 
-def test_the_caller_sets_the_number_of_latent_channels_and_tokens(picture_png, sent):
+def test_the_caller_sets_the_number_of_latent_channels_and_tokens(small_png, sent):
     def payload(kind, **settings):
-        container = sent(picture_png, max_bytes=2000, caption="", **settings)[-1].report.container
+        container = sent(small_png, max_bytes=2000, caption="", **settings)[-1].report.container
         return Bitstream.unpack(container).stream(kind).payload
 
-    planes = decode_latent(payload(StreamKind.LATENT, codec="gsc", latent_channels=2), 384, 256)
+    planes = decode_latent(payload(StreamKind.LATENT, codec="gsc", latent_channels=2), 192, 128)
     assert len(planes.ids) == 2
     assert len(decode_tokens(payload(StreamKind.TOKENS, codec="mtgc", tokens=24)).codes) == 24
 
@@ -133,11 +146,11 @@ def test_the_caller_sets_the_number_of_latent_channels_and_tokens(picture_png, s
         (None, {"codec": "telepathy"}, "UnknownNameError", "telepathy"),
         (None, {"max_bytes": 9}, "BudgetError", "9 bytes"),
         (None, {"packet_bytes": 4096}, "ConfigError", "4096"),
-        (None, {"next_sequence_counts": {1: 20000}}, "ConfigError", "20000"),
+        (None, {"codec": "hci-learned", "next_sequence_counts": {1: 20000}}, "ConfigError", "20000"),
         (None, {"codec": "gsc", "latent_channels": 3}, "ConfigError", "latent_channels = 3: give 1, 2, 4, 8 or 16"),
         (None, {"codec": "mtgc", "tokens": 65}, "ConfigError", "tokens = 65"),
         (None, {"tokens": 0}, "ConfigError", "codec 'hci' sends no tokens; leave it out"),
-        (None, {"next_sequence_counts": {77: 1}}, "ConfigError", "77"),
+        (None, {"codec": "hci-learned", "next_sequence_counts": {77: 1}}, "ConfigError", "77"),
     ],
 )
 def test_bad_requests_are_typed(picture, settings, error, words, picture_png, sent):
@@ -164,7 +177,7 @@ def test_a_call_without_settings_is_refused(called):
 
 
 def test_repair_packets_come_last_in_the_requested_ratio(picture_png, sent):
-    asked = {"codec": "hci-av1", "max_bytes": 600, "packet_bytes": 128, "picture_index": 3}
+    asked = {"codec": "hci-learned", "max_bytes": 600, "packet_bytes": 128, "picture_index": 3}
     *_, plain = sent(picture_png, **asked)
     events = sent(picture_png, **asked, repair_overheads={1: 0.5, 2: 1.0}, next_repair_count=16383)
     packets = [event.packet.data for event in events if event.HasField("packet")]
@@ -185,6 +198,6 @@ def test_repair_packets_come_last_in_the_requested_ratio(picture_png, sent):
 )
 def test_repair_outside_its_rules_is_refused(overheads, words, picture_png, sent):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        sent(picture_png, codec="hci-av1", repair_overheads=overheads)
+        sent(picture_png, codec="hci-learned", repair_overheads=overheads)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert words in caught.value.details()
