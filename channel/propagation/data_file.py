@@ -1,7 +1,7 @@
 """Reads columns of numbers from a user's CSV or Parquet file.
 
-Messages name the file, the row and the column, but never what stands there: a profile may come from an unknown caller, and the
-file may be any file of this machine.
+Messages name the file, the row and the column, but never what stands there: a profile may come from an unknown caller,
+and the file may be any file of this machine.
 """
 
 from __future__ import annotations
