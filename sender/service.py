@@ -78,7 +78,9 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
     async def _send(
         self, settings: sender_pb2.SendSettings, data: bytes, share: Share, call: CallTelemetry
     ) -> AsyncIterator[sender_pb2.SendResponse]:
-        codec, extractors = requested_codec(settings), self._extractors.of_profile(requested_captioner(settings))
+        codec, extractors = requested_codec(settings), self._extractors
+        if not settings.container:
+            extractors = extractors.of_profile(requested_captioner(settings), codec)
         loop = asyncio.get_running_loop()
         notes: tuple[str, ...] = ()
         started_s = time.perf_counter()

@@ -27,6 +27,8 @@ class StreamKind(IntEnum):
     BASE = 6
 
 
+WORD_STREAMS: Final = frozenset({StreamKind.CAPTION, StreamKind.REGIONS})
+"""Streams that a captioner makes."""
 MAX_UNITS: Final = 4096
 
 

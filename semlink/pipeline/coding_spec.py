@@ -29,7 +29,7 @@ from semlink.baselines.vvc import VVC
 from shared.codecs.registry import codecs
 from shared.errors import ConfigError, UnknownNameError
 from shared.hub.registry import is_file_name, load_profile
-from shared.streams import StreamKind
+from shared.streams import WORD_STREAMS, StreamKind
 
 AUTOENCODER: Final = "autoencoder"
 """A codec of the evaluation only: the pocket decoder's autoencoder alone, an upper bound of its quality."""
@@ -38,8 +38,6 @@ REAL_ESRGAN: Final = "real-esrgan"
 OPTION_NAMES: Final = ("steps", "fidelity", "seed", "drop", "captioner")
 LINK_OPTIONS: Final = {"drop", "captioner"}
 """Options that are not the decoder's."""
-WORDS: Final = {StreamKind.CAPTION, StreamKind.REGIONS}
-"""Streams that a captioner makes."""
 _OPTION: Final = re.compile(r"\w+=")
 _FIXED_MCS: Final = re.compile(r"ldpc:mcs=([0-9]{1,3})")
 
@@ -200,7 +198,7 @@ def _parse_stream(kind: str, name: str) -> StreamKind:
 def _check_captioner(spec: CodingSpec) -> None:
     if not spec.captioner:
         return
-    if not WORDS.intersection(codecs()[spec.codec].streams):
+    if not WORD_STREAMS.intersection(codecs()[spec.codec].streams):
         raise ConfigError(f"{spec.name}: codec {spec.codec} sends no words; leave captioner out, or use misc")
     if load_profile(spec.captioner).captioner is None:
         raise ConfigError(f"{spec.name}: model profile {spec.captioner} has no captioner; leave it out")

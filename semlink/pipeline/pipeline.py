@@ -88,11 +88,12 @@ class Pipeline:
 
         Raises:
             BudgetError: not even the smallest encoding fits.
-            ConfigError: a caption that the codec does not send, or that is too long.
+            ConfigError: a caption that the codec does not send, or that is too long; or a captioner for a codec that
+                sends no words.
             UnknownNameError: there is no such profile.
             SetupError: weights are missing or damaged.
         """
-        return encode_picture(picture, codec, self._extractors.of_profile(captioner), max_bytes, caption, loss)
+        return encode_picture(picture, codec, self._extractors.of_profile(captioner, codec), max_bytes, caption, loss)
 
     def transmit(self, packets: Sequence[bytes], config: ChannelConfig, *, picture_index: int = 0) -> Transmitted:
         """Send ``packets`` over ``config``; noise follows from its run seed, the picture and the packet index.

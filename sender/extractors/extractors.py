@@ -11,8 +11,10 @@ from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from shared.errors import ConfigError
 from shared.hub.registry import DEFAULT_PROFILE, load_profile
 from shared.lazy import Lazy
+from shared.streams import WORD_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from sender.hci_search import DecoderInTheLoop
     from sender.hub.extractors import HubExtractors
     from sender.rdo import FeatureDistortion
+    from shared.codecs.recipe import Codec
     from shared.hub.profile import ModelProfile
     from shared.regions.region import Region
     from shared.tokens.stream import TokenKind, Tokens
@@ -81,17 +84,25 @@ class Extractors:
         self._region_finder = lazy("regions", _load_region_finder)
         self._load_measured = lazy
 
-    def of_profile(self, name: str) -> Extractors:
+    def of_profile(self, name: str, codec: Codec) -> Extractors:
         """Return these extractors with the captioner and the region finder of the model profile ``name``.
 
-        "" and a profile without a captioner mean those that ship. All other extractors are shared.
+        "" and the default profile mean those that ship. All other extractors are shared.
 
         Raises:
+            ConfigError: the profile has no captioner, or ``codec`` sends no words.
             LinkError: there is no such profile, or it is not valid.
         """
-        profile = None if name in ("", DEFAULT_PROFILE) else load_profile(name)
-        if profile is None or profile.captioner is None:
+        if name in ("", DEFAULT_PROFILE):
             return self
+        profile = load_profile(name)
+        if profile.captioner is None:
+            raise ConfigError(f"model profile {profile.name} has no captioner: add one, or choose another profile")
+        if not WORD_STREAMS.intersection(codec.streams):
+            raise ConfigError(
+                f"codec '{codec.name}' sends no words: leave the captioner {profile.name} out, or choose a codec that "
+                "does (misc)"
+            )
         key = profile.model_dump_json()
         with self._adding:
             if key not in self._of_profiles:

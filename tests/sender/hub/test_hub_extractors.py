@@ -137,13 +137,21 @@ def test_the_sender_encodes_with_the_captioner_of_a_profile(captioning, tmp_path
     (tmp_path / "tiny.yaml").write_text(captioning("blip", maps=True).model_dump_json(exclude_none=True))
     monkeypatch.setenv("SEMLINK_PROFILES", str(tmp_path))
     shared = Extractors(device="cpu")
-    extractors, picture = shared.of_profile("tiny"), Picture(synthetic_pixels(128, 96))
-    assert extractors is shared.of_profile(str(tmp_path / "tiny.yaml"))
-    assert shared.of_profile("pocket") is shared
+    misc = get_codec("misc")
+    extractors, picture = shared.of_profile("tiny", misc), Picture(synthetic_pixels(128, 96))
+    assert extractors is shared.of_profile(str(tmp_path / "tiny.yaml"), misc)
+    assert shared.of_profile("pocket", get_codec("hci")) is shared.of_profile("", misc) is shared
     with pytest.raises(UnknownNameError, match="unknown model profile 'nothing'"):
-        shared.of_profile("nothing")
+        shared.of_profile("nothing", misc)
+    with pytest.raises(ConfigError, match=r"codec 'hci' sends no words: leave the captioner tiny out, or .* \(misc\)"):
+        shared.of_profile("tiny", get_codec("hci"))
+    (tmp_path / "mute.yaml").write_text(
+        captioning("blip", name="mute", captioner=None).model_dump_json(exclude_none=True)
+    )
+    with pytest.raises(ConfigError, match="model profile mute has no captioner: add one, or choose another profile"):
+        shared.of_profile("mute", misc)
     for max_bytes in (150, 600):
-        bitstream = encode_picture(picture, get_codec("misc"), extractors, max_bytes)
+        bitstream = encode_picture(picture, misc, extractors, max_bytes)
         assert len(bitstream.pack()) <= max_bytes
         (caption,) = (one.payload for one in bitstream.streams if one.kind is StreamKind.CAPTION)
         assert set(decode_caption(caption).lower().strip(".").split()) <= set(WORDS)
