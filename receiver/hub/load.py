@@ -36,6 +36,9 @@ def load_model(profile: ModelProfile, found: Sequence[FoundPart], device: torch.
     load = load_flux if profile.family == "flux" else load_stable_diffusion
     model = load(profile, parts, device, dtype)
     save_memory(profile, model.denoiser, model.autoencoder)
-    place(profile, model.networks, device)
+    # Offload acts on whole calls of a network. An adapter has two, one for words and one for a map, and is small.
+    place(profile, [one for one in model.networks if one is not model.adapter], device)
+    if model.adapter is not None:
+        model.adapter.to(device)
     try_networks(model, profile, device)
     return model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from shared.hub.files import FoundPart
     from shared.hub.profile import ModelProfile
+
+
+WHOLE: Final = ("AutoencoderKL", "TokenAdapter")
+"""Networks that are never quantised: they are small, and the autoencoder may have to compute as float32."""
 
 
 def load_network(
@@ -36,7 +40,7 @@ def load_network(
         "variant": found.part.source.variant or None,
     }
     quantisation = quantisation_config(profile, device, library)
-    if quantisation is not None:
+    if quantisation is not None and kind.__name__ not in WHOLE:
         settings["quantization_config"] = quantisation
     try:
         # Networks draw weights before theirs are read: torch's generator must not change.

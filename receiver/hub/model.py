@@ -39,6 +39,16 @@ class LatentModel(Protocol):
         ...
 
     @property
+    def adapter(self) -> Any:
+        """The token adapter; None without one."""
+        ...
+
+    @property
+    def networks(self) -> list[Any]:
+        """All networks, in the order in which they run."""
+        ...
+
+    @property
     def multiple(self) -> int:
         """What the sides of the latent, an eighth of the picture's, are multiples of."""
         ...

@@ -70,7 +70,14 @@ def _examine_memory(profile: ModelProfile) -> Iterator[Finding]:
     try:
         import torch
 
-        from shared.hub.memory import check_memory, choose_dtype, free_bytes, needed_bytes, quantisation_config
+        from shared.hub.memory import (
+            check_memory,
+            choose_dtype,
+            free_bytes,
+            needed_bytes,
+            quantisation_config,
+            without_layers,
+        )
     except ImportError:
         return  # reported above
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -90,10 +97,11 @@ def _examine_memory(profile: ModelProfile) -> Iterator[Finding]:
         if not found:
             continue
         item = f"memory of {device} for the {user}"
-        needed, free = needed_bytes(profile, found, device), free_bytes(device)
+        used = without_layers(profile) if roles is SENDER_ROLES else profile
+        needed, free = needed_bytes(used, found, device), free_bytes(device)
         dtype = str(choose_dtype(profile, device)).removeprefix("torch.")
         try:
-            check_memory(profile, found, device, without)
+            check_memory(used, found, device, without)
         except LinkError as error:
             yield Finding(item, "not enough", ok=False, remedy=str(error))
             continue

@@ -11,7 +11,7 @@ import torch
 from shared.errors import LinkError, SetupError
 from shared.hub.files import find_profile, replace_hint
 from shared.hub.layout import parts_of
-from shared.hub.memory import check_memory, choose_dtype, place, quantisation_config
+from shared.hub.memory import check_memory, choose_dtype, offload_on, quantisation_config, without_layers
 from shared.out_of_memory import report_out_of_memory
 
 if TYPE_CHECKING:
@@ -49,19 +49,39 @@ class Describer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A network of transformers on its device, the processor of its pictures, and its tokenizer."""
+    """A network of transformers that computes on ``device``, the processor of its pictures, and its tokenizer.
+
+    With ``offloaded`` the network is in main memory except within ``running``.
+    """
 
     network: Any
     images: Any
     tokenizer: Any
+    device: torch.device
+    offloaded: bool = False
 
     def to_device(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``inputs`` where the network computes, numbers that are not integers in its number type."""
-        device, dtype = self.network.device, self.network.dtype
+        dtype = self.network.dtype
         return {
-            name: value.to(device, dtype) if torch.is_floating_point(value) else value.to(device)
+            name: value.to(self.device, dtype) if torch.is_floating_point(value) else value.to(self.device)
             for name, value in inputs.items()
         }
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Have the network on its device, whichever of its parts are called.
+
+        Hooks that offload would miss parts: writing calls the encoder by itself, and maps call single layers.
+        """
+        if not self.offloaded:
+            yield
+            return
+        try:
+            self.network.to(self.device)
+            yield
+        finally:
+            self.network.to("cpu")
 
     @torch.inference_mode()
     def write(self, inputs: Mapping[str, Any], max_tokens: int, *, beams: int = 1) -> torch.Tensor:
@@ -69,17 +89,18 @@ class LoadedModel:
 
         Those of an encoder-decoder or of BLIP begin with its start token; those of Qwen begin with the prompt.
         """
-        written: torch.Tensor = self.network.generate(
-            **self.to_device(inputs),
-            max_new_tokens=max_tokens,
-            num_beams=beams,
-            do_sample=False,
-            # The values in a repository's generation_config.json are for sampling; without it they draw warnings.
-            temperature=None,
-            top_p=None,
-            top_k=None,
-        )
-        return written[0].cpu()
+        with self.running():
+            written: torch.Tensor = self.network.generate(
+                **self.to_device(inputs),
+                max_new_tokens=max_tokens,
+                num_beams=beams,
+                do_sample=False,
+                # The values in a repository's generation_config.json are for sampling; without it they draw warnings.
+                temperature=None,
+                top_p=None,
+                top_k=None,
+            )
+            return written[0].cpu()
 
 
 def load_model(profile: ModelProfile, role: str, device: torch.device) -> LoadedModel:
@@ -89,6 +110,7 @@ def load_model(profile: ModelProfile, role: str, device: torch.device) -> Loaded
         SetupError: a file is missing, damaged or of another class, or a package is missing.
         LimitError: there is too little memory.
     """
+    profile = without_layers(profile)
     (found,) = find_profile(profile, (role,))
     check_memory(profile, [found], device, WITHOUT)
     quantised = quantisation_config(profile, device, "transformers")
@@ -114,8 +136,10 @@ def load_model(profile: ModelProfile, role: str, device: torch.device) -> Loaded
             f"{replace_hint(profile, found.part.source)}"
         )
     network.requires_grad_(False).eval()
-    place(profile, [network], device)
-    return LoadedModel(network, images, tokenizer)
+    offloaded = offload_on(profile, device) != "none" and quantised is None  # a quantised one stays where it is
+    if not offloaded and quantised is None:
+        network.to(device)
+    return LoadedModel(network, images, tokenizer, device, offloaded)
 
 
 @contextlib.contextmanager

@@ -49,8 +49,9 @@ class ClipMaps:
     @torch.inference_mode()
     def masks(self, image: Image.Image, names: Sequence[str]) -> NDArray[np.bool_]:
         """Return the cells ``[N, 8, 8]`` of the RGB ``image`` that show each of N ``names``, at least one each."""
-        texts = self._embed_texts((*names, NOTHING))
-        likeness = self._embed_places(image) @ texts.T
+        with self._model.running():
+            texts = self._embed_texts((*names, NOTHING))
+            likeness = self._embed_places(image) @ texts.T
         likeness = (likeness - likeness.mean(-1, keepdim=True))[..., : len(names)].permute(2, 0, 1)
         low, high = likeness.amin((1, 2), keepdim=True), likeness.amax((1, 2), keepdim=True)
         shares = (likeness - low) / (high - low).clamp_min(1e-6)
@@ -61,10 +62,11 @@ class ClipMaps:
     def names(self, image: Image.Image, vocabulary: tuple[str, ...]) -> tuple[str, ...]:
         """Return up to three names of ``vocabulary`` for what the RGB ``image`` shows, the most certain first."""
         network = self._model.network
-        if vocabulary not in self._vocabularies:
-            self._vocabularies[vocabulary] = self._embed_texts(vocabulary)
-        texts = self._vocabularies[vocabulary]
-        seen = network.get_image_features(**self._model.to_device(self._look(image))).pooler_output[0].float().cpu()
+        with self._model.running():
+            if vocabulary not in self._vocabularies:
+                self._vocabularies[vocabulary] = self._embed_texts(vocabulary)
+            found = network.get_image_features(**self._model.to_device(self._look(image))).pooler_output
+        texts, seen = self._vocabularies[vocabulary], found[0].float().cpu()
         likeness = texts @ functional.normalize(seen, dim=-1)
         shares = (likeness * network.logit_scale.float().exp().cpu()).softmax(0)
         chosen: list[int] = []

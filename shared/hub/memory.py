@@ -3,7 +3,7 @@
 | setting | what it does | needs |
 | --- | --- | --- |
 | ``offload: model`` | a network is on the GPU only while it runs | a GPU and accelerate |
-| ``offload: sequential`` | each layer is on the GPU only while it runs; slow | a GPU and accelerate |
+| ``offload: sequential`` | each layer is on the GPU only while it runs: slow; captioners: ``model`` | likewise |
 | ``attention_slicing`` | attention of one head at a time | - |
 | ``vae_slicing`` | the autoencoder takes one picture of a batch at a time | - |
 | ``vae_tiling`` | the autoencoder takes tiles of its own within a tile of the picture | - |
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 DTYPES: Final = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 QUANTISED_BYTES: Final = {"8bit": 1.0, "4bit": 0.5}
+BESIDE: Final = ("controlnet", "adapters")
+"""Parts of a profile that run beside the base in every step."""
 HEADROOM: Final = 1.1
 """Memory over that of the weights alone."""
 MEMINFO: Final = Path("/proc/meminfo")
@@ -44,6 +46,21 @@ def choose_dtype(profile: ModelProfile, device: torch.device) -> torch.dtype:
     """
     dtype = DTYPES[profile.dtype]
     return torch.float32 if device.type == "cpu" and dtype is torch.float16 else dtype
+
+
+def offload_on(profile: ModelProfile, device: torch.device) -> str:
+    """Return how networks are offloaded from ``device``: not at all from the CPU, whose memory they would move to."""
+    return "none" if device.type == "cpu" else profile.memory.offload
+
+
+def without_layers(profile: ModelProfile) -> ModelProfile:
+    """Return ``profile`` with networks that are offloaded as a whole where it asks for layers.
+
+    A captioner writes word by word with parts of its network, so that hooks on the network would not run.
+    """
+    if profile.memory.offload != "sequential":
+        return profile
+    return profile.model_copy(update={"memory": profile.memory.model_copy(update={"offload": "model"})})
 
 
 def quantisation_config(profile: ModelProfile, device: torch.device, library: str = "diffusers") -> Any:
@@ -96,17 +113,22 @@ def check_memory(
 
 
 def needed_bytes(profile: ModelProfile, found: Sequence[FoundPart], device: torch.device) -> int:
-    """Return the memory that the weights of ``found`` take on ``device``, from the headers of their files."""
-    if device.type == "cpu" or profile.memory.offload == "none":
+    """Return the memory that the weights of ``found`` take on ``device``, from the headers of their files.
+
+    Of networks that are offloaded the largest counts, and those beside it: they run in the same steps.
+    """
+    if offload_on(profile, device) == "none":
         return _weight_bytes(profile, sum(one.values for one in found), device)
     if profile.memory.offload == "sequential":
         return 0  # a layer at a time
-    return _weight_bytes(profile, max((most for one in found for most in one.values_by_network), default=0), device)
+    beside = sum(one.values for one in found if one.part.role in BESIDE)
+    rest = (most for one in found if one.part.role not in BESIDE for most in one.values_by_network)
+    return _weight_bytes(profile, beside + max(rest, default=0), device)
 
 
 def main_memory_bytes(profile: ModelProfile, found: Sequence[FoundPart], device: torch.device) -> int:
     """Return the main memory that the weights of ``found`` take for as long as they are loaded for ``device``."""
-    if device.type != "cpu" and profile.memory.offload == "none":
+    if device.type != "cpu" and offload_on(profile, device) == "none":
         return 0
     return _weight_bytes(profile, sum(one.values for one in found), device)
 
@@ -158,7 +180,7 @@ def place(profile: ModelProfile, networks: Sequence[Any], device: torch.device) 
     Raises:
         SetupError: accelerate is not installed.
     """
-    offload = profile.memory.offload if device.type != "cpu" else "none"
+    offload = offload_on(profile, device)
     if offload != "none":
         _require("accelerate", f"model profile {profile.name}: memory.offload = {offload}")
         add_offload(networks, device, sequential=offload == "sequential")

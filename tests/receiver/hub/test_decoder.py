@@ -183,16 +183,22 @@ def test_memory_strategies_change_nothing_but_memory(decoders):
     assert 0 < np.abs(plain.astype(int) - tiled.astype(int)).mean() < 20
 
 
-@pytest.mark.parametrize("sequential", [False, True])
-def test_offloaded_networks_give_the_same_picture(sequential, decoders):
-    """On the CPU offload is not applied; its hooks are put on here with the CPU as the device that computes."""
-    import torch
+@pytest.mark.parametrize("offload", ["model", "sequential"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_offloaded_networks_give_the_same_picture(family, offload, decoders, tiny_hub, monkeypatch):
+    """The CPU has nothing to offload from; the hooks are put on here all the same, with it as the device."""
+    from shared.hub import memory
 
-    from shared.hub.memory import add_offload
-
-    decoder = HubDecoder(decoders.make()._profile, "cpu")
-    add_offload(decoder.load().model.networks, torch.device("cpu"), sequential=sequential)
-    assert np.array_equal(decode(decoder), decode(decoders.make()))
+    guided = {"adapters": {"at": str(tiny_hub["adapters"])}, "controlnet": decoders.controlnet("tokens")}
+    changes = guided if family == "stable-diffusion" else {}
+    guidance = make_guidance(tokens=Tokens(TokenKind.RSRT, tuple(range(8))))
+    plain = decode(decoders.make(family, **changes), guidance)
+    monkeypatch.setattr(memory, "offload_on", lambda profile, device: profile.memory.offload)
+    decoder = HubDecoder(decoders.make(family, **changes, memory={"offload": offload})._profile, "cpu")
+    assert np.array_equal(decode(decoder, guidance), plain)
+    assert np.array_equal(decode(decoder, guidance), plain)
+    kept = {next(one.parameters()).device.type for one in decoder.load().model.networks}
+    assert kept == ({"cpu"} if offload == "model" else {"meta", "cpu"} if changes else {"meta"})
 
 
 def test_number_types_are_those_of_the_profile(decoders):

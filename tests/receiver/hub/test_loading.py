@@ -8,8 +8,10 @@ import shutil
 import pytest
 import safetensors.torch
 
+from receiver.hub import loading
 from receiver.hub.decoder import HubDecoder
 from shared.errors import LinkError, SetupError
+from shared.hub.libraries import diffusers, transformers
 from shared.hub.profile import ModelProfile
 from shared.validation import validate
 from tests.hub.tiny import REVISION, profile_values, put_into_cache
@@ -93,6 +95,26 @@ def test_a_cached_base_decodes_offline_at_its_revision_only(base, tmp_path, monk
         SetupError, match=f"base tiny/base@e{{12}} is not cached; the cache has revision {REVISION[:12]}"
     ):
         HubDecoder(other, "cpu").load()
+
+
+def test_the_autoencoder_is_never_quantised(base, monkeypatch):
+    """Its number type may have to be float32, which a quantised network cannot change to."""
+    asked = []
+
+    def record(kind):
+        def from_pretrained(path, **settings):
+            asked.append((kind, "quantization_config" in settings))
+            return real[kind](path, **{name: one for name, one in settings.items() if name != "quantization_config"})
+
+        return from_pretrained
+
+    kinds = (diffusers.AutoencoderKL, diffusers.UNet2DConditionModel, transformers.CLIPTextModel)
+    real = {kind: kind.from_pretrained for kind in kinds}
+    for kind in kinds:
+        monkeypatch.setattr(kind, "from_pretrained", record(kind))
+    monkeypatch.setattr(loading, "quantisation_config", lambda *_: "as configured")
+    load(base, memory={"quantisation": "4bit"})
+    assert dict(asked) == {kinds[0]: False, kinds[1]: True, kinds[2]: True}
 
 
 def test_quantisation_needs_a_gpu(base):

@@ -30,7 +30,7 @@ class Answering(FlorenceDescriber):
 
     def __init__(self, answers):
         self._answers = answers
-        self._model = LoadedModel(None, None, self)
+        self._model = LoadedModel(None, None, self, torch.device("cpu"))
         self.asked = []
 
     def _ask(self, image, prompt, max_tokens):

@@ -11,6 +11,7 @@ import pytest
 from sender.budget import Budget, words_room
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
+from sender.hub import describer
 from sender.hub.extractors import HubExtractors
 from sender.messages import requested_captioner
 from shared import hub
@@ -119,6 +120,24 @@ def test_what_is_not_cached_or_too_large_is_refused(captioning, monkeypatch, tmp
     monkeypatch.setattr(memory, "free_bytes", lambda _: 1000)
     with pytest.raises(LimitError, match="memory"):
         HubExtractors(captioning("blip"), NAMES, "cpu")
+
+
+@pytest.mark.parametrize("offload", ["model", "sequential"])
+@pytest.mark.parametrize("kind", BUILDERS)
+def test_an_offloaded_captioner_is_moved_as_a_whole(kind, offload, captioning, loaded, pictures, monkeypatch):
+    """The CPU has nothing to offload from; here its networks are moved all the same."""
+    plain = loaded(kind, maps=True)
+    monkeypatch.setattr(describer, "offload_on", lambda profile, device: profile.memory.offload)
+    moved = HubExtractors(captioning(kind, maps=True, memory={"offload": offload}), NAMES, "cpu")
+    places = []
+    for model in (moved._describer._model, moved._maps()._model):
+        monkeypatch.setattr(model.network, "to", places.append)
+    assert moved.caption(pictures[0], 200) == plain.caption(pictures[0], 200)
+    assert [str(one) for one in places] == ["cpu", "cpu"]  # to its device and back
+    found = [one.find_regions(pictures[0], 500) for one in (moved, plain)]
+    assert [region.name for region in found[0]] == [region.name for region in found[1]]
+    assert len(places) > 4
+    assert len(places) % 2 == 0
 
 
 def test_a_captioner_loads_on_a_machine_without_diffusers(captioning, monkeypatch):

@@ -303,7 +303,7 @@ def test_the_hash_follows_weights_settings_and_configurations(base):
     assert hash_profile(profile(base, task="other words")) == hashes[-1]
 
 
-def test_weights_that_do_not_fit_into_memory_are_refused(base, monkeypatch):
+def test_weights_that_do_not_fit_into_memory_are_refused(base, tmp_path, monkeypatch):
     import torch
 
     found = find_profile(profile(base))
@@ -321,6 +321,12 @@ def test_weights_that_do_not_fit_into_memory_are_refused(base, monkeypatch):
     assert memory.needed_bytes(one_network, found, cuda) == int(1 * 4 * memory.HEADROOM)
     assert memory.main_memory_bytes(one_network, found, cuda) == int(3 * 4 * memory.HEADROOM)
     assert memory.main_memory_bytes(profile(base), found, cuda) == 0
+    beside = write(tmp_path / "guide" / "diffusion_pytorch_model.safetensors", weights_file(5)).parent
+    write(beside / "config.json", config_of("ControlNetModel"))
+    guided = profile(base, memory={"offload": "model"}, controlnet={"source": {"at": str(beside)}})
+    assert memory.needed_bytes(guided, find_profile(guided), cuda) == int((1 + 5) * 4 * memory.HEADROOM)
+    layers = profile(base, memory={"offload": "sequential"})
+    assert memory.needed_bytes(memory.without_layers(layers), found, cuda) == int(1 * 4 * memory.HEADROOM)
     four = profile(base, memory={"quantisation": "4bit"})
     assert memory.needed_bytes(four, found, cuda) == int(3 * 0.5 * memory.HEADROOM)
     with pytest.raises(SetupError, match=r"memory\.quantisation = 4bit needs a CUDA GPU, and the device is cpu"):
