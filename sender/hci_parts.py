@@ -47,12 +47,8 @@ LEAST_BASE_BYTES: Final = 45
 """Fewer bytes than this hold no useful picture."""
 LARGEST_BASE_SHARE: Final = 0.2
 """A base that would take more of the bytes is left out."""
-SPARE_ROOM: Final = 1.4
+SPARE_ROOM: Final = 1.25
 """Bytes of packets over bytes of the picture: slices of one quality differ in length."""
-TOO_LONG: Final = 1.3
-"""If a slice would be longer than a packet by this factor, were it as fine as the others, there are more slices."""
-MOST_MORE: Final = 1.5
-"""Most slices over the planned number."""
 FINER_RATE: Final = 1.25
 """Slices have the scale that measured best for a whole HCI at this many times their rate.
 
@@ -84,11 +80,10 @@ def plan_parts(header: PictureHeader, max_bytes: int, expected_loss: float, pack
     least = next(count for loss, count in SLICES_BY_LOSS if expected_loss <= loss)
     fitting = -(-int(SPARE_ROOM * max_bytes) // unit_room(packet_bytes, 2))
     slices = _next_compact(max(least, fitting), header.width, header.height)
-    most = _next_compact(int(MOST_MORE * slices), header.width, header.height)
     base_bytes = min(max(LEAST_BASE_BYTES, int(BASE_SHARE * max_bytes)), unit_room(packet_bytes, 1))
     if base_bytes > LARGEST_BASE_SHARE * max_bytes:
         base_bytes = 0
-    return PartsPlan(slices, unit_room(packet_bytes, most), base_bytes)
+    return PartsPlan(slices, unit_room(packet_bytes, slices), base_bytes)
 
 
 @dataclass(frozen=True)
@@ -118,32 +113,21 @@ class PartsEncoder:
         """Return the slices, which together with the table of their lengths take ``max_bytes`` at most.
 
         All slices have one scale, and qualities that differ by one step at most, unless a packet holds no more. A
-        picture too small for so many slices gets fewer; one whose details lie in few of them gets more.
+        picture too small for so many slices gets fewer.
 
         Raises:
             BudgetError: nothing fits.
         """
         count = self.plan.slices
         while count > 1:
-            coded, longest = self._code(count, max_bytes)
+            coded = self._code(count, max_bytes)
             if coded:
-                return tuple(self._cut_finer(count, longest, max_bytes) or coded)
+                return tuple(coded)
             count //= 2
         return (encode_hci(self.pixels, max_bytes, coder=self.coder),)
 
-    def _cut_finer(self, count: int, longest: int, max_bytes: int) -> list[bytes]:
-        """Return more than ``count`` slices if ``longest``, the length of one of them, is too long; else []."""
-        too_long = min(longest / self.plan.longest_slice_bytes, MOST_MORE)
-        if too_long <= TOO_LONG:
-            return []
-        height, width = self.pixels.shape[:2]
-        return self._code(_next_compact(int(too_long * count), width, height), max_bytes)[0]
-
-    def _code(self, count: int, max_bytes: int) -> tuple[list[bytes], int]:
-        """Return ``count`` slices, and the length of the longest one if all were as fine as most of them are.
-
-        They have the finest scale at which they fit. There are none if they never do, or are too small.
-        """
+    def _code(self, count: int, max_bytes: int) -> list[bytes]:
+        """Return ``count`` slices at the finest scale at which they fit; [] if they never do, or are too small."""
         for name, scale in self._scales(max_bytes):
             small = downsample(self.pixels, scale)
             try:
@@ -155,10 +139,10 @@ class PartsEncoder:
                 encodings = _Encodings(
                     get_coder(name), parts, pack_params(name, scale), self.plan.longest_slice_bytes, threads
                 )
-                coded, longest = encodings.best_within(max_bytes)
+                coded = encodings.best_within(max_bytes)
             if coded:
-                return coded, longest
-        return [], 0
+                return coded
+        return []
 
     def _scales(self, max_bytes: int) -> Iterator[tuple[str, int]]:
         """Yield coder and scale, the best one for this rate first, then coarser ones."""
@@ -203,10 +187,9 @@ class _Encodings:
         self._qualities, self._start, self._longest, self._threads = coder.qualities, start, longest, threads
         self._encoders = list(threads.map(coder.prepare, parts))
         self._made: dict[tuple[int, int], bytes] = {}
-        self._uncut: dict[tuple[int, int], int] = {}
 
-    def best_within(self, max_bytes: int) -> tuple[list[bytes], int]:
-        """Return the slices at the best common quality within ``max_bytes``, and the longest at that; [] if none fit.
+    def best_within(self, max_bytes: int) -> list[bytes]:
+        """Return the slices at the best common quality within ``max_bytes``; [] if none fit.
 
         What is left of the bytes raises as many slices as possible by one step.
         """
@@ -218,7 +201,7 @@ class _Encodings:
             else:
                 high = middle
         if low < 0:
-            return [], 0
+            return []
         chosen = self._at(low)
         if high < len(self._qualities):
             finer = self._at(high)
@@ -226,7 +209,7 @@ class _Encodings:
                 raised = [*chosen[:index], finer[index], *chosen[index + 1 :]]
                 if _stream_bytes(raised) <= max_bytes:
                     chosen = raised
-        return chosen, max(self._uncut[part, low] for part in range(len(chosen)))
+        return chosen
 
     def _at(self, quality: int) -> list[bytes]:
         """Return the slices at this position of the coder's qualities, those too long at a coarser one."""
@@ -235,7 +218,6 @@ class _Encodings:
     def _coded(self, part: int, quality: int) -> bytes:
         if (part, quality) not in self._made:
             coded = self._start + self._encoders[part](self._qualities[quality])
-            self._uncut[part, quality] = len(coded)
             if len(coded) > self._longest and quality > 0:
                 coded = self._coded(part, quality - 1)
             self._made[part, quality] = coded

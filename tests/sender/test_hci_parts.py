@@ -60,12 +60,13 @@ def test_slices_take_the_bytes_they_are_given(picture: np.ndarray) -> None:
     assert found.received.all()
 
 
-def test_more_slices_where_a_detailed_one_would_be_too_long_for_a_packet() -> None:
+def test_a_detailed_slice_gets_coarser_so_that_a_packet_holds_it() -> None:
     half_flat = PICTURE.copy()
     half_flat[:, : WIDTH // 2] = 128
-    slices = PartsEncoder(half_flat, PartsPlan(2, 120, 45), coder="learned").slices(400)
+    slices = PartsEncoder(half_flat, PartsPlan(4, 120, 45), coder="learned").slices(600)
     assert len(slices) == 4
     assert max(map(len, slices)) <= 120
+    assert max(map(len, PartsEncoder(half_flat, PartsPlan(4, 600, 45), coder="learned").slices(600))) > 120
     assert sum(map(len, slices)) > 240
 
 
