@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 # Before torch is imported: as the command does, so that tests take no longer on a machine that does other work.
@@ -109,15 +109,10 @@ def tiny_pocket(tiny_pocket_folder, monkeypatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_hub(tmp_path_factory) -> dict[str, Path]:
-    """Folders of tiny random models: a base by family, ``controlnet`` and ``adapters`` for
-    stable-diffusion, and ``flux-control`` for flux.
+def tiny_hub(tmp_path_factory) -> Mapping[str, Path]:
+    """Folders of tiny random models, each made when it is first read: a base by family, ``controlnet`` and
+    ``adapters`` for stable-diffusion, and ``flux-control`` for flux.
     """
-    from tests.hub import tiny
+    from tests.hub.tiny import TinyModels
 
-    folder = tmp_path_factory.mktemp("hub")
-    found = {family: build(folder / family) for family, build in tiny.BUILDERS.items()}
-    found["controlnet"] = tiny.build_controlnet(folder / "controlnet", found["stable-diffusion"])
-    found["flux-control"] = tiny.build_flux_control(folder / "flux-control", found["flux"])
-    found["adapters"] = tiny.build_adapters(folder / "adapters")
-    return found
+    return TinyModels(tmp_path_factory.mktemp("hub"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 WIDTH = 16
@@ -123,6 +124,31 @@ def build_adapters(folder: Path) -> Path:
     with seeded():
         TokenAdapter(WIDTH, 8).save_pretrained(folder)
     return folder
+
+
+class TinyModels(Mapping[str, Path]):
+    """Folders of tiny models by name; a model is made when its folder is first read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._makers: dict[str, Callable[[Path], Path]] = {
+            **BUILDERS,
+            "controlnet": lambda at: build_controlnet(at, self["stable-diffusion"]),
+            "flux-control": lambda at: build_flux_control(at, self["flux"]),
+            "adapters": build_adapters,
+        }
+        self._made: dict[str, Path] = {}
+
+    def __getitem__(self, name: str) -> Path:
+        if name not in self._made:
+            self._made[name] = self._makers[name](self._folder / name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
 
 
 def new_unet(diffusers: Any, **changes: Any) -> Any:

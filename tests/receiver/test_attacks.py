@@ -165,18 +165,23 @@ def test_a_small_picture_does_not_wait_for_large_ones(exchanged):
 def test_reference_chunks_held_open_share_one_budget_and_a_small_call_is_still_served(exchanged):
     chunk = next(iter(split_chunks(bytes(64 * 1024))))
     settings = receiver_pb2.ReceiveSettings(decoder="hci")
+    service = ReceiverService(limits=replace(DEFAULT_LIMITS, memory_bytes=2 * SMALL_BYTES))
+    reference_bytes = 20 * MIB
 
     async def hold(stub):
         call = stub.Receive()
         await call.write(receiver_pb2.ReceiveRequest(settings=settings))
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            for _ in range(20 * MIB // len(chunk)):
+            for _ in range(reference_bytes // len(chunk)):
                 await call.write(receiver_pb2.ReceiveRequest(reference_chunk=chunk))
         return call
 
     async def run():
-        async with serving(memory_bytes=2 * SMALL_BYTES) as (_, stub):
-            held, refused = await hold(stub), await hold(stub)
+        async with serving(service) as (_, stub):
+            held = await hold(stub)
+            while service._budget.held_bytes < 2 * reference_bytes:  # noqa: ASYNC110 - a budget has no event
+                await asyncio.sleep(0.01)
+            refused = await hold(stub)
             report = await outcome(exchanged, stub.Decode(), decode_requests(SMALL))
             refusal = await outcome(exchanged, refused, ())
             held.cancel()
