@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Before torch is imported: as the command does, so that tests take no longer on a machine that does other work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where a test asks for two threads, they wait asleep. Otherwise each spins, and takes the core that the other needs.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _synthetic_pixels(width: int, height: int, *, grey: bool = False, seed: int = 0) -> np.ndarray:

@@ -181,6 +181,7 @@ class Deployment:
         while (done := self.probe(name)).returncode:
             assert self.processes[name].poll() is None, self.processes[name].stderr.read()
             assert time.monotonic() < ends_s, done.stderr
+            WAIT.wait(0.5)  # a probe is a process, which the services would wait for
 
     def experiment(self, command: str, out: Path) -> subprocess.CompletedProcess[str]:
         """Run ``command`` as the experiment's container does; the folder ``out`` is its volume of results."""

@@ -91,7 +91,7 @@ def test_a_killed_worker_is_reported_and_the_next_run_makes_its_rows(tmp_path, s
 
 
 def test_codecs_share_channel_uses_and_the_same_channel(tmp_path, sweep_settings):
-    codecs = ["hci@hci", "hci@hci+ldpc:best", "jpeg2000+ldpc:mcs=4", "hevc+ideal"]
+    codecs = ["hci-learned@hci", "hci-learned@hci+ldpc:best", "jpeg2000+ldpc:mcs=4", "hevc+ideal"]
     further = {"codecs": codecs, "channels": ["awgn"], "snr_db": [-6, 12], "seeds": 1, "channel_uses": [3000]}
     schedule = run(sweep_settings | further, tmp_path)
     points = {(one.codec, one.snr_db): one for one in summarise_points(schedule.rows)}
@@ -99,9 +99,9 @@ def test_codecs_share_channel_uses_and_the_same_channel(tmp_path, sweep_settings
     assert all(0 < one.channel_uses <= 3000 for one in points.values())
     for codec in codecs:
         assert points[codec, 12].endings == {"rebuilt": 2}
-    for codec in ("hci@hci", "jpeg2000+ldpc:mcs=4"):
+    for codec in ("hci-learned@hci", "jpeg2000+ldpc:mcs=4"):
         assert points[codec, -6].bler.value == 1
-    fixed, best = points["hci@hci", 12], points["hci@hci+ldpc:best", 12]
+    fixed, best = points["hci-learned@hci", 12], points["hci-learned@hci+ldpc:best", 12]
     assert best.container_bytes > 2 * fixed.container_bytes
     assert best.measures["psnr_db"].value > fixed.measures["psnr_db"].value + 1
 
