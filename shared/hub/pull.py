@@ -201,7 +201,9 @@ def _explain(error: Exception, profile: ModelProfile, source: Source) -> SetupEr
             return SetupError(f"model profile {profile.name}: {source.label} {meaning}")
     if isinstance(error, OSError) and error.filename:
         return InputError(f"cannot write {error.filename}: {error.strerror}; set HF_HOME to another place")
+    endpoint = os.environ.get("HF_ENDPOINT")
+    where = f"HF_ENDPOINT={endpoint} and the network" if endpoint else "the network"
     return ServiceError(
-        f"the model hub does not answer for {source.label} ({type(error).__name__}): check the network, then run "
+        f"the model hub does not answer for {source.label} ({type(error).__name__}): check {where}, then run "
         f"'{pull_command(profile)}' again"
     )

@@ -42,7 +42,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         path = urlparse(self.path).path
-        owner, name, kind, revision, *rest = path.removeprefix("/api/models").strip("/").split("/")
+        words = path.removeprefix("/api/models").strip("/").split("/")
+        if len(words) < len(("owner", "name", "kind", "revision")):  # news that the client asks the hub for
+            self._refuse("EntryNotFound")
+            return
+        owner, name, kind, revision, *rest = words
         folder = self.hub.repositories.get(f"{owner}/{name}")
         if self.hub.fault or folder is None or revision != REVISION:
             self._refuse(self.hub.fault or ("RevisionNotFound" if folder else "RepoNotFound"))

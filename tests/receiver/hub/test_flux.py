@@ -10,6 +10,7 @@ from receiver.hub.flux import MULTI_STREAM_BLOCKS, SINGLE_STREAM_BLOCKS, new_con
 from shared.errors import SetupError
 from shared.hub.libraries import diffusers
 from shared.latent.coder import LatentChannels
+from tests.hub.tiny import seeded
 from tests.receiver.hub.conftest import HEIGHT, WIDTH, decode, difference, make_guidance
 
 
@@ -50,6 +51,19 @@ def test_latent_channels_guide_by_the_control_branch(control, decoders):
     assert difference(two, decode(decoder, make_guidance(latent=channels(0, 5, seed=1)))) > 0
     assert difference(two, decode(decoder, make_guidance(latent=channels(0, 6)))) > 0
     assert np.array_equal(decode(decoders.make("flux"), make_guidance(latent=channels(0, 5))), plain)
+
+
+def test_a_branch_may_have_other_numbers_of_blocks(decoders, tmp_path, tiny_hub):
+    transformer = diffusers.FluxTransformer2DModel.from_pretrained(tiny_hub["flux"] / "transformer")
+    branch = new_control_branch(transformer, 2, 1)
+    with seeded():
+        for module in (*branch.controlnet_blocks, *branch.controlnet_single_blocks, branch.controlnet_x_embedder):
+            torch.nn.init.normal_(module.weight, std=0.3)
+    branch.save_pretrained(tmp_path)
+    decoder = decoders.make("flux", controlnet={"source": {"at": str(tmp_path)}, "input": "latent"})
+    found = decoder.load().model.controlnet
+    assert (len(found.transformer_blocks), len(found.single_transformer_blocks)) == (2, 1)
+    assert difference(decode(decoder, make_guidance(latent=channels(0, 5))), decode(decoders.make("flux"))) > 2
 
 
 def test_the_hci_guides_by_the_control_branch(control, decoders):

@@ -275,6 +275,10 @@ def test_a_hub_that_does_not_answer_is_a_service_error(monkeypatch):
         raise ConnectionError("refused")
 
     monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_tree", fail)
+    monkeypatch.setenv("HF_ENDPOINT", "no-address")
+    with pytest.raises(ServiceError, match=r"check HF_ENDPOINT=no-address and the network, then run"):
+        pull_profile(profile(HUB_ID), lambda _: None)
+    monkeypatch.delenv("HF_ENDPOINT")
     with pytest.raises(ServiceError, match=rf"does not answer for {HUB_ID}@.*check the network, then {PULL} again"):
         pull_profile(profile(HUB_ID), lambda _: None)
 
