@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch.nn import functional
 
-from receiver.hub.loading import load_guides, load_network, load_tokenizer
+from receiver.hub.loading import load_guides, load_tokenizer
 from receiver.hub.model import Prompt
 from receiver.hub.text import add_tokens, word_pieces
 from receiver.pocket.conditioning import LATENT_FACTOR
 from shared.errors import SetupError
 from shared.hub.files import read_json
 from shared.hub.libraries import diffusers, transformers
+from shared.hub.loading import load_network
 from shared.latent.layout import LATENT_CHANNELS
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ import torch
 from torch.nn import functional
 
 from receiver.hub.control import control_picture
-from receiver.hub.loading import load_guides, load_network, load_tokenizer
+from receiver.hub.loading import load_guides, load_tokenizer
 from receiver.hub.model import LATENT_SCALE, Prompt
 from receiver.hub.text import add_tokens, word_pieces
 from shared.hub.files import read_json
 from shared.hub.libraries import diffusers, transformers
+from shared.hub.loading import load_network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from receiver.hub.conditions import Conditions
-from receiver.hub.loading import first_line
 from receiver.hub.model import LATENT_SCALE
 from receiver.hub.pipeline import HubPipeline
 from shared.errors import LinkError, SetupError
 from shared.hub.files import replace_hint
+from shared.hub.loading import first_line
 from shared.latent.coder import LatentChannels
 from shared.out_of_memory import report_out_of_memory
 from shared.tokens.stream import MIN_TOKENS, TokenKind, Tokens

@@ -11,7 +11,7 @@ import torch
 from shared.errors import LinkError, SetupError
 from shared.hub.files import find_profile, replace_hint
 from shared.hub.layout import parts_of
-from shared.hub.memory import check_memory, choose_dtype, offload_on, quantisation_config, without_layers
+from shared.hub.memory import check_memory, choose_dtype, offload_on, without_layers
 from shared.out_of_memory import report_out_of_memory
 
 if TYPE_CHECKING:
@@ -113,32 +113,19 @@ def load_model(profile: ModelProfile, role: str, device: torch.device) -> Loaded
     profile = without_layers(profile)
     (found,) = find_profile(profile, (role,))
     check_memory(profile, [found], device, WITHOUT)
-    quantised = quantisation_config(profile, device, "transformers")
     from shared.hub.libraries import quiet, transformers  # noqa: PLC0415 - seconds to import
+    from shared.hub.loading import load_network  # noqa: PLC0415
 
     network_class = getattr(transformers, found.part.components[0].class_name)
-    with quiet(), torch.random.fork_rng(devices=[]), explained(profile, role, device):
-        network, info = network_class.from_pretrained(
-            found.folder,
-            dtype=choose_dtype(profile, device),
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-            **({} if quantised is None else {"quantization_config": quantised}),
-        )
+    network = load_network(network_class, found, "", profile, device, choose_dtype(profile, device), WITHOUT)
+    quantised = profile.memory.quantisation != "none"  # then it stays where it is
+    offloaded = offload_on(profile, device) != "none" and not quantised
+    with quiet(), explained(profile, role, device):
         # Pillow computes the same pixels on every machine; torchvision is not a package that the sender needs.
         images = transformers.AutoImageProcessor.from_pretrained(found.folder, backend="pil", local_files_only=True)
         tokenizer = transformers.AutoTokenizer.from_pretrained(found.folder, local_files_only=True)
-    lacking = sorted(info["missing_keys"]) + sorted(str(one) for one in info["mismatched_keys"])
-    if lacking:  # transformers would go on with random numbers in their place
-        raise SetupError(
-            f"{found.folder} lacks {len(lacking)} weights of {network_class.__name__}, such as {lacking[0]}; "
-            f"{replace_hint(profile, found.part.source)}"
-        )
-    network.requires_grad_(False).eval()
-    offloaded = offload_on(profile, device) != "none" and quantised is None  # a quantised one stays where it is
-    if not offloaded and quantised is None:
-        network.to(device)
+        if not (offloaded or quantised):
+            network.to(device)
     return LoadedModel(network, images, tokenizer, device, offloaded)
 
 

@@ -8,9 +8,9 @@ import shutil
 import pytest
 import safetensors.torch
 
-from receiver.hub import loading
 from receiver.hub.decoder import HubDecoder
-from shared.errors import LinkError, SetupError
+from shared.errors import LimitError, LinkError, SetupError
+from shared.hub import loading
 from shared.hub.libraries import diffusers, transformers
 from shared.hub.profile import ModelProfile
 from shared.validation import validate
@@ -115,6 +115,16 @@ def test_the_autoencoder_is_never_quantised(base, monkeypatch):
     monkeypatch.setattr(loading, "quantisation_config", lambda *_: "as configured")
     load(base, memory={"quantisation": "4bit"})
     assert dict(asked) == {kinds[0]: False, kinds[1]: True, kinds[2]: True}
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")])
+def test_too_little_memory_while_files_are_read_is_a_limit(error, base, monkeypatch):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(diffusers.UNet2DConditionModel, "from_pretrained", fail)
+    with pytest.raises(LimitError, match=r"base of model profile tiny does not fit .* or use --decoder pocket"):
+        load(base)
 
 
 def test_quantisation_needs_a_gpu(base):

@@ -18,7 +18,7 @@ from shared import hub
 from shared.caption.coder import decode_caption, encode_caption
 from shared.codecs.registry import get_codec
 from shared.errors import ConfigError, LimitError, PictureError, SetupError, UnknownNameError
-from shared.hub import libraries, memory
+from shared.hub import libraries, loading, memory
 from shared.picture import Picture
 from shared.regions.coder import encode_regions
 from shared.rpc.semlink.v1 import sender_pb2
@@ -142,7 +142,9 @@ def test_an_offloaded_captioner_is_moved_as_a_whole(kind, offload, captioning, l
 
 def test_a_captioner_loads_on_a_machine_without_diffusers(captioning, monkeypatch):
     monkeypatch.setattr(hub, "libraries", libraries)  # put back afterwards, as the module is
+    monkeypatch.setattr(hub, "loading", loading)
     monkeypatch.delitem(sys.modules, "shared.hub.libraries")
+    monkeypatch.delitem(sys.modules, "shared.hub.loading")
     monkeypatch.setitem(sys.modules, "diffusers", None)
     assert HubExtractors(captioning("blip"), NAMES, "cpu").caption(np.full((64, 64, 3), 90, np.uint8), 100)
 
