@@ -48,7 +48,7 @@ def test_the_page_holds_everything(sweep_folder, tmp_path):
         "seeds: [0, 1, 2, 3, 4]",
         "torch",
         "sha256",
-        "hci@hci",
+        "hci-learned@hci",
         "rayleigh",
     ):
         assert text in page

@@ -106,7 +106,7 @@ def test_keys_depend_on_configuration_picture_and_seed(plan):
     for further in (
         {"channel_uses": [1501]},
         {"snr_db": [1]},
-        {"codecs": ["hci@hci+ldpc:best"]},
+        {"codecs": ["hci-learned@hci+ldpc:best"]},
         {"seeds": [7]},
         {"channels": ["awgn"]},
         {"set": {"max_bp_iterations": 10}},
