@@ -32,7 +32,7 @@ def load_network(
 ) -> Any:
     """Return the network of class ``kind`` in ``folder`` of ``found``, frozen, in main memory unless it is quantised.
 
-    ``without`` says how to do without it where memory is short.
+    ``without`` ends the message where memory is short: how to do without the network.
 
     Raises:
         SetupError: the weights do not fit the class, or are not finite; or quantisation is not possible.

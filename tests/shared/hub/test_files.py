@@ -30,6 +30,8 @@ def cache(tmp_path, monkeypatch):
     """An empty cache of the hub."""
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    # The hub's client reads the variable once, perhaps in a test before that had set it.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     return tmp_path / "cache"
 
 
