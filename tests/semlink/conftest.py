@@ -27,6 +27,14 @@ def photo(tmp_path: Path, picture_png: bytes) -> Path:
     return path
 
 
+@pytest.fixture
+def small_photo(tmp_path: Path, synthetic_pixels) -> Path:
+    """A picture of 192 x 128, a quarter of ``photo``."""
+    path = tmp_path / "small.png"
+    path.write_bytes(encode_png(synthetic_pixels(192, 128)))
+    return path
+
+
 def run(capfd, monkeypatch, *args: object) -> tuple[int, str, str]:
     """Run the command in this process. Return its exit status and output, with the lines that gRPC's core writes."""
     monkeypatch.setattr(sys, "argv", ["semlink", *map(str, args)])

@@ -149,7 +149,7 @@ def test_bad_input_is_reported_in_one_line_with_exit_status_2(args, words, photo
 
 def test_a_changed_byte_in_a_container_is_refused(photo, tmp_path, semlink, semlink_json):
     sem, out = tmp_path / "a.sem", tmp_path / "a.png"
-    semlink_json("encode", photo, sem, "--bytes", 300)
+    semlink_json("encode", photo, sem, "--codec", "hci-learned", "--bytes", 300)
     data = bytearray(sem.read_bytes())
     assert Bitstream.unpack(bytes(data)).header.width == 384
     for position in range(0, len(data), 37):
@@ -174,10 +174,11 @@ def test_a_container_without_a_decodable_stream_is_refused(tmp_path, semlink):
 
 def test_missing_weights_are_reported_in_one_line_with_the_fix(photo, tmp_path, monkeypatch, semlink, semlink_json):
     monkeypatch.setenv("SEMLINK_POCKET", str(tmp_path))
-    status, _, err = semlink("send", photo, "--out", tmp_path / "out.png")
+    quick = ("send", photo, "--codec", "hci-learned")
+    status, _, err = semlink(*quick, "--out", tmp_path / "out.png")
     assert status == 2
     assert re.fullmatch(r"error: no weights of the pocket decoder: .*--decoder hci.*\n", err)
-    assert semlink_json("send", photo, "--decoder", "hci", "--snr", 30)["received"]["rebuilt"]
+    assert semlink_json(*quick, "--decoder", "hci", "--snr", 30)["received"]["rebuilt"]
     status, out, _ = semlink("doctor", "--json")
     assert status == 1
     (lacking,) = [line for line in json.loads(out) if not line["ok"]]

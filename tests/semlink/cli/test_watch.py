@@ -88,9 +88,11 @@ def test_packets_that_complete_nothing_have_no_picture_and_say_so(photo, tmp_pat
 
 
 @pytest.mark.usefixtures("tiny_pocket")
-def test_the_last_picture_is_the_decoders_and_the_others_come_from_the_one_asked_for(photo, tmp_path, semlink_json):
+def test_the_last_picture_is_the_decoders_and_the_others_come_from_the_one_asked_for(
+    small_photo, tmp_path, semlink_json
+):
     folder, out = tmp_path / "watch", tmp_path / "out.png"
-    args = ("send", photo, *SLICED[:-2], "--out", out, "--watch", folder)
+    args = ("send", small_photo, *SLICED[:-2], "--out", out, "--watch", folder)
     semlink_json(*args)
     *before, last = json.loads((folder / "watch.json").read_text())
     assert {row["decoder"] for row in before} == {"hci"}
@@ -100,11 +102,11 @@ def test_the_last_picture_is_the_decoders_and_the_others_come_from_the_one_asked
     assert {row["decoder"] for row in json.loads((folder / "watch.json").read_text())} == {"pocket"}
 
 
-def test_services_give_the_same_files_as_one_process(photo, tmp_path, semlink_json):
+def test_services_give_the_same_files_as_one_process(small_photo, tmp_path, semlink_json):
     here, there = tmp_path / "here", tmp_path / "there"
-    semlink_json("send", photo, *SLICED, "--watch", here)
+    semlink_json("send", small_photo, *SLICED, "--watch", here)
     with running_services() as options:
-        semlink_json("send", photo, *SLICED, *options, "--watch", there)
+        semlink_json("send", small_photo, *SLICED, *options, "--watch", there)
     assert read_folder(here) == read_folder(there)
 
 

@@ -24,12 +24,17 @@ def test_a_window_lies_inside_the_picture_and_on_whole_pixels_at_every_scale(hei
     assert window.top % WINDOW_GRID == 0
 
 
+@pytest.fixture(scope="module")
+def decoder_in_the_loop():
+    return PocketDecoderInTheLoop()
+
+
 @pytest.mark.parametrize("grey", [False, True])
-def test_more_bytes_give_a_smaller_distance(grey):
+def test_more_bytes_give_a_smaller_distance(grey, decoder_in_the_loop):
     from skimage import data
 
     pixels = np.ascontiguousarray(data.astronaut()[:128, 128:256])
     pixels = pixels[:, :, 1].copy() if grey else pixels
-    distance = PocketDecoderInTheLoop()(pixels)
-    few, many = (distance(encode_hci(pixels, max_bytes)) for max_bytes in (60, 800))
+    distance = decoder_in_the_loop(pixels)
+    few, many = (distance(encode_hci(pixels, max_bytes, coder="learned")) for max_bytes in (60, 800))
     assert 0 < many < few

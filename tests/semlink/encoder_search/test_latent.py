@@ -9,14 +9,24 @@ from sender.rdo import latent_candidates
 from shared.efficientnet import efficientnet_lite
 
 
+@pytest.fixture(scope="module")
+def feature_distortion():
+    return PocketFeatureDistortion()
+
+
+@pytest.fixture(scope="module")
+def latent_encoder():
+    return LatentEncoder()
+
+
 @pytest.mark.parametrize("grey", [False, True])
-def test_more_channels_lose_less(grey):
+def test_more_channels_lose_less(grey, feature_distortion, latent_encoder):
     from skimage import data
 
     pixels = np.ascontiguousarray(data.astronaut()[:128, 128:256])
     pixels = pixels[:, :, 1].copy() if grey else pixels
-    distortion = PocketFeatureDistortion()(pixels, "a woman in a space suit")
-    values = LatentEncoder().values(pixels)
+    distortion = feature_distortion(pixels, "a woman in a space suit")
+    values = latent_encoder.values(pixels)
     most, *_, fewest = latent_candidates(values, select_channels(values, pixels, 16))
     assert 0 < distortion(most.channels) < distortion(fewest.channels)
 
