@@ -12,14 +12,14 @@ from shared.hci.stream import decode_hci, hci_candidates
 from shared.picture import encode_png, load_picture
 from shared.streams import StreamKind
 
-BUDGET_BYTES = 300
+BUDGET_BYTES = 160
 
 
 @pytest.fixture(scope="module")
 def picture():
     from skimage import data
 
-    return load_picture(encode_png(data.chelsea()[20:212, 100:292]))
+    return load_picture(encode_png(data.chelsea()[20:148, 100:228]))
 
 
 @pytest.fixture(scope="module")
