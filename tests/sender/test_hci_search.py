@@ -23,11 +23,6 @@ def picture():
 
 
 @pytest.fixture(scope="module")
-def extractors():
-    return Extractors()
-
-
-@pytest.fixture(scope="module")
 def candidates(picture):
     """The HCIs of which codec ``adaptive`` chooses one at this budget."""
     return hci_candidates(picture.pixels, BUDGET_BYTES, steps=STEPS_TRIED)

@@ -5,7 +5,6 @@ import torch
 
 from receiver.guidance import guidance_in
 from sender.encode import encode_picture
-from sender.extractors.extractors import Extractors
 from sender.extractors.tokens import TokenEncoder, new_token_network, save_token_network
 from shared.bitstream import Bitstream
 from shared.codecs.builtin import LAYERED
@@ -22,11 +21,6 @@ FOUR = Codec(
     latent_channels=2,
 )
 CAPTION = "A brown dog runs through the grass."
-
-
-@pytest.fixture(scope="module")
-def extractors():
-    return Extractors()
 
 
 @pytest.fixture(scope="module")
