@@ -29,7 +29,7 @@ def profiles(tiny_hub, tmp_path_factory):
 def test_a_picture_sent_over_services_is_decoded_by_a_profile(family, profiles, monkeypatch, synthetic_pixels):
     monkeypatch.setenv("SEMLINK_PROFILES", str(profiles))
     picture, name = encode_png(synthetic_pixels(96, 64)), f"tiny-{family}"
-    settings = {"max_bytes": 400, "caption": "a red boat", "tokens": None, "latent_channels": None, "trade_off": None}
+    settings = {"max_bytes": 200, "caption": "a red boat", "tokens": None, "latent_channels": None, "trade_off": None}
     send, channel = send_settings(CODECS[family], **settings), channel_settings("awgn", {"snr_db": 20.0}, run_seed=1)
     receive = receiver_pb2.ReceiveSettings(decoder=name, seed=3, trust_map=True, progressive=True)
     results = []

@@ -18,7 +18,7 @@ from tests.hub.tiny import REVISION, profile_values, put_into_cache, write_profi
 
 
 def sweep(pictures, out, codec):
-    settings = {"pictures": [str(pictures / "p0.png")], "codecs": codec, "max_bytes": "300", "snr_db": "20"}
+    settings = {"pictures": [str(pictures / "p0.png")], "codecs": codec, "max_bytes": "150", "snr_db": "20"}
     run_sweep(make_plan(load_sweep(None, settings | {"measures": "psnr_db", "keep_pictures": 0})), out)
     return read_rows([out])
 
