@@ -3,7 +3,10 @@
 Blocks of 4 × 4 pixels become channels. The network takes a state between the picture and the noisy restored picture,
 ``x_t = (1 - t) * picture + t * (restored + sigma * noise)``, and predicts the picture itself, so one step gives a
 result and more steps refine it: inversion by direct iteration (Delbracio and Milanfar 2023, equations 2 and 8).
-Words act by cross-attention. What has a place in the picture acts through a ControlNet (Zhang et al. 2023).
+
+It is a U-Net of residual blocks without norms, which would depend on the whole picture, so tiles agree. Words act by
+cross-attention at 1/16 of the size. What has a place in the picture is added to the features there: diffusers'
+``UNet2DConditionModel`` with a ``ControlNetModel`` did not learn to use the codes (docs/results/refiner-structure.md).
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from receiver.pocket.diffusers_import import ControlNetModel, UNet2DConditionModel
+from receiver.pocket.saved_network import SavedNetwork
 from shared.latent.layout import LATENT_CHANNELS
 from shared.regions.region import REGIONS_MAX
 from shared.text import TEXT_WIDTH
@@ -26,21 +29,25 @@ if TYPE_CHECKING:
 BLOCK = 4
 """Side in pixels of the blocks that become channels."""
 STATE_CHANNELS = 3 * BLOCK * BLOCK
-WIDTHS = (64, 128, 192)
+WIDTHS = (80, 128, 160)
 """Channels at 1/4, 1/8 and 1/16 of the picture's size."""
-MULTIPLE = 4 * BLOCK
-"""The sides of a picture are multiples of this, because the network halves blocks twice."""
-CODE_STRIDE, CODE_COUNT, CODE_WIDTH = 32, 32, 16
-"""A semantic token covers 32 × 32 pixels and is one of 32 codes; the network takes a code as a vector of 16."""
-CONTROL_CHANNELS = (CODE_WIDTH + 1) + (LATENT_CHANNELS + 1) + REGIONS_MAX + 1
-"""Codes and latent channels, each with an availability channel; region masks; the mask of the received HCI."""
-TIMESTEPS = 1000
-"""The networks take time 0 to 1 as 0 to 1000, like the schedulers of diffusers."""
+HEAD_WIDTH = 32
+"""Channels of one attention head; the last width is a multiple of it."""
+COARSE = 4 * BLOCK
+"""Pixels of a place at 1/16 of the size, where words and places act."""
+CODE_STRIDE, CODE_COUNT = 32, 32
+"""A semantic token covers 32 × 32 pixels and is one of 32 codes."""
+MULTIPLE = CODE_STRIDE
+"""The sides of a picture are multiples of this."""
+PLACED_CHANNELS = LATENT_CHANNELS + REGIONS_MAX + 2
+"""Latent channels, region masks, the mask of the received HCI, and whether there is a latent channel."""
+SIGMA = 0.05
+"""Standard deviation of the noise at the start, pixels being 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """What has a place in the picture, at 1/4 of its size. A stream that was lost is zero and not available.
+    """What has a place in the picture. A stream that was lost is zero and not available.
 
     ``codes`` ``[B, H / 32, W / 32]`` int64, -1 where no token was received; ``latent`` ``[B, 32, H / 16, W / 16]`` and
     ``received`` ``[B, 32]``, 1 for channels that were received; ``regions`` ``[B, 3, H / 4, W / 4]``; ``hci``
@@ -54,113 +61,132 @@ class Places:
     hci: Tensor
 
 
-def new_refiner_unet(widths: Sequence[int] = WIDTHS) -> UNet2DConditionModel:
-    """Return an untrained network that leaves the restored picture as it is. ``widths`` are multiples of 16."""
-    unet = UNet2DConditionModel(
-        in_channels=2 * STATE_CHANNELS,
-        out_channels=STATE_CHANNELS,
-        block_out_channels=tuple(widths),
-        layers_per_block=1,
-        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
-        cross_attention_dim=TEXT_WIDTH,
-        attention_head_dim=32,
-        norm_num_groups=16,
-        only_cross_attention=True,
-    )
-    prepare_for_tiles(unet)
-    for module in unet.modules():  # every block starts as the identity, which trains well without norms
-        if type(module).__name__ == "ResnetBlock2D":
-            nn.init.zeros_(module.conv2.weight)
-            nn.init.zeros_(module.conv2.bias)
-    nn.init.zeros_(unet.conv_out.weight)
-    nn.init.zeros_(unet.conv_out.bias)
-    return unet
+class ResidualBlock(nn.Module):
+    """Two convolutions whose result is added to their input. A new block is the identity."""
 
-
-def new_refiner_control(unet: UNet2DConditionModel) -> ControlNetModel:
-    """Return the ControlNet for ``unet``: its encoder's shape, with weights of its own.
-
-    Zhang et al. begin with outputs at zero, and with the control picture at zero too, so as not to disturb a trained
-    network. Ours is untrained and its last layer is zero. Both zeros together kept the codes unread for 500 steps.
-    """
-    control: ControlNetModel = ControlNetModel.from_unet(
-        unet,
-        conditioning_embedding_out_channels=(unet.config.block_out_channels[0],),
-        conditioning_channels=CONTROL_CHANNELS,
-        load_weights_from_unet=False,
-    )
-    prepare_for_tiles(control)
-    for own, its in ((control.conv_in, unet.conv_in), (control.time_embedding, unet.time_embedding)):
-        own.load_state_dict(its.state_dict())
-    outputs = [*control.controlnet_down_blocks, control.controlnet_mid_block]
-    for convolution in (control.controlnet_cond_embedding.conv_out, *outputs):
-        convolution.reset_parameters()
-    return control
-
-
-def prepare_for_tiles(network: nn.Module) -> None:
-    """Remove the group norms of ``network``: they depend on the whole picture, so tiles would not agree."""
-    for module in list(network.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, nn.GroupNorm):
-                setattr(module, name, nn.Identity())
-
-
-class Refiner(nn.Module):
-    """UNet, ControlNet and the vectors of the codes."""
-
-    def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.unet = new_refiner_unet(widths)
-        self.control = new_refiner_control(self.unet)
-        self.codes = nn.Embedding(CODE_COUNT, CODE_WIDTH)
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        _set_zero(self.second)
 
-    def control_image(self, places: Places) -> Tensor:
-        """Return the ControlNet's input ``[B, 54, H / 4, W / 4]``."""
-        available = (places.codes >= 0).unsqueeze(1).float()
-        codes = self.codes(places.codes.clamp_min(0)).permute(0, 3, 1, 2) * available
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``[B, width, h, w]``."""
+        inner: Tensor = self.second(functional.silu(self.first(functional.silu(x))))
+        return x + inner
+
+
+class WordAttention(nn.Module):
+    """Cross-attention from places to prompt tokens, added to its input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.query = nn.Linear(width, width, bias=False)
+        self.keys = nn.Linear(TEXT_WIDTH, 2 * width, bias=False)
+        self.out = nn.Linear(width, width)
+        self.heads = width // HEAD_WIDTH
+
+    def forward(self, x: Tensor, prompt: Tensor, allowed: Tensor) -> Tensor:
+        """Return ``[B, C, h, w]`` for ``x`` of that shape, ``prompt`` ``[B, T, 384]`` and ``allowed`` ``[B, h·w, T]``.
+
+        Place q attends to token t where ``allowed`` is not 0.
+        """
+        batch, width, rows, columns = x.shape
+        places = x.flatten(2).transpose(1, 2)
+        query, key, value = (
+            part.view(batch, -1, self.heads, width // self.heads).transpose(1, 2)
+            for part in (self.query(self.norm(places)), *self.keys(prompt).chunk(2, 2))
+        )
+        read = functional.scaled_dot_product_attention(query, key, value, attn_mask=allowed[:, None] > 0)
+        change: Tensor = self.out(read.transpose(1, 2).flatten(2))
+        return x + change.transpose(1, 2).view(batch, width, rows, columns)
+
+
+def _residual_blocks(width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*[ResidualBlock(width) for _ in range(count)])
+
+
+def _set_zero(layer: nn.Conv2d) -> None:
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+
+
+class PlaceEmbedding(nn.Module):
+    """From what has a place to features at 1/16 of the picture's size."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.codes = nn.Embedding(CODE_COUNT + 1, width)
+        """One vector for each code, and the last for a place whose code was not received."""
+        self.code_blocks = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), ResidualBlock(width))
+        self.enlarge = nn.Conv2d(width, 4 * width, 1)
+        self.placed = nn.Sequential(nn.Conv2d(PLACED_CHANNELS, width, 3, padding=1), ResidualBlock(width))
+
+    def forward(self, places: Places) -> Tensor:
+        """Return ``[B, C, H / 16, W / 16]``."""
+        codes = torch.where(places.codes < 0, CODE_COUNT, places.codes)
+        coded = self.code_blocks(self.codes(codes).permute(0, 3, 1, 2))
+        features: Tensor = functional.pixel_shuffle(self.enlarge(coded), CODE_STRIDE // COARSE)
         latent = places.latent * places.received[:, :, None, None]
         any_channel = places.received.amax(1)[:, None, None, None].expand(-1, 1, *latent.shape[2:])
-        size = tuple(places.hci.shape[2:])
-        coarse = [functional.interpolate(torch.cat([codes, available], 1), size)]
-        coarse.append(functional.interpolate(torch.cat([latent, any_channel], 1), size))
-        return torch.cat([*coarse, places.regions, places.hci], 1)
+        coarse = [functional.avg_pool2d(part, COARSE // BLOCK) for part in (places.regions, places.hci)]
+        placed: Tensor = self.placed(torch.cat([latent, any_channel, *coarse], 1))
+        return features + placed
+
+
+class Refiner(SavedNetwork):
+    """The network. A new one leaves the restored picture as it is."""
+
+    def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
+        super().__init__(widths=list(widths))
+        fine, middle, coarse = widths
+        self.head = nn.Conv2d(2 * STATE_CHANNELS + 1, fine, 3, padding=1)
+        self.fine_down = _residual_blocks(fine, 3)
+        self.to_middle = nn.Conv2d(fine, middle, 2, stride=2)
+        self.middle_down = _residual_blocks(middle, 3)
+        self.to_coarse = nn.Conv2d(middle, coarse, 2, stride=2)
+        self.places = PlaceEmbedding(coarse)
+        self.before_words = _residual_blocks(coarse, 2)
+        self.words = WordAttention(coarse)
+        self.after_words = _residual_blocks(coarse, 2)
+        self.from_coarse = nn.Conv2d(coarse, 4 * middle, 1)
+        self.middle_up = _residual_blocks(middle, 2)
+        self.from_middle = nn.Conv2d(middle, 4 * fine, 1)
+        self.fine_up = _residual_blocks(fine, 3)
+        self.tail = nn.Conv2d(fine, STATE_CHANNELS, 3, padding=1)
+        _set_zero(self.tail)
 
     def forward(
-        self, state: Tensor, restored: Tensor, time: Tensor, prompt: Tensor, given: Tensor, control: Tensor
+        self, state: Tensor, restored: Tensor, time: Tensor, prompt: Tensor, allowed: Tensor, places: Tensor
     ) -> Tensor:
         """Return the predicted picture ``[B, 3, H, W]``, about 0 to 1.
 
-        ``state`` and ``restored`` are ``[B, 3, H, W]``, about 0 to 1; ``time`` ``[B]`` is 1 at the restored picture and
-        0 at the picture. ``prompt`` ``[B, T, 384]`` are embedded words and ``given`` ``[B, T]`` is 1 for those that are
-        there. ``control`` is the result of ``control_image``.
+        ``state`` and ``restored`` are ``[B, 3, H, W]``, about 0 to 1, with sides that are multiples of 32; ``time``
+        ``[B]`` is 1 at the restored picture and 0 at the picture. ``prompt`` ``[B, T, 384]`` are embedded words, and
+        ``allowed`` ``[B, H / 16 · W / 16, T]`` is 1 where they act (``limit_regions``). ``places`` is the result of
+        ``self.places``, or a tile of it.
         """
-        blocks = functional.pixel_unshuffle(torch.cat([state, restored], 1) - 0.5, BLOCK)
-        step = time * TIMESTEPS
-        down, middle = self.control(
-            blocks, step, encoder_hidden_states=torch.zeros_like(prompt[:, :1]), controlnet_cond=control,
-            return_dict=False,
-        )  # fmt: skip
-        change: Tensor = self.unet(
-            blocks,
-            step,
-            encoder_hidden_states=prompt,
-            encoder_attention_mask=given.to(blocks.dtype),
-            down_block_additional_residuals=down,
-            mid_block_additional_residual=middle,
-            return_dict=False,
-        )[0]
-        return restored + functional.pixel_shuffle(change.float(), BLOCK)
+        # The noise has variance 1 in the input: from weaker noise the network learns texture more slowly.
+        away = (state - restored) / SIGMA
+        blocks = functional.pixel_unshuffle(torch.cat([restored - 0.5, away], 1), BLOCK)
+        when = time.view(-1, 1, 1, 1).to(blocks.dtype).expand(-1, 1, *blocks.shape[2:])
+        fine = self.fine_down(self.head(torch.cat([blocks, when], 1)))
+        middle = self.middle_down(self.to_middle(fine))
+        coarse = self.before_words(self.to_coarse(middle) + places)
+        coarse = self.after_words(self.words(coarse, prompt, allowed))
+        middle = self.middle_up(middle + functional.pixel_shuffle(self.from_coarse(coarse), 2))
+        fine = self.fine_up(fine + functional.pixel_shuffle(self.from_middle(middle), 2))
+        return restored + functional.pixel_shuffle(self.tail(fine).float(), BLOCK)
 
     def refine(
-        self, restored: Tensor, noise: Tensor, sigma: float, steps: int, prompt: Tensor, given: Tensor, control: Tensor
+        self, restored: Tensor, noise: Tensor, steps: int, prompt: Tensor, allowed: Tensor, places: Tensor
     ) -> Tensor:
-        """Return the picture ``[B, 3, H, W]`` after ``steps`` steps from ``restored + sigma * noise``."""
-        state = restored + sigma * noise
+        """Return the picture ``[B, 3, H, W]`` after ``steps`` steps from ``restored + SIGMA * noise``."""
+        state = restored + SIGMA * noise
         picture = restored
         for step in range(steps, 0, -1):
             time = torch.full((len(restored),), step / steps, device=restored.device)
-            picture = self(state, restored, time, prompt, given, control)
+            picture = self(state, restored, time, prompt, allowed, places)
             state = picture + (step - 1) / step * (state - picture)
         return picture

@@ -21,7 +21,7 @@ WRITTEN_FOR = "0.42.1"
 class SavedNetwork(nn.Module):
     """A network with the keyword arguments that made it in ``config``."""
 
-    def __init__(self, **config: int) -> None:
+    def __init__(self, **config: int | list[int]) -> None:
         super().__init__()
         self.config = config
 

@@ -114,7 +114,7 @@ def test_the_gradient_of_every_stream_reaches_its_input(pairs):
         batch[name].requires_grad_()
     network(batch)["loss"].backward()
     assert all(float(batch[name].grad.abs().sum()) > 0 for name in inputs)
-    assert float(network.refiner.codes.weight.grad.abs().sum()) > 0
+    assert float(network.refiner.places.codes.weight.grad.abs().sum()) > 0
     assert all(parameter.grad is None for parameter in network.prompt_embedding.parameters())
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def make_refiner(*, random: bool = False) -> Refiner:
     """Return a refiner; a new one changes nothing, one with ``random`` weights shows what reaches its output."""
-    from receiver.pocket.refiner import Refiner  # imports diffusers
+    from receiver.pocket.refiner import Refiner  # imports torch's networks at use
 
     torch.manual_seed(0)
     refiner = Refiner((32, 32, 32))

@@ -12,7 +12,7 @@ from receiver.metrics.names import PERCEPTUAL
 from receiver.metrics.perceptual import load_distance
 from receiver.pocket.devices import autocast
 from receiver.pocket.prompt import Prompt, limit_regions
-from receiver.pocket.refiner import BLOCK, MULTIPLE, Places, Refiner
+from receiver.pocket.refiner import BLOCK, COARSE, SIGMA, Places, Refiner
 from shared.latent.layout import LATENT_CHANNELS
 from shared.regions.region import REGIONS_MAX
 from shared.text import TEXT_WIDTH
@@ -28,13 +28,10 @@ if TYPE_CHECKING:
     from training.pocket.losses import Weights
     from training.pocket.refiner_pairs import RefinerPairs
 
-SIGMA = 0.05
 AT_START = 0.85
 """Share of the crops whose time is 1, where every decoding starts."""
 WINDOW = 64
 """Side of the window on which VGG16's distances are computed, at full resolution; at half, the network games them."""
-WINDOW_EVERY = 2
-"""VGG16's distances see every second crop of a batch: they take a third of the time of a step even so."""
 
 
 class RefinerNetwork(nn.Module):
@@ -45,8 +42,7 @@ class RefinerNetwork(nn.Module):
         self.refiner = refiner
         self.prompt_embedding = prompt_embedding.requires_grad_(requires_grad=False)
         self.weights = weights
-        for network in (refiner.unet, refiner.control):
-            network.to(memory_format=torch.channels_last)
+        refiner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's types
         wanted = [name for name in PERCEPTUAL if getattr(weights, name)]
         self.distances = nn.ModuleDict({name: load_distance(name) for name in wanted})
 
@@ -58,7 +54,7 @@ class RefinerNetwork(nn.Module):
         predicted = self.refiner(state, start, time, *self.make_conditions(batch)).float()
         measures = {"pixel": (predicted - picture).abs().mean()}
         top, left = batch["corner"].tolist()
-        window = slice(None, None, WINDOW_EVERY), slice(None), slice(top, top + WINDOW), slice(left, left + WINDOW)
+        window = slice(None), slice(None), slice(top, top + WINDOW), slice(left, left + WINDOW)
         for name, module in self.distances.items():
             parts = (predicted, picture)
             if name != "lpips_alex":
@@ -68,12 +64,12 @@ class RefinerNetwork(nn.Module):
         return {"loss": loss, **measures, "psnr_db": psnr_db(predicted, picture)}
 
     def make_conditions(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the embedded prompt ``[B, T, 384]``, where it acts ``[B, Q, T]``, and the ControlNet's input."""
+        """Return the embedded prompt ``[B, T, 384]``, where it acts ``[B, Q, T]``, and the features of the places."""
         given, regions = batch["given"], batch["regions"]
         kinds = torch.full((len(given),), int(TokenKind.SPW), device=given.device)
         prompt = self.prompt_embedding(Prompt(batch["caption"], batch["pseudo_words"], kinds, batch["region"], given))
         places = Places(batch["codes"], batch["latent"], batch["received"], regions, batch["hci"])
-        return prompt, limit_regions(given, regions, MULTIPLE // BLOCK), self.refiner.control_image(places)
+        return prompt, limit_regions(given, regions, COARSE // BLOCK), self.refiner.places(places)
 
     @torch.inference_mode()
     def rebuild(self, one: dict[str, Tensor], seed: int) -> Tensor:
@@ -81,7 +77,7 @@ class RefinerNetwork(nn.Module):
         start = one["start"]
         noise = torch.randn(start.shape, generator=torch.Generator().manual_seed(seed)).to(start.device)
         with autocast(start.device):
-            refined = self.refiner.refine(start, noise, SIGMA, 1, *self.make_conditions(one))
+            refined = self.refiner.refine(start, noise, 1, *self.make_conditions(one))
         return refined.float().clamp(0, 1)
 
 
@@ -92,7 +88,7 @@ def places_of(codes: Tensor, restored: Tensor) -> Places:
     quarter = height // BLOCK, width // BLOCK
     return Places(
         codes=codes,
-        latent=torch.zeros(batch, LATENT_CHANNELS, height // MULTIPLE, width // MULTIPLE, device=device),
+        latent=torch.zeros(batch, LATENT_CHANNELS, height // COARSE, width // COARSE, device=device),
         received=torch.zeros(batch, LATENT_CHANNELS, device=device),
         regions=torch.zeros(batch, REGIONS_MAX, *quarter, device=device),
         hci=torch.ones(batch, 1, *quarter, device=device),
@@ -100,10 +96,11 @@ def places_of(codes: Tensor, restored: Tensor) -> Places:
 
 
 def null_prompt(like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the prompt without words ``[B, 1, 384]``, and that its one token is there ``[B, 1]``."""
+    """Return the prompt without words ``[B, 1, 384]``, and that its one token acts everywhere ``[B, Q, 1]``."""
+    batch, _, height, width = like.shape
     return (
-        torch.zeros(len(like), 1, TEXT_WIDTH, device=like.device),
-        torch.ones(len(like), 1, device=like.device),
+        torch.zeros(batch, 1, TEXT_WIDTH, device=like.device),
+        torch.ones(batch, height // COARSE * (width // COARSE), 1, device=like.device),
     )
 
 
@@ -150,8 +147,7 @@ class RefinerRecipe:
 def refine_crop(refiner: Refiner, restored: Tensor, codes: Tensor, seed: int, steps: int = 1) -> Tensor:
     """Return ``restored`` ``[B, 3, H, W]`` refined, clamped to 0 to 1; ``codes`` -1: not received."""
     noise = torch.randn(restored.shape, generator=torch.Generator().manual_seed(seed)).to(restored.device)
-    prompt, given = null_prompt(restored)
+    prompt, allowed = null_prompt(restored)
     with autocast(restored.device):
-        control = refiner.control_image(places_of(codes, restored))
-        refined = refiner.refine(restored, noise, SIGMA, steps, prompt, given, control)
+        refined = refiner.refine(restored, noise, steps, prompt, allowed, refiner.places(places_of(codes, restored)))
     return refined.float().clamp(0, 1)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from receiver.pocket.lanczos import resize
-from receiver.pocket.refiner import BLOCK, CODE_STRIDE, MULTIPLE
+from receiver.pocket.refiner import BLOCK, CODE_STRIDE, COARSE
 from shared.latent.layout import LATENT_CHANNELS
 from training.pocket.pairs import SIDE
 from training.pocket.stream_subsets import Start, Subset, Words, draw_start, draw_subset, lose_codes
@@ -112,7 +112,7 @@ class RefinerPairs:
             "picture": cut(_planes(self.picture[index]), 1),
             "start": cut(start, 1),
             "codes": codes if subset.codes else np.full_like(codes, -1),
-            "latent": cut(self.latent[index], MULTIPLE).astype(np.float32) * received[:, None, None],
+            "latent": cut(self.latent[index], COARSE).astype(np.float32) * received[:, None, None],
             "received": received,
             "regions": cut(enlarged, BLOCK).astype(np.float32),
             "hci": cut(hci, BLOCK).astype(np.float32),
