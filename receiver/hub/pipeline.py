@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from receiver.hub.model import LATENT_SCALE
 from receiver.hub.schedules import make_schedule
-from receiver.pocket.flow import draw_noise
+from receiver.pocket.noise import draw_noise
 from receiver.pocket.tiles import Tiling, add_tiled
 from shared.errors import ConfigError, ServiceError
 

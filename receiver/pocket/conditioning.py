@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from receiver.pocket.prompt import Prompt, batch_prompts
+from receiver.pocket.refiner import BLOCK, CODE_STRIDE, COARSE, Places
 from shared.latent.layout import LATENT_CHANNELS
 from shared.regions.region import MASK_SIDE, REGIONS_MAX
 from shared.text import TEXT_WIDTH
@@ -37,6 +38,8 @@ class Conditioning:
     ``caption`` holds text vectors ``[C, 384]``, ``tokens`` the kind and the numbers ``[N, 3]``. ``regions`` holds the
     text vectors ``[N, 384]`` of the first N regions and the masks ``[R, 8, 8]`` of all of them. ``latent``
     ``[32, H / 16, W / 16]`` holds the latent channels and ``received`` ``[32]`` is 1 for those that were received.
+    ``hci_received`` ``[1, 1, h, w]`` is 1 where slices of the HCI (highly compressed image) were received; None if all
+    were.
     """
 
     caption: Tensor | None = None
@@ -44,6 +47,7 @@ class Conditioning:
     regions: tuple[Tensor, Tensor] | None = None
     latent: Tensor | None = None
     received: Tensor | None = None
+    hci_received: Tensor | None = None
 
 
 def make_conditioning(guidance: Guidance, text: Callable[[], TextEncoder]) -> Conditioning:
@@ -59,6 +63,7 @@ def make_conditioning(guidance: Guidance, text: Callable[[], TextEncoder]) -> Co
         regions=_encode_regions(guidance.regions, text()) if guidance.regions else None,
         latent=None if latent is None else _fill_channels(latent),
         received=None if latent is None else torch.zeros(LATENT_CHANNELS).index_fill_(0, torch.tensor(latent.ids), 1.0),
+        hci_received=None if guidance.received is None else torch.from_numpy(guidance.received),
     )
 
 
@@ -100,21 +105,23 @@ def batch_masks(batch: Sequence[Conditioning]) -> Tensor:
     return masks
 
 
-def batch_maps(batch: Sequence[Conditioning], height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return latent channels ``[B, 32, height, width]``, masks ``[B, 3, height, width]`` and availability ``[B, 2]``.
+def batch_places(batch: Sequence[Conditioning], rows: int, columns: int, *, has_hci: bool) -> Places:
+    """Return what has a place, for pictures of 16 · ``rows`` × 16 · ``columns`` pixels.
 
-    ``height`` and ``width`` are those of the autoencoder's latent, which may be padded beyond the picture: there, the
-    latent channels repeat their last row and column.
+    These may be padded beyond the picture: there, the latent channels repeat their last row and column. ``has_hci`` is
+    whether the pictures have an HCI. There are no codes: no stream of this version carries them.
     """
-    latent = torch.zeros(len(batch), LATENT_CHANNELS, height, width)
+    count, quarter = len(batch), (COARSE // BLOCK * rows, COARSE // BLOCK * columns)
+    latent, received = torch.zeros(count, LATENT_CHANNELS, rows, columns), torch.zeros(count, LATENT_CHANNELS)
+    hci = torch.full((count, 1, *quarter), float(has_hci))
     for row, one in enumerate(batch):
-        if one.latent is not None:
-            double = one.latent.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, :height, :width]
-            missing = (0, width - double.shape[2], 0, height - double.shape[1])
-            latent[row] = functional.pad(double[None], missing, mode="replicate")[0]
-    masks = functional.interpolate(batch_masks(batch), (height, width), mode="nearest")
-    given = torch.tensor([[one.latent is not None, one.regions is not None] for one in batch]).float()
-    return latent, masks, given
+        if one.latent is not None and one.received is not None:
+            missing = (0, columns - one.latent.shape[2], 0, rows - one.latent.shape[1])
+            latent[row], received[row] = functional.pad(one.latent[None], missing, mode="replicate")[0], one.received
+        if has_hci and one.hci_received is not None:
+            hci[row] = functional.interpolate(one.hci_received.float(), quarter, mode="nearest")[0]
+    codes = torch.full((count, COARSE * rows // CODE_STRIDE, COARSE * columns // CODE_STRIDE), -1)
+    return Places(codes, latent, received, functional.interpolate(batch_masks(batch), quarter, mode="nearest"), hci)
 
 
 def _encode_regions(regions: Sequence[Region], text: TextEncoder) -> tuple[Tensor, Tensor]:

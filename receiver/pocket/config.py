@@ -21,7 +21,6 @@ FOLDER_VARIABLE = "SEMLINK_POCKET"
 class PocketConfig(BaseModel):
     """Settings that belong to the weights.
 
-    ``sigma`` is the standard deviation of the noise that is added to the restored latent, where the flow starts.
     ``steps`` and ``fidelity`` are the decoder's defaults; ``fidelity`` holds for HCIs (highly compressed images) of a
     quarter of the picture's size and less. ``sha256`` holds the hash of each network's weights file, by the name of its
     folder; a file without a hash is not checked.
@@ -29,8 +28,7 @@ class PocketConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    version: Literal[1] = 1
-    sigma: Annotated[float, Field(gt=0, le=10)] = 0.2
+    version: Literal[2] = 2
     steps: Annotated[int, Field(ge=0, le=4)] = 1
     fidelity: Annotated[float, Field(ge=0, le=1)] = 1.0
     text_width: Annotated[int, Field(ge=1)] = 384

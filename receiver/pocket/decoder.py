@@ -1,4 +1,4 @@
-"""The pocket decoder behind the interface of ``receiver.decoders.base``. Imports torch and diffusers at first use."""
+"""The pocket decoder behind the interface of ``receiver.decoders.base``. Imports torch at first use."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class PocketDecoder:
-    """A restorer, then a rectified flow. Fallback synthesis replaces a lost HCI, so that there is always a picture.
+    """A restorer, then a refiner. Fallback synthesis replaces a lost HCI, so that there is always a picture.
 
     The HCI is the highly compressed image. Several threads may call the decoder at once. The networks load at first
     use.
@@ -148,11 +148,11 @@ class PocketDecoder:
     def _load_pipeline(self) -> PocketPipeline:
         from receiver.pocket.pipeline import PocketPipeline  # noqa: PLC0415
         from receiver.pocket.weights import load_networks  # noqa: PLC0415
-        from shared.torch_devices import select_device  # noqa: PLC0415 - these import torch and diffusers
+        from shared.torch_devices import select_device  # noqa: PLC0415 - these import torch
 
         device = select_device(self._device_name)
         with report_out_of_memory("the pocket decoder", str(device)):
-            networks = load_networks(self._folder, device, flow_at_use=self.default_steps == 0)
+            networks = load_networks(self._folder, device)
             return PocketPipeline(networks, device)
 
 

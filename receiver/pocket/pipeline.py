@@ -1,4 +1,4 @@
-"""The steps of the pocket decoder: fallback synthesis, restorer, autoencoder and flow. See docs/decoder.md."""
+"""The steps of the pocket decoder: fallback synthesis, restorer and refiner. See docs/decoder.md."""
 
 from __future__ import annotations
 
@@ -9,21 +9,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from receiver.pocket.conditioning import Conditioning, batch_latent, batch_maps, batch_masks, batch_text
+from receiver.pocket.conditioning import Conditioning, batch_latent, batch_masks, batch_places, batch_text
 from receiver.pocket.fallback import fallback_image, smooth
-from receiver.pocket.flow import draw_noise, sample
 from receiver.pocket.lanczos import resize
-from receiver.pocket.networks import (
-    AUTOENCODER_CHANNELS,
-    LATENT_MULTIPLE,
-    RESTORER_NOISE,
-    control_image,
-    from_latent,
-    to_latent,
-    velocity,
-)
+from receiver.pocket.networks import RESTORER_NOISE
+from receiver.pocket.noise import draw_noise
+from receiver.pocket.prompt import limit_regions
+from receiver.pocket.refiner import BLOCK, COARSE, MULTIPLE, iterate
 from receiver.pocket.restore import restorer_input
-from receiver.pocket.sizes import LATENT_SCALE, RESTORER_SCALE, quarter_size
+from receiver.pocket.sizes import RESTORER_SCALE, quarter_size
 from receiver.pocket.tiles import Tiling, add_tiled
 from shared.errors import ServiceError
 from shared.latent.layout import LATENT_CHANNELS, LATENT_STRIDE, latent_size
@@ -38,8 +32,8 @@ if TYPE_CHECKING:
 
     from receiver.pocket.networks import PocketNetworks
 
-MULTIPLE = LATENT_SCALE * LATENT_MULTIPLE
-"""The sides of a picture are padded to multiples of this."""
+PIXEL_CHANNELS = 2 * 3 * COARSE**2
+"""State and restored picture as channels at 1/16 of the size."""
 CPU_SIDE, CUDA_SIDE = 1024, 2048
 """A picture of up to side × side pixels is decoded in one piece, a larger one in tiles; this bounds the memory."""
 OVERLAP = 192
@@ -59,12 +53,9 @@ class PocketPipeline:
         self.side = side or (CUDA_SIDE if device.type == "cuda" else CPU_SIDE)
         self._networks = networks
         self.dtype = next(networks.restorer.parameters()).dtype
-        self._picture_tiling = Tiling(self.side, overlap, MULTIPLE)
         self._quarter_tiling = Tiling(self.side // RESTORER_SCALE, overlap // RESTORER_SCALE)
         self._channel_tiling = Tiling(self.side // LATENT_STRIDE, overlap // LATENT_STRIDE)
-        self._latent_tiling = Tiling(self.side // LATENT_SCALE, overlap // LATENT_SCALE)
-        # The flow's networks have a wider reach and work at an eighth of the size: larger tiles, and more overlap.
-        self._flow_tiling = Tiling(self.side // 2, 2 * overlap // LATENT_SCALE, LATENT_MULTIPLE)
+        self._coarse_tiling = Tiling(self.side // COARSE, overlap // COARSE, MULTIPLE // COARSE)
         self._stop: Event | None = None
 
     def with_stop(self, stop: Event | None) -> PocketPipeline:
@@ -87,7 +78,8 @@ class PocketPipeline:
 
         ``hcis`` holds one HCI per seed, uint8 ``[h, w, 3]`` or ``[h, w]``. If it is None, a fallback image from
         ``conditioning`` replaces the HCI; without latent channels, that image is the result. ``conditioning`` holds the
-        other streams of each picture, and either all pictures have latent channels or none. ``steps`` 0 skips the flow.
+        other streams of each picture, and either all pictures have latent channels or none. ``steps`` 0 skips the
+        refiner.
 
         Raises:
             ServiceError: the event of ``with_stop`` was set.
@@ -102,17 +94,16 @@ class PocketPipeline:
             quarters = torch.stack([restorer_input(hci, width, height) for hci in hcis]).to(self.device)
         columns, rows = quarter_size(width, height)
         right, bottom = -width % MULTIPLE, -height % MULTIPLE
-        latent_shape = AUTOENCODER_CHANNELS, (height + bottom) // LATENT_SCALE, (width + right) // LATENT_SCALE
         # All noise is drawn for the whole picture, so that tiles agree, and on the CPU, so that devices agree.
-        noise = [draw_noise(seed, (3, rows, columns), latent_shape) for seed in seeds]
-        quarter_noise, latent_noise = (torch.stack(part).to(self.device) for part in zip(*noise, strict=True))
+        shapes = (3, rows, columns), (3, height + bottom, width + right)
+        noise = [draw_noise(seed, *shapes[: 1 + (steps > 0)]) for seed in seeds]
+        quarter_noise, *picture_noise = (torch.stack(part).to(self.device) for part in zip(*noise, strict=True))
         restored = self.restore(quarters + RESTORER_NOISE * quarter_noise)[..., :height, :width].clamp(0, 1)
         if steps == 0:
             return restored
-        restored = functional.pad(restored, (0, right, 0, bottom), mode="reflect")
-        latent = self.encode(restored)
-        end = self.sample_flow(latent + self._networks.sigma * latent_noise, latent, steps, conditioning)
-        return self.add_change(restored, end, latent)[..., :height, :width]
+        padded = functional.pad(restored, (0, right, 0, bottom), mode="replicate")
+        refined = self.refine(padded, picture_noise[0], steps, conditioning, has_hci=hcis is not None)
+        return refined[..., :height, :width]
 
     @torch.inference_mode()
     def fallback_images(self, conditioning: Sequence[Conditioning], width: int, height: int) -> Tensor:
@@ -154,68 +145,36 @@ class PocketPipeline:
         )
 
     @torch.inference_mode()
-    def encode(self, picture: Tensor) -> Tensor:
-        """Return the latent ``[B, 16, H / 8, W / 8]`` of ``picture`` ``[B, 3, H, W]`` with sides of multiples of 32."""
-        batch, _, height, width = picture.shape
-        blank = torch.zeros(
-            batch, AUTOENCODER_CHANNELS, height // LATENT_SCALE, width // LATENT_SCALE, device=self.device
-        )
-        return self._run_tiled(
-            blank,
-            lambda tile: to_latent(self._networks.autoencoder, self._prepare(tile)),
-            picture,
-            self._picture_tiling,
-            Fraction(1, LATENT_SCALE),
-        )
-
-    @torch.inference_mode()
-    def sample_flow(
-        self,
-        source: Tensor,
-        restored_latent: Tensor,
-        steps: int,
-        conditioning: Sequence[Conditioning] | None = None,
-        callback: Callable[[int, Tensor], None] | None = None,
+    def refine(
+        self, restored: Tensor, noise: Tensor, steps: int, conditioning: Sequence[Conditioning], *, has_hci: bool = True
     ) -> Tensor:
-        """Return the end of the flow ``[B, 16, h, w]`` from ``source``, given the restored latent and ``conditioning``.
+        """Return the refined picture ``[B, 3, H, W]``, not clamped, for ``restored`` of that shape.
 
-        ``callback`` as in ``flow.sample``.
+        The sides are multiples of 32. ``noise`` has the shape of ``restored``.
         """
-        conditioning = conditioning or [Conditioning()] * len(source)
-        channels, regions, given = (part.to(self.device) for part in batch_maps(conditioning, *source.shape[2:]))
-        hci = torch.ones_like(given[:, :1])  # the HCI counts as there: it, or the fallback image in its place
-        control = control_image(restored_latent, channels, regions, torch.cat([hci, given], 1))
+        refiner, (height, width) = self._networks.refiner, restored.shape[2:]
+        places = batch_places(conditioning, height // COARSE, width // COARSE, has_hci=has_hci).to(self.device)
         prompt = batch_text(conditioning).to(self.device, self.dtype)
         embedded = self._networks.prompt_embedding(prompt)
+        masks = functional.avg_pool2d(places.regions, COARSE // BLOCK)
+        # Places and pixels are cut into tiles together, so all of them are channels at 1/16 of the size.
+        guides = torch.cat([refiner.places(places).float(), masks], 1)
 
-        def whole_velocity(latent: Tensor, time: Tensor) -> Tensor:
-            def tile_velocity(tile: Tensor) -> Tensor:
-                parts = self._prepare(tile)
-                latent, control = parts[:, :AUTOENCODER_CHANNELS], parts[:, AUTOENCODER_CHANNELS:]
-                return velocity(self._networks, latent, time, embedded, prompt.given, control)
+        def predict(state: Tensor, time: Tensor) -> Tensor:
+            def predict_tile(tile: Tensor) -> Tensor:
+                pixels, features, masks = tile.tensor_split([PIXEL_CHANNELS, tile.shape[1] - masks_count], dim=1)
+                state, restored = functional.pixel_shuffle(pixels, COARSE).chunk(2, 1)
+                allowed = limit_regions(prompt.given, masks, 1)
+                return refiner(state, restored, time, embedded, allowed, features.to(self.dtype))
 
+            pixels = functional.pixel_unshuffle(torch.cat([state, restored], 1), COARSE)
+            inputs = torch.cat([pixels, guides], 1)
             return self._run_tiled(
-                torch.zeros_like(latent), tile_velocity, torch.cat([latent, control], 1), self._flow_tiling, Fraction(1)
+                torch.zeros_like(restored), predict_tile, inputs, self._coarse_tiling, Fraction(COARSE)
             )
 
-        return sample(whole_velocity, source, steps, callback)
-
-    @torch.inference_mode()
-    def add_change(self, picture: Tensor, latent: Tensor, restored_latent: Tensor) -> Tensor:
-        """Add to ``picture`` ``[B, 3, H, W]`` in place what the flow changed, and return it.
-
-        The change is the decoded ``latent`` minus the decoded ``restored_latent``. Both lack what the autoencoder
-        loses, so the restored picture keeps it.
-        """
-        autoencoder = self._networks.autoencoder
-
-        def decode_change(tile: Tensor) -> Tensor:
-            latents = torch.cat(torch.split(self._prepare(tile), AUTOENCODER_CHANNELS, dim=1))
-            both = from_latent(autoencoder, latents).float()
-            return both[: len(tile)] - both[len(tile) :]
-
-        latents = torch.cat([latent, restored_latent], 1)
-        return self._run_tiled(picture, decode_change, latents, self._latent_tiling, Fraction(LATENT_SCALE))
+        masks_count = masks.shape[1]
+        return iterate(predict, restored, noise, steps)
 
     def _run_tiled(
         self, result: Tensor, function: Callable[[Tensor], Tensor], inputs: Tensor, tiling: Tiling, scale: Fraction

@@ -11,7 +11,7 @@ cross-attention at 1/16 of the size. What has a place in the picture is added to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,7 +24,7 @@ from shared.regions.region import REGIONS_MAX
 from shared.text import TEXT_WIDTH
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 BLOCK = 4
 """Side in pixels of the blocks that become channels."""
@@ -59,6 +59,10 @@ class Places:
     received: Tensor
     regions: Tensor
     hci: Tensor
+
+    def to(self, device: torch.device) -> Places:
+        """Return the same places on ``device``."""
+        return Places(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 class ResidualBlock(nn.Module):
@@ -131,7 +135,8 @@ class PlaceEmbedding(nn.Module):
         latent = places.latent * places.received[:, :, None, None]
         any_channel = places.received.amax(1)[:, None, None, None].expand(-1, 1, *latent.shape[2:])
         coarse = [functional.avg_pool2d(part, COARSE // BLOCK) for part in (places.regions, places.hci)]
-        placed: Tensor = self.placed(torch.cat([latent, any_channel, *coarse], 1))
+        dtype = self.enlarge.weight.dtype
+        placed: Tensor = self.placed(torch.cat([latent, any_channel, *coarse], 1).to(dtype))
         return features + placed
 
 
@@ -169,7 +174,7 @@ class Refiner(SavedNetwork):
         """
         # The noise has variance 1 in the input: from weaker noise the network learns texture more slowly.
         away = (state - restored) / SIGMA
-        blocks = functional.pixel_unshuffle(torch.cat([restored - 0.5, away], 1), BLOCK)
+        blocks = functional.pixel_unshuffle(torch.cat([restored - 0.5, away], 1), BLOCK).to(self.head.weight.dtype)
         when = time.view(-1, 1, 1, 1).to(blocks.dtype).expand(-1, 1, *blocks.shape[2:])
         fine = self.fine_down(self.head(torch.cat([blocks, when], 1)))
         middle = self.middle_down(self.to_middle(fine))
@@ -183,10 +188,22 @@ class Refiner(SavedNetwork):
         self, restored: Tensor, noise: Tensor, steps: int, prompt: Tensor, allowed: Tensor, places: Tensor
     ) -> Tensor:
         """Return the picture ``[B, 3, H, W]`` after ``steps`` steps from ``restored + SIGMA * noise``."""
-        state = restored + SIGMA * noise
-        picture = restored
-        for step in range(steps, 0, -1):
-            time = torch.full((len(restored),), step / steps, device=restored.device)
-            picture = self(state, restored, time, prompt, allowed, places)
-            state = picture + (step - 1) / step * (state - picture)
-        return picture
+
+        def predict(state: Tensor, time: Tensor) -> Tensor:
+            predicted: Tensor = self(state, restored, time, prompt, allowed, places)
+            return predicted
+
+        return iterate(predict, restored, noise, steps)
+
+
+def iterate(predict: Callable[[Tensor, Tensor], Tensor], restored: Tensor, noise: Tensor, steps: int) -> Tensor:
+    """Return the picture ``[B, 3, H, W]`` after ``steps`` calls of ``predict``, from ``restored + SIGMA * noise``.
+
+    ``predict`` takes a state and its time ``[B]`` and returns the picture.
+    """
+    state = restored + SIGMA * noise
+    picture = restored
+    for step in range(steps, 0, -1):
+        picture = predict(state, torch.full((len(restored),), step / steps, device=restored.device))
+        state = picture + (step - 1) / step * (state - picture)
+    return picture

@@ -1,7 +1,6 @@
 """The base of the decoder's own networks: their settings, and the ``config.json`` that holds them.
 
-The files have the layout of diffusers. These classes do without diffusers, which takes a second to import: the default
-of the decoder runs the restorer only.
+The files have the layout of diffusers. These classes do without diffusers, which takes a second to import.
 """
 
 from __future__ import annotations

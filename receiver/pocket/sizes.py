@@ -4,8 +4,6 @@ from __future__ import annotations
 
 RESTORER_SCALE = 4
 """The restorer enlarges by this factor; an HCI of any scale is resized to quarter size first."""
-LATENT_SCALE = 8
-"""Picture pixels per latent position, in each direction."""
 
 
 def quarter_size(width: int, height: int) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import inspect
 import json
@@ -15,54 +14,30 @@ from safetensors import SafetensorError
 from receiver.pocket.config import CONFIG_NAME, PocketConfig, read_config, weights_hint
 from receiver.pocket.devices import compute_dtype
 from receiver.pocket.fallback import FallbackSynthesis
-from receiver.pocket.networks import AUTOENCODER_CHANNELS, CONTROL_CHANNELS, PocketNetworks
+from receiver.pocket.networks import PocketNetworks
 from receiver.pocket.prompt import PromptEmbedding
+from receiver.pocket.refiner import Refiner
 from receiver.pocket.rrdbnet import RRDBNet
 from receiver.pocket.synthesis import load_synthesis
 from shared.errors import SetupError
-from shared.lazy import Lazy
 from shared.text import TEXT_WIDTH
 from shared.weights import are_finite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from torch import Tensor
 
 WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
 LFS_POINTER = b"version https://git-lfs"
-OWN = {"restorer": RRDBNet, "words": PromptEmbedding, "sketch": FallbackSynthesis}
-"""The networks that are defined here, by the name of their folder."""
-DIFFUSERS = {"autoencoder": "AutoencoderDC", "unet": "UNet2DConditionModel", "controlnet": "ControlNetModel"}
-"""The networks of the flow, which diffusers defines."""
-EXPECTED: dict[str, dict[str, int]] = {
-    "restorer": {},
-    "autoencoder": {"latent_channels": AUTOENCODER_CHANNELS},
-    "unet": {
-        "in_channels": AUTOENCODER_CHANNELS,
-        "out_channels": AUTOENCODER_CHANNELS,
-        "cross_attention_dim": TEXT_WIDTH,
-    },
-    "controlnet": {
-        "in_channels": AUTOENCODER_CHANNELS,
-        "conditioning_channels": CONTROL_CHANNELS,
-        "cross_attention_dim": TEXT_WIDTH,
-    },
-    "words": {"width": TEXT_WIDTH},
-    "sketch": {},
-}
-"""Settings of the networks that the pipeline depends on."""
+NETWORKS = {"restorer": RRDBNet, "refiner": Refiner, "words": PromptEmbedding, "sketch": FallbackSynthesis}
+"""The networks by the name of their folder."""
 FIELDS = {"words": "prompt_embedding", "sketch": "fallback"}
 """Fields of ``PocketNetworks`` that have another name than their folder."""
 
 
-def load_networks(
-    folder: Path, device: torch.device, dtype: torch.dtype | None = None, *, flow_at_use: bool = False
-) -> PocketNetworks:
+def load_networks(folder: Path, device: torch.device, dtype: torch.dtype | None = None) -> PocketNetworks:
     """Return the networks in ``folder`` on ``device``, frozen, in ``dtype``; None selects it by the device.
-
-    With ``flow_at_use`` the networks of the flow load when they are first used, and may then raise a ``SetupError``.
 
     Raises:
         SetupError: a file is missing, damaged, or holds another network than this version expects.
@@ -74,71 +49,31 @@ def load_networks(
             f"{weights_hint()}"
         )
     dtype = dtype or compute_dtype(device)
-    loaded: dict[str, Any] = {}
-    for name in (*OWN, *DIFFUSERS):
-        load = functools.partial(_load_network, folder / name, config.sha256.get(name), device, dtype)
-        if flow_at_use and name in DIFFUSERS:
-            _check_files(folder / name)
-            loaded[name] = LoadedAtUse(load)
-        else:
-            loaded[FIELDS.get(name, name)] = load()
+    loaded = {
+        FIELDS.get(name, name): _load_network(folder / name, config.sha256.get(name), device, dtype) for name in NETWORKS
+    }
     loaded["fallback"].float()  # small, and rounding would change its colours
-    return PocketNetworks(**loaded, synthesis=load_synthesis().to(device), sigma=config.sigma)
+    return PocketNetworks(**loaded, synthesis=load_synthesis().to(device))
 
 
 def save_networks(networks: PocketNetworks, folder: Path, *, steps: int = 1, fidelity: float = 1.0) -> None:
     """Write ``networks`` into ``folder`` as float16, with the decoder's default ``steps`` and ``fidelity``."""
     folder.mkdir(parents=True, exist_ok=True)
     hashes = {}
-    for name in (*OWN, *DIFFUSERS):
+    for name in NETWORKS:
         network = getattr(networks, FIELDS.get(name, name))
         network.save_config(folder / name)
         tensors = {key: value.detach().half().contiguous().cpu() for key, value in network.state_dict().items()}
         data = safetensors.torch.save(tensors, metadata={"format": "pt"})
         (folder / name / WEIGHTS_NAME).write_bytes(data)
         hashes[name] = hashlib.sha256(data).hexdigest()
-    config = PocketConfig(sigma=networks.sigma, steps=steps, fidelity=fidelity, text_width=TEXT_WIDTH, sha256=hashes)
+    config = PocketConfig(steps=steps, fidelity=fidelity, text_width=TEXT_WIDTH, sha256=hashes)
     (folder / CONFIG_NAME).write_text(config.model_dump_json(indent=2) + "\n")
-
-
-class LoadedAtUse:
-    """Stands for a network, and loads it at the first call or the first look at an attribute."""
-
-    def __init__(self, load: Callable[[], Any]) -> None:
-        self._network = Lazy(load)
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        """Run the network."""
-        return self._network()(*arguments, **named)
-
-    def __getattr__(self, name: str) -> Any:
-        """Return an attribute of the network."""
-        return getattr(self._network(), name)
-
-
-def _check_files(folder: Path) -> None:
-    """Check that the files of a network are there, before it is used.
-
-    Raises:
-        SetupError: one is not.
-    """
-    for name in (CONFIG_NAME, WEIGHTS_NAME):
-        if not (folder / name).is_file():
-            raise SetupError(f"no weights of the pocket decoder: {folder / name} cannot be read; {weights_hint()}")
-
-
-def _network_class(name: str) -> Any:
-    """Return the class of the network in the folder ``name``."""
-    if name in OWN:
-        return OWN[name]
-    from receiver.pocket import diffusers_import  # noqa: PLC0415 - a second; the decoder's default needs none of it
-
-    return getattr(diffusers_import, DIFFUSERS[name])
 
 
 def _load_network(folder: Path, sha256: str | None, device: torch.device, dtype: torch.dtype) -> Any:
     """Return the network in ``folder``, frozen. ``sha256`` is the hash of its weights file, None if it is not known."""
-    network = _build_network(folder, EXPECTED[folder.name])
+    network = _build_network(folder)
     path = folder / WEIGHTS_NAME
     data = _read_weights(path)
     tensors = _parse_tensors(path, data)
@@ -149,24 +84,19 @@ def _load_network(folder: Path, sha256: str | None, device: torch.device, dtype:
     return network.to(memory_format=torch.channels_last).requires_grad_(requires_grad=False).eval()
 
 
-def _build_network(folder: Path, expected: dict[str, int]) -> Any:
+def _build_network(folder: Path) -> Any:
     """Return the network of ``config.json`` in ``folder``, without storage for its weights."""
-    path, make = folder / CONFIG_NAME, _network_class(folder.name)
+    path, make = folder / CONFIG_NAME, NETWORKS[folder.name]
     try:
         settings = dict(json.loads(path.read_bytes()))
         arguments = {key: settings[key] for key in inspect.signature(make).parameters if key in settings}
         # On "meta" no weights are drawn: torch's default generator does not change, and no time is lost.
         with torch.device("meta"):
-            network = make(**arguments)
-        wrong = {key: network.config[key] for key, value in expected.items() if network.config[key] != value}
+            return make(**arguments)
     except OSError as error:
         raise SetupError(f"no weights of the pocket decoder: {path} cannot be read; {weights_hint()}") from error
-    except Exception as error:  # diffusers does not check settings: a wrong one may raise any type of error
+    except Exception as error:  # settings are not checked: a wrong one may raise any type of error
         raise SetupError(f"{path} is damaged or describes another network; {weights_hint()}") from error
-    if wrong:
-        key, value = next(iter(wrong.items()))
-        raise SetupError(f"{path} has {key} {value}; this version needs {expected[key]}; {weights_hint()}")
-    return network
 
 
 def _read_weights(path: Path) -> bytes:

@@ -13,7 +13,7 @@ from semlink.evaluate.pictures import MIN_FILE_BYTES, VvcBudgets, find_pictures,
 from semlink.evaluate.results import ResultFile
 from semlink.evaluate.run import EvaluationRun, parse_evaluated
 from semlink.evaluate.summary import average_rows, average_stream_bytes, compare_with_anchors, group_rows
-from semlink.pipeline.coding_spec import AUTOENCODER, split_codec_names
+from semlink.pipeline.coding_spec import split_codec_names
 from shared.devices import check_device
 from shared.errors import BudgetError, InputError, PictureError
 from shared.imaging.levels import parse_levels
@@ -77,7 +77,7 @@ def compare_codecs(
         parse_evaluated(name)
     models = parse_tasks(tasks)
     check_device(device)
-    _require_a_picture(files, wanted_levels, [] if AUTOENCODER in names or VVC in names else wanted)
+    _require_a_picture(files, wanted_levels, [] if VVC in names else wanted)
     from receiver.metrics.reporter import Measures  # noqa: PLC0415 - seconds to import; arguments are checked first
     from semlink.pipeline.pipeline import Pipeline  # noqa: PLC0415
     from shared.torch_devices import select_device  # noqa: PLC0415

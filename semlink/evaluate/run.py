@@ -14,7 +14,7 @@ from semlink.baselines.vvc import VVC
 from semlink.evaluate.link import describe_recipe, make_link_codec
 from semlink.evaluate.pictures import Budget, Original, OriginalReader, VvcBudgets
 from semlink.evaluate.results import EvaluationRow, ResultFile, drop_undefined, hash_key
-from semlink.pipeline.coding_spec import AUTOENCODER, parse_coding_spec
+from semlink.pipeline.coding_spec import parse_coding_spec
 from semlink.pipeline.fingerprint import hash_weights
 from semlink.pipeline.models_used import ModelsUsed, models_used
 from shared.bitstream import bpp
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     Measure = Callable[[Path], dict[str, float | None]]
 
 DECIMALS = 3
-UNLIMITED = Budget("none", bytes=1 << 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +137,10 @@ class EvaluationRun:
         if not vvc and (self._with_vvc or wanted is budgets):
             reason = "there is no VVC picture in the folder vvc next to the folder of the originals"
             self.found.not_decoded.append(NotDecoded(VVC, "", original.name, reason))
-        for codec in [codec for codec in self._codecs if codec.name == AUTOENCODER]:
-            self._add_row(codec, original, UNLIMITED, {}, measure)
         of_vvc = [Budget(one.label, bytes=one.bytes) for one in vvc]
         for budget in of_vvc if isinstance(budgets, VvcBudgets) else budgets:
             encoded: dict[str, tuple[Path, float]] = {}
-            for codec in [codec for codec in self._codecs if codec.name != AUTOENCODER]:
+            for codec in self._codecs:
                 self._add_row(codec, original, budget, encoded, measure)
 
     def _make_measure(self, original: Original) -> Measure:
@@ -285,10 +282,6 @@ class EvaluationRun:
         """Return the codec that ``spec`` specifies; None, with the reason noted, if something is not installed."""
         try:
             self._models[spec.name] = models_used(spec, self._weights)
-            if spec.codec == AUTOENCODER:
-                from semlink.evaluate.autoencoder import AutoencoderCeiling  # noqa: PLC0415 - imports torch
-
-                return AutoencoderCeiling()
             return load_baseline(spec.codec) if spec.is_classical else make_link_codec(spec, pipeline)
         except SetupError as error:
             self.found.unavailable[spec.name] = str(error)

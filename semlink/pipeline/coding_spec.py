@@ -31,8 +31,6 @@ from shared.errors import ConfigError, UnknownNameError
 from shared.hub.registry import is_file_name, load_profile
 from shared.streams import WORD_STREAMS, StreamKind
 
-AUTOENCODER: Final = "autoencoder"
-"""A codec of the evaluation only: the pocket decoder's autoencoder alone, an upper bound of its quality."""
 REAL_ESRGAN: Final = "real-esrgan"
 """A decoder of the evaluation only: Real-ESRGAN as published, in place of the link's own restorer."""
 OPTION_NAMES: Final = ("steps", "fidelity", "seed", "drop", "captioner")
@@ -62,9 +60,9 @@ class CodingSpec:
     Args:
         name: the text as written.
         source: the text before the channel code. Specifications of one source make the same bytes at equal budgets.
-        codec: a codec of the link, a classical codec, ``vvc`` or ``autoencoder``.
+        codec: a codec of the link, a classical codec or ``vvc``.
         decoder: what decodes the link's streams; empty: the receiver's default decoder.
-        steps: steps of the flow; None: the decoder's default.
+        steps: steps of the decoder; None: the decoder's default.
         fidelity: 0 to 1; None: the decoder's choice.
         seed: of the decoder's noise.
         dropped: streams that are removed before decoding. Their bytes still count.
@@ -125,12 +123,12 @@ def parse_coding_spec(name: str) -> CodingSpec:
     """
     source, channel_code, mcs_index = _split_channel_code(name)
     codec, at, rest = source.partition("@")
-    if codec in (*BASELINES, VVC, AUTOENCODER):
+    if codec in (*BASELINES, VVC):
         if at:
             raise ConfigError(f"{name}: {codec} has a decoder of its own; leave '@{rest}' out")
         return CodingSpec(name, source, codec, channel_code=channel_code, mcs_index=mcs_index)
     if codec not in (link_codecs := codecs()):
-        known = ", ".join([*BASELINES, VVC, AUTOENCODER, *link_codecs])
+        known = ", ".join([*BASELINES, VVC, *link_codecs])
         raise UnknownNameError(f"unknown codec '{codec}'; known are {known}")
     decoder, _, options = rest.partition(":")
     decoders = *decoder_names(), REAL_ESRGAN

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from receiver.metrics.names import MEASURES, PATCH_FID
 from semlink.evaluate.pictures import describe_notes
 from semlink.evaluate.summary import FRAMING
-from semlink.pipeline.coding_spec import AUTOENCODER
 from semlink.report.style import label_measure, legend_columns, line_style, plain_label
 from semlink.report.text import format_count, format_number, markdown_table
 from shared.streams import StreamKind
@@ -161,10 +160,6 @@ def _draw_codec(panel: Any, averages: Sequence[Average], name: str, most: int, s
     points = sorted(
         (one.bpp, value, len(one.pictures) < most) for one in averages if (value := one.measures.get(name)) is not None
     )
-    if averages[0].codec == AUTOENCODER:  # its quality does not depend on the budget
-        for _, value, _ in points:
-            panel.axhline(value, label=plain_label(AUTOENCODER), color="black", linestyle="--", linewidth=1)
-        return
     panel.plot([x for x, _, _ in points], [y for _, y, _ in points], label=plain_label(averages[0].codec), **style)
     hollow = [(x, y) for x, y, fewer in points if fewer]
     panel.plot([x for x, _ in hollow], [y for _, y in hollow], **style | {"linestyle": "none", "mfc": "white"})

@@ -14,7 +14,6 @@ from semlink.baselines.vvc import VVC
 from semlink.client.settings import FILE_ENDINGS, read_profile
 from semlink.evaluate.pictures import MIN_FILE_BYTES, OriginalReader, find_pictures
 from semlink.pipeline.coding_spec import (
-    AUTOENCODER,
     REAL_ESRGAN,
     ChannelCode,
     CodingSpec,
@@ -192,7 +191,7 @@ def check_sweepable(codec: CodingSpec) -> None:
     Raises:
         ConfigError: it cannot.
     """
-    if codec.codec in (VVC, AUTOENCODER):
+    if codec.codec == VVC:
         raise ConfigError(f"{codec.name}: {codec.codec} makes no file to send over a channel; leave it out")
     if codec.decoder == REAL_ESRGAN:
         raise ConfigError(f"{codec.name}: decoder {REAL_ESRGAN} is for semlink evaluate only; leave it out")

@@ -1,1 +1,1 @@
-"""Recipes for the weights of the pocket decoder: restorer, autoencoder, flow."""
+"""Recipes for the weights of the pocket decoder: restorer, refiner, fallback synthesis, pseudo-words."""

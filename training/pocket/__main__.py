@@ -15,7 +15,7 @@ from training.processes import main_process_first
 
 RUNS = REPOSITORY / "runs" / "pocket"
 SHIPPED = REPOSITORY / "models" / "pocket"
-STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune", "fallback", "refiner")
+STAGES = ("restorer", "spw", "fallback", "refiner")
 PAIRS, PRECOMPUTED = 6000, 4500
 
 
@@ -42,7 +42,6 @@ def _parse_arguments() -> argparse.Namespace:
     add_plan_options(train, muon_rate=positive)
     commands.add_parser("counts", help="write the tables that tokens are coded by")
     export = commands.add_parser("export", help="write the newest weights of all stages into --weights")
-    export.add_argument("--sigma", type=float, default=0.05, help="noise at the flow's start, as trained")
     export.add_argument("--steps", type=int, default=0, help="the decoder's default steps")
     export.add_argument("--fidelity", type=float, default=0.5, help="the decoder's default fidelity")
     return parser.parse_args()
@@ -76,8 +75,8 @@ def _run(arguments: argparse.Namespace) -> None:
         bits = stages.write_token_counts(pairs, arguments.runs, arguments.weights, arguments.precompute)
         print(f"{bits:.2f} bits a token")
     else:
-        settings = {name: getattr(arguments, name) for name in ("sigma", "steps", "fidelity")}
-        stages.export(arguments.runs, arguments.weights, pairs, **settings)
+        settings = {name: getattr(arguments, name) for name in ("steps", "fidelity")}
+        stages.export(arguments.runs, arguments.weights, **settings)
 
 
 def main() -> int:

@@ -23,7 +23,7 @@ from receiver.pocket.synthesis import load_synthesis
 from shared.latent.layout import CHANNEL_COUNTS, LATENT_CHANNELS
 from shared.tokens.stream import TokenKind
 from training.channel_dropout import draw_channel_mask
-from training.pocket.flow import RSRT_SHARE, TOKEN_COUNTS
+from training.pocket.stream_subsets import PSEUDO_WORD_COUNTS
 from training.report import draw_grid
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from sender.extractors.token_network import TokenNetwork
     from training.pocket.precomputed import Precomputed
 
+RSRT_SHARE = 0.5
+"""Share of the crops whose tokens are RSRTs (reconstruction-aware semantic residual tokens); the others have SPWs."""
 STREAMS = ("LATENT", "REGIONS", "CAPTION", "TOKENS")
 """Columns of ``given``."""
 KEPT = (0.6, 0.5, 0.6, 0.5)
@@ -113,7 +115,7 @@ class FallbackRecipe:
             "count": torch.from_numpy(rng.choice(CHANNEL_COUNTS, count)),
             "by_rule": torch.from_numpy(rng.random(count) < BY_RULE),
             "kind": torch.from_numpy((rng.random(count) < RSRT_SHARE).astype(np.int64)),
-            "tokens": torch.tensor(rng.choice(TOKEN_COUNTS)),
+            "tokens": torch.tensor(rng.choice(PSEUDO_WORD_COUNTS)),
         }
 
     def validation(self, network: nn.Module) -> tuple[dict[str, float], Image.Image]:

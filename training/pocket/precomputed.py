@@ -1,7 +1,7 @@
 """Outputs of the frozen networks for every training pair, computed once and cached.
 
-The flow and the token networks are small compared with restorer, autoencoder and image features; without those in the
-loop, a step takes a hundredth of the time.
+Token networks and fallback synthesis are small compared with the image features; without those in the loop, a step
+takes a hundredth of the time.
 """
 
 from __future__ import annotations
@@ -9,16 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, fields
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from receiver.pocket.devices import autocast
-from receiver.pocket.networks import RESTORER_NOISE, to_latent
-from training.pocket.pairs import to_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +22,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from receiver.pocket.networks import PocketNetworks
     from training.pocket.pairs import Pairs
 
 CHUNK = 8
@@ -34,16 +29,10 @@ CHUNK = 8
 
 @dataclass(frozen=True)
 class Precomputed:
-    """Memory-mapped arrays over N pairs. Crops are 224×224, latents 28×28."""
+    """Memory-mapped arrays over N pairs of crops of 224×224 pixels."""
 
     picture: NDArray[np.uint8]
     """``[N, 224, 224, 3]``"""
-    restored: NDArray[np.uint8]
-    """``[N, 224, 224, 3]``: the restored HCI."""
-    start: NDArray[np.float16]
-    """``[N, 16, 28, 28]``: latent of the restored HCI."""
-    end: NDArray[np.float16]
-    """``[N, 16, 28, 28]``: latent of the picture."""
     seen: NDArray[np.float16]
     """``[N, 64, 1280]``: image features of the picture."""
     seen_hci: NDArray[np.float16]
@@ -65,8 +54,7 @@ class Precomputed:
     def rows(self, indices: NDArray[np.int64]) -> dict[str, Tensor]:
         """Return the rows ``indices`` as float32 tensors; pictures are ``[B, 3, 224, 224]``, 0 to 1."""
         made = {field.name: torch.from_numpy(getattr(self, field.name)[indices]).float() for field in fields(self)}
-        for name in ("picture", "restored"):
-            made[name] = made[name].permute(0, 3, 1, 2) / 255
+        made["picture"] = made["picture"].permute(0, 3, 1, 2) / 255
         return made
 
 
@@ -132,26 +120,3 @@ def _compute_digest(pairs: Pairs) -> str:
     for index in range(0, len(pairs), max(1, -(-len(pairs) // 8))):
         digest.update(pairs.pictures[index].tobytes() + pairs.quarters[index].tobytes())
     return digest.hexdigest()
-
-
-def make_network_source(networks: PocketNetworks) -> Source:
-    """Return the source of restored pictures and latents."""
-    digest = hashlib.sha256()
-    for network in (networks.restorer, networks.autoencoder.encoder):
-        for value in network.state_dict().values():
-            digest.update(value.half().numpy().tobytes())
-    return Source("networks", digest.hexdigest(), partial(_run_networks, networks))
-
-
-@torch.inference_mode()
-def _run_networks(networks: PocketNetworks, pairs: Pairs, seed: int) -> dict[str, NDArray[Any]]:
-    batch = to_batch((pairs.pictures, pairs.quarters))
-    noise = torch.randn(batch["quarter"].shape, generator=torch.Generator().manual_seed(seed))
-    with autocast(torch.device("cpu")):
-        restored = networks.restorer(batch["quarter"] + RESTORER_NOISE * noise).float().clamp(0, 1)
-        start, end = (to_latent(networks.autoencoder, part).float() for part in (restored, batch["picture"]))
-    return {
-        "restored": (restored * 255).round().byte().permute(0, 2, 3, 1).numpy(),
-        "start": start.half().numpy(),
-        "end": end.half().numpy(),
-    }

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shared.tokens.stream import MAX_TOKENS, QUANTISER_LEVELS
-from training.pocket.flow import TOKEN_COUNTS
+from training.pocket.stream_subsets import PSEUDO_WORD_COUNTS
 from training.report import draw_grid
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class PseudoWordRecipe:
         del side
         rows = np.sort(rng.integers(len(self._evidence), size=count))
         seen = torch.from_numpy(self._evidence.seen[rows]).float()
-        return {"seen": seen, "count": torch.tensor(rng.choice(TOKEN_COUNTS))}
+        return {"seen": seen, "count": torch.tensor(rng.choice(PSEUDO_WORD_COUNTS))}
 
     def validation(self, network: nn.Module) -> tuple[dict[str, float], Image.Image]:
         """Return the measures over held-out pictures per number of tokens, and those pictures."""
@@ -82,7 +82,7 @@ class PseudoWordRecipe:
         seen = torch.from_numpy(np.array(self._held_out.seen)).float().to(device)
         measures: dict[str, float] = {}
         with torch.inference_mode():
-            for count in TOKEN_COUNTS:
+            for count in PSEUDO_WORD_COUNTS:
                 found = network({"seen": seen, "count": torch.tensor(count)})
                 measures |= {f"{name}_{count}": round(float(value), 4) for name, value in found.items()}
         shown = torch.from_numpy(self._held_out.picture[:SHOWN]).permute(0, 3, 1, 2).float() / 255

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 
 from receiver.pocket.esrgan import load_real_esrgan
 from receiver.pocket.fallback import FallbackSynthesis
-from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet, to_latent
+from receiver.pocket.networks import PocketNetworks
 from receiver.pocket.prompt import PromptEmbedding
 from receiver.pocket.refiner import Refiner
 from receiver.pocket.synthesis import load_synthesis
@@ -21,12 +20,10 @@ from sender.extractors.tokens import load_token_network, new_token_network, save
 from shared.tokens.stream import TokenKind
 from training.data import VALIDATION_FILE
 from training.loop import Plan, Recipe, load_trained_weights
-from training.pocket.autoencoder import AutoencoderRecipe
 from training.pocket.fallback import FallbackRecipe
-from training.pocket.flow import FlowRecipe
 from training.pocket.losses import Weights
-from training.pocket.pairs import Pairs, prepare_choices, prepare_pairs, to_batch
-from training.pocket.precomputed import make_network_source, prepare_precomputed
+from training.pocket.pairs import Pairs, prepare_choices, prepare_pairs
+from training.pocket.precomputed import prepare_precomputed
 from training.pocket.pseudo_words import PseudoWordRecipe
 from training.pocket.refiner import RefinerRecipe
 from training.pocket.refiner_sources import prepare_refiner_pairs
@@ -45,27 +42,19 @@ if TYPE_CHECKING:
     from training.pocket.frozen_extractors import FrozenExtractors
     from training.pocket.precomputed import Precomputed
 
-STAGES = ("restorer", "autoencoder", "spw", "flow", "finetune", "fallback", "refiner")
-NETWORKS = ("restorer", "autoencoder", "unet", "controlnet", "prompt_embedding", "fallback")
-SIGMA = 0.05
+STAGES = ("restorer", "spw", "fallback", "refiner")
+NETWORKS = ("restorer", "refiner", "prompt_embedding", "fallback")
 HELD_OUT = 24
-MEASURED = 64
 SEED = 1
 
 PLANS = {
     "restorer": Plan(steps=20_000, batch=4, side=128, rate=1e-4),
-    "autoencoder": Plan(steps=40_000, batch=8, side=96, rate=1e-3, muon_rate=2e-3),
     "spw": Plan(steps=20_000, batch=64, rate=1e-3, precision="no"),
-    "flow": Plan(steps=40_000, batch=16, rate=3e-4, muon_rate=5e-4),
-    "finetune": Plan(steps=20_000, batch=4, rate=1e-4, muon_rate=3e-4),
     "fallback": Plan(steps=20_000, batch=32, rate=1e-3, precision="no"),
     "refiner": Plan(steps=40_000, batch=4, rate=4e-4, sample_every=2000),
 }
 WEIGHTS = {
     "restorer": Weights(),
-    "autoencoder": Weights(lpips_alex=0.0, lpips_vgg=0.1, dists=0.2),
-    "flow": Weights(),
-    "finetune": Weights(),
     # LPIPS-Alex rewards etched strokes on even areas, so it weighs less.
     "refiner": Weights(lpips_alex=0.25),
 }
@@ -95,11 +84,9 @@ def make_recipe(stage: str, pairs: Pairs, held_out: Pairs, runs: Path, shipped: 
     Raises:
         SetupError: weights that it needs are missing or damaged.
     """
-    networks = load_newest_networks(runs, shipped, pairs, stages=STAGES[: STAGES.index(stage)])
+    networks = load_newest_networks(runs, shipped, stages=STAGES[: STAGES.index(stage)])
     if stage == "restorer":
         return RestorerRecipe(pairs, held_out, networks.restorer, WEIGHTS[stage])
-    if stage == "autoencoder":
-        return AutoencoderRecipe(pairs, held_out, networks.autoencoder, WEIGHTS[stage])
     if stage == "refiner":
         return make_refiner_recipe(pairs[:count], held_out, networks, runs, shipped)
     return _make_precomputed_recipe(stage, pairs, held_out, networks, runs, shipped, count)
@@ -111,14 +98,12 @@ def _make_precomputed_recipe(
     from training.pocket.frozen_extractors import FrozenExtractors  # noqa: PLC0415 - the first stages do without
 
     extractors = FrozenExtractors()
-    precomputed = load_precomputed(networks, extractors, pairs, runs / "precomputed", count)
-    validation = load_precomputed(networks, extractors, held_out, runs / "precomputed-val", len(held_out))
+    precomputed = load_precomputed(extractors, pairs, runs / "precomputed", count)
+    validation = load_precomputed(extractors, held_out, runs / "precomputed-val", len(held_out))
     tokens = load_token_networks(runs, shipped.parent / "tokens")
     if stage == "spw":
         return PseudoWordRecipe(precomputed, validation, tokens[TokenKind.SPW], extractors.classifier)
-    if stage == "fallback":
-        return FallbackRecipe(precomputed, validation, networks.fallback, tokens)
-    return FlowRecipe(precomputed, validation, networks, tokens, WEIGHTS[stage], end_to_end=stage == "finetune")
+    return FallbackRecipe(precomputed, validation, networks.fallback, tokens)
 
 
 def make_refiner_recipe(
@@ -133,23 +118,19 @@ def make_refiner_recipe(
     codebook = runs / CODEBOOK
     trained = prepare_refiner_pairs(networks, streams, pairs, runs / "restored", codebook, TRAINED_STRIDE)
     validation = prepare_refiner_pairs(networks, streams, held_out, runs / "restored-val", codebook, HELD_OUT_STRIDE)
-    with _fix_seed():
-        return RefinerRecipe(trained, validation, Refiner(), networks.prompt_embedding, WEIGHTS["refiner"])
+    return RefinerRecipe(trained, validation, networks.refiner, networks.prompt_embedding, WEIGHTS["refiner"])
 
 
-def load_precomputed(
-    networks: PocketNetworks, extractors: FrozenExtractors, pairs: Pairs, folder: Path, count: int
-) -> Precomputed:
+def load_precomputed(extractors: FrozenExtractors, pairs: Pairs, folder: Path, count: int) -> Precomputed:
     """Return the outputs of the frozen networks for the first ``count`` pairs, cached in ``folder``."""
-    return prepare_precomputed([make_network_source(networks), *extractors.make_sources()], pairs, folder, count)
+    return prepare_precomputed(extractors.make_sources(), pairs, folder, count)
 
 
 def write_token_counts(pairs: Pairs, runs: Path, shipped: Path, count: int) -> float:
     """Write the tables that tokens are coded by, and return the mean bits of a token over both kinds and all places."""
     from training.pocket.frozen_extractors import FrozenExtractors  # noqa: PLC0415
 
-    networks = load_newest_networks(runs, shipped, pairs, stages=STAGES[:2])
-    precomputed = load_precomputed(networks, FrozenExtractors(), pairs, runs / "precomputed", count)
+    precomputed = load_precomputed(FrozenExtractors(), pairs, runs / "precomputed", count)
     counts = count_tokens(load_token_networks(runs, shipped.parent / "tokens"), precomputed)
     np.save(TABLE, counts)
     return float(measure_bits_per_token(counts).mean())
@@ -171,7 +152,7 @@ def load_token_networks(runs: Path, shipped: Path) -> dict[TokenKind, TokenNetwo
     return networks
 
 
-def load_newest_networks(runs: Path, shipped: Path, pairs: Pairs, stages: tuple[str, ...] = STAGES) -> PocketNetworks:
+def load_newest_networks(runs: Path, shipped: Path, stages: tuple[str, ...] = STAGES) -> PocketNetworks:
     """Return the newest networks: those in ``shipped`` (else untrained ones), replaced by what ``stages`` trained."""
     shipped_too = (shipped / "config.json").exists()
     networks = load_networks(shipped, torch.device("cpu"), torch.float32) if shipped_too else _make_untrained()
@@ -182,8 +163,6 @@ def load_newest_networks(runs: Path, shipped: Path, pairs: Pairs, stages: tuple[
         weights = load_trained_weights(checkpoint)
         for name in NETWORKS:
             getattr(networks, name).load_state_dict(_select_part(weights, f"{name}."), strict=False)
-        if stage == "autoencoder":
-            _normalise_latents(networks, pairs)
     for name in NETWORKS:
         getattr(networks, name).requires_grad_(requires_grad=True)
     return networks
@@ -193,10 +172,9 @@ def _select_part(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
 
 
-def export(runs: Path, shipped: Path, pairs: Pairs, *, sigma: float, steps: int, fidelity: float) -> None:
+def export(runs: Path, shipped: Path, *, steps: int, fidelity: float) -> None:
     """Write the newest networks into ``shipped``, with the decoder's defaults and each stage's log."""
-    networks = replace(load_newest_networks(runs, shipped, pairs), sigma=sigma)
-    save_networks(networks, shipped, steps=steps, fidelity=fidelity)
+    save_networks(load_newest_networks(runs, shipped), shipped, steps=steps, fidelity=fidelity)
     for kind, network in load_token_networks(runs, shipped.parent / "tokens").items():
         save_token_network(network, shipped.parent / "tokens", kind)
     for stage in STAGES:
@@ -210,17 +188,7 @@ def export(runs: Path, shipped: Path, pairs: Pairs, *, sigma: float, steps: int,
 
 def _make_untrained() -> PocketNetworks:
     with _fix_seed():
-        unet = new_unet()
-        return PocketNetworks(
-            load_real_esrgan(),
-            new_autoencoder(),
-            unet,
-            new_controlnet(unet),
-            PromptEmbedding(),
-            FallbackSynthesis(),
-            load_synthesis(),
-            SIGMA,
-        )
+        return PocketNetworks(load_real_esrgan(), Refiner(), PromptEmbedding(), FallbackSynthesis(), load_synthesis())
 
 
 @contextmanager
@@ -229,14 +197,3 @@ def _fix_seed() -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         yield
-
-
-def _normalise_latents(networks: PocketNetworks, pairs: Pairs) -> None:
-    """Set the autoencoder's scale so that latents have about unit variance, which the flow's noise has too."""
-    autoencoder = networks.autoencoder
-    picture = to_batch((pairs.pictures[:MEASURED], pairs.quarters[:MEASURED]))["picture"]
-    with torch.inference_mode():
-        deviation = float(
-            torch.cat([to_latent(autoencoder, picture[i : i + 8]) for i in range(0, len(picture), 8)]).std()
-        )
-    autoencoder.register_to_config(scaling_factor=round(autoencoder.config.scaling_factor / deviation, 4))

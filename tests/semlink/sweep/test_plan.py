@@ -14,7 +14,6 @@ from shared.picture import encode_png
     ("name", "message"),
     [
         ("hci+ideal", r"write hci\+ldpc:best"),
-        ("autoencoder", "makes no file to send"),
         ("vvc", "makes no file to send"),
         ("hci@real-esrgan", "for semlink evaluate only"),
     ],
