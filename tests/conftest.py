@@ -75,31 +75,11 @@ def exchanged() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def tiny_pocket_folder(tmp_path_factory) -> Path:
     """Weights of a pocket decoder in miniature: real networks, untrained, quick."""
-    import torch
-
-    from receiver.pocket.fallback import FallbackSynthesis
-    from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet
-    from receiver.pocket.prompt import PromptEmbedding
-    from receiver.pocket.rrdbnet import RRDBNet
-    from receiver.pocket.synthesis import LatentSynthesis
     from receiver.pocket.weights import save_networks
+    from tests.tiny_pocket import make_tiny_networks
 
     folder = tmp_path_factory.mktemp("pocket")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        unet = new_unet((32, 32, 32))
-        restorer = RRDBNet(width=16, growth=8, depth=1)
-        networks = PocketNetworks(
-            restorer,
-            new_autoencoder(),
-            unet,
-            new_controlnet(unet),
-            PromptEmbedding(),
-            FallbackSynthesis(),
-            LatentSynthesis(),
-            sigma=0.2,
-        )
-    save_networks(networks, folder)
+    save_networks(make_tiny_networks(), folder)
     return folder
 
 

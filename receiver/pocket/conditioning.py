@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from receiver.pocket.prompt import Prompt, batch_prompts
-from receiver.pocket.refiner import BLOCK, CODE_STRIDE, COARSE, Places
+from receiver.pocket.refiner import BLOCK, COARSE, CODE_STRIDE, Places
 from shared.latent.layout import LATENT_CHANNELS
 from shared.regions.region import MASK_SIDE, REGIONS_MAX
 from shared.text import TEXT_WIDTH

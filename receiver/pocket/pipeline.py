@@ -165,7 +165,8 @@ class PocketPipeline:
                 pixels, features, masks = tile.tensor_split([PIXEL_CHANNELS, tile.shape[1] - masks_count], dim=1)
                 state, restored = functional.pixel_shuffle(pixels, COARSE).chunk(2, 1)
                 allowed = limit_regions(prompt.given, masks, 1)
-                return refiner(state, restored, time, embedded, allowed, features.to(self.dtype))
+                predicted: Tensor = refiner(state, restored, time, embedded, allowed, features.to(self.dtype))
+                return predicted
 
             pixels = functional.pixel_unshuffle(torch.cat([state, restored], 1), COARSE)
             inputs = torch.cat([pixels, guides], 1)

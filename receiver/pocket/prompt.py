@@ -102,7 +102,7 @@ class PromptEmbedding(SavedNetwork):
     def forward(self, prompt: Prompt) -> Tensor:
         """Return the prompt tokens ``[B, 1 + C + N + 3, width]``; the first, the null token, is zero."""
         batch, count, _ = prompt.codes.shape
-        width = self.config["width"]
+        width = self.caption.out_features
         rows = torch.arange(batch, device=prompt.codes.device)
         kinds = prompt.kinds.to(rows.device)
         tokens = self.tokens(prompt.codes).view(batch, count, len(TokenKind), width)[rows, :, kinds]

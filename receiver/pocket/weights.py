@@ -50,7 +50,8 @@ def load_networks(folder: Path, device: torch.device, dtype: torch.dtype | None 
         )
     dtype = dtype or compute_dtype(device)
     loaded = {
-        FIELDS.get(name, name): _load_network(folder / name, config.sha256.get(name), device, dtype) for name in NETWORKS
+        FIELDS.get(name, name): _load_network(folder / name, config.sha256.get(name), device, dtype)
+        for name in NETWORKS
     }
     loaded["fallback"].float()  # small, and rounding would change its colours
     return PocketNetworks(**loaded, synthesis=load_synthesis().to(device))

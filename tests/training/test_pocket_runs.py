@@ -247,8 +247,7 @@ def test_one_picture_is_too_few(folder, tmp_path):
 
 
 def test_what_ships_has_the_curve_of_each_stage(tiny_pocket_folder, tmp_path):
-    from receiver.pocket.weights import load_networks
-    from training.pocket.pairs import Pairs
+    from receiver.pocket.config import read_config
     from training.pocket.stages import export
 
     shipped = Path(shutil.copytree(tiny_pocket_folder, tmp_path / "shipped"))
@@ -256,11 +255,10 @@ def test_what_ships_has_the_curve_of_each_stage(tiny_pocket_folder, tmp_path):
     log.parent.mkdir(parents=True)
     rows = [{"step": step, "minutes": step / 10, "loss": 1 / step} for step in range(10, 201, 10)]
     log.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 210, "lo')
-    nothing = np.zeros((0, 224, 224, 3), np.uint8)
-    export(tmp_path / "runs", shipped, Pairs(nothing, nothing, ()), sigma=0.3, steps=0, fidelity=0.25)
+    export(tmp_path / "runs", shipped, steps=3, fidelity=0.25)
     kept = [json.loads(line)["step"] for line in (shipped / "log-restorer.jsonl").read_text().splitlines()]
     assert kept == [50, 100, 150, 200]
     with Image.open(shipped / "loss-restorer.png") as plot:
         assert plot.format == "PNG"
-    assert not (shipped / "loss-flow.png").exists()
-    assert load_networks(shipped, torch.device("cpu")).sigma == 0.3
+    assert not (shipped / "loss-refiner.png").exists()
+    assert (read_config(shipped).steps, read_config(shipped).fidelity) == (3, 0.25)

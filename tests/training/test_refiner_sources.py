@@ -7,6 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.training.tiny_refiner import make_refiner
+
 pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers' own
 
 
@@ -37,10 +39,7 @@ def networks():
     from receiver.pocket.synthesis import load_synthesis
 
     torch.manual_seed(0)
-    none = torch.nn.Identity()
-    return PocketNetworks(
-        RRDBNet(8, 4, 1), none, none, none, PromptEmbedding(), FallbackSynthesis(), load_synthesis(), 0.05
-    )
+    return PocketNetworks(RRDBNet(8, 4, 1), make_refiner(), PromptEmbedding(), FallbackSynthesis(), load_synthesis())
 
 
 def make_coded_pairs(count):

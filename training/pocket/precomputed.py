@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path

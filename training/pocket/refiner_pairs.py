@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from receiver.pocket.lanczos import resize
-from receiver.pocket.refiner import BLOCK, CODE_STRIDE, COARSE
+from receiver.pocket.refiner import BLOCK, COARSE, CODE_STRIDE
 from shared.latent.layout import LATENT_CHANNELS
 from training.pocket.pairs import SIDE
 from training.pocket.stream_subsets import Start, Subset, Words, draw_start, draw_subset, lose_codes

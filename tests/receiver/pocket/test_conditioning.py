@@ -8,9 +8,9 @@ import torch
 
 from receiver.decoders.base import DecodeOptions
 from receiver.guidance import Guidance
-from receiver.pocket.conditioning import Conditioning, batch_maps, batch_text, make_conditioning
-from receiver.pocket.networks import attention_mask, control_image
+from receiver.pocket.conditioning import Conditioning, batch_places, batch_text, make_conditioning
 from receiver.pocket.pipeline import PocketPipeline
+from receiver.pocket.prompt import limit_regions
 from receiver.pocket.weights import load_networks
 from shared.bitstream import PictureHeader
 from shared.regions.coder import decode_regions, encode_regions
@@ -36,7 +36,13 @@ ALL = {
     "tokens": (TokenKind.RSRT, torch.full((8, 3), 0.5)),
     "regions": region(slice(0, 4)),
     "latent": torch.ones(32, 6, 8),
+    "hci_received": torch.eye(8)[None, None],
 }
+
+
+def with_channels(one: Conditioning) -> Conditioning:
+    """Count all latent channels as received, where there are any."""
+    return one if one.latent is None else replace(one, received=torch.ones(32))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +53,9 @@ def picture_of(weights, guidance_for):
     hci = guidance_for(*SIZE).hci.pixels
 
     def decode(*batch: Conditioning) -> torch.Tensor:
-        return pipeline.decode_batch([hci] * len(batch), [0] * len(batch), *SIZE, 1, batch)
+        return pipeline.decode_batch(
+            [hci] * len(batch), [0] * len(batch), *SIZE, 1, [with_channels(one) for one in batch]
+        )
 
     return decode
 
@@ -78,10 +86,8 @@ def test_the_same_codes_give_different_pictures_as_spw_and_as_rsrt(picture_of):
 
 def test_the_text_of_a_region_acts_inside_its_mask():
     batch = [Conditioning(regions=region(slice(0, 4)), caption=vectors(2))]
-    latent, masks, given = batch_maps(batch, 16, 24)
-    control = control_image(torch.zeros(1, 16, 16, 24), latent, masks, torch.cat([torch.ones(1, 1), given], 1))
-    prompt = batch_text(batch)
-    reach = attention_mask(prompt.given, control)[0].view(4, 6, -1)
+    prompt, places = batch_text(batch), batch_places(batch, 4, 6, has_hci=True)
+    reach = limit_regions(prompt.given, places.regions, 4)[0].view(4, 6, -1)
     assert prompt.given.tolist() == [[1, 1, 1, 1, 0, 0]]
     assert reach[..., :3].min() == 1
     assert reach[:2, :, 3].min() == 1
@@ -117,9 +123,21 @@ def test_a_region_without_text_gives_no_prompt_token():
     assert torch.equal(prompt.regions[0, 0], text.sentence("dog"))
 
 
-def test_a_lost_stream_is_zero_in_the_control_image():
-    hci, latent, masks = (torch.ones(2, channels, 4, 4) for channels in (16, 32, 3))
-    control = control_image(hci, latent, masks, torch.tensor([[1.0, 0, 0], [0, 1, 1]]))
-    assert control[0, 16:51].abs().max() == 0
-    assert control[1, :16].abs().max() == 0
-    assert np.array_equal(control[:, 51:, 0, 0], [[1, 0, 0], [0, 1, 1]])
+def test_a_lost_stream_is_zero_in_the_places():
+    some = with_channels(Conditioning(latent=torch.ones(32, 3, 5), regions=region(slice(0, 4))))
+    places = batch_places([Conditioning(), some], 4, 6, has_hci=True)
+    assert (places.codes == -1).all()
+    assert not any(part[0].any() for part in (places.latent, places.received, places.regions))
+    assert places.latent[1].min() == 1  # beyond the picture, the last row and column repeat
+    assert places.regions[1, 0, :8].min() == 1
+    assert places.hci.min() == 1
+    assert not batch_places([some], 4, 6, has_hci=False).hci.any()
+
+
+def test_lost_slices_are_zero_in_the_mask_of_the_hci():
+    mask = torch.ones(1, 1, 4, 6)
+    mask[..., 3:] = 0
+    places = batch_places([Conditioning(hci_received=mask)], 4, 6, has_hci=True)
+    assert places.hci.shape == (1, 1, 16, 24)
+    assert places.hci[..., :12].min() == 1
+    assert not places.hci[..., 12:].any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
@@ -14,24 +15,12 @@ from hypothesis import strategies as st
 from receiver.decoders.base import DecodeOptions
 from receiver.pocket.config import read_config, weights_folder
 from receiver.pocket.decoder import PocketDecoder
-from receiver.pocket.diffusers_import import AutoencoderDC, ControlNetModel, UNet2DConditionModel
-from receiver.pocket.fallback import FallbackSynthesis
-from receiver.pocket.prompt import PromptEmbedding
-from receiver.pocket.rrdbnet import RRDBNet
 from receiver.pocket.synthesis import load_synthesis
-from receiver.pocket.weights import DIFFUSERS, FIELDS, WEIGHTS_NAME, load_networks, save_networks
+from receiver.pocket.weights import NETWORKS, WEIGHTS_NAME, load_networks, save_networks
 from shared.errors import SetupError
 from shared.torch_devices import select_device
 
 CPU = torch.device("cpu")
-NETWORKS = {
-    "restorer": RRDBNet,
-    "autoencoder": AutoencoderDC,
-    "unet": UNet2DConditionModel,
-    "controlnet": ControlNetModel,
-    "words": PromptEmbedding,
-    "sketch": FallbackSynthesis,
-}
 
 
 @pytest.fixture
@@ -51,22 +40,13 @@ def message_of(folder) -> str:
 
 def test_saved_networks_load_again(weights, tmp_path):
     networks = load_networks(weights, CPU, torch.float32)
-    assert networks.sigma == 0.2
     assert read_config(weights).steps == 2
     assert read_config(weights).fidelity == 0.5
     save_networks(networks, tmp_path / "again", steps=2, fidelity=0.5)
     files = [path.relative_to(weights) for path in weights.rglob("*") if path.is_file()]
-    assert len(files) == 13
+    assert len(files) == 9
     for path in files:
         assert (tmp_path / "again" / path).read_bytes() == (weights / path).read_bytes()
-
-
-@pytest.mark.parametrize("name", DIFFUSERS)
-def test_diffusers_loads_its_networks_itself(weights, name):
-    theirs = NETWORKS[name].from_pretrained(weights / name, low_cpu_mem_usage=False).state_dict()
-    ours = getattr(load_networks(weights, CPU, torch.float32), FIELDS.get(name, name)).state_dict()
-    assert theirs.keys() == ours.keys()
-    assert all(torch.equal(theirs[key].float(), ours[key]) for key in ours)
 
 
 def test_no_local_path_is_written(weights):
@@ -75,7 +55,7 @@ def test_no_local_path_is_written(weights):
 
 
 def test_weights_are_half_precision_on_disk(weights):
-    tensors = safetensors.torch.load_file(weights / "unet" / WEIGHTS_NAME)
+    tensors = safetensors.torch.load_file(weights / "refiner" / WEIGHTS_NAME)
     assert {value.dtype for value in tensors.values()} == {torch.float16}
 
 
@@ -102,7 +82,7 @@ def test_a_missing_file_is_named(copy, name, file):
 
 
 def test_a_git_lfs_pointer_is_refused(copy):
-    (copy / "unet" / WEIGHTS_NAME).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    (copy / "refiner" / WEIGHTS_NAME).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     assert "git lfs pull" in message_of(copy)
 
 
@@ -132,9 +112,9 @@ def test_damaged_weights_are_refused_or_unchanged(weights, tmp_path_factory, dat
 
 
 def test_the_hash_finds_a_changed_number(copy):
-    path = copy / "unet" / WEIGHTS_NAME
+    path = copy / "refiner" / WEIGHTS_NAME
     path.write_bytes(flipped(path.read_bytes(), 8 * path.stat().st_size - 12))
-    assert f"unet/{WEIGHTS_NAME} is damaged, its SHA-256 is not the one in config.json" in message_of(copy)
+    assert f"refiner/{WEIGHTS_NAME} is damaged, its SHA-256 is not the one in config.json" in message_of(copy)
 
 
 def test_weights_without_hashes_load(copy):
@@ -142,12 +122,12 @@ def test_weights_without_hashes_load(copy):
     config = json.loads(path.read_text())
     assert set(config.pop("sha256")) == set(NETWORKS)
     path.write_text(json.dumps(config))
-    assert load_networks(copy, CPU).sigma == 0.2
+    assert load_networks(copy, CPU).refiner.config == {"widths": [32, 32, 32]}
 
 
 def test_the_hint_names_the_environment_variable(copy, monkeypatch):
     monkeypatch.setenv("SEMLINK_POCKET", str(copy))
-    (copy / "unet" / WEIGHTS_NAME).unlink()
+    (copy / "refiner" / WEIGHTS_NAME).unlink()
     with pytest.raises(SetupError, match="set SEMLINK_POCKET to another folder, or unset it, use --decoder hci"):
         PocketDecoder("cpu").load()
 
@@ -183,25 +163,16 @@ def test_weights_of_another_network_are_refused(copy, change, said):
     assert said in message_of(copy)
 
 
-@pytest.mark.parametrize(
-    ("name", "key", "value"),
-    [
-        ("unet", "in_channels", 4),
-        ("unet", "cross_attention_dim", 768),
-        ("controlnet", "conditioning_channels", 3),
-        ("autoencoder", "latent_channels", 4),
-    ],
-)
-def test_networks_that_do_not_fit_together_are_refused(copy, name, key, value):
-    path = copy / name / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
-    assert f"{name}/config.json has {key} {value}; this version needs" in message_of(copy)
+def test_a_network_of_other_widths_than_its_weights_is_refused(copy):
+    path = copy / "refiner" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "widths": [32, 32, 64]}))
+    assert re.search(r"refiner/.* holds .* of \[\d+.*\] instead of \[\d+", message_of(copy))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize(
     "text",
-    ["", "7", "null", '"x"', '{"width": "wide", "in_channels": 3, "block_out_channels": 5, "act_fn": 1}', "\ud800"],
+    ["", "7", "null", '"x"', '{"width": "wide", "widths": 5}', "\ud800"],
 )
 def test_a_damaged_network_configuration_is_refused(copy, name, text):
     (copy / name / "config.json").write_bytes(text.encode("utf-8", "surrogatepass"))
@@ -210,7 +181,7 @@ def test_a_damaged_network_configuration_is_refused(copy, name, text):
 
 @pytest.mark.parametrize(
     "change",
-    [{"version": 2}, {"sigma": 0}, {"steps": 9}, {"fidelity": 2}, {"text_width": 7}, {"sigma": "a"}, {"more": 1}],
+    [{"version": 1}, {"steps": 9}, {"fidelity": 2}, {"text_width": 7}, {"steps": "a"}, {"sigma": 0.2}],
 )
 def test_a_configuration_outside_its_rules_is_refused(copy, change):
     path = copy / "config.json"
@@ -237,38 +208,11 @@ def test_devices_are_selected_by_name(weights, guidance_for):
 
 def test_weights_that_appear_later_load_without_a_new_decoder(copy, guidance_for):
     decoder = PocketDecoder("cpu", copy)
-    (copy / "unet").rename(copy / "away")
-    with pytest.raises(SetupError, match="unet"):
+    (copy / "refiner").rename(copy / "away")
+    with pytest.raises(SetupError, match="refiner"):
         decoder.reconstruct(guidance_for(64, 64), DecodeOptions())
-    (copy / "away").rename(copy / "unet")
+    (copy / "away").rename(copy / "refiner")
     assert decoder.reconstruct(guidance_for(64, 64), DecodeOptions()).pixels.shape == (64, 64, 3)
-
-
-@pytest.fixture
-def without_flow(copy):
-    """Weights whose default leaves the flow out, as those that ship."""
-    path = copy / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "steps": 0}))
-    return copy
-
-
-def test_networks_of_the_flow_load_when_they_are_first_used(without_flow, guidance_for):
-    path, guidance = without_flow / "autoencoder" / WEIGHTS_NAME, guidance_for(64, 64)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-1])
-    decoder = PocketDecoder("cpu", without_flow)
-    decoder.reconstruct(guidance, DecodeOptions(steps=0))
-    with pytest.raises(SetupError, match=r"autoencoder/.* is damaged"):
-        decoder.reconstruct(guidance, DecodeOptions(steps=1))
-    path.write_bytes(whole)
-    assert decoder.reconstruct(guidance, DecodeOptions(steps=1)).pixels.shape == (64, 64, 3)
-
-
-@pytest.mark.parametrize("file", ["config.json", WEIGHTS_NAME])
-def test_networks_that_are_not_used_must_be_there(without_flow, file):
-    (without_flow / "unet" / file).unlink()
-    with pytest.raises(SetupError, match=f"unet/{file} cannot be read"):
-        PocketDecoder("cpu", without_flow).load()
 
 
 def test_a_missing_latent_synthesis_is_one_line(tmp_path):

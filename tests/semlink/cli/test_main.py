@@ -97,9 +97,7 @@ def test_doctor_finds_what_the_link_needs(semlink_json):
     report = semlink_json("doctor")
     found = {line["item"]: line["found"] for line in report}
     assert {"python", "torch", "AV1 encoder", "AV1 decoder", "GPU"} <= found.keys()
-    assert re.fullmatch(
-        r"autoencoder, controlnet, restorer, sketch, unet, words: \d+ bytes; decodes on \w+", found["weights pocket"]
-    )
+    assert re.fullmatch(r"refiner, restorer, sketch, words: \d+ bytes; decodes on \w+", found["weights pocket"])
     packaged = {f"weights {name}": "load" for name in ("LPIPS-Alex", "LPIPS-VGG", "DISTS", "Real-ESRGAN")}
     assert packaged.items() <= found.items()
     assert all(line["ok"] for line in report)

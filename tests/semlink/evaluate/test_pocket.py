@@ -6,24 +6,18 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from receiver.pocket.fallback import FallbackSynthesis
-from receiver.pocket.networks import PocketNetworks, new_autoencoder, new_controlnet, new_unet
-from receiver.pocket.prompt import PromptEmbedding
-from receiver.pocket.rrdbnet import RRDBNet
-from receiver.pocket.synthesis import LatentSynthesis
 from receiver.pocket.weights import save_networks
-from semlink.evaluate.autoencoder import AutoencoderCeiling
 from semlink.evaluate.compare import compare_codecs
 from semlink.evaluate.link import describe_recipe
 from semlink.pipeline.fingerprint import hash_weights
 from semlink.sweep import version
 from semlink.sweep.version import DIGEST_CHARACTERS
 from shared.codecs.registry import codecs
-from shared.errors import DataError, SetupError
+from shared.errors import SetupError
 from shared.picture import encode_png
+from tests.tiny_pocket import make_tiny_networks
 
 VARIANTS = ("steps=0", "steps=1,fidelity=0", "steps=2,fidelity=0", "drop=HCI")
 
@@ -32,20 +26,7 @@ VARIANTS = ("steps=0", "steps=1,fidelity=0", "steps=2,fidelity=0", "drop=HCI")
 def weights(tmp_path, monkeypatch):
     """A folder of random weights that the decoder finds."""
     folder = tmp_path / "pocket"
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        unet = new_unet((32, 32, 32))
-        networks = PocketNetworks(
-            RRDBNet(width=16, growth=8, depth=1),
-            new_autoencoder(),
-            unet,
-            new_controlnet(unet),
-            PromptEmbedding(),
-            FallbackSynthesis(),
-            LatentSynthesis(),
-            sigma=0.2,
-        )
-    save_networks(networks, folder)
+    save_networks(make_tiny_networks(3, random=True), folder)
     monkeypatch.setenv("SEMLINK_POCKET", str(folder))
     return folder
 
@@ -54,7 +35,7 @@ def test_decoder_options_share_the_file_and_change_the_picture(weights, syntheti
     picture = tmp_path / "one.png"
     picture.write_bytes(encode_png(synthetic_pixels(128, 96)))
     out = tmp_path / "out"
-    codecs = ",".join([*(f"hci-learned@pocket:{options}" for options in VARIANTS), "autoencoder"])
+    codecs = ",".join(f"hci-learned@pocket:{options}" for options in VARIANTS)
     result = compare_codecs([picture], codecs, "300,400", out, device="cpu")
     assert result.found.not_decoded == []
     rows = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
@@ -64,20 +45,18 @@ def test_decoder_options_share_the_file_and_change_the_picture(weights, syntheti
     assert len({row["bytes"] for row in ours}) == 1
     shown = [np.asarray(Image.open(out / row["decoded"])).tobytes() for row in ours]
     assert len(set(shown)) == len(VARIANTS)
-    ceiling = [row for row in rows if row["codec"] == "autoencoder"]
-    assert [(row["budget"], row["bytes"]) for row in ceiling] == [("none", 2 * 16 * 16 * 12)]
 
 
 def test_codecs_differ_in_their_recipes():
     assert len({describe_recipe(name) for name in codecs()}) == len(codecs())
-    assert describe_recipe("autoencoder") == ""
+    assert describe_recipe("webp") == ""
 
 
 def test_other_weights_have_another_hash(weights):
     before = hash_weights()
     assert hash_weights() == before
     config = weights / "config.json"
-    config.write_text(config.read_text().replace("0.2", "0.3"))
+    config.write_text(config.read_text().replace("1.0", "0.3"))
     assert hash_weights() != before
 
 
@@ -89,21 +68,12 @@ def test_coders_in_a_folder_have_a_part_in_the_hash(tmp_path, monkeypatch):
     assert hashes[0] != hashes[1] == hashes[2]
 
 
-def test_the_autoencoder_takes_any_size_and_refuses_a_file_of_another_length(weights, synthetic_pixels):
-    codec = AutoencoderCeiling()
-    data = codec.encode(synthetic_pixels(77, 65), 1)
-    assert codec.decode(data, 77, 65).shape == (65, 77, 3)
-    with pytest.raises(DataError, match="bytes"):
-        codec.decode(data[:-1], 77, 65)
-
-
 def test_missing_weights_make_only_their_codecs_unavailable(weights, synthetic_pixels, tmp_path):
     (weights / "config.json").unlink()
     picture = tmp_path / "one.png"
     picture.write_bytes(encode_png(synthetic_pixels(96, 96)))
-    result = compare_codecs([picture], "hci-learned@pocket,autoencoder,webp", "300", tmp_path / "out")
+    result = compare_codecs([picture], "hci-learned@pocket,webp", "300", tmp_path / "out")
     assert [one.codec for one in result.averages] == ["webp"]
-    assert "weights" in result.found.unavailable["autoencoder"]
     assert "weights" in result.found.unavailable["hci-learned@pocket"]
     with pytest.raises(SetupError, match="weights"):
         compare_codecs([picture], "hci-learned@pocket", "300", tmp_path / "alone")
