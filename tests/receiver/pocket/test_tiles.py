@@ -87,7 +87,7 @@ def test_a_tiled_picture_is_close_to_an_untiled_one(decoder, guidance_for):
     assert steps.max() < 2
 
 
-def test_the_refiner_in_tiles_differs_by_a_few_levels_at_most(weights):
+def test_the_refiner_in_tiles_has_no_seams(weights):
     networks = load_networks(weights, torch.device("cpu"), torch.float32)
     restored, noise = torch.rand(1, 3, 416, 704), draw_noise(1, (1, 3, 416, 704))[0]
     masks = torch.zeros(1, 8, 8)
@@ -96,8 +96,10 @@ def test_the_refiner_in_tiles_differs_by_a_few_levels_at_most(weights):
     whole, tiled = (PocketPipeline(networks, torch.device("cpu"), side=side, overlap=128) for side in (1024, 512))
     one, other = (pipeline.refine(restored, noise, 2, guides) for pipeline in (whole, tiled))
     assert not torch.equal(one, other)
-    assert ((one - other).abs() * 255).max() < 4
-    assert ((one - restored).abs() * 255).mean() > 1
+    change = (one - restored).std()  # hundreds of levels with random weights
+    assert change > 0.1
+    assert (one - other).abs().max() < 0.05 * change
+    assert (one - other).abs().mean() < 0.002 * change
 
 
 def test_an_overlap_of_more_than_a_quarter_is_refused():
