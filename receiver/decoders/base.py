@@ -132,7 +132,7 @@ def check_steps(steps: int, most: int) -> None:
         ConfigError: it cannot.
     """
     if not 0 <= steps <= most:
-        raise ConfigError(f"steps = {steps}: give 0 (no flow) to {most}")
+        raise ConfigError(f"steps = {steps}: give 0 (the restorer alone) to {most}")
 
 
 def options_for(

@@ -1,1 +1,1 @@
-"""The pocket decoder: a restorer, an autoencoder and a rectified flow, small enough to ship."""
+"""The pocket decoder: a restorer and a refiner, small enough to ship."""

@@ -66,7 +66,7 @@ def test_a_bad_picture_is_reported_in_one_line(content, words, picture_png, tmp_
         (("encode", "PHOTO", "OUT.sem", "--codec", "gsc", "--trade-off", "1:nan"), "trade_off.beta = nan"),
         (("send", "PHOTO", "--channel", "telepathy"), "telepathy"),
         (("send", "PHOTO", "--decoder", "telepathy"), "telepathy"),
-        (("send", "PHOTO", "--steps", "5"), "steps = 5: give 0 (no flow) to 4"),
+        (("send", "PHOTO", "--steps", "5"), "steps = 5: give 0 (the restorer alone) to 4"),
         (("send", "PHOTO", "--steps", "-1"), "Invalid value '-1' for '--steps'"),
         (("send", "PHOTO", "--fidelity", "nan"), "fidelity = nan"),
         (("send", "PHOTO", "--decode-seed", str(2**64)), "--decode-seed"),

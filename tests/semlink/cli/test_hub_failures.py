@@ -97,4 +97,4 @@ def test_a_profile_decodes_at_the_command(received, semlink, semlink_json, tiny_
     assert (report["decoder"], report["steps"]) == ("tiny", 4)
     assert out.stat().st_size > 100
     status, _, err = semlink("decode", received, out, "--decoder", profile, "--steps", 5)
-    assert (status, err) == (2, "error: steps = 5: give 0 (no flow) to 4\n")
+    assert (status, err) == (2, "error: steps = 5: give 0 (the restorer alone) to 4\n")

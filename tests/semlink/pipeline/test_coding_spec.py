@@ -55,7 +55,7 @@ def test_a_decoder_may_be_that_of_a_model_profile_or_of_its_file(tmp_path):
     assert (spec.decoder, spec.steps, spec.seed) == ("sd21", 30, 1)
     path = write_profile(tmp_path, profile_values("mine", "flux", "owner/name"))
     assert parse_coding_spec(f"hci@{path}:steps=3").decoder == str(path)
-    with pytest.raises(ConfigError, match=r"steps = 5: give 0 \(no flow\) to 4"):
+    with pytest.raises(ConfigError, match=r"steps = 5: give 0 \(the restorer alone\) to 4"):
         parse_coding_spec(f"hci@{path}:steps=5")
 
 
