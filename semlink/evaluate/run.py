@@ -140,7 +140,7 @@ class EvaluationRun:
         of_vvc = [Budget(one.label, bytes=one.bytes) for one in vvc]
         for budget in of_vvc if isinstance(budgets, VvcBudgets) else budgets:
             encoded: dict[str, tuple[Path, float]] = {}
-            for codec in self._codecs:
+            for codec in list(self._codecs):  # one that is not available is removed
                 self._add_row(codec, original, budget, encoded, measure)
 
     def _make_measure(self, original: Original) -> Measure:
