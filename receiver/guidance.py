@@ -14,6 +14,7 @@ from shared.hci.slices import decode_slices
 from shared.hci.stream import HciImage, decode_hci, upsample
 from shared.latent.coder import decode_latent
 from shared.regions.coder import decode_regions
+from shared.residual.stream import decode_residual
 from shared.streams import StreamKind
 from shared.tokens.stream import decode_tokens
 
@@ -37,8 +38,9 @@ class Guidance:
     small picture sent with it, or else from the slices around them; if all of them were lost, it is the base itself.
     ``received`` uint8 ``[1, 1, h, w]`` is 1 where the pixels of ``hci`` arrived as slices and 0 where they were filled;
     it is None if there is no HCI, or all of it arrived. ``slices`` are how many of the HCI's slices arrived, of how
-    many. ``hci_bytes`` are the received bytes of HCI and base. ``damaged`` names the streams of which something was
-    received that does not decode.
+    many. ``hci_bytes`` are the received bytes of HCI and base. ``residual`` int64 ``[ceil(H / 32), ceil(W / 32)]`` are
+    the residual tokens, -1 where their unit was lost. ``damaged`` names the streams of which something was received
+    that does not decode.
     """
 
     header: PictureHeader
@@ -52,6 +54,7 @@ class Guidance:
     received: NDArray[np.uint8] | None = None
     slices: tuple[int, int] = (0, 0)
     hci_bytes: int = 0
+    residual: NDArray[np.int64] | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -71,14 +74,17 @@ def guidance_in(bitstream: Bitstream) -> Guidance:
         StreamKind.BASE: ("base", lambda data: decode_hci(data, header.width, header.height, grey=header.grey)),
     }
     found: dict[str, Any] = {}
-    damaged = []
+    damaged: list[StreamKind] = []
     sliced = None
     for stream in bitstream.streams:
-        name, decode = decoders[stream.kind]
         try:
-            if stream.lengths:
+            if stream.kind is StreamKind.RESIDUAL:
+                found["residual"], faults = decode_residual(stream.units, header.width, header.height)
+                damaged += [stream.kind] if faults else []
+            elif stream.lengths:
                 sliced = _require_slices(stream)
             else:
+                name, decode = decoders[stream.kind]
                 found[name] = decode(stream.payload)
         except BitstreamError:
             damaged.append(stream.kind)

@@ -98,11 +98,11 @@ def rebuild_files(bitstream: Bitstream, decoder: Decoder, options: DecodeOptions
 
 
 def draft_decoders(decoder: Decoder, options: DecodeOptions) -> list[tuple[Decoder, DecodeOptions]]:
-    """Return faster decoders for drafts of the picture: the up-sampled HCI, then ``decoder`` without its flow."""
+    """Return faster decoders for drafts of the picture: the up-sampled HCI, then ``decoder`` without its refiner."""
     if isinstance(decoder, UpsampleDecoder):
         return []
-    without_flow = [(decoder, replace(options, steps=0))] if options.steps else []
-    return [(UpsampleDecoder(), options), *without_flow]
+    without_refiner = [(decoder, replace(options, steps=0))] if options.steps else []
+    return [(UpsampleDecoder(), options), *without_refiner]
 
 
 def check_reference(reference: bytes, header: PictureHeader) -> None:
@@ -204,6 +204,8 @@ def describe_streams(guidance: Guidance) -> dict[StreamKind, str]:
         texts[StreamKind.CAPTION] = guidance.caption
     if guidance.tokens is not None:
         texts[StreamKind.TOKENS] = f"{len(guidance.tokens.codes)} {guidance.tokens.kind.name}s"
+    if guidance.residual is not None and (arrived := int((guidance.residual >= 0).sum())):
+        texts[StreamKind.RESIDUAL] = f"{arrived} of {guidance.residual.size} residual tokens"
     if guidance.latent is not None:
         texts[StreamKind.LATENT] = f"channels {', '.join(map(str, guidance.latent.ids))}"
     if guidance.regions is not None:

@@ -21,6 +21,7 @@ from sender.expected_loss import NO_LOSS, ExpectedLoss
 from sender.hci_parts import PartsEncoder, PartsPlan, plan_parts
 from sender.hci_search import choose_hci
 from sender.rdo import latent_candidates
+from sender.residual import ResidualEncoder
 from shared.bitstream import Bitstream
 from shared.caption.coder import encode_caption
 from shared.errors import BudgetError, ConfigError, SetupError
@@ -57,13 +58,14 @@ def encode_picture(
     Usually the small streams get their bytes first, and the highly compressed image (HCI) gets the rest. A stream that
     leaves too little for the HCI is left out. In a recipe with ``fills``, the HCI gets its bytes first, and other
     streams fill the rest. ``caption`` replaces the captioner's sentence and gets its bytes before all others. A recipe
-    with ``parts`` cuts the HCI for the ``loss``; without loss it sends the whole HCI alone.
+    with ``parts`` cuts the HCI for the ``loss``; without loss it sends the whole HCI alone. Residual tokens get their
+    bytes before the HCI, and follow from it.
 
     Raises:
         BudgetError: not even the smallest encoding fits, ``caption`` leaves no room, or no container has so many bytes.
         ConfigError: the codec sends no caption, but one is given.
         InputError: ``caption`` is too long or not valid Unicode text.
-        SetupError: weights of an extractor are missing or damaged, or the rate-task optimisation has no decoder.
+        SetupError: weights of an extractor are missing or damaged, or there is no decoder for a recipe that needs it.
     """
     budget = check_request(picture, codec, max_bytes, caption)
     if codec.trade_off is not None and extractors.feature_distortion is None:
@@ -71,11 +73,19 @@ def encode_picture(
     plan = _plan_parts(budget, loss) if codec.parts else None
     if codec.parts and plan is None and not caption:
         codec = codec.model_copy(update={"streams": (StreamKind.HCI,)})
+    if StreamKind.RESIDUAL in codec.streams and extractors.residual_codes is None:
+        raise SetupError("residual tokens need the decoder at the sender: install the receiver beside it")
     candidates = extract(picture, codec, extractors, caption, words_room(budget))
     if plan is not None:
         with suppress(BudgetError):  # too few bytes for parts: the HCI is sent whole
             return _encode_parts(candidates, budget, PartsEncoder(picture.pixels, plan, codec.hci_coder))
-    return budget.container(allocate(candidates, budget))
+
+    def encode_within(budget: Budget) -> Bitstream:
+        return budget.container(allocate(candidates, budget))
+
+    if StreamKind.RESIDUAL in codec.streams and extractors.residual_codes is not None:
+        return ResidualEncoder(picture.pixels, budget, extractors.residual_codes, encode_within).run()
+    return encode_within(budget)
 
 
 def _plan_parts(budget: Budget, loss: ExpectedLoss) -> PartsPlan | None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from sender.hci_search import DecoderInTheLoop
     from sender.rdo import FeatureDistortion
+    from sender.residual import ResidualCodes
     from shared.codecs.recipe import Codec
     from shared.picture import Picture
     from shared.telemetry.telemetry import CallTelemetry
@@ -56,11 +57,14 @@ class SenderService(sender_pb2_grpc.SenderServiceServicer):
         feature_distortion: FeatureDistortion | None,
         device: str,
         limits: ServiceLimits = DEFAULT_LIMITS,
+        residual_codes: ResidualCodes | None = None,
     ) -> None:
         self._telemetry = telemetry
         self._budget = Budget(limits.memory_bytes)
         self._metrics = SenderMetrics(telemetry.registry)
-        self._extractors = Extractors(decoder_in_the_loop, telemetry.loading, feature_distortion, device)
+        self._extractors = Extractors(
+            decoder_in_the_loop, telemetry.loading, feature_distortion, device, residual_codes
+        )
         self._workers = ThreadPoolExecutor(HEAVY_WORKERS, thread_name_prefix="encode")
         telemetry.watch("encode", self._workers._work_queue.qsize)  # noqa: SLF001 - the executor has no public one
 
@@ -120,17 +124,19 @@ def sender_spec(
     feature_distortion: FeatureDistortion | None = None,
     device: str = "",
     limits: ServiceLimits = DEFAULT_LIMITS,
+    residual_codes: ResidualCodes | None = None,
 ) -> ServiceSpec:
     """Return the sender as a service to run. ``device`` is where captioners of model profiles compute.
 
     Without a ``decoder_in_the_loop``, the codec `adaptive` chooses its highly compressed image (HCI) by a table.
-    Without a ``feature_distortion``, a rate-task optimisation is an error.
+    Without a ``feature_distortion``, a rate-task optimisation is an error, and without ``residual_codes`` a codec that
+    sends residual tokens.
     """
     telemetry = telemetry or Telemetry()
     return ServiceSpec(
         sender_pb2.DESCRIPTOR.services_by_name["SenderService"].full_name,
         lambda server: sender_pb2_grpc.add_SenderServiceServicer_to_server(
-            SenderService(telemetry, decoder_in_the_loop, feature_distortion, device, limits), server
+            SenderService(telemetry, decoder_in_the_loop, feature_distortion, device, limits, residual_codes), server
         ),
         telemetry,
         limits,

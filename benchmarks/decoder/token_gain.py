@@ -21,19 +21,19 @@ from receiver.metrics.names import MEASURES, PERCEPTUAL
 from receiver.metrics.reporter import Measures
 from receiver.pocket.config import weights_folder
 from receiver.pocket.networks import RESTORER_NOISE
-from receiver.pocket.refiner import CODE_COUNT, CODE_STRIDE, Refiner
+from receiver.pocket.refiner import Refiner
 from receiver.pocket.sizes import quarter_size
+from receiver.pocket.texture_codes import CODEBOOK, Codebook, TextureEnergy
 from receiver.pocket.weights import load_networks
 from shared.hci.stream import decode_hci, encode_hci, upsample
 from shared.picture import load_picture
 from shared.pixels import to_pixels, to_tensor
+from shared.residual.stream import CODES, STRIDE
 from shared.torch_devices import select_device
 from training.data import REPOSITORY, TRAIN, VALIDATION_FILE, read_pictures
 from training.loop import load_trained_weights
 from training.pocket.pairs import SIDE
 from training.pocket.refiner import refine_crop
-from training.pocket.residual_codes import Codebook, TextureEnergy
-from training.pocket.restored import CODEBOOK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 SHOWN = (*PERCEPTUAL, "psnr_db", "class_kl")
 LEAST_DEVIATION = 15
 """Crops of a smaller standard deviation show hardly anything."""
-TOKEN_BPP = float(np.log2(CODE_COUNT)) / CODE_STRIDE**2
+TOKEN_BPP = float(np.log2(CODES)) / STRIDE**2
 
 
 def main() -> None:
@@ -133,8 +133,8 @@ def make_page(rows: dict[str, list[dict[str, float]]], count: int, step: int, mi
         f"`python -m benchmarks.decoder.token_gain --count {count}` on {describe_machine()}: {count} crops of\n"
         "224×224 pixels that nothing was trained on. The refiner had "
         f"{step} steps, {minutes:.0f} minutes of training.\n"
-        f"A token is one of {CODE_COUNT} codes for {CODE_STRIDE}×{CODE_STRIDE} pixels, "
-        f"counted with {np.log2(CODE_COUNT):.0f} bits.\n\n"
+        f"A token is one of {CODES} codes for {STRIDE}×{STRIDE} pixels, "
+        f"counted with {np.log2(CODES):.0f} bits.\n\n"
         + make_table(["decoder", "bpp", *(MEASURES[name].heading for name in SHOWN)], lines)
         + "\n\nOver the refiner without tokens (less is better):\n\n"
         + make_table(["", *(MEASURES[name].heading for name in PERCEPTUAL)], gains)

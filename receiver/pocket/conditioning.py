@@ -10,9 +10,10 @@ import torch
 from torch.nn import functional
 
 from receiver.pocket.prompt import Prompt, batch_prompts
-from receiver.pocket.refiner import BLOCK, COARSE, CODE_STRIDE, Places
+from receiver.pocket.refiner import BLOCK, COARSE, Places
 from shared.latent.layout import LATENT_CHANNELS
 from shared.regions.region import MASK_SIDE, REGIONS_MAX
+from shared.residual.stream import LOST, STRIDE
 from shared.text import TEXT_WIDTH
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Conditioning:
     text vectors ``[N, 384]`` of the first N regions and the masks ``[R, 8, 8]`` of all of them. ``latent``
     ``[32, H / 16, W / 16]`` holds the latent channels and ``received`` ``[32]`` is 1 for those that were received.
     ``hci_received`` ``[1, 1, h, w]`` is 1 where slices of the HCI (highly compressed image) were received; None if all
-    were.
+    were. ``codes`` int64 ``[ceil(H / 32), ceil(W / 32)]`` are the residual tokens, -1 where they were lost.
     """
 
     caption: Tensor | None = None
@@ -48,6 +49,7 @@ class Conditioning:
     latent: Tensor | None = None
     received: Tensor | None = None
     hci_received: Tensor | None = None
+    codes: Tensor | None = None
 
 
 def make_conditioning(guidance: Guidance, text: Callable[[], TextEncoder]) -> Conditioning:
@@ -64,6 +66,7 @@ def make_conditioning(guidance: Guidance, text: Callable[[], TextEncoder]) -> Co
         latent=None if latent is None else _fill_channels(latent),
         received=None if latent is None else torch.zeros(LATENT_CHANNELS).index_fill_(0, torch.tensor(latent.ids), 1.0),
         hci_received=None if guidance.received is None else torch.from_numpy(guidance.received),
+        codes=None if guidance.residual is None else torch.from_numpy(guidance.residual),
     )
 
 
@@ -109,18 +112,20 @@ def batch_places(batch: Sequence[Conditioning], rows: int, columns: int, *, has_
     """Return what has a place, for pictures of 16 · ``rows`` × 16 · ``columns`` pixels.
 
     These may be padded beyond the picture: there, the latent channels repeat their last row and column. ``has_hci`` is
-    whether the pictures have an HCI. There are no codes: no stream of this version carries them.
+    whether the pictures have an HCI.
     """
     count, quarter = len(batch), (COARSE // BLOCK * rows, COARSE // BLOCK * columns)
     latent, received = torch.zeros(count, LATENT_CHANNELS, rows, columns), torch.zeros(count, LATENT_CHANNELS)
     hci = torch.full((count, 1, *quarter), float(has_hci))
+    codes = torch.full((count, COARSE * rows // STRIDE, COARSE * columns // STRIDE), LOST)
     for row, one in enumerate(batch):
         if one.latent is not None and one.received is not None:
             missing = (0, columns - one.latent.shape[2], 0, rows - one.latent.shape[1])
             latent[row], received[row] = functional.pad(one.latent[None], missing, mode="replicate")[0], one.received
+        if one.codes is not None:
+            codes[row] = one.codes
         if has_hci and one.hci_received is not None:
             hci[row] = functional.interpolate(one.hci_received.float(), quarter, mode="nearest")[0]
-    codes = torch.full((count, COARSE * rows // CODE_STRIDE, COARSE * columns // CODE_STRIDE), -1)
     return Places(codes, latent, received, functional.interpolate(batch_masks(batch), quarter, mode="nearest"), hci)
 
 

@@ -21,6 +21,7 @@ from torch.nn import functional
 from receiver.pocket.saved_network import SavedNetwork
 from shared.latent.layout import LATENT_CHANNELS
 from shared.regions.region import REGIONS_MAX
+from shared.residual.stream import CODES, STRIDE
 from shared.text import TEXT_WIDTH
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ HEAD_WIDTH = 32
 """Channels of one attention head; the last width is a multiple of it."""
 COARSE = 4 * BLOCK
 """Pixels of a place at 1/16 of the size, where words and places act."""
-CODE_STRIDE, CODE_COUNT = 32, 32
-"""A semantic token covers 32 × 32 pixels and is one of 32 codes."""
-MULTIPLE = CODE_STRIDE
+MULTIPLE = STRIDE
 """The sides of a picture are multiples of this."""
 PLACED_CHANNELS = LATENT_CHANNELS + REGIONS_MAX + 2
 """Latent channels, region masks, the mask of the received HCI, and whether there is a latent channel."""
@@ -121,7 +120,7 @@ class PlaceEmbedding(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.codes = nn.Embedding(CODE_COUNT + 1, width)
+        self.codes = nn.Embedding(CODES + 1, width)
         """One vector for each code, and the last for a place whose code was not received."""
         self.code_blocks = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), ResidualBlock(width))
         self.enlarge = nn.Conv2d(width, 4 * width, 1)
@@ -129,9 +128,9 @@ class PlaceEmbedding(nn.Module):
 
     def forward(self, places: Places) -> Tensor:
         """Return ``[B, C, H / 16, W / 16]``."""
-        codes = torch.where(places.codes < 0, CODE_COUNT, places.codes)
+        codes = torch.where(places.codes < 0, CODES, places.codes)
         coded = self.code_blocks(self.codes(codes).permute(0, 3, 1, 2))
-        features: Tensor = functional.pixel_shuffle(self.enlarge(coded), CODE_STRIDE // COARSE)
+        features: Tensor = functional.pixel_shuffle(self.enlarge(coded), STRIDE // COARSE)
         latent = places.latent * places.received[:, :, None, None]
         any_channel = places.received.amax(1)[:, None, None, None].expand(-1, 1, *latent.shape[2:])
         coarse = [functional.avg_pool2d(part, COARSE // BLOCK) for part in (places.regions, places.hci)]

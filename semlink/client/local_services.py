@@ -67,6 +67,7 @@ def make_service(name: str, run: RunSettings) -> ServiceSpec:
         from semlink.encoder_search.decoder import pocket_decoder  # noqa: PLC0415
         from semlink.encoder_search.hci import PocketDecoderInTheLoop  # noqa: PLC0415
         from semlink.encoder_search.latent import PocketFeatureDistortion  # noqa: PLC0415
+        from semlink.encoder_search.residual import PocketResidualCodes  # noqa: PLC0415
         from sender.service import sender_spec  # noqa: PLC0415
 
         # Without the decoder, `adaptive` chooses the image by its table, and --trade-off is refused.
@@ -74,7 +75,7 @@ def make_service(name: str, run: RunSettings) -> ServiceSpec:
             return sender_spec(telemetry, device=run.device, limits=run.limits)
         trials = pocket_decoder(run.device)
         in_the_loop, distortion = PocketDecoderInTheLoop(trials), PocketFeatureDistortion(trials)
-        return sender_spec(telemetry, in_the_loop, distortion, run.device, run.limits)
+        return sender_spec(telemetry, in_the_loop, distortion, run.device, run.limits, PocketResidualCodes(trials))
     if name == "channel":
         from channel.service.service import channel_spec  # noqa: PLC0415
 

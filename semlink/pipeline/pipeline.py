@@ -23,6 +23,7 @@ from receiver.rebuild import Rebuilt, rebuild
 from receiver.reception import Reception
 from semlink.encoder_search.hci import PocketDecoderInTheLoop
 from semlink.encoder_search.latent import PocketFeatureDistortion
+from semlink.encoder_search.residual import PocketResidualCodes
 from sender.encode import encode_picture
 from sender.expected_loss import NO_LOSS, ExpectedLoss
 from sender.extractors.extractors import Extractors
@@ -69,7 +70,10 @@ class Pipeline:
         # Trials at the sender run the receiver's own decoder: one set of weights in memory.
         trials = cast("Lazy[PocketDecoder]", self._decoders.lazy(DEFAULT_DECODER))
         self._extractors = Extractors(
-            PocketDecoderInTheLoop(trials), feature_distortion=PocketFeatureDistortion(trials), device=device
+            PocketDecoderInTheLoop(trials),
+            feature_distortion=PocketFeatureDistortion(trials),
+            device=device,
+            residual_codes=PocketResidualCodes(trials),
         )
 
     def encode(

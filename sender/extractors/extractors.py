@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sender.hub.extractors import HubExtractors
     from sender.rdo import FeatureDistortion
     from shared.codecs.recipe import Codec
+    from sender.residual import ResidualCodes
     from shared.hub.profile import ModelProfile
     from shared.regions.region import Region
     from shared.tokens.stream import TokenKind, Tokens
@@ -53,6 +54,7 @@ class Extractors:
             choose the HCI with the decoder.
         loading: returns a context manager around the loading of the extractor of that name. Telemetry measures with it.
         feature_distortion: measures the loss of features with some latent channels, for the rate-task optimisation.
+        residual_codes: finds residual tokens, for recipes that send them.
         device: where the captioner of a model profile computes; "": CUDA where there is one. Those that ship use the
             CPU.
     """
@@ -63,8 +65,10 @@ class Extractors:
         loading: Callable[[str], AbstractContextManager[None]] = _ignore,
         feature_distortion: FeatureDistortion | None = None,
         device: str = "",
+        residual_codes: ResidualCodes | None = None,
     ) -> None:
         self.decoder_in_the_loop, self.feature_distortion = decoder_in_the_loop, feature_distortion
+        self.residual_codes = residual_codes
 
         self._device = device
         self._hub: Lazy[HubExtractors] | None = None

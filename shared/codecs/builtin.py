@@ -45,6 +45,16 @@ Version 1 of the same article is ``MTGC``. The tokens are reconstruction-aware s
 (RSRTs): trained on the decoder's loss, they add what the caption and the highly compressed image leave out.
 """
 
+TEXTURED: Final = Codec(
+    name="textured",
+    summary="highly compressed image and residual tokens with a place, which the decoder reads with --steps 1 to 4",
+    streams=(StreamKind.HCI, StreamKind.RESIDUAL),
+)
+"""The residual tokens of SDGIC with a place: one for 32 × 32 pixels says which texture the restorer loses there.
+
+The sender runs the receiver's restorer. The refiner reads the tokens, so the decoder must take steps.
+"""
+
 GSC: Final = Codec(
     name="gsc",
     summary="caption and up to sixteen channels of a learned latent, chosen by structural similarity",
@@ -97,5 +107,6 @@ How many slices depends on the expected loss of packets; without loss it sends w
 """
 
 BUILTIN_CODECS: Final = {
-    codec.name: codec for codec in (HCI, HCI_AV1, HCI_LEARNED, RESILIENT, MTGC, SDGIC, GSC, MISC, LAYERED, ADAPTIVE)
+    codec.name: codec
+    for codec in (HCI, HCI_AV1, HCI_LEARNED, RESILIENT, TEXTURED, MTGC, SDGIC, GSC, MISC, LAYERED, ADAPTIVE)
 }

@@ -97,8 +97,10 @@ class Codec(BaseModel):
                 "a codec with parts cuts the HCI that measured best up-sampled: add HCI to streams, and leave fills "
                 "and hci_choice out"
             )
-        if self.parts and StreamKind.TOKENS in self.streams:
+        if self.parts and {StreamKind.TOKENS, StreamKind.RESIDUAL} & set(self.streams):
             raise ValueError("a codec with parts sends no tokens, which describe what a whole HCI leaves out")
+        if StreamKind.RESIDUAL in self.streams and (self.fills or StreamKind.HCI not in self.streams):
+            raise ValueError("residual tokens follow from an HCI: add HCI to streams, and leave fills out")
         if self.trade_off is not None and (self.fills or StreamKind.LATENT not in self.streams):
             raise ValueError(
                 "a trade-off chooses latent channels: add LATENT to streams, and leave fills out, "

@@ -80,7 +80,8 @@ def test_steps_lead_to_the_picture_that_the_network_predicts(steps, monkeypatch)
 
 
 def test_codes_are_the_nearest_clusters(tmp_path):
-    from training.pocket.residual_codes import Codebook, entropy_bits, fit_codebook
+    from receiver.pocket.texture_codes import Codebook
+    from training.pocket.codebook import entropy_bits, fit_codebook
 
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((32, 40)) * 10

@@ -41,6 +41,7 @@ def _parse_arguments() -> argparse.Namespace:
     train.add_argument("stage", choices=STAGES)
     add_plan_options(train, muon_rate=positive)
     commands.add_parser("counts", help="write the tables that tokens are coded by")
+    commands.add_parser("residual-tables", help="write the tables that residual tokens are coded by")
     export = commands.add_parser("export", help="write the newest weights of all stages into --weights")
     export.add_argument("--steps", type=int, default=0, help="the decoder's default steps")
     export.add_argument("--fidelity", type=float, default=0.5, help="the decoder's default fidelity")
@@ -74,6 +75,8 @@ def _run(arguments: argparse.Namespace) -> None:
     elif arguments.command == "counts":
         bits = stages.write_token_counts(pairs, arguments.runs, arguments.weights, arguments.precompute)
         print(f"{bits:.2f} bits a token")
+    elif arguments.command == "residual-tables":
+        print(f"{stages.write_residual_tables(arguments.runs):.2f} bits a token")
     else:
         settings = {name: getattr(arguments, name) for name in ("steps", "fidelity")}
         stages.export(arguments.runs, arguments.weights, **settings)

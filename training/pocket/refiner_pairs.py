@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from receiver.pocket.lanczos import resize
-from receiver.pocket.refiner import BLOCK, COARSE, CODE_STRIDE
+from receiver.pocket.refiner import BLOCK, COARSE
 from shared.latent.layout import LATENT_CHANNELS
+from shared.residual.stream import STRIDE
 from training.pocket.pairs import SIDE
 from training.pocket.stream_subsets import Start, Subset, Words, draw_start, draw_subset, lose_codes
 
@@ -80,7 +81,7 @@ class RefinerPairs:
         rows = self.rows_of(start)
         index = rows[int(rng.integers(len(rows)))]
         subset = draw_subset(rng, start, self.rank[index])
-        top, left = (int(place) for place in rng.integers((SIDE - side) // CODE_STRIDE + 1, size=2))
+        top, left = (int(place) for place in rng.integers((SIDE - side) // STRIDE + 1, size=2))
         cut = self.crop(index, subset, top, left, side)
         cut["codes"] = lose_codes(rng, cut["codes"])
         # A mirrored picture has other latent channels.
@@ -101,11 +102,11 @@ class RefinerPairs:
 
         def cut(planes: NDArray[Any], stride: int) -> NDArray[Any]:
             """Return this crop of ``planes`` ``[..., 224 / stride, 224 / stride]``."""
-            y, x, length = (CODE_STRIDE // stride * one for one in (top, left, side // CODE_STRIDE))
+            y, x, length = (STRIDE // stride * one for one in (top, left, side // STRIDE))
             return planes[..., y : y + length, x : x + length]
 
         start, hci, received, words = self._pick_start(index, subset)
-        codes = cut(self.codes[index], CODE_STRIDE).astype(np.int64)
+        codes = cut(self.codes[index], STRIDE).astype(np.int64)
         mask = self.region_mask[index] * np.uint8(words.regions)
         enlarged = np.kron(mask, np.ones((1, SIDE // BLOCK // mask.shape[1], SIDE // BLOCK // mask.shape[2]), np.uint8))
         return {

@@ -10,8 +10,8 @@ import torch
 from receiver.metrics.names import PERCEPTUAL
 from receiver.metrics.perceptual import load_distance
 from shared.tokens.stream import MAX_TOKENS
+from training.pocket.codebook import entropy_bits
 from training.pocket.losses import psnr_db
-from training.pocket.residual_codes import entropy_bits
 from training.pocket.stream_subsets import Subset, Words, first_channels
 from training.report import draw_grid
 

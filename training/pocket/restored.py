@@ -14,9 +14,10 @@ import torch
 
 from receiver.pocket.devices import autocast
 from receiver.pocket.networks import RESTORER_NOISE
+from receiver.pocket.texture_codes import Codebook, TextureEnergy
+from training.pocket.codebook import fit_codebook
 from training.pocket.pairs import to_batch
 from training.pocket.precomputed import Source, complete
-from training.pocket.residual_codes import Codebook, TextureEnergy, fit_codebook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
     from receiver.pocket.rrdbnet import RRDBNet
     from training.pocket.pairs import Pairs
-
-CODEBOOK = "codebook.npz"
 
 
 def _to_pictures(pixels: NDArray[np.uint8]) -> Tensor:

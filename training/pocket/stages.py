@@ -15,6 +15,7 @@ from receiver.pocket.networks import PocketNetworks
 from receiver.pocket.prompt import PromptEmbedding
 from receiver.pocket.refiner import Refiner
 from receiver.pocket.synthesis import load_synthesis
+from receiver.pocket.texture_codes import CODEBOOK, Codebook
 from receiver.pocket.weights import load_networks, save_networks
 from sender.extractors.tokens import load_token_network, new_token_network, save_token_network
 from shared.tokens.stream import TokenKind
@@ -27,7 +28,7 @@ from training.pocket.precomputed import prepare_precomputed
 from training.pocket.pseudo_words import PseudoWordRecipe
 from training.pocket.refiner import RefinerRecipe
 from training.pocket.refiner_sources import prepare_refiner_pairs
-from training.pocket.restored import CODEBOOK
+from training.pocket.residual_tables import write_tables
 from training.pocket.restorer import RestorerRecipe
 from training.pocket.token_counts import TABLE, count_tokens, measure_bits_per_token
 from training.report import draw_loss, read_log
@@ -136,6 +137,17 @@ def write_token_counts(pairs: Pairs, runs: Path, shipped: Path, count: int) -> f
     return float(measure_bits_per_token(counts).mean())
 
 
+def write_residual_tables(runs: Path) -> float:
+    """Write the tables that residual tokens are coded by, counted over the refiner's pairs; return the bits of a token.
+
+    Raises:
+        SetupError: there is no codebook in ``runs``.
+    """
+    codebook = Codebook.load(runs / CODEBOOK)
+    lost = np.asarray(np.load(runs / "restored" / "energy.npy", mmap_mode="r"), np.float32)
+    return write_tables(codebook, codebook.assign(lost))
+
+
 def load_token_networks(runs: Path, shipped: Path) -> dict[TokenKind, TokenNetwork]:
     """Return the newest token networks: those in ``shipped``, else untrained; replaced by what the stages trained."""
     networks = {}
@@ -177,6 +189,8 @@ def export(runs: Path, shipped: Path, *, steps: int, fidelity: float) -> None:
     save_networks(load_newest_networks(runs, shipped), shipped, steps=steps, fidelity=fidelity)
     for kind, network in load_token_networks(runs, shipped.parent / "tokens").items():
         save_token_network(network, shipped.parent / "tokens", kind)
+    if (runs / CODEBOOK).exists():
+        Codebook.load(runs / CODEBOOK).save(shipped / CODEBOOK)
     for stage in STAGES:
         rows = read_log(runs / stage / "log.jsonl")
         if rows:

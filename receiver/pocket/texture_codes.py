@@ -1,24 +1,24 @@
-"""The first codebook of the semantic tokens: clusters of what the restorer lost, by blocks of 32 × 32 pixels.
+"""Residual tokens of a picture: which texture the restorer lost, by blocks of 32 × 32 pixels.
 
-Of a block, 320 numbers say how much energy each channel of VGG16's first three blocks of layers has (the logarithm of
-its mean). Their difference between picture and restored picture is projected on ten principal components and clustered.
-A code therefore says which texture is missing, from the first step of training on. Codes that are learned together with
-the decoder collapse instead: the decoder does not learn to read what says nothing yet.
+Of a block, 448 numbers say how much energy each channel of VGG16's first three blocks of layers has (the logarithm of
+its mean). Their difference between picture and restored picture is projected on ten principal components; a code is the
+nearest of 32 cluster centres (``training/pocket/codebook.py``). Sender and training compute the same codes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
-from scipy.cluster.vq import kmeans2
 from torch.nn import functional
 
 from receiver.metrics.perceptual import load_distance
-from receiver.pocket.refiner import CODE_COUNT, CODE_STRIDE
+from receiver.pocket.tiles import Tiling, add_tiled
 from shared.errors import SetupError
+from shared.residual.stream import STRIDE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 
     from receiver.metrics.perceptual import Lpips, Vgg16Features
 
-COMPONENTS = 10
+CODEBOOK = "codebook.npz"
+"""The codebook's file in the folder of the decoder's weights."""
+FEATURES = 64 + 128 + 256
+TILING = Tiling(1024, 128, STRIDE)
+"""VGG16's maps of a larger picture would not fit into the memory; the overlap is three times the network's reach."""
 FLOOR = 0.02
 """Added to a mean before its logarithm is taken: below it, a channel counts as silent."""
-ITERATIONS = 30
-MAX_SAMPLES = 60_000
 
 
 class TextureEnergy:
@@ -44,6 +46,11 @@ class TextureEnergy:
     @torch.inference_mode()
     def __call__(self, picture: Tensor) -> Tensor:
         """Return ``[B, 448, H / 32, W / 32]`` for ``picture`` ``[B, 3, H, W]``, 0 to 1, sides multiples of 32."""
+        batch, _, height, width = picture.shape
+        blank = torch.zeros(batch, FEATURES, height // STRIDE, width // STRIDE, device=picture.device)
+        return add_tiled(blank, self._measure, picture, TILING, Fraction(1, STRIDE))
+
+    def _measure(self, picture: Tensor) -> Tensor:
         x = (picture * 2 - 1 - self._lpips.shift) / self._lpips.scale
         energies = []
         blocks = cast("Vgg16Features", self._lpips.network).blocks
@@ -51,7 +58,7 @@ class TextureEnergy:
             x = functional.max_pool2d(x, 2) if index else x
             for conv in cast("nn.ModuleList", block):
                 x = functional.relu(conv(x))
-            energies.append(torch.log(functional.avg_pool2d(x, CODE_STRIDE >> index) + FLOOR))
+            energies.append(torch.log(functional.avg_pool2d(x, STRIDE >> index) + FLOOR))
         return torch.cat(energies, 1)
 
 
@@ -85,22 +92,4 @@ class Codebook:
             with np.load(path) as arrays:
                 return cls(arrays["mean"], arrays["components"], arrays["centres"])
         except (OSError, KeyError, ValueError) as error:
-            raise SetupError(f"{path} holds no codebook: delete it, and the refiner's stage makes it anew") from error
-
-
-def fit_codebook(differences: NDArray[np.float32], seed: int = 1) -> Codebook:
-    """Return the codebook of ``differences`` ``[N, F]``: principal components, then k-means (Lloyd 1982)."""
-    rng = np.random.default_rng(seed)
-    chosen = rng.permutation(len(differences))[:MAX_SAMPLES]
-    sample = differences[np.sort(chosen)].astype(np.float64)
-    mean = sample.mean(0)
-    _, vectors = np.linalg.eigh(np.cov(sample - mean, rowvar=False))
-    components = vectors[:, ::-1][:, :COMPONENTS]
-    centres, _ = kmeans2((sample - mean) @ components, CODE_COUNT, iter=ITERATIONS, minit="++", rng=rng)
-    return Codebook(mean.astype(np.float32), components.astype(np.float32), centres.astype(np.float32))
-
-
-def entropy_bits(codes: NDArray[np.uint8]) -> float:
-    """Return the entropy of ``codes`` in bits, without context."""
-    share = np.bincount(codes.ravel(), minlength=CODE_COUNT) / codes.size
-    return float(-(share[share > 0] * np.log2(share[share > 0])).sum())
+            raise SetupError(f"{path} holds no codebook of residual tokens: train the refiner") from error

@@ -1,0 +1,1 @@
+"""Residual tokens with a place: a grid of codes, and their payload."""
