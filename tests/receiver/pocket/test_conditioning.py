@@ -37,6 +37,7 @@ ALL = {
     "regions": region(slice(0, 4)),
     "latent": torch.ones(32, 6, 8),
     "hci_received": torch.eye(8)[None, None],
+    "codes": torch.arange(12).view(3, 4),
 }
 
 
@@ -132,6 +133,13 @@ def test_a_lost_stream_is_zero_in_the_places():
     assert places.regions[1, 0, :8].min() == 1
     assert places.hci.min() == 1
     assert not batch_places([some], 4, 6, has_hci=False).hci.any()
+
+
+def test_codes_stand_at_their_place_and_a_lost_one_is_not_available():
+    codes = torch.tensor([[3, -1, 31], [0, 5, -1]])
+    places = batch_places([Conditioning(codes=codes), Conditioning()], 4, 6, has_hci=True)
+    assert torch.equal(places.codes[0], codes)
+    assert (places.codes[1] == -1).all()
 
 
 def test_lost_slices_are_zero_in_the_mask_of_the_hci():
