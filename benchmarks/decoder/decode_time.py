@@ -26,6 +26,7 @@ from benchmarks.common.pictures import load_coffee
 from benchmarks.common.report import write_report
 from receiver.decoders.base import DecodeOptions
 from receiver.guidance import Guidance
+from receiver.pocket.conditioning import Conditioning
 from receiver.pocket.config import weights_folder
 from receiver.pocket.data_consistency import project_to_hci
 from receiver.pocket.decoder import PocketDecoder
@@ -127,13 +128,11 @@ def measure_stages(pipeline: PocketPipeline, guidance: Guidance, repeats: int) -
     width, height = guidance.header.width, guidance.header.height
     quarters = restorer_input(guidance.hci.pixels, width, height)[None].to(pipeline.device)
     restored = pipeline.restore(quarters)
-    padded = functional.pad(restored, (0, -restored.shape[3] % 32, 0, -restored.shape[2] % 32), mode="reflect")
-    latent = pipeline.encode(padded)
+    padded = functional.pad(restored, (0, -restored.shape[3] % 32, 0, -restored.shape[2] % 32), mode="replicate")
+    noise = torch.zeros_like(padded)
     work: dict[str, Callable[[], object]] = {
         "restorer": lambda: pipeline.restore(quarters),
-        "encode": lambda: pipeline.encode(padded),
-        "flow, a step": lambda: pipeline.sample_flow(latent, latent, 1),
-        "decode": lambda: pipeline.add_change(padded.clone(), latent, latent),
+        "refiner, a step": lambda: pipeline.refine(padded, noise, 1, [Conditioning()]),
         "fidelity": lambda: project_to_hci(restored[0], hci, 1.0),
         "trust": lambda: trust_map(restored[0], hci),
     }

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from sender.hci_search import DecoderInTheLoop
     from sender.hub.extractors import HubExtractors
     from sender.rdo import FeatureDistortion
-    from shared.codecs.recipe import Codec
     from sender.residual import ResidualCodes
+    from shared.codecs.recipe import Codec
     from shared.hub.profile import ModelProfile
     from shared.regions.region import Region
     from shared.tokens.stream import TokenKind, Tokens
