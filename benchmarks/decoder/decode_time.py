@@ -47,7 +47,7 @@ SIZES = ("768x512", "2048x1365")
 AGREEMENT_SIZE = "1536x1024"
 SMOKE_SIZES = ("256x192",)
 BPP = 0.03
-STAGES = ("restorer", "encode", "flow, a step", "decode", "fidelity", "trust", "whole picture")
+STAGES = ("restorer", "refiner, a step", "fidelity", "trust", "whole picture")
 
 
 def main() -> None:
