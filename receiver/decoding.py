@@ -50,7 +50,7 @@ class Decoding:
         return await self._lanes.run(work, rebuild_files, bitstream, self.decoder, self.options, self.stop)
 
     def drafts(self) -> list[Decoding]:
-        """Return faster decoders for drafts: the up-sampled HCI, then the decoder without its flow."""
+        """Return faster decoders for drafts: the up-sampled HCI, then the decoder without its refiner."""
         drafts = [Decoding(self._lanes, self._memory, *one) for one in draft_decoders(self.decoder, self.options)]
         for draft in drafts:
             draft.stop = self.stop

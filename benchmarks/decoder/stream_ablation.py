@@ -24,12 +24,14 @@ from receiver.guidance import guidance_in
 from receiver.metrics.names import MEASURES, PERCEPTUAL
 from receiver.metrics.reporter import Measures
 from receiver.pocket.decoder import PocketDecoder
+from semlink.encoder_search.residual import PocketResidualCodes
 from semlink.evaluate.pictures import find_pictures
 from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from shared.bitstream import Bitstream
 from shared.codecs.registry import get_codec
 from shared.latent.coder import decode_latent, encode_latent
+from shared.lazy import Lazy
 from shared.picture import load_picture
 from shared.pixels import grey_to_rgb
 from shared.streams import Stream, StreamKind
@@ -53,11 +55,12 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, nargs="+", help="files or folders")
     parser.add_argument("--bytes", type=int, default=500, help="budget of each picture")
     parser.add_argument("--steps", type=int, default=1, help="of the decoder")
-    parser.add_argument("--codecs", default="mtgc,sdgic,gsc,misc,layered", help="comma-separated")
+    parser.add_argument("--codecs", default="textured,mtgc,sdgic,gsc,misc,layered", help="comma-separated")
     options = parser.parse_args()
     pictures = [load_picture(file.read_bytes()) for file in find_pictures(options.pictures)]
     codecs = [get_codec(name) for name in options.codecs.split(",")]
-    extractors, decoder, measures = Extractors(), PocketDecoder(), Measures(SHOWN)
+    decoder, measures = PocketDecoder(), Measures(SHOWN)
+    extractors = Extractors(residual_codes=PocketResidualCodes(Lazy(lambda: decoder)))
     rows: Rows = defaultdict(dict)
     for codec in codecs:
         whole = [encode_picture(picture, codec, extractors, options.bytes) for picture in pictures]
@@ -85,18 +88,18 @@ def make_variants(
         yield f"{kind.name} lost", Bitstream(whole.header, tuple(rest))
         other = following.stream(kind)
         if other is not None and following.header == whole.header:
-            yield f"{kind.name} swapped", _replace(whole, rest, other.payload, kind)
+            yield f"{kind.name} swapped", _replace(whole, rest, other)
         empty = _make_neutral(stream, whole, max_bytes)
         if empty is not None:
-            yield f"{kind.name} zeroed", _replace(whole, rest, empty, kind)
+            yield f"{kind.name} zeroed", _replace(whole, rest, Stream(kind, empty))
         remaining = tuple(one for one in codec.streams if one is not kind)
         if kind is not StreamKind.HCI and remaining:
             without = codec.model_copy(update={"streams": remaining})
             yield f"{kind.name} unsent", encode_picture(picture, without, extractors, max_bytes)
 
 
-def _replace(whole: Bitstream, rest: Sequence[Stream], payload: bytes, kind: StreamKind) -> Bitstream:
-    streams = sorted([*rest, Stream(kind, payload)], key=lambda one: one.kind)
+def _replace(whole: Bitstream, rest: Sequence[Stream], stream: Stream) -> Bitstream:
+    streams = sorted([*rest, stream], key=lambda one: one.kind)
     return Bitstream(whole.header, tuple(streams))
 
 

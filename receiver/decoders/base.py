@@ -26,7 +26,7 @@ class DecodeOptions:
     """Options of one reconstruction.
 
     Args:
-        steps: steps of the decoder's flow or diffusion; 0 skips it.
+        steps: steps of the decoder's refiner or diffusion; 0 skips it.
         fidelity: strength of the data consistency with the received HCI (highly compressed image), 0 (none) to 1
             (full); None leaves it to the decoder, which may depend on the scale of the HCI.
         seed: seed of the decoder's noise.

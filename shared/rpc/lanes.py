@@ -13,7 +13,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SMALL_WORK: Final = 1 << 19
-"""Most work of a small task, in pixels × (1 + steps of the decoder's flow): 512 × 512 pixels with one step."""
+"""Most work of a small task, in pixels × (1 + steps of the decoder): 512 × 512 pixels with one step."""
 
 HEAVY_WORK: Final = SMALL_WORK + 1
 """Work of a task that is never small."""

@@ -118,7 +118,7 @@ class ReceiveSettings(_message.Message):
     picture_index: _builtins.int
     """Index of the picture; its low 8 bits are the picture id in the packets."""
     steps: _builtins.int
-    """Steps of the decoder, from 0 (no flow) to as many as it takes, 4 of pocket; absent: the decoder's default."""
+    """Steps of the decoder, from 0 (the restorer alone) to as many as it takes, 4 of pocket; absent: the decoder's default."""
     fidelity: _builtins.float
     """Strength of the data consistency with the received HCI (highly compressed image), 0 to 1; absent: the decoder's
     default.
@@ -303,7 +303,7 @@ class DecodeSettings(_message.Message):
     decoder: _builtins.str
     """Name of the decoder; empty: the default."""
     steps: _builtins.int
-    """Steps of the decoder, from 0 (no flow) to as many as it takes, 4 of pocket; absent: the decoder's default."""
+    """Steps of the decoder, from 0 (the restorer alone) to as many as it takes, 4 of pocket; absent: the decoder's default."""
     fidelity: _builtins.float
     """Strength of the data consistency with the received HCI (highly compressed image), 0 to 1; absent: the decoder's
     default.
