@@ -14,7 +14,7 @@ from shared.hci.slices import decode_slices
 from shared.hci.stream import HciImage, decode_hci, upsample
 from shared.latent.coder import decode_latent
 from shared.regions.coder import decode_regions
-from shared.residual.stream import decode_residual
+from shared.residual.stream import decode_residual, is_residual
 from shared.streams import StreamKind
 from shared.tokens.stream import decode_tokens
 
@@ -78,7 +78,7 @@ def guidance_in(bitstream: Bitstream) -> Guidance:
     sliced = None
     for stream in bitstream.streams:
         try:
-            if stream.kind is StreamKind.RESIDUAL:
+            if stream.kind is StreamKind.TOKENS and is_residual(stream.units):
                 found["residual"], faults = decode_residual(stream.units, header.width, header.height)
                 damaged += [stream.kind] if faults else []
             elif stream.lengths:
@@ -98,7 +98,7 @@ def guidance_in(bitstream: Bitstream) -> Guidance:
 
 
 def _require_slices(stream: Stream) -> tuple[bytes, ...]:
-    """Return the units of an HCI; no other stream of this version consists of several."""
+    """Return the units of an HCI; of all other streams, only residual tokens may consist of several."""
     if stream.kind is not StreamKind.HCI:
         raise BitstreamError(f"a stream {stream.kind.name} of {len(stream.lengths)} units; it has one in this version")
     return stream.units

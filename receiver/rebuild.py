@@ -205,7 +205,7 @@ def describe_streams(guidance: Guidance) -> dict[StreamKind, str]:
     if guidance.tokens is not None:
         texts[StreamKind.TOKENS] = f"{len(guidance.tokens.codes)} {guidance.tokens.kind.name}s"
     if guidance.residual is not None and (arrived := int((guidance.residual >= 0).sum())):
-        texts[StreamKind.RESIDUAL] = f"{arrived} of {guidance.residual.size} residual tokens"
+        texts[StreamKind.TOKENS] = f"{arrived} of {guidance.residual.size} residual tokens"
     if guidance.latent is not None:
         texts[StreamKind.LATENT] = f"channels {', '.join(map(str, guidance.latent.ids))}"
     if guidance.regions is not None:

@@ -73,7 +73,7 @@ def encode_picture(
     plan = _plan_parts(budget, loss) if codec.parts else None
     if codec.parts and plan is None and not caption:
         codec = codec.model_copy(update={"streams": (StreamKind.HCI,)})
-    if StreamKind.RESIDUAL in codec.streams and extractors.residual_codes is None:
+    if codec.residual and extractors.residual_codes is None:
         raise SetupError("residual tokens need the decoder at the sender: install the receiver beside it")
     candidates = extract(picture, codec, extractors, caption, words_room(budget))
     if plan is not None:
@@ -83,7 +83,7 @@ def encode_picture(
     def encode_within(budget: Budget) -> Bitstream:
         return budget.container(allocate(candidates, budget))
 
-    if StreamKind.RESIDUAL in codec.streams and extractors.residual_codes is not None:
+    if codec.residual and extractors.residual_codes is not None:
         return ResidualEncoder(picture.pixels, budget, extractors.residual_codes, encode_within).run()
     return encode_within(budget)
 
@@ -143,13 +143,14 @@ def extract(
     """
     pixels, streams = picture.pixels, codec.streams
     loop, distortion = extractors.decoder_in_the_loop, extractors.feature_distortion
+    sends_tokens = StreamKind.TOKENS in streams and not codec.residual  # residual tokens follow the allocation
     return Candidates(
         codec,
         caption=_extract_caption(pixels, extractors, caption, words_bytes) if StreamKind.CAPTION in streams else None,
         regions=encode_regions(extractors.regions(pixels, words_bytes)) if StreamKind.REGIONS in streams else b"",
         latent=_extract_latent(pixels, codec, extractors) if StreamKind.LATENT in streams else (),
         hci=partial(choose_hci, codec, pixels, loop) if StreamKind.HCI in streams else None,
-        tokens=partial(_extract_tokens, picture, codec, extractors) if StreamKind.TOKENS in streams else None,
+        tokens=partial(_extract_tokens, picture, codec, extractors) if sends_tokens else None,
         latent_distortion=None if distortion is None else partial(distortion, pixels),
     )
 

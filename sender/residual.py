@@ -64,7 +64,7 @@ class ResidualEncoder:
             with suppress(BudgetError):
                 whole = self._add_tokens(self.encode(Budget(header, self.budget.total_bytes - reserve_bytes)))
                 size = len(whole.pack())
-                if size <= self.budget.total_bytes and whole.stream(StreamKind.RESIDUAL) is not None:
+                if size <= self.budget.total_bytes and whole.stream(StreamKind.TOKENS) is not None:
                     return whole
                 reserve_bytes += size - self.budget.total_bytes + SPARE_BYTES
         return self.encode(self.budget)
@@ -74,5 +74,5 @@ class ResidualEncoder:
         hci = others.stream(StreamKind.HCI)
         if hci is None:
             return others
-        tokens = Stream.of_units(StreamKind.RESIDUAL, encode_residual(self.find_codes(self.pixels, hci.payload)))
-        return Bitstream(others.header, (*others.streams, tokens))
+        tokens = Stream.of_units(StreamKind.TOKENS, encode_residual(self.find_codes(self.pixels, hci.payload)))
+        return Bitstream(others.header, tuple(sorted([*others.streams, tokens], key=lambda one: one.kind)))

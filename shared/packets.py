@@ -53,7 +53,6 @@ _FIRST = (SequenceFlags.FIRST_SEGMENT, SequenceFlags.UNSEGMENTED)
 _USUAL_ORDER: Final = (
     StreamKind.BASE,
     StreamKind.HCI,
-    StreamKind.RESIDUAL,
     StreamKind.CAPTION,
     StreamKind.TOKENS,
     StreamKind.LATENT,

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 class StreamKind(IntEnum):
     """Kind of a stream. Its number is in the container's tag and in the packet's application process id (APID).
 
-    HCI is the highly compressed image, BASE a very small picture that replaces lost units of the HCI. RESIDUAL is
-    a grid of tokens for what the receiver's restorer loses.
+    HCI is the highly compressed image, BASE a very small picture that replaces lost units of the HCI.
     """
 
     HCI = 1
@@ -26,7 +25,6 @@ class StreamKind(IntEnum):
     LATENT = 4
     REGIONS = 5
     BASE = 6
-    RESIDUAL = 7
 
 
 WORD_STREAMS: Final = frozenset({StreamKind.CAPTION, StreamKind.REGIONS})

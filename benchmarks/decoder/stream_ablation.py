@@ -34,6 +34,7 @@ from shared.latent.coder import decode_latent, encode_latent
 from shared.lazy import Lazy
 from shared.picture import load_picture
 from shared.pixels import grey_to_rgb
+from shared.residual.stream import is_residual
 from shared.streams import Stream, StreamKind
 from shared.tokens.stream import MIN_TOKENS, Tokens, decode_tokens, encode_tokens
 
@@ -94,7 +95,8 @@ def make_variants(
             yield f"{kind.name} zeroed", _replace(whole, rest, Stream(kind, empty))
         remaining = tuple(one for one in codec.streams if one is not kind)
         if kind is not StreamKind.HCI and remaining:
-            without = codec.model_copy(update={"streams": remaining})
+            residual = codec.residual and kind is not StreamKind.TOKENS
+            without = codec.model_copy(update={"streams": remaining, "residual": residual})
             yield f"{kind.name} unsent", encode_picture(picture, without, extractors, max_bytes)
 
 
@@ -108,7 +110,7 @@ def _make_neutral(stream: Stream, whole: Bitstream, max_bytes: int) -> bytes | N
 
     Neutral tokens are rare and cost more than usual ones, so fewer of them fit the budget.
     """
-    if stream.kind is StreamKind.TOKENS:
+    if stream.kind is StreamKind.TOKENS and not is_residual(stream.units):
         tokens = decode_tokens(stream.payload)
         room = max_bytes - len(whole.pack()) + len(stream.payload)
         counts = range(MIN_TOKENS, len(tokens.codes) + 1)

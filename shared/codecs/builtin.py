@@ -48,7 +48,8 @@ Version 1 of the same article is ``MTGC``. The tokens are reconstruction-aware s
 TEXTURED: Final = Codec(
     name="textured",
     summary="highly compressed image and residual tokens with a place, which the decoder reads with --steps 1 to 4",
-    streams=(StreamKind.HCI, StreamKind.RESIDUAL),
+    streams=(StreamKind.HCI, StreamKind.TOKENS),
+    residual=True,
 )
 """The residual tokens of SDGIC with a place: one for 32 × 32 pixels says which texture the restorer loses there.
 

@@ -63,6 +63,7 @@ class Codec(BaseModel):
         fills: whether the HCI may take all of the budget, and the other streams what is left.
         token_kind: kind of the tokens.
         tokens: the most tokens to send; a small budget holds fewer.
+        residual: whether the tokens are residual tokens with a place, one for 32 × 32 pixels, instead.
         latent_channels: the most latent channels to send; a small budget holds fewer.
         trade_off: weights of the rate-task optimisation that chooses the number of latent channels; None sends as many
             as fit.
@@ -80,6 +81,7 @@ class Codec(BaseModel):
     fills: bool = False
     token_kind: TokenKind = TokenKind.SPW
     tokens: Annotated[int, Field(ge=MIN_TOKENS, le=MAX_TOKENS)] = 16
+    residual: bool = False
     latent_channels: Annotated[int, AfterValidator(_check_channel_count)] = 16
     trade_off: TradeOff | None = None
     default_bpp: Annotated[float, Field(ge=SMALLEST_BPP, le=LARGEST_BPP)] = 0.03
@@ -97,10 +99,10 @@ class Codec(BaseModel):
                 "a codec with parts cuts the HCI that measured best up-sampled: add HCI to streams, and leave fills "
                 "and hci_choice out"
             )
-        if self.parts and {StreamKind.TOKENS, StreamKind.RESIDUAL} & set(self.streams):
+        if self.parts and StreamKind.TOKENS in self.streams:
             raise ValueError("a codec with parts sends no tokens, which describe what a whole HCI leaves out")
-        if StreamKind.RESIDUAL in self.streams and (self.fills or StreamKind.HCI not in self.streams):
-            raise ValueError("residual tokens follow from an HCI: add HCI to streams, and leave fills out")
+        if self.residual and (self.fills or not {StreamKind.HCI, StreamKind.TOKENS} <= set(self.streams)):
+            raise ValueError("residual tokens follow from an HCI: add HCI and TOKENS to streams, and leave fills out")
         if self.trade_off is not None and (self.fills or StreamKind.LATENT not in self.streams):
             raise ValueError(
                 "a trade-off chooses latent channels: add LATENT to streams, and leave fills out, "
@@ -140,4 +142,6 @@ def _why_unchangeable(codec: Codec, name: str) -> str:
     kind = STREAM_OF_CHANGE[name]
     if kind not in codec.streams:
         return f"sends no {'latent channels' if kind is StreamKind.LATENT else kind.name.lower()}"
+    if name == "tokens" and codec.residual:
+        return "sends one token for 32 × 32 pixels"
     return "fills its budget" if name == "trade_off" and codec.fills else ""

@@ -1,8 +1,8 @@
-"""The RESIDUAL stream: reconstruction-aware semantic residual tokens (RSRTs) with a place, range-coded.
+"""Reconstruction-aware semantic residual tokens (RSRTs) with a place: a form of the TOKENS stream, range-coded.
 
 A grid of codes, one for each 32 × 32 pixels, says what the receiver's restorer loses there. The grid is cut into bands
 of whole rows, one unit each, which decode alone: where a band begins follows from the size of the picture and the
-number of the unit. A unit starts with one byte, 0, for later versions. The codes follow row by row; each has the
+number of the unit. A unit starts with the byte 0xC0, which no other form has. The codes follow row by row; each has the
 probability table of the groups of the codes to its left and above it in the band. See ``docs/tokens.md``.
 """
 
@@ -31,7 +31,8 @@ GROUPS: Final = 8
 BAND_CODES: Final = 192
 """About so many codes are in a band: a unit of some hundred bytes, which fits into the usual packet."""
 LOST: Final = -1
-_VERSION_BYTE: Final = b"\0"
+_FIRST_BYTE: Final = b"\xc0"
+"""Bit 7 as in ``shared.tokens.stream``: RSRTs; bit 6: with a place."""
 _TABLES: Final = "tables.npz"
 
 
@@ -84,8 +85,13 @@ def estimate_bytes(width: int, height: int) -> int:
     rows, columns = grid_size(width, height)
     bits = (CODES - 1).bit_length() - 0.25
     return sum(
-        len(_VERSION_BYTE) + 2 + int((band.stop - band.start) * columns * bits / 8) for band in band_rows(rows, columns)
+        len(_FIRST_BYTE) + 2 + int((band.stop - band.start) * columns * bits / 8) for band in band_rows(rows, columns)
     )
+
+
+def is_residual(units: Sequence[bytes]) -> bool:
+    """Whether the units of a TOKENS stream are residual tokens with a place."""
+    return any(unit[:1] == _FIRST_BYTE for unit in units)
 
 
 def _encode_band(codes: NDArray[np.uint8]) -> bytes:
@@ -94,13 +100,13 @@ def _encode_band(codes: NDArray[np.uint8]) -> bytes:
     for row, column in np.ndindex(*codes.shape):
         writer.write(codes[row, column].reshape(1).astype(np.int32), _model(groups, row, column))
         groups[row + 1, column + 1] = tables.groups[codes[row, column]]
-    return _VERSION_BYTE + writer.to_bytes()
+    return _FIRST_BYTE + writer.to_bytes()
 
 
 def _decode_band(unit: bytes, rows: int, columns: int) -> NDArray[np.int64]:
-    if unit[:1] != _VERSION_BYTE:
-        raise BitstreamError(f"a unit of residual tokens starts with 0x{unit[0]:02x}; this version reads 0x00")
-    tables, reader = load_tables(), RangeReader(unit[1:], "RESIDUAL")
+    if unit[:1] != _FIRST_BYTE:
+        raise BitstreamError(f"a unit of residual tokens starts with 0xc0, not with 0x{unit[0]:02x}")
+    tables, reader = load_tables(), RangeReader(unit[1:], "TOKENS")
     codes, groups = np.zeros((rows, columns), np.int64), _frame((rows, columns))
     for row, column in np.ndindex(rows, columns):
         codes[row, column] = reader.read(1, _model(groups, row, column))[0]

@@ -22,7 +22,7 @@ from shared.latent.coder import LatentChannels
 from shared.streams import StreamKind
 from shared.tokens.stream import MIN_TOKENS, TokenKind, Tokens, decode_tokens, encode_tokens, longest_payload_bytes
 
-HCI, CAPTION, TOKENS, LATENT, REGIONS, BASE, _ = StreamKind
+HCI, CAPTION, TOKENS, LATENT, REGIONS, BASE = StreamKind
 HEADER = PictureHeader(256, 192)
 
 

@@ -13,9 +13,9 @@ from sender.encode import encode_picture
 from sender.extractors.extractors import Extractors
 from sender.residual import ResidualEncoder
 from shared.bitstream import Bitstream, PictureHeader
-from shared.codecs.recipe import Codec
+from shared.codecs.recipe import Codec, change_recipe
 from shared.codecs.registry import get_codec
-from shared.errors import SetupError
+from shared.errors import ConfigError, SetupError
 from shared.picture import load_picture
 from shared.residual.stream import decode_residual, grid_size
 from shared.streams import Stream, StreamKind
@@ -46,7 +46,7 @@ def test_the_budget_holds_and_the_tokens_are_those_of_the_hci(total_bytes, seed)
     codes = random_codes(seed)
     bitstream, _ = encode(total_bytes, codes)
     assert len(bitstream.pack()) <= total_bytes
-    tokens, hci = (bitstream.stream(kind) for kind in (StreamKind.RESIDUAL, StreamKind.HCI))
+    tokens, hci = (bitstream.stream(kind) for kind in (StreamKind.TOKENS, StreamKind.HCI))
     assert hci is not None
     if tokens is not None:
         assert np.array_equal(decode_residual(tokens.units, 256, 192)[0], codes)
@@ -64,7 +64,7 @@ def test_codes_that_are_longer_than_the_estimate_get_a_second_try():
     bitstream, asked = encode(400, codes)
     assert len(asked) == 2
     assert asked[1] < asked[0]
-    assert bitstream.stream(StreamKind.RESIDUAL) is not None
+    assert bitstream.stream(StreamKind.TOKENS) is not None
     assert 0.97 * 400 <= len(bitstream.pack()) <= 400
 
 
@@ -73,7 +73,7 @@ def test_without_an_hci_there_are_no_tokens():
         return Bitstream(budget.header, (Stream(StreamKind.CAPTION, b"x"),))
 
     encoder = ResidualEncoder(PIXELS, Budget(HEADER, 400), lambda pixels, hci: random_codes(0), encode_within)
-    assert encoder.run().stream(StreamKind.RESIDUAL) is None
+    assert encoder.run().stream(StreamKind.TOKENS) is None
 
 
 def test_a_sender_without_the_decoder_names_what_is_missing(picture_png):
@@ -84,11 +84,17 @@ def test_a_sender_without_the_decoder_names_what_is_missing(picture_png):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"streams": (StreamKind.RESIDUAL,)},
-        {"streams": (StreamKind.HCI, StreamKind.RESIDUAL), "fills": True},
-        {"streams": (StreamKind.HCI, StreamKind.RESIDUAL), "parts": True},
+        {"streams": (StreamKind.HCI,)},
+        {"streams": (StreamKind.CAPTION, StreamKind.TOKENS)},
+        {"streams": (StreamKind.HCI, StreamKind.TOKENS), "fills": True},
+        {"streams": (StreamKind.HCI, StreamKind.TOKENS), "parts": True},
     ],
 )
 def test_a_recipe_with_residual_tokens_has_a_whole_hci(changes):
     with pytest.raises(ValidationError, match="tokens"):
-        Codec(name="some", summary="a codec", **changes)
+        Codec(name="some", summary="a codec", residual=True, **changes)
+
+
+def test_the_number_of_residual_tokens_follows_from_the_picture():
+    with pytest.raises(ConfigError, match="codec 'textured' sends one token for 32 × 32 pixels"):
+        change_recipe(get_codec("textured"), {"tokens": 8})

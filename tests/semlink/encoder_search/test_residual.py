@@ -48,7 +48,7 @@ def test_a_code_depends_on_the_texture_of_its_block(find_codes):
 def test_the_decoder_reads_the_tokens_when_it_takes_steps(encoded):
     assert len(encoded.data) <= 400
     bitstream = Bitstream.unpack(encoded.data)
-    tokens = bitstream.stream(StreamKind.RESIDUAL)
+    tokens = bitstream.stream(StreamKind.TOKENS)
     assert tokens is not None
     without = Bitstream(bitstream.header, tuple(one for one in bitstream.streams if one is not tokens)).pack()
     refined, plain = (semlink.decode(one, steps=1).pixels.astype(int) for one in (encoded.data, without))
@@ -60,8 +60,7 @@ def test_the_decoder_reads_the_tokens_when_it_takes_steps(encoded):
 def test_damaged_tokens_are_named_and_the_picture_is_made_without_them(encoded):
     bitstream = Bitstream.unpack(encoded.data)
     streams = [
-        Stream(one.kind, b"\x07" + one.payload[1:]) if one.kind is StreamKind.RESIDUAL else one
-        for one in bitstream.streams
+        Stream(one.kind, one.payload + b"\0") if one.kind is StreamKind.TOKENS else one for one in bitstream.streams
     ]
     damaged = semlink.decode(Bitstream(bitstream.header, tuple(streams)).pack(), steps=1)
     others = Bitstream(bitstream.header, tuple(one for one in bitstream.streams if one.kind is StreamKind.HCI))

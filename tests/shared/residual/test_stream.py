@@ -1,4 +1,4 @@
-"""The RESIDUAL payload: exact inverses, golden bytes, bands that decode alone, damage."""
+"""The payload of residual tokens: exact inverses, golden bytes, bands that decode alone, damage."""
 
 import json
 from pathlib import Path
@@ -69,15 +69,15 @@ def test_any_bytes_are_codes_that_encode_to_them_or_damaged(unit):
         assert encode_residual(codes.astype(np.uint8)) == (unit,)
 
 
-def test_a_unit_of_a_later_version_is_damaged():
+def test_a_unit_of_another_form_is_damaged():
     codes = codes_of(64, 64)
-    unit = b"\x01" + encode_residual(codes)[0][1:]
+    unit = b"\xc1" + encode_residual(codes)[0][1:]
     assert decode_residual((unit,), 64, 64)[1] == 1
 
 
 def test_another_number_of_units_is_refused():
     with pytest.raises(BitstreamError, match="1 units of residual tokens; 768x512 pixels have 2"):
-        decode_residual((b"\0",), 768, 512)
+        decode_residual((b"\xc0",), 768, 512)
 
 
 def draw_usual_codes(rows, columns):

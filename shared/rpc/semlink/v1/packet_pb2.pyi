@@ -31,8 +31,6 @@ class _StreamKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StreamKind
     STREAM_KIND_REGIONS: _StreamKind.ValueType  # 5
     STREAM_KIND_BASE: _StreamKind.ValueType  # 6
     """A very small picture that replaces lost units of the HCI."""
-    STREAM_KIND_RESIDUAL: _StreamKind.ValueType  # 7
-    """A grid of tokens for what the receiver's restorer loses of the HCI, in units that decode alone."""
 
 class StreamKind(_StreamKind, metaclass=_StreamKindEnumTypeWrapper):
     """Kind of a guidance stream. The numbers equal those in the bitstream container and in the APIDs."""
@@ -45,8 +43,6 @@ STREAM_KIND_LATENT: StreamKind.ValueType  # 4
 STREAM_KIND_REGIONS: StreamKind.ValueType  # 5
 STREAM_KIND_BASE: StreamKind.ValueType  # 6
 """A very small picture that replaces lost units of the HCI."""
-STREAM_KIND_RESIDUAL: StreamKind.ValueType  # 7
-"""A grid of tokens for what the receiver's restorer loses of the HCI, in units that decode alone."""
 Global___StreamKind: _TypeAlias = StreamKind  # noqa: Y015
 
 class _Fate:
