@@ -1,8 +1,8 @@
 """Measures what tokens gain in the refiner, and what the same bytes gain in a finer HCI (highly compressed image).
 
 Crops of 224×224 pixels of val.parquet, which nothing trains on. The HCI has about ``--bpp`` bits per pixel; the finer
-one has 5 bits for every 32×32 pixels more, as many as a token takes before entropy coding. The refiner and its codebook
-are those of a training run. Writes docs/results/token-gain.md.
+one has as many bytes more as the coded tokens take. The refiner and its codebook are those of a training run. Writes
+docs/results/token-gain.md.
 
     python -m benchmarks.decoder.token_gain --runs runs/pocket --count 48
 """
@@ -28,7 +28,7 @@ from receiver.pocket.weights import load_networks
 from shared.hci.stream import decode_hci, encode_hci, upsample
 from shared.picture import load_picture
 from shared.pixels import to_pixels, to_tensor
-from shared.residual.stream import CODES, STRIDE
+from shared.residual.stream import CODES, STRIDE, encode_residual
 from shared.torch_devices import select_device
 from training.data import REPOSITORY, TRAIN, VALIDATION_FILE, read_pictures
 from training.loop import load_trained_weights
@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 SHOWN = (*PERCEPTUAL, "psnr_db", "class_kl")
 LEAST_DEVIATION = 15
 """Crops of a smaller standard deviation show hardly anything."""
-TOKEN_BPP = float(np.log2(CODES)) / STRIDE**2
+ENTRY_BYTES = 2
+"""Tag and length of the tokens in the container."""
 
 
 def main() -> None:
@@ -62,12 +63,12 @@ def main() -> None:
     for index, crop in enumerate(_crops(options.data, options.count)):
         picture = to_tensor(crop)[None]
         reference = measures.reference(crop)
-        base, base_bytes = _restore(restorer, crop, options.bpp, index)
-        finer, finer_bytes = _restore(restorer, crop, options.bpp + TOKEN_BPP, index)
+        base, base_bytes = _restore(restorer, crop, int(options.bpp * SIDE**2 / 8), index)
         difference = (energy(picture) - energy(base)).permute(0, 2, 3, 1).numpy()
         codes = torch.from_numpy(codebook.assign(difference).astype(np.int64))
         none = torch.full_like(codes, -1)
-        token_bytes = TOKEN_BPP * SIDE**2 / 8
+        token_bytes = ENTRY_BYTES + sum(map(len, encode_residual(codes[0].numpy().astype(np.uint8))))
+        finer, finer_bytes = _restore(restorer, crop, base_bytes + token_bytes, index)
         made = {
             "restored": (base, base_bytes),
             "refined, no tokens": (refine_crop(refiner, base, none, index), base_bytes),
@@ -105,9 +106,9 @@ def _crops(data: Path, count: int) -> list[NDArray[np.uint8]]:
 
 
 @torch.inference_mode()
-def _restore(restorer: RRDBNet, crop: NDArray[np.uint8], bpp: float, seed: int) -> tuple[Tensor, int]:
-    """Return ``crop`` ``[1, 3, 224, 224]`` as restored from an HCI of about ``bpp``, and the HCI's bytes."""
-    payload = encode_hci(crop, int(bpp * SIDE**2 / 8))
+def _restore(restorer: RRDBNet, crop: NDArray[np.uint8], max_bytes: int, seed: int) -> tuple[Tensor, int]:
+    """Return ``crop`` ``[1, 3, 224, 224]`` as restored from an HCI within ``max_bytes``, and the HCI's bytes."""
+    payload = encode_hci(crop, max_bytes)
     quarter = to_tensor(upsample(decode_hci(payload, SIDE, SIDE).pixels, *quarter_size(SIDE, SIDE)))[None]
     noise = torch.randn(quarter.shape, generator=torch.Generator().manual_seed(seed))
     return restorer(quarter + RESTORER_NOISE * noise).float().clamp(0, 1), len(payload)
@@ -133,8 +134,8 @@ def make_page(rows: dict[str, list[dict[str, float]]], count: int, step: int, mi
         f"`python -m benchmarks.decoder.token_gain --count {count}` on {describe_machine()}: {count} crops of\n"
         "224×224 pixels that nothing was trained on. The refiner had "
         f"{step} steps, {minutes:.0f} minutes of training.\n"
-        f"A token is one of {CODES} codes for {STRIDE}×{STRIDE} pixels, "
-        f"counted with {np.log2(CODES):.0f} bits.\n\n"
+        f"A token is one of {CODES} codes for {STRIDE}×{STRIDE} pixels; "
+        f"bytes are those of the coded tokens and {ENTRY_BYTES} in the container.\n\n"
         + make_table(["decoder", "bpp", *(MEASURES[name].heading for name in SHOWN)], lines)
         + "\n\nOver the refiner without tokens (less is better):\n\n"
         + make_table(["", *(MEASURES[name].heading for name in PERCEPTUAL)], gains)
