@@ -79,7 +79,7 @@ def tiny_pocket_folder(tmp_path_factory) -> Path:
     from tests.tiny_pocket import make_tiny_networks
 
     folder = tmp_path_factory.mktemp("pocket")
-    save_networks(make_tiny_networks(random=True), folder)
+    save_networks(make_tiny_networks(), folder)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""The pocket decoder's networks in miniature, untrained."""
+"""The pocket decoder's networks in miniature, untrained but for a refiner that changes a picture a little."""
 
 from __future__ import annotations
 
@@ -31,4 +31,6 @@ def make_tiny_networks(seed: int = 0, *, random: bool = False) -> PocketNetworks
             restorer.last.weight.mul_(gain[:, None, None, None])
             restorer.last.bias.sub_(output.mean((0, 2, 3))).mul_(gain).add_(0.5)
             fill_zeros(refiner)
+        else:
+            refiner.tail.bias.normal_(0, 0.02)
         return PocketNetworks(restorer, refiner, PromptEmbedding(), FallbackSynthesis(), LatentSynthesis())

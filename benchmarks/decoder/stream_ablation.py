@@ -129,7 +129,7 @@ def make_report(rows: Rows, command: str, count: int) -> str:
         "# Gain of each stream",
         "",
         f"`{command}`",
-        "(`python -m benchmarks.common.val_pictures --count 4 --out out/val4` makes such pictures)",
+        f"(`python -m benchmarks.common.val_pictures --count {count} --out out/val{count}` makes such pictures)",
         "",
         f"Means over those of the {count} pictures that have the stream. In brackets: the change against all streams",
         "of the same pictures, in percent (in dB for PSNR). `lost`: removed after encoding. `swapped`: that of another",

@@ -73,9 +73,8 @@ def test_every_loss_lowers_es_n0(config, range_km, elevation):
         return compute_link_budget(changed, body="saturn", range_km=distance, elevation_deg=degrees).es_n0_db
 
     here = es_n0_db()
-    assert (
-        es_n0_db(distance=range_km * 2) < here - 2
-    )  # 6 dB less for the signal, a few back where Saturn fills the beam
+    # 6 dB less for the signal; the noise of a body that fills part of the beam falls by up to as much.
+    assert es_n0_db(distance=range_km * 2) < here
     assert es_n0_db(rain_loss_db=config.rain_loss_db + 1) < here - 0.99 or config.rain_loss_db > 5
     assert es_n0_db(degrees=90) >= here - 0.7  # a clearer sky also lets more of a hot body's noise through
     assert es_n0_db(extra_noise_k=config.extra_noise_k + 10) < here
