@@ -115,12 +115,19 @@ def _set_zero(layer: nn.Conv2d) -> None:
         nn.init.zeros_(parameter)
 
 
+def _draw_vectors(*shape: int) -> Tensor:
+    """Return standard normal vectors; without values on the device "meta", where weights are loaded later."""
+    vectors = torch.empty(*shape)
+    # On "meta", torch would import its compiler for random numbers: a second.
+    return vectors if vectors.is_meta else vectors.normal_()
+
+
 class PlaceEmbedding(nn.Module):
     """From what has a place to features at 1/16 of the picture's size."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.codes = nn.Embedding(CODES + 1, width)
+        self.codes = nn.Embedding(CODES + 1, width, _weight=_draw_vectors(CODES + 1, width))
         """One vector for each code, and the last for a place whose code was not received."""
         self.code_blocks = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), ResidualBlock(width))
         self.enlarge = nn.Conv2d(width, 4 * width, 1)
